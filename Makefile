@@ -1,0 +1,47 @@
+# make table   the environment if missing or stale, then results/table.csv and all that it needs
+# make test    the environment, then the tests
+# make lint    style, types, import layers, workflow, schema
+# make lock    renew envs/requirements.lock from pyproject.toml (needs uv)
+
+PYTHON ?= python3
+# rules call lstsr by name
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip
+
+.PHONY: table test lint lock environment
+
+table: .venv/.stamp
+	$(BIN)/snakemake --cores all results/table.csv
+
+test: .venv/.stamp
+	$(BIN)/python -m pytest
+
+lint: .venv/.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/lstsr schema --check
+	$(BIN)/snakemake --lint
+
+environment: .venv/.stamp
+
+# The lock holds every dependency but torch, torch's own included: pip has nothing to choose.
+.venv/.stamp: envs/requirements.lock envs/torch.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "lstsr needs Python 3.11 or newer, but '$(PYTHON)' is" \
+	    "$$($(PYTHON) --version 2>&1): name another, e.g. make table PYTHON=python3.12" >&2; \
+	  exit 1; }
+	$(PYTHON) -m venv .venv
+	$(PIP) install --require-hashes --no-deps -r envs/requirements.lock
+	$(PIP) install -r envs/torch.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lock:
+	uv pip compile pyproject.toml --extra workflow --group dev --constraint envs/torch.txt \
+	  --python-version 3.11 --universal --fork-strategy fewest --generate-hashes \
+	  --no-emit-package torch --custom-compile-command "make lock" \
+	  --output-file envs/requirements.lock

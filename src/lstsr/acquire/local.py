@@ -1,0 +1,119 @@
+"""Provider ``local``: scenes whose files are on disk already; each is checked and described."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import rasterio
+from rasterio.crs import CRS
+from rasterio.errors import CRSError, RasterioError
+
+from lstsr.errors import SceneError
+from lstsr.files import read_csv, write_csv
+from lstsr.geo.resample import outline
+from lstsr.grid import Grid
+from lstsr.scenes import ROLES, Place, Scene
+
+logger = logging.getLogger(__name__)
+COLUMNS = (
+    "scene",
+    *ROLES,
+    "lon",
+    "lat",
+    "time",
+    *(f"{role}_sha256" for role in ROLES),
+    "outline",
+    "reason",
+)
+
+
+@dataclass(frozen=True)
+class Acquired:
+    """A scene on disk: the digests of its files, its place, and why it is unusable ('' if usable)."""
+
+    scene: Scene
+    digests: dict[str, str]
+    place: Place
+    reason: str = ""
+
+
+def describe(scene: Scene, crs: dict[str, str | None]) -> Acquired:
+    """Digests and footprint of a scene; ``crs`` replaces a file's own, by role.
+
+    The footprint is the outline of the input. A header that cannot be understood makes the scene
+    unusable, by reason; a file that cannot be read at all raises OSError.
+    """
+    digests = {role: digest(getattr(scene, role)) for role in ROLES}
+    try:
+        for role in ROLES:
+            grid = header(getattr(scene, role), crs.get(role))
+            if role == "input":
+                rim = outline(grid)
+        lon = scene.lon if scene.lon is not None else sum(x for x, _ in rim) / len(rim)
+        lat = scene.lat if scene.lat is not None else sum(y for _, y in rim) / len(rim)
+        return Acquired(scene, digests, Place(scene.scene, lon, lat, rim))
+    except SceneError as error:
+        logger.warning("scene %s excluded: %s", scene.scene, error)
+        return Acquired(scene, digests, Place(scene.scene, scene.lon, scene.lat, ()), str(error))
+
+
+def digest(file: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def header(file: Path, crs: str | None) -> Grid:
+    """The grid that a raster's header states; SceneError where there is none."""
+    try:
+        with rasterio.open(file) as dataset:
+            stated = crs or (dataset.crs and dataset.crs.to_wkt())
+            if not stated:
+                raise SceneError(f"{file.name}: no coordinate system; set the sensor's crs")
+            return Grid(
+                CRS.from_string(stated).to_wkt(), dataset.transform, dataset.width, dataset.height
+            )
+    except (RasterioError, CRSError) as error:
+        raise SceneError(f"{file.name}: cannot be read ({error})") from None
+
+
+def write_index(path: Path, acquired: Iterable[Acquired]) -> None:
+    """One CSV row a scene."""
+    write_csv(path, COLUMNS, map(_record, acquired))
+
+
+def _record(one: Acquired) -> dict[str, object]:
+    scene, place = one.scene, one.place
+    return {
+        "scene": scene.scene,
+        **{role: getattr(scene, role) for role in ROLES},
+        "lon": place.lon,
+        "lat": place.lat,
+        "time": scene.time,
+        **{f"{role}_sha256": one.digests[role] for role in ROLES},
+        "outline": " ".join(f"{lon:.6f},{lat:.6f}" for lon, lat in place.outline),
+        "reason": one.reason,
+    }
+
+
+def read_index(path: Path) -> list[Acquired]:
+    """What ``write_index`` wrote."""
+    return [_acquired(row) for row in read_csv(path)]
+
+
+def _acquired(row: dict[str, str]) -> Acquired:
+    lon, lat = (float(row[key]) if row[key] else None for key in ("lon", "lat"))
+    files = {role: Path(row[role]) for role in ROLES}
+    scene = Scene(row["scene"], **files, lon=lon, lat=lat, time=row["time"])
+    points = [point.split(",") for point in row["outline"].split()]
+    rim = tuple((float(x), float(y)) for x, y in points)
+    return Acquired(
+        scene,
+        {role: row[f"{role}_sha256"] for role in ROLES},
+        Place(row["scene"], lon, lat, rim),
+        row["reason"],
+    )

@@ -1,0 +1,339 @@
+"""`lstsr <stage> ...`: one command for each rule of the workflow, and those that people type."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lstsr.errors import LstsrError
+
+logger = logging.getLogger("lstsr")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; a fault that the user can mend is one line on stderr and exit status 1."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.captureWarnings(True)
+    try:
+        options.run(options)
+    except LstsrError as error:
+        print(f"lstsr: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def acquire(options: argparse.Namespace) -> None:
+    """Check, or generate, the scenes of one shard and describe them."""
+    from tqdm import tqdm
+
+    from lstsr.acquire.local import describe, write_index
+    from lstsr.config import AcquireConfig, SensorsConfig
+    from lstsr.scenes import read_manifest, shard_of
+
+    settings = options.settings
+    config = AcquireConfig.model_validate(settings["acquire"])
+    sensors = SensorsConfig.model_validate(settings["sensors"])
+    crs = {"input": sensors.input.crs, "reference": sensors.reference.crs}
+    number, count = map(int, options.shard.split("-of-"))
+    if config.provider == "local":
+        scenes = read_manifest(Path(settings["data"]) / config.manifest)
+    else:
+        from lstsr.simulate.places import names, scene_files
+        from lstsr.simulate.triplets import make
+
+        scenes = [
+            scene_files(name, options.folder, config.generate) for name in names(config.generate)
+        ]
+    found = []
+    for scene in tqdm([one for one in scenes if shard_of(one.scene, count) == number]):
+        if config.provider == "generate":
+            make(scene.scene, options.folder, config.generate)
+        found.append(describe(scene, crs | {"target": sensors.target.crs}))
+    write_index(options.output, found)
+
+
+def split(options: argparse.Namespace) -> None:
+    """Assign every usable scene to training, validation or test, by place."""
+    from lstsr.acquire.local import read_index
+    from lstsr.config import SplitConfig
+    from lstsr.files import write_csv
+    from lstsr.scenes import assign
+
+    acquired = [one for index in options.indexes for one in read_index(index)]
+    places = [one.place for one in sorted(acquired, key=lambda one: one.scene.scene)]
+    usable = {one.scene.scene for one in acquired if not one.reason}
+    chosen = assign(
+        [place for place in places if place.scene in usable],
+        SplitConfig.model_validate(options.settings["split"]),
+    )
+    counts = {name: list(chosen.values()).count(name) for name in sorted(set(chosen.values()))}
+    logger.info("scenes by split, place only: %s", counts)
+    write_csv(
+        options.output,
+        ("scene", "split", "lon", "lat", "outline"),
+        (
+            {
+                "scene": place.scene,
+                "split": chosen[place.scene],
+                "lon": place.lon,
+                "lat": place.lat,
+                "outline": " ".join(f"{lon:.4f},{lat:.4f}" for lon, lat in place.outline),
+            }
+            for place in places
+            if place.scene in chosen
+        ),
+    )
+
+
+def align(options: argparse.Namespace) -> None:
+    """Bring the scenes of one shard onto nested grids, registered."""
+    from tqdm import tqdm
+
+    from lstsr.acquire.local import read_index
+    from lstsr.config import AlignConfig, SensorsConfig
+    from lstsr.dataset.triplet import align as align_scene
+    from lstsr.dataset.triplet import write_index
+
+    sensors = SensorsConfig.model_validate(options.settings["sensors"])
+    config = AlignConfig.model_validate(options.settings["align"])
+    usable = [one.scene for one in read_index(options.index) if not one.reason]
+    write_index(
+        options.output,
+        [align_scene(scene, sensors, config, options.folder) for scene in tqdm(usable)],
+    )
+
+
+def dataset(options: argparse.Namespace) -> None:
+    """Pack the aligned triplets, and account for shifts and exclusions."""
+    from lstsr.acquire.local import read_index as read_acquired
+    from lstsr.config import AlignConfig, Block, DatasetConfig
+    from lstsr.dataset.account import check_share, exclusions
+    from lstsr.dataset.pack import pack
+    from lstsr.dataset.triplet import COLUMNS, read_index, record
+    from lstsr.files import read_csv, whole, write_csv
+    from lstsr.scenes import DROPPED, ROLES
+
+    settings = options.settings
+    acquired = [one for index in options.acquired for one in read_acquired(index)]
+    aligned = [one for index in options.aligned for one in read_index(index)]
+    lost = exclusions(acquired, aligned)
+    digests = [f"{role}_sha256" for role in ROLES]
+    write_csv(options.excluded, ("scene", "stage", "reason", *digests), lost)
+    write_csv(options.shifts, COLUMNS, map(record, sorted(aligned, key=lambda one: one.scene)))
+    limit = AlignConfig.model_validate(settings["align"]).max_excluded_share
+    check_share(len(lost), len(acquired), limit, [record["reason"] for record in lost])
+    good = {one.scene for one in aligned if not one.reason}
+    splits = {
+        row["scene"]: row["split"]
+        for row in read_csv(options.splits)
+        if row["scene"] in good and row["split"] != DROPPED
+    }
+    statistics = pack(
+        options.output,
+        options.folder,
+        splits,
+        settings["dataset"],
+        [Block.model_validate(block) for block in settings["blocks"]],
+        DatasetConfig.model_validate(settings["packing"]),
+        settings,
+    )
+    with whole(options.statistics) as partial:
+        partial.write_text(json.dumps(statistics, indent=2) + "\n")
+
+
+def export(options: argparse.Namespace) -> None:
+    """Copy a run's dataset into one file that also names the rows to train from it."""
+    from lstsr.config import load
+    from lstsr.dataset.pack import add_rows
+
+    rows = {row.name: row.model_dump() for row in load(options.config).rows() if row.train}
+    add_rows(options.data, options.output, rows)
+    logger.info("rows in it: %s", ", ".join(rows))
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train one row; resumes from its last saved step."""
+    from lstsr.dataset.loader import Dataset
+    from lstsr.training.module import Row
+    from lstsr.training.module import train as train_row
+
+    row = options.row
+    if isinstance(row, str):
+        row = Dataset(options.data).row(row)
+    train_row(options.data, Row.from_dict(row), options.output, threads=options.threads)
+
+
+def schema(options: argparse.Namespace) -> None:
+    """Write the JSON schema of the config, or check that the file is current."""
+    from lstsr.config import schema as config_schema
+
+    if not options.check:
+        options.file.write_text(config_schema())
+    elif options.file.read_text() != config_schema():
+        raise LstsrError(f"{options.file} is out of date; run `lstsr schema`")
+
+
+def predict_split(options: argparse.Namespace) -> None:
+    """Predict every scene of a split of a dataset."""
+    from lstsr.predict.scenes import predict_split as predict_scenes
+
+    checkpoint = options.checkpoint[0] if options.checkpoint else None
+    predict_scenes(
+        options.data, options.row, options.split, checkpoint, options.output, options.threads
+    )
+
+
+def predict(options: argparse.Namespace) -> None:
+    """Predict fine LST from any pair of rasters."""
+    from lstsr.predict.product import Request, make_product
+
+    make_product(
+        Request(
+            model=options.model,
+            input=options.input,
+            reference=options.reference,
+            output=options.output,
+            scale=options.scale,
+            input_unit=options.input_unit,
+            base_image=options.base_image,
+            register=not options.no_registration,
+            tile=options.tile,
+        )
+    )
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """Score the predictions of one row, scene by scene."""
+    from lstsr.evaluation.score import score_row
+
+    score_row(options.data, options.row, options.predictions, options.folder, options.output)
+
+
+def table(options: argparse.Namespace) -> None:
+    """Gather the scores of all rows into the table."""
+    from lstsr.evaluation.table import write_tables
+
+    write_tables(options.scores, options.output, options.bootstrap)
+
+
+def figures(options: argparse.Namespace) -> None:
+    """Draw the figures of a run."""
+    from lstsr.evaluation.figures import Sources, draw
+
+    draw(
+        Sources(
+            data=options.data,
+            splits=options.splits,
+            shifts=options.shifts,
+            scores=options.scores,
+            predictions=options.predictions,
+            curves=options.curves,
+        ),
+        options.folder,
+        options.scenes,
+    )
+
+
+def report(options: argparse.Namespace) -> None:
+    """Put table, figures and exclusions on one page."""
+    from lstsr.evaluation.report import write_report
+
+    write_report(options.table, options.excluded, options.figures, options.output)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="lstsr", description=__doc__)
+    stages = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Any) -> argparse.ArgumentParser:
+        stage = stages.add_parser(name, help=run.__doc__, description=run.__doc__)
+        stage.set_defaults(run=run)
+        return stage
+
+    def paths(stage: argparse.ArgumentParser, *names: str, **more: Any) -> None:
+        for name in names:
+            stage.add_argument(f"--{name}", type=Path, required=True, **more)
+
+    stage = command("acquire", acquire)
+    stage.add_argument("--settings", type=json.loads, required=True)
+    stage.add_argument("--shard", required=True, help="NUMBER-of-COUNT")
+    paths(stage, "folder", "output")
+
+    stage = command("split", split)
+    stage.add_argument("--settings", type=json.loads, required=True)
+    paths(stage, "output")
+    stage.add_argument("indexes", type=Path, nargs="+")
+
+    stage = command("align", align)
+    stage.add_argument("--settings", type=json.loads, required=True)
+    paths(stage, "folder", "output")
+    stage.add_argument("index", type=Path)
+
+    stage = command("dataset", dataset)
+    stage.add_argument("--settings", type=json.loads, required=True)
+    paths(stage, "folder", "splits", "output", "statistics", "shifts", "excluded")
+    paths(stage, "acquired", "aligned", nargs="+")
+
+    stage = command("export", export)
+    stage.add_argument("--config", type=Path, required=True)
+    paths(stage, "data", "output")
+
+    stage = command("train", train)
+    paths(stage, "data", "output")
+    stage.add_argument("--row", type=_row, required=True, help="its name in an export, or JSON")
+    stage.add_argument("--threads", type=int)
+
+    stage = command("predict-split", predict_split)
+    paths(stage, "data", "output")
+    stage.add_argument("--row", type=_row, required=True)
+    stage.add_argument("--split", required=True)
+    stage.add_argument("--checkpoint", type=Path, nargs="*")
+    stage.add_argument("--threads", type=int)
+
+    stage = command("predict", predict)
+    stage.add_argument("--model", required=True, help="a checkpoint, or a classical row's name")
+    paths(stage, "input", "reference", "output")
+    stage.add_argument("--scale", type=int, help="default: the checkpoint's")
+    stage.add_argument("--input-unit", choices=("kelvin", "celsius"), default="kelvin")
+    stage.add_argument("--base-image", type=Path, help="static image that both are registered to")
+    stage.add_argument("--no-registration", action="store_true")
+    stage.add_argument("--tile", type=int, default=512, help="side of a tile, fine pixels")
+
+    stage = command("evaluate", evaluate)
+    paths(stage, "data", "folder", "predictions", "output")
+    stage.add_argument("--row", type=_row, required=True)
+
+    stage = command("table", table)
+    paths(stage, "output")
+    stage.add_argument("--bootstrap", type=int, default=10_000)
+    stage.add_argument("scores", type=Path, nargs="+")
+
+    stage = command("figures", figures)
+    paths(stage, "data", "splits", "shifts", "folder")
+    paths(stage, "scores", "predictions", nargs="+")
+    stage.add_argument("--curves", type=Path, nargs="*", default=[])
+    stage.add_argument("--scenes", type=int, default=3)
+
+    stage = command("report", report)
+    paths(stage, "table", "excluded", "output")
+    stage.add_argument("figures", type=Path, nargs="*")
+
+    stage = command("schema", schema)
+    stage.add_argument("--check", action="store_true")
+    stage.add_argument("--file", type=Path, default=Path("workflow/schemas/config.schema.json"))
+    return parser
+
+
+def _row(text: str) -> Any:
+    """A row written as JSON, or its name."""
+    return json.loads(text) if text.startswith("{") else text
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""From aligned triplets to the file that training reads, and back."""

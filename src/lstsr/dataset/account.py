@@ -1,0 +1,32 @@
+"""The run's account of its scenes: which were excluded and why, and how far each was moved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lstsr.acquire.local import Acquired
+from lstsr.dataset.triplet import Aligned
+from lstsr.errors import LstsrError
+
+
+def exclusions(acquired: Iterable[Acquired], aligned: Iterable[Aligned]) -> list[dict[str, str]]:
+    """One record for each scene that a fault of its content excluded: name, stage, reason, digests."""
+    reasons = {one.scene: one.reason for one in aligned if one.reason}
+    records = []
+    for one in acquired:
+        name = one.scene.scene
+        reason = one.reason or reasons.get(name)
+        if reason:
+            stage = "acquire" if one.reason else "align"
+            digests = {f"{role}_sha256": digest for role, digest in one.digests.items()}
+            records.append({"scene": name, "stage": stage, "reason": reason, **digests})
+    return records
+
+
+def check_share(excluded: int, scenes: int, max_share: float, reasons: Iterable[str]) -> None:
+    """Raise LstsrError where more than ``max_share`` of the scenes were lost."""
+    if excluded > max_share * scenes:
+        raise LstsrError(
+            f"{excluded} of {scenes} scenes were excluded, align.max_excluded_share allows "
+            f"{max_share:.0%}; first reasons: {'; '.join(list(reasons)[:3])}"
+        )

@@ -1,0 +1,199 @@
+"""Reading the dataset file: whole scenes or windows of them, numpy only."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from lstsr.errors import LstsrError
+
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class SceneMeta:
+    """One scene: its name, its split, and per track key the mean of its valid input, kelvin."""
+
+    scene: str
+    split: str
+    centre_k: dict[str, float]
+
+
+@dataclass(frozen=True)
+class DatasetMeta:
+    """What the header of a dataset file says; bands, means and deviations are per channel."""
+
+    dataset: str
+    version: str
+    target_m: float
+    reference_bands: tuple[str, ...]
+    reference_mean: tuple[float, ...]
+    reference_std: tuple[float, ...]
+    scale_k: float
+    scenes: tuple[SceneMeta, ...]
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class SceneInputs:
+    """What a network sees of a scene or a window of it: raw units, filled and finite everywhere.
+
+    ``input`` (h, w) in kelvin, ``reference`` (C, H, W); the masks ``input_valid`` (h, w) and
+    ``reference_valid`` (H, W) are bool. ``centre_k`` is of the whole scene, also in a window.
+    """
+
+    input: Floats
+    input_valid: Mask
+    reference: Floats
+    reference_valid: Mask
+    centre_k: float
+
+    @property
+    def scale(self) -> int:
+        """Fine pixels along one side of a coarse cell."""
+        return self.reference.shape[-1] // self.input.shape[-1]
+
+
+@dataclass(frozen=True)
+class SceneArrays(SceneInputs):
+    """The same with the truth: ``target`` (H, W) in kelvin, finite everywhere.
+
+    ``scored`` (H, W), bool, marks the pixels that enter loss and scores.
+    """
+
+    target: Floats
+    scored: Mask
+
+
+class Dataset:
+    """A dataset file, opened for lazy reading.
+
+    ``key`` names track and scale, e.g. ``observed-x4``. Every method raises LstsrError on a scene
+    or key that the file does not hold.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open ``path``; raises LstsrError where it is missing or not made by the dataset stage."""
+        self.path = Path(path)
+        try:
+            self._file = safe_open(self.path, framework="np")
+        except (OSError, SafetensorError) as error:
+            raise LstsrError(
+                f"{path}: cannot be read as a dataset ({error}); run the dataset stage"
+            ) from error
+        self._names = frozenset(self._file.keys())
+        self.meta = _read_meta(self.path, self._file.metadata())
+        self._scenes = {scene.scene: scene for scene in self.meta.scenes}
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the file's header: names, shapes, statistics and configuration."""
+        with self.path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            return hashlib.sha256(file.read(length)).hexdigest()
+
+    def scenes(self, split: str) -> list[str]:
+        """Names of the scenes of one split, in the file's order."""
+        return [scene.scene for scene in self.meta.scenes if scene.split == split]
+
+    def shape(self, name: str, key: str) -> tuple[int, int]:
+        """(rows, columns) of the scene in coarse cells."""
+        rows, columns = self._slice(name, key, "input").get_shape()
+        return rows, columns
+
+    def scored(self, name: str, key: str) -> Mask:
+        """(H, W): the fine pixels that enter loss and scores, without reading anything else."""
+        rows, columns = self.shape(name, key)
+        scale = scale_of(key)
+        return self._mask(name, key, "scored", 0, 0, rows * scale, columns * scale)
+
+    def scene(self, name: str, key: str) -> SceneArrays:
+        """The whole scene."""
+        return self.window(name, key, 0, 0, *self.shape(name, key))
+
+    def window(
+        self, name: str, key: str, row: int, column: int, height: int, width: int
+    ) -> SceneArrays:
+        """A window given in coarse cells; reads only that window of the file."""
+        rows, columns = self.shape(name, key)
+        if min(row, column) < 0 or row + height > rows or column + width > columns:
+            raise LstsrError(
+                f"{self.path}: the window of {height} x {width} coarse cells at ({row}, {column}) "
+                f"leaves scene {name} of {rows} x {columns}"
+            )
+        coarse = (row, column, height, width)
+        top, left, fine_height, fine_width = fine = tuple(c * scale_of(key) for c in coarse)
+        rows_fine, columns_fine = slice(top, top + fine_height), slice(left, left + fine_width)
+        return SceneArrays(
+            input=self._slice(name, key, "input")[row : row + height, column : column + width],
+            input_valid=self._mask(name, key, "input_valid", *coarse),
+            reference=self._slice(name, "reference")[:, rows_fine, columns_fine],
+            reference_valid=self._mask(name, "reference_valid", *fine),
+            target=self._slice(name, "target")[rows_fine, columns_fine],
+            scored=self._mask(name, key, "scored", *fine),
+            centre_k=self._scenes[name].centre_k[key],
+        )
+
+    def _slice(self, *parts: str) -> Any:
+        """The lazy tensor ``scene/.../name``."""
+        name = "/".join(parts)
+        if name not in self._names:
+            raise LstsrError(
+                f"{self.path}: holds no {name}; scenes: {_some(self._scenes)}; "
+                f"keys: {_some(self._scenes.get(parts[0], self.meta.scenes[0]).centre_k)}"
+            )
+        return self._file.get_slice(name)
+
+    def _mask(self, *where: Any) -> Mask:
+        """A window of a mask that is packed eight pixels to a byte along its rows."""
+        *parts, row, column, height, width = where
+        first, last = column // 8, -(-(column + width) // 8)
+        packed = self._slice(*parts)[row : row + height, first:last]
+        start = column - 8 * first
+        return np.unpackbits(packed, axis=-1)[:, start : start + width].astype(bool)
+
+
+def scale_of(key: str) -> int:
+    """The scale that a track key ends in: 4 of ``observed-x4``."""
+    _, _, scale = key.rpartition("-x")
+    if not scale.isdigit():
+        raise LstsrError(f"{key!r} is no track key: write track and scale, like observed-x4")
+    return int(scale)
+
+
+def _read_meta(path: Path, header: dict[str, str] | None) -> DatasetMeta:
+    """The typed header of a dataset file."""
+    try:
+        values = json.loads((header or {})["lstsr"])
+        return DatasetMeta(
+            dataset=values["dataset"],
+            version=values["version"],
+            target_m=float(values["target_m"]),
+            reference_bands=tuple(values["reference_bands"]),
+            reference_mean=tuple(values["reference_mean"]),
+            reference_std=tuple(values["reference_std"]),
+            scale_k=float(values["scale_k"]),
+            scenes=tuple(
+                SceneMeta(scene["scene"], scene["split"], scene["centre_k"])
+                for scene in values["scenes"]
+            ),
+            config=values["config"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise LstsrError(
+            f"{path}: the header lacks or garbles {error}; rebuild it with the dataset stage"
+        ) from error
+
+
+def _some(names: Any) -> str:
+    """A few names for an error message."""
+    listed = list(names)
+    return ", ".join(listed[:6]) + (" ..." if len(listed) > 6 else "")

@@ -1,0 +1,183 @@
+"""Dataset: aligned triplets become one file of arrays, with inputs of every track and statistics."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from lstsr import __version__
+from lstsr.dataset.triplet import read_triplet
+from lstsr.errors import LstsrError
+from lstsr.files import whole
+from lstsr.geo.aggregate import block_mean_t4, psf_mean_t4
+from lstsr.geo.fill import fill
+from lstsr.image import Floats, Mask, Triplet
+
+if TYPE_CHECKING:
+    from lstsr.config import Block, DatasetConfig
+
+
+@dataclass(frozen=True)
+class CoarseInput:
+    """The input of one track: kelvin (h, w), its mask, and the fine pixels (H, W) to score."""
+
+    values: Floats
+    valid: Mask
+    scored: Mask
+    wild: int
+
+
+def pack(
+    path: Path,
+    folder: Path,
+    splits: dict[str, str],
+    dataset: str,
+    blocks: list[Block],
+    settings: DatasetConfig,
+    config: dict[str, Any],
+) -> dict[str, Any]:
+    """Write the scenes of ``splits`` (name to split), aligned in ``folder``, as one file at ``path``.
+
+    Returns the statistics: of the reference over valid pixels of training scenes, the number of
+    scenes and scored pixels by split, and the wild cells left out, by track.
+    """
+    tensors: dict[str, np.ndarray] = {}
+    scenes: list[dict[str, Any]] = []
+    training = ReferenceStatistics()
+    wild: dict[str, int] = {}
+    for name, split in splits.items():
+        triplet = read_triplet(folder, name)
+        tensors |= _fine_tensors(triplet)
+        if split == "train":
+            training.add(triplet)
+        centres = {}
+        for block in blocks:
+            coarse = coarse_input(triplet, block.track, block.scale, settings)
+            if not coarse.scored.any():
+                raise LstsrError(f"scene {name}: no pixel to score in {block.key}; raise min_valid")
+            tensors |= _coarse_tensors(f"{name}/{block.key}", coarse)
+            centres[block.key] = float(coarse.values[coarse.valid].mean(dtype=np.float64))
+            wild[block.key] = wild.get(block.key, 0) + coarse.wild
+        scenes.append({"scene": name, "split": split, "centre_k": centres} | _place(triplet))
+    statistics = {
+        "reference_mean": training.mean,
+        "reference_std": training.std,
+        "scale_k": settings.scale_k,
+        "n_scenes": {split: _count(splits, split) for split in sorted(set(splits.values()))},
+        "wild_cells": wild,
+    }
+    first = read_triplet(folder, next(iter(splits)))
+    meta = {
+        "dataset": dataset,
+        "version": __version__,
+        "target_m": round(first.target.grid.gsd_m, 2),
+        "reference_bands": list(first.reference.bands),
+        **statistics,
+        "scenes": scenes,
+        "config": config,
+    }
+    _save(path, tensors, meta)
+    return statistics
+
+
+class ReferenceStatistics:
+    """Mean and standard deviation of each reference band, accumulated scene by scene."""
+
+    def __init__(self) -> None:
+        self._count = 0.0
+        self._sum: np.ndarray | float = 0.0
+        self._squares: np.ndarray | float = 0.0
+
+    def add(self, triplet: Triplet) -> None:
+        """Count the valid pixels of a training scene."""
+        values = triplet.reference.values[:, triplet.reference.valid].astype(np.float64)
+        self._count += values.shape[1]
+        self._sum = self._sum + values.sum(axis=1)
+        self._squares = self._squares + (values**2).sum(axis=1)
+
+    @property
+    def mean(self) -> list[float]:
+        """One value a band."""
+        return [float(value) for value in np.atleast_1d(self._sum / self._count)]
+
+    @property
+    def std(self) -> list[float]:
+        """One value a band."""
+        variance = self._squares / self._count - np.square(self._sum / self._count)
+        return [float(value) for value in np.atleast_1d(np.sqrt(variance))]
+
+
+def coarse_input(
+    triplet: Triplet, track: str, scale: int, settings: DatasetConfig
+) -> CoarseInput:
+    """The input of a track, observed or made from the target, and what is scored with it.
+
+    Scored are fine pixels where target, reference and input are valid and the cell is not wild:
+    its input minus the target's mean is within ``wild_k`` of the scene's median difference.
+    """
+    target = triplet.target
+    blocks, fraction = block_mean_t4(target.values[0], target.valid, scale)
+    if track == "observed":
+        values, valid = triplet.input.values[0].astype(np.float64), triplet.input.valid
+    elif track == "degraded-block":
+        values, valid = blocks, fraction >= settings.min_cell_valid
+    else:
+        values, seen = psf_mean_t4(target.values[0], target.valid, scale, settings.psf_fwhm)
+        valid = seen >= settings.min_cell_valid
+    both = valid & (fraction > 0)
+    difference = np.where(both, values - blocks, np.nan)
+    tame = np.ones_like(valid)
+    if both.any():
+        tame = ~(np.abs(difference - np.nanmedian(difference)) > settings.wild_k)
+    usable = (valid & tame).repeat(scale, 0).repeat(scale, 1)
+    return CoarseInput(
+        fill(values.astype(np.float32), valid),
+        valid,
+        usable & target.valid & triplet.reference.valid,
+        int((~tame).sum()),
+    )
+
+
+def _fine_tensors(triplet: Triplet) -> dict[str, np.ndarray]:
+    reference, target = triplet.reference, triplet.target
+    return {
+        f"{triplet.scene}/reference": fill(reference.values, reference.valid),
+        f"{triplet.scene}/reference_valid": np.packbits(reference.valid, axis=-1),
+        f"{triplet.scene}/target": fill(target.values[0], target.valid),
+    }
+
+
+def _coarse_tensors(prefix: str, coarse: CoarseInput) -> dict[str, np.ndarray]:
+    return {
+        f"{prefix}/input": coarse.values,
+        f"{prefix}/input_valid": np.packbits(coarse.valid, axis=-1),
+        f"{prefix}/scored": np.packbits(coarse.scored, axis=-1),
+    }
+
+
+def _place(triplet: Triplet) -> dict[str, Any]:
+    grid = triplet.target.grid
+    return {
+        "crs": grid.crs,
+        "transform": list(grid.transform)[:6],
+        "time": triplet.input.time,
+        "input_m": round(triplet.input.grid.gsd_m, 2),
+    }
+
+
+def _count(splits: dict[str, str], split: str) -> int:
+    return sum(value == split for value in splits.values())
+
+
+def _save(path: Path, tensors: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
+    contiguous = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
+    with whole(path) as partial:
+        save_file(contiguous, partial, metadata={"lstsr": json.dumps(meta)})
+
+

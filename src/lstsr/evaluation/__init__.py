@@ -1,0 +1,1 @@
+"""Evaluation: predictions are scored, tabulated and drawn."""

@@ -1,0 +1,42 @@
+"""One self-contained page with a run's table, exclusions and figures."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+import pandas as pd
+
+from lstsr.files import whole
+
+STYLE = (
+    "body{font:14px sans-serif;margin:2em;max-width:110em}table{border-collapse:collapse;"
+    "font-size:12px}td,th{border:1px solid #ccc;padding:2px 6px}img{max-width:100%}"
+)
+
+
+def write_report(table: Path, excluded: Path, figures: Sequence[Path], output: Path) -> None:
+    """Write ``output``: the tables as HTML, the figures embedded."""
+    scores, lost = pd.read_csv(table), pd.read_csv(excluded)
+    title = f"lstsr: {', '.join(scores['dataset'].unique())}"
+    parts = [
+        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{escape(title)}</title>",
+        f"<style>{STYLE}</style><h1>{escape(title)}</h1>",
+        "<p>LST metrics in kelvin, masked, mean over scenes; PSNR, SSIM and MSE after mapping "
+        "240..340 K to 0..255; gains in dB of ubRMSE with paired 95 % intervals over scenes.</p>",
+        scores.to_html(index=False, float_format="{:.3f}".format, border=0),
+        f"<h2>Excluded scenes: {len(lost)}</h2>",
+        lost.to_html(index=False, border=0) if len(lost) else "<p>None.</p>",
+        *(_figure(path) for path in figures),
+        "</html>",
+    ]
+    with whole(output) as partial:
+        partial.write_text("\n".join(parts))
+
+
+def _figure(path: Path) -> str:
+    data = base64.b64encode(path.read_bytes()).decode()
+    name = escape(path.stem)
+    return f"<h2>{name}</h2><img alt='{name}' src='data:image/png;base64,{data}'>"

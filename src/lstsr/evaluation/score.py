@@ -1,0 +1,132 @@
+"""Scores of one row, scene by scene: on the common fine grid, and on the target's own grid."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+
+from lstsr import __version__
+from lstsr.dataset.loader import Dataset, SceneArrays
+from lstsr.files import read_csv, write_csv
+from lstsr.geo.resample import resample
+from lstsr.image import Floats, SensorImage
+from lstsr.metrics import score
+from lstsr.sensors import geotiff
+
+logger = logging.getLogger(__name__)
+IDENTITY = (
+    "dataset",
+    "split",
+    "track",
+    "scale",
+    "input_m",
+    "target_m",
+    "grid",
+    "model",
+    "variant",
+    "seed",
+)
+METRICS = (
+    "n_pixels",
+    "psnr_db",
+    "ssim",
+    "mse",
+    "rmse_k",
+    "ubrmse_k",
+    "mae_k",
+    "bias_k",
+    "consistency_k",
+)
+COST = ("parameters", "macs_per_pixel", "train_seconds", "predict_seconds")
+TARGET_GRID = "target_grid_"
+COLUMNS = (
+    *IDENTITY,
+    "n_train",
+    "scene",
+    *METRICS,
+    *(TARGET_GRID + name for name in METRICS),
+    *COST,
+    "version",
+)
+
+
+def score_row(
+    data: Path, row: dict[str, Any], predictions: Path, aligned: Path, output: Path
+) -> None:
+    """Score every prediction listed in the index ``predictions`` and write one CSV row a scene.
+
+    ``aligned`` holds the targets on their own grids. An observed track is scored there too; a
+    degraded one is not, since its input was made from the target on the common grid.
+    """
+    dataset = Dataset(data)
+    key = f"{row['track']}-x{row['scale']}"
+    records = []
+    for entry in read_csv(predictions):
+        name = entry["scene"]
+        scene = dataset.scene(name, key)
+        image = geotiff.read_written(predictions.parent / entry["file"])
+        record = _identity(dataset, row, entry["split"]) | {"scene": name, "version": __version__}
+        record |= score(
+            image.values[0],
+            scene.target,
+            scene.scored,
+            scene.input,
+            scene.input_valid,
+            row["scale"],
+        )
+        if row["track"] == "observed":
+            native = score_on_target_grid(image, scene, aligned / name / "target_native.tif")
+            record |= {TARGET_GRID + metric: value for metric, value in native.items()}
+        record |= {column: entry[column] for column in COST}
+        logger.info("%s %s: ubRMSE %.3f K", row["model"], name, record["ubrmse_k"])
+        records.append(record)
+    write_csv(output, COLUMNS, ({key: record.get(key) for key in COLUMNS} for record in records))
+
+
+def score_on_target_grid(image: SensorImage, scene: SceneArrays, target: Path) -> dict[str, float]:
+    """The scores of a prediction brought to the target's own grid.
+
+    The prediction is moved back by what the target was moved by, so the target is not resampled.
+    """
+    native = geotiff.read_written(target)
+    with rasterio.open(target) as dataset:
+        tags = dataset.tags()
+    shift = (-float(tags["moved_row"]), -float(tags["moved_column"]))
+    scored = SensorImage(
+        np.where(scene.scored, image.values, np.float32(np.nan)),
+        scene.scored,
+        image.grid.moved(*shift),
+        image.bands,
+        image.unit,
+        image.sensor,
+    )
+    moved = resample(scored, native.grid)
+    return score(moved.values[0], native.values[0], moved.valid & native.valid)
+
+
+def _identity(dataset: Dataset, row: dict[str, Any], split: str) -> dict[str, Any]:
+    meta = dataset.meta
+    anchor = meta.config["align"]
+    input_m = meta.target_m * row["scale"]
+    return {
+        "dataset": meta.dataset,
+        "split": split,
+        "track": row["track"],
+        "scale": row["scale"],
+        "input_m": round(input_m, 1),
+        "target_m": round(meta.target_m, 1),
+        "grid": f"{anchor['anchor']}/{anchor['scale']}",
+        "model": row["model"],
+        "variant": row["variant"],
+        "seed": row["seed"],
+        "n_train": len(dataset.scenes("train")),
+    }
+
+
+def prediction_values(predictions: Path, scene: str) -> Floats:
+    """One scene's prediction (H, W) in kelvin, by the index of a row's predictions."""
+    return geotiff.read_written(predictions.parent / f"{scene}.tif").values[0]

@@ -1,0 +1,129 @@
+"""The table: one row an experiment, with paired intervals against bilinear and local-linear."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lstsr.evaluation.score import COST, IDENTITY, METRICS, TARGET_GRID
+from lstsr.files import whole
+from lstsr.metrics import gain_db, paired_bootstrap
+
+BLOCK = ["dataset", "split", "track", "scale"]
+EXPERIMENT = [*IDENTITY]
+AGAINST = {"gain": "bilinear", "gain_over_local_linear": "local-linear"}
+AVERAGED = [name for name in METRICS if name != "n_pixels"]
+COLUMNS = [
+    *IDENTITY,
+    "n_train",
+    "n_scenes",
+    "n_pixels",
+    *(name for name in AVERAGED if name != "consistency_k"),
+    "gain_db",
+    "gain_db_low",
+    "gain_db_high",
+    "scenes_won",
+    "gain_over_local_linear_db",
+    "gain_over_local_linear_db_low",
+    "gain_over_local_linear_db_high",
+    "consistency_k",
+    "parameters",
+    "macs_per_pixel",
+    "version",
+]
+SHOWN = {
+    "model": "{}",
+    "variant": "{}",
+    "seed": "{}",
+    "rmse_k": "{:.3f}",
+    "ubrmse_k": "{:.3f}",
+    "bias_k": "{:+.3f}",
+    "psnr_db": "{:.2f}",
+    "ssim": "{:.3f}",
+    "mse": "{:.2f}",
+    "parameters": "{:,}",
+}
+DIGITS = 6
+
+
+def write_tables(scores: Sequence[Path], output: Path, resamples: int) -> None:
+    """Write ``table.csv`` (``output``) and, beside it, ``table.md``, ``scenes.csv``,
+    ``scenes_target_grid.csv`` and ``timings.csv`` from the scores of all rows.
+    """  # noqa: D205
+    scenes = pd.concat([pd.read_csv(path) for path in scores], ignore_index=True)
+    table = tabulate(scenes, resamples)
+    native = scenes.dropna(subset=[f"{TARGET_GRID}ubrmse_k"])
+    native_metrics = [TARGET_GRID + name for name in METRICS if name != "consistency_k"]
+    folder = output.parent
+    _save(scenes[[*IDENTITY, "scene", *METRICS]], folder / "scenes.csv")
+    _save(
+        native[[*IDENTITY, "scene", *native_metrics]].rename(
+            columns=lambda name: name.removeprefix(TARGET_GRID)
+        ),
+        folder / "scenes_target_grid.csv",
+    )
+    _save(_timings(scenes), folder / "timings.csv")
+    with whole(folder / "table.md") as partial:
+        partial.write_text(markdown(table))
+    _save(table, output)
+
+
+def tabulate(scenes: pd.DataFrame, resamples: int) -> pd.DataFrame:
+    """One row an experiment: metrics averaged over scenes, gains as paired means with intervals."""
+    rows = []
+    for _, one in scenes.groupby(EXPERIMENT, sort=False):
+        first = one.iloc[0]
+        row = {name: first[name] for name in [*IDENTITY, "n_train", "version"]}
+        row |= {name: first[name] for name in ("parameters", "macs_per_pixel")}
+        row |= {"n_scenes": len(one), "n_pixels": int(one["n_pixels"].sum())}
+        row |= {name: one[name].mean() for name in AVERAGED}
+        for name, model in AGAINST.items():
+            gains = _gains(scenes, one, model)
+            mean, low, high = paired_bootstrap(gains, resamples)
+            row |= {f"{name}_db": mean, f"{name}_db_low": low, f"{name}_db_high": high}
+            if model == "bilinear":
+                row["scenes_won"] = int((gains > 0).sum())
+        rows.append(row)
+    return pd.DataFrame(rows)[COLUMNS]
+
+
+def _gains(scenes: pd.DataFrame, one: pd.DataFrame, model: str) -> np.ndarray:
+    """Per scene, 20 log10 of the ubRMSE of ``model`` over the row's, within its block."""
+    same = (scenes[BLOCK] == one[BLOCK].iloc[0]).all(axis=1) & (scenes["model"] == model)
+    base = scenes[same].set_index("scene")["ubrmse_k"]
+    return gain_db(base.loc[one["scene"]].to_numpy(), one["ubrmse_k"].to_numpy())
+
+
+def _timings(scenes: pd.DataFrame) -> pd.DataFrame:
+    costs = [name for name in COST if name.endswith("_seconds")]
+    return scenes.groupby(EXPERIMENT, sort=False)[costs].mean().reset_index()
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """The table for people: a section a block, the gain with its interval."""
+    parts = []
+    for (dataset, split, track, scale), block in table.groupby(BLOCK, sort=False):
+        first = block.iloc[0]
+        parts.append(
+            f"### {dataset}, {track} x{scale} ({first.input_m:g} m to {first.target_m:g} m)\n\n"
+            f"Split {split}: {first.n_scenes} scenes, {first.n_pixels:,} pixels, grid "
+            f"{first.grid}; {first.n_train} training scenes. LST metrics in kelvin, mean over "
+            "scenes; PSNR, SSIM and MSE after mapping 240..340 K to 0..255; gain: ubRMSE against "
+            "bilinear, dB, with its paired 95 % interval over scenes.\n\n"
+        )
+        heads = [*SHOWN, "gain_db", "scenes_won"]
+        lines = [heads, ["---"] * len(heads)]
+        for _, row in block.iterrows():
+            gain = f"{row.gain_db:+.2f} ({row.gain_db_low:+.2f} .. {row.gain_db_high:+.2f})"
+            shown = [form.format(row[name]) for name, form in SHOWN.items()]
+            lines.append([*shown, gain, f"{row.scenes_won}/{row.n_scenes}"])
+        parts += ["| " + " | ".join(line) + " |\n" for line in lines] + ["\n"]
+    return "".join(parts)
+
+
+def _save(table: pd.DataFrame, path: Path) -> None:
+    with whole(path) as partial:
+        table.round(DIGITS).to_csv(partial, index=False)

@@ -1,0 +1,1 @@
+"""Geometry: resampling, aggregation, registration, filling."""

@@ -1,0 +1,119 @@
+"""One-step resampling of an image onto another grid, the registration shift folded in."""
+
+from __future__ import annotations
+
+import numpy as np
+from rasterio.enums import Resampling
+from rasterio.warp import reproject
+
+from lstsr.grid import Grid
+from lstsr.image import Floats, Mask, SensorImage
+
+# A destination cell is averaged from the source's where it is at least this many times wider.
+COARSER = 1.5
+# GDAL's approximate transformer, in source pixels; its default (0.125) would hide half of a shift.
+TOLERANCE_PX = 0.01
+# Share of a bilinear footprint that must be valid: all of it, up to rounding.
+WHOLE = 0.999
+
+
+def resample(
+    image: SensorImage,
+    grid: Grid,
+    shift: tuple[float, float] = (0.0, 0.0),
+    min_fraction: float = 0.5,
+) -> SensorImage:
+    """``image`` on ``grid``, its content moved by ``shift`` (row, column) cells of ``grid``.
+
+    Onto a coarser grid: area-weighted mean of the valid pixels, temperatures as T^4 (what a
+    radiometer of the coarse cell would see; Stefan-Boltzmann), valid from ``min_fraction`` on.
+    Otherwise: bilinear, valid only where every contributing pixel is.
+    """
+    sampled = grid.moved(-shift[0], -shift[1])
+    if grid.gsd_m >= COARSER * gsd_in(image.grid, grid):
+        values, valid = _average(image, sampled, min_fraction)
+    else:
+        values, valid = _bilinear(image, sampled)
+    values[:, ~valid] = np.nan
+    return SensorImage(
+        values.astype(np.float32),
+        valid,
+        grid,
+        image.bands,
+        image.unit,
+        image.sensor,
+        image.time,
+        (*image.history, f"resampled to {grid.gsd_m:.2f} m, moved by {shift[0]:.3f}, {shift[1]:.3f}"),
+    )
+
+
+def _bilinear(image: SensorImage, grid: Grid) -> tuple[Floats, Mask]:
+    valid = _warp(image.valid.astype(np.float32)[None], image.grid, grid, Resampling.bilinear)[0]
+    values = _warp(_nan_outside(image), image.grid, grid, Resampling.bilinear, np.nan)
+    return values, valid >= WHOLE
+
+
+def _average(image: SensorImage, grid: Grid, min_fraction: float) -> tuple[Floats, Mask]:
+    power = 4 if image.unit == "kelvin" else 1
+    fraction = _warp(image.valid.astype(np.float32)[None], image.grid, grid, Resampling.average)[0]
+    values = _warp(
+        _nan_outside(image).astype(np.float64) ** power,
+        image.grid,
+        grid,
+        Resampling.average,
+        np.nan,
+    )
+    with np.errstate(invalid="ignore"):
+        return values ** (1 / power), fraction >= min_fraction
+
+
+def _nan_outside(image: SensorImage) -> Floats:
+    return np.where(image.valid, image.values, np.float32(np.nan))
+
+
+def _warp(
+    values: np.ndarray, source: Grid, grid: Grid, method: Resampling, nodata: float | None = None
+) -> np.ndarray:
+    out = np.full((len(values), *grid.shape), nodata or 0, values.dtype)
+    reproject(
+        values,
+        out,
+        src_transform=source.transform,
+        src_crs=source.crs,
+        dst_transform=grid.transform,
+        dst_crs=grid.crs,
+        src_nodata=nodata,
+        dst_nodata=nodata,
+        resampling=method,
+        tolerance=TOLERANCE_PX,
+        # the kernel must not widen where the grids are only rotated against each other
+        **({"XSCALE": 1, "YSCALE": 1} if method is Resampling.bilinear else {}),
+    )
+    return out
+
+
+def gsd_in(source: Grid, grid: Grid) -> float:
+    """Spacing of ``source`` near its centre, in the units of ``grid``."""
+    from pyproj import Transformer
+
+    ends = [(source.width / 2 + step, source.height / 2) for step in (-0.5, 0.5)]
+    points = [source.transform * end for end in ends]
+    to_grid = Transformer.from_crs(source.crs, grid.crs, always_xy=True)
+    (x0, y0), (x1, y1) = (to_grid.transform(*point) for point in points)
+    return float(np.hypot(x1 - x0, y1 - y0))
+
+
+def outline(grid: Grid, points: int = 8) -> tuple[tuple[float, float], ...]:
+    """The footprint of ``grid``: its rim as (lon, lat) in degrees, ``points`` along each side."""
+    from pyproj import Transformer
+
+    corners = grid.corners
+    rim = []
+    for start, end in zip(corners, [*corners[1:], corners[0]], strict=True):
+        rim += [
+            (start[0] + (end[0] - start[0]) * step, start[1] + (end[1] - start[1]) * step)
+            for step in np.arange(points) / points
+        ]
+    x, y = zip(*rim, strict=True)
+    lon, lat = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True).transform(x, y)
+    return tuple(zip(map(float, lon), map(float, lat), strict=True))

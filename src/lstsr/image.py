@@ -1,0 +1,73 @@
+"""Images on grids: one sensor's, and the three that make a triplet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstsr.grid import Grid
+
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class SensorImage:
+    """What one sensor saw, calibrated.
+
+    ``values`` (band, row, column) float32 in ``unit``; ``valid`` (row, column), where all bands are
+    usable (values elsewhere are NaN); ``history`` says what was done, in order.
+    """
+
+    values: Floats
+    valid: Mask
+    grid: Grid
+    bands: tuple[str, ...]
+    unit: str
+    sensor: str
+    time: str = ""
+    history: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where arrays, bands and grid disagree."""
+        if self.values.shape != (len(self.bands), *self.grid.shape):
+            raise ValueError(
+                f"values {self.values.shape} against {self.bands} on {self.grid.shape}"
+            )
+        if self.valid.shape != self.grid.shape:
+            raise ValueError(f"valid {self.valid.shape} on {self.grid.shape}")
+
+    @property
+    def valid_fraction(self) -> float:
+        """Share of usable pixels, 0 to 1."""
+        return float(self.valid.mean())
+
+    def noted(self, what: str) -> SensorImage:
+        """The same image with one more line of history."""
+        return replace(self, history=(*self.history, what))
+
+
+@dataclass(frozen=True)
+class Triplet:
+    """Input, reference and target of one place and moment; reference and target share a fine grid.
+
+    ``shifts`` says how far each was moved to meet the anchor, in fine pixels (row, column).
+    """
+
+    scene: str
+    input: SensorImage
+    reference: SensorImage
+    target: SensorImage
+    shifts: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raise ValueError unless the input's grid nests in the shared fine grid."""
+        if self.reference.grid != self.target.grid or not self.input.grid.nests(self.target.grid):
+            raise ValueError(f"scene {self.scene}: the grids do not nest")
+
+    @property
+    def scale(self) -> int:
+        """Fine cells along one side of a coarse cell."""
+        return self.target.grid.width // self.input.grid.width

@@ -1,0 +1,212 @@
+"""Scores of one scene, masked and in kelvin; the seed study's convention beside.
+
+Every function takes whole images (row, column) in kelvin and the mask of pixels that count. What
+lies outside the mask never matters; a value that is not finite inside it is an error.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike, NDArray
+
+from lstsr.errors import LstsrError
+from lstsr.geo.aggregate import block_mean_t4
+
+GREY_ZERO_K = 240.0
+"""Kelvin that the seed study's convention maps to grey level 0."""
+GREY_SPAN_K = 100.0
+"""Kelvin between grey levels 0 and 255."""
+PEAK = 255.0
+SSIM_SIGMA = 1.5
+"""Gaussian of Wang et al. 2004 (Image quality assessment), section III-B, in pixels."""
+SSIM_WINDOW = 11
+CONSISTENT_FRACTION = 0.75
+"""Least scored share of a coarse cell that is compared with the input (12 of 16 at scale 4)."""
+
+
+def rmse_k(prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike) -> float:
+    """Root of the mean squared error, kelvin."""
+    return math.sqrt(np.mean(_errors_k(prediction_k, target_k, scored) ** 2))
+
+
+def ubrmse_k(prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike) -> float:
+    """Root mean squared error after the scene's bias is removed, kelvin: the errors' deviation."""
+    return float(np.std(_errors_k(prediction_k, target_k, scored)))
+
+
+def mae_k(prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike) -> float:
+    """Mean absolute error, kelvin."""
+    return float(np.mean(np.abs(_errors_k(prediction_k, target_k, scored))))
+
+
+def bias_k(prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike) -> float:
+    """Mean of prediction minus target, kelvin."""
+    return float(np.mean(_errors_k(prediction_k, target_k, scored)))
+
+
+def mse(prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike) -> float:
+    """Mean squared error in grey levels squared (240..340 K onto 0..255, no rounding, no clip)."""
+    errors_k = _errors_k(prediction_k, target_k, scored)
+    return float(np.mean((errors_k * PEAK / GREY_SPAN_K) ** 2))
+
+
+def psnr_db(prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike) -> float:
+    """Peak signal-to-noise ratio of one image, 10 log10(255^2 / mse), dB; infinite if equal."""
+    error = mse(prediction_k, target_k, scored)
+    return 10 * math.log10(PEAK**2 / error) if error else math.inf
+
+
+def ssim(prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike) -> float:
+    """Structural similarity (Wang et al. 2004, eq. 13) in grey levels, data range 255.
+
+    Gaussian window of 11 x 11 pixels, sigma 1.5, population covariance; the map is averaged over
+    the pixels whose whole window is scored. NaN where no window is whole.
+    """
+    from skimage.metrics import structural_similarity  # evaluation only: training runs without
+
+    _errors_k(prediction_k, target_k, scored)
+    mask = np.asarray(scored, bool)
+    whole = _whole_windows(mask, SSIM_WINDOW)
+    if not whole.any():
+        return math.nan
+    _, similarity = structural_similarity(
+        _grey(target_k, mask),
+        _grey(prediction_k, mask),
+        data_range=PEAK,
+        gaussian_weights=True,
+        sigma=SSIM_SIGMA,
+        use_sample_covariance=False,
+        full=True,
+    )
+    return float(similarity[whole].mean())
+
+
+def consistency_k(
+    prediction_k: ArrayLike,
+    scored: ArrayLike,
+    input_k: ArrayLike,
+    input_valid: ArrayLike,
+    scale: int,
+) -> float:
+    """Root mean squared difference, kelvin, between the input and the prediction seen as coarsely.
+
+    The prediction is averaged in T^4 over the scored pixels of each coarse cell, and compared where
+    the input is valid and at least CONSISTENT_FRACTION of the cell is scored. NaN if nowhere.
+    """
+    coarse_k, fraction = block_mean_t4(prediction_k, scored, scale)
+    compared = (fraction >= CONSISTENT_FRACTION) & np.asarray(input_valid, bool)
+    return rmse_k(coarse_k, input_k, compared) if compared.any() else math.nan
+
+
+def score(
+    prediction_k: ArrayLike,
+    target_k: ArrayLike,
+    scored: ArrayLike,
+    input_k: ArrayLike,
+    input_valid: ArrayLike,
+    scale: int,
+) -> dict[str, float]:
+    """All scores of one scene, by the names of the table's columns, and ``n_pixels``.
+
+    Fine arrays (H, W), coarse ones (H / scale, W / scale), kelvin and masks. Raises LstsrError
+    where shapes differ, nothing is scored, or a scored value is not finite.
+    """
+    compared = (prediction_k, target_k, scored)
+    return {
+        "n_pixels": float(np.count_nonzero(scored)),
+        "psnr_db": psnr_db(*compared),
+        "ssim": ssim(*compared),
+        "mse": mse(*compared),
+        "rmse_k": rmse_k(*compared),
+        "ubrmse_k": ubrmse_k(*compared),
+        "mae_k": mae_k(*compared),
+        "bias_k": bias_k(*compared),
+        "consistency_k": consistency_k(prediction_k, scored, input_k, input_valid, scale),
+    }
+
+
+def gain_db(baseline_ubrmse_k: float, model_ubrmse_k: float) -> float:
+    """What a model gains over a baseline (bilinear) on one scene, dB: positive is better."""
+    return 20 * math.log10(baseline_ubrmse_k / model_ubrmse_k)
+
+
+def paired_bootstrap(
+    values: ArrayLike, n: int = 10_000, seed: int = 0
+) -> tuple[float, float, float]:
+    """Mean over scenes of paired differences, and the ends of its 95 % interval.
+
+    Percentile bootstrap (Efron and Tibshirani 1993, chapter 13): ``n`` draws of as many scenes with
+    replacement. Give per-scene differences (or gains in dB), one value a scene. Raises LstsrError
+    on an empty list or a value that is not finite.
+    """
+    scenes = np.asarray(values, np.float64).ravel()
+    if not scenes.size or not np.isfinite(scenes).all():
+        raise LstsrError("the bootstrap needs one finite value a scene: drop scenes without scores")
+    rng = np.random.default_rng(seed)
+    means = [scenes[rng.integers(scenes.size, size=scenes.size)].mean() for _ in range(n)]
+    low, high = np.percentile(means, (2.5, 97.5))
+    return float(scenes.mean()), float(low), float(high)
+
+
+def rapsd(values_k: ArrayLike, valid: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Radially averaged power spectrum: (frequency in cycles a pixel, power in K^2), each (bins,).
+
+    The mean is removed, gaps are zero and a Hann window tapers the rim; the power is divided by the
+    window's energy, so white noise of variance s^2 gives s^2 at every frequency. Rings are 1 / n
+    wide, n the shorter side, from 1 / n to the Nyquist frequency. A mask leaks power between
+    frequencies: compare only spectra under the same mask.
+    """
+    mask = np.asarray(valid, bool)
+    values = _filled(values_k, mask)
+    window = np.outer(*(np.hanning(length) for length in mask.shape)) * mask
+    tapered = (values - np.average(values, weights=window)) * window
+    power = np.abs(np.fft.fft2(tapered)) ** 2 / np.sum(window**2)
+
+    shorter = min(mask.shape)
+    rows, columns = (np.fft.fftfreq(length) for length in mask.shape)
+    ring = np.rint(np.hypot(rows[:, None], columns) * shorter).astype(int).ravel()
+    mean = np.bincount(ring, power.ravel()) / np.maximum(np.bincount(ring), 1)
+    rings = np.arange(1, shorter // 2 + 1)
+    return rings / shorter, mean[rings]
+
+
+def _errors_k(
+    prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike
+) -> NDArray[np.float64]:
+    """Prediction minus target over the scored pixels, (n,) float64."""
+    prediction, target, mask = np.asarray(prediction_k), np.asarray(target_k), np.asarray(scored)
+    if not prediction.shape == target.shape == mask.shape:
+        raise LstsrError(
+            f"cannot score a prediction of {prediction.shape} against a target of {target.shape} "
+            f"and a mask of {mask.shape}: bring them to one grid"
+        )
+    mask = mask.astype(bool)
+    if not mask.any():
+        raise LstsrError("no pixel is scored: leave this scene out")
+    for name, image in (("prediction", prediction), ("target", target)):
+        if bad := np.count_nonzero(~np.isfinite(image[mask])):
+            raise LstsrError(
+                f"the {name} is not finite at {bad} scored pixels: fill them or do not score them"
+            )
+    return prediction[mask].astype(np.float64) - target[mask].astype(np.float64)
+
+
+def _filled(values_k: ArrayLike, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The image in float64 with one harmless temperature outside the mask."""
+    return np.where(mask, np.asarray(values_k, np.float64), GREY_ZERO_K)
+
+
+def _grey(values_k: ArrayLike, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Kelvin to the seed study's grey levels; 0 outside the mask."""
+    return (_filled(values_k, mask) - GREY_ZERO_K) * PEAK / GREY_SPAN_K
+
+
+def _whole_windows(mask: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
+    """Pixels whose whole ``size`` x ``size`` window is in the image and in the mask."""
+    padded = np.pad(mask, size // 2)
+    rows = np.all(sliding_window_view(padded, size, axis=0), axis=-1)
+    whole: NDArray[np.bool_] = np.all(sliding_window_view(rows, size, axis=1), axis=-1)
+    return whole

@@ -1,0 +1,1 @@
+"""Networks and classical methods from a coarse LST and a fine reference to a fine LST."""

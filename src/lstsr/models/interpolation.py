@@ -1,0 +1,91 @@
+"""Interpolation: the rows without a reference, and the bases of the networks.
+
+All of them take the coarse cells as areas: cell i covers the fine pixels s i ... s i + s - 1 and its
+value sits at its centre (half-pixel centres, `align_corners=False`); beyond the border the outermost
+cell is repeated.
+"""
+
+from collections.abc import Callable
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+ITERATIONS = 10
+"""Back-projections after which block means agree to about 1e-4 of the input's detail."""
+
+
+def bilinear(coarse: Tensor, scale: int) -> Tensor:
+    """Bilinear interpolation, (N,C,h,w) to (N,C,h s,w s)."""
+    return F.interpolate(coarse, scale_factor=scale, mode="bilinear", align_corners=False)
+
+
+def bicubic(coarse: Tensor, scale: int) -> Tensor:
+    """Cubic convolution (Keys 1981, a = -0.75), (N,C,h,w) to (N,C,h s,w s)."""
+    return F.interpolate(coarse, scale_factor=scale, mode="bicubic", align_corners=False)
+
+
+def block_mean(fine: Tensor, scale: int) -> Tensor:
+    """Mean of each block of scale x scale pixels, (N,C,H,W) to (N,C,H/s,W/s)."""
+    return F.avg_pool2d(fine, scale)
+
+
+def bicubic_backprojected(coarse: Tensor, scale: int, iterations: int = ITERATIONS) -> Tensor:
+    """Bicubic interpolation whose block means return the input (Irani and Peleg 1991).
+
+    y <- y + bicubic(coarse - block_mean(y)): the residual is spread smoothly, so no block edges
+    appear. The mean is plain and in normalised units: against a mean of T^4 it errs by less than
+    0.1 K except at coasts and in cities.
+
+    Args:
+        coarse: (N,C,h,w), filled where invalid.
+        scale: coarse spacing / fine spacing.
+        iterations: number of corrections.
+
+    Returns:
+        (N,C,h s,w s).
+    """
+    fine = bicubic(coarse, scale)
+    for _ in range(iterations):
+        fine = fine + bicubic(coarse - block_mean(fine, scale), scale)
+    return fine
+
+
+class Interpolation(nn.Module):
+    """An interpolation with the signature of a network: it ignores reference and masks."""
+
+    interpolate: Callable[[Tensor, int], Tensor]
+
+    def __init__(self, scale: int, reference_channels: int) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(
+        self, coarse: Tensor, reference: Tensor, coarse_valid: Tensor, reference_valid: Tensor
+    ) -> Tensor:
+        """(N,1,h,w) to (N,1,H,W)."""
+        return type(self).interpolate(coarse, self.scale)
+
+
+class Bilinear(Interpolation):
+    """The row `bilinear`."""
+
+    interpolate = staticmethod(bilinear)
+
+
+class Bicubic(Interpolation):
+    """The row `bicubic`."""
+
+    interpolate = staticmethod(bicubic)
+
+
+class BicubicBackprojected(Interpolation):
+    """The row `bicubic-backprojected`."""
+
+    interpolate = staticmethod(bicubic_backprojected)
+
+
+NETWORKS: dict[str, type[nn.Module]] = {
+    "bilinear": Bilinear,
+    "bicubic": Bicubic,
+    "bicubic-backprojected": BicubicBackprojected,
+}

@@ -1,0 +1,129 @@
+"""Linear regression of the input on the reference: the classical guided rows.
+
+TsHARP (Agam et al. 2007) fits T = a + b r on the coarse grid, applies the fit to the fine reference
+and adds the coarse residual, interpolated. With interpolation U and block mean M that is
+
+    a + b r + U(T - a - b M r) = U T + b (r - U M r),
+
+so only the slope b is needed: it weighs the detail of the reference that the coarse grid cannot see.
+Any constant added to T passes through unchanged. `global-linear` has one slope per channel and scene,
+`local-linear` one per channel and coarse cell, interpolated to the fine grid.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lstsr.models.interpolation import bilinear, block_mean
+
+RIDGE = 0.03
+"""Variance of the reference below which a slope is not trusted, in units of its variance over the
+training scenes (which normalisation makes 1)."""
+
+
+def coarse_reference(
+    reference: Tensor, reference_valid: Tensor, scale: int
+) -> tuple[Tensor, Tensor]:
+    """Reference (N,C,H,W) and mask (N,1,H,W) on the coarse grid.
+
+    Returns:
+        Mean over the valid pixels of each cell (N,C,h,w), 0 where there is none, and the valid
+        fraction (N,1,h,w).
+    """
+    fraction = block_mean(reference_valid, scale)
+    total = block_mean(torch.where(reference_valid > 0, reference, 0.0), scale)
+    return total / fraction.clamp(min=0.5 / scale**2), fraction
+
+
+def reference_detail(reference: Tensor, reference_valid: Tensor, scale: int) -> Tensor:
+    """What the coarse grid cannot see of the reference, r - U M r, (N,C,H,W); 0 where invalid."""
+    mean, fraction = coarse_reference(reference, reference_valid, scale)
+    weight = bilinear(fraction, scale).clamp(min=1e-6)
+    smooth = bilinear(mean * fraction, scale) / weight
+    return torch.where(reference_valid > 0, reference - smooth, 0.0)
+
+
+def slopes(x: Tensor, y: Tensor, weight: Tensor, window: int | None, ridge: float) -> Tensor:
+    """Weighted ridge regression of y on x in a window around each cell.
+
+    Solves (sum w (x - mx)(x - mx)^T + ridge n I) b = sum w (x - mx)(y - my), sums over the window, n
+    its full number of cells: few valid cells or a flat reference turn the slope smoothly to 0.
+
+    Args:
+        x: (N,C,h,w).
+        y: (N,1,h,w).
+        weight: (N,1,h,w), 0 where a cell must not count.
+        window: odd width in cells; None takes the whole image.
+        ridge: variance of x below which the slope fades.
+
+    Returns:
+        Slopes (N,C,h,w), or (N,C,1,1) without a window, in the type of y.
+    """
+    channels = x.shape[1]
+
+    def mean(values: Tensor) -> Tensor:
+        """Over the cells of the window, those beyond the border counting as 0."""
+        if window is None:
+            return values.mean((-2, -1), keepdim=True)
+        return F.avg_pool2d(values, window, stride=1, padding=window // 2)
+
+    w = weight.double()
+    total = w.sum((-2, -1), keepdim=True).clamp(min=1e-12)
+    # Second moments about the scene's mean, not about 0, keep the differences below accurate.
+    x, y_ = (v.double() - (w * v).sum((-2, -1), keepdim=True) / total for v in (x.double(), y))
+    row, column = torch.triu_indices(channels, channels, device=x.device).unbind()
+    moments = mean(w * torch.cat([torch.ones_like(w), y_, x, x * y_, x[:, row] * x[:, column]], 1))
+    n, sy, sx, sxy, sxx = moments.split([1, 1, channels, channels, len(row)], 1)
+    n = n.clamp(min=1e-12)
+    covariance = x.new_zeros(*moments.shape[:1], channels, channels, *moments.shape[2:])
+    covariance[:, row, column] = covariance[:, column, row] = sxx - sx[:, row] * sx[:, column] / n
+    right = (sxy - sx * sy / n).permute(0, 2, 3, 1)
+    left = covariance.permute(0, 3, 4, 1, 2) + ridge * torch.eye(channels).to(x)
+    return torch.linalg.solve(left, right).permute(0, 3, 1, 2).to(y.dtype)
+
+
+class GlobalLinear(nn.Module):
+    """The row `global-linear`: one slope per channel and image (so do not cut the image in tiles).
+
+    Args:
+        scale: coarse spacing / fine spacing.
+        reference_channels: number of bands; any.
+        ridge: see `RIDGE`.
+    """
+
+    window: int | None = None
+
+    def __init__(self, scale: int, reference_channels: int, ridge: float = RIDGE) -> None:
+        super().__init__()
+        self.scale, self.ridge = scale, ridge
+
+    def forward(
+        self, coarse: Tensor, reference: Tensor, coarse_valid: Tensor, reference_valid: Tensor
+    ) -> Tensor:
+        """(N,1,h,w), (N,C,H,W) to (N,1,H,W); plain bilinear where the reference is invalid."""
+        mean, fraction = coarse_reference(reference, reference_valid, self.scale)
+        slope = slopes(mean, coarse, coarse_valid * fraction, self.window, self.ridge)
+        if self.window is not None:
+            slope = bilinear(slope, self.scale)
+        detail = reference_detail(reference, reference_valid, self.scale)
+        return bilinear(coarse, self.scale) + (slope * detail).sum(1, keepdim=True)
+
+
+class LocalLinear(GlobalLinear):
+    """The row `local-linear`: slopes from a window around each coarse cell.
+
+    Args:
+        scale: coarse spacing / fine spacing.
+        reference_channels: number of bands; any.
+        window: odd width of the window in coarse cells.
+        ridge: see `RIDGE`.
+    """
+
+    def __init__(
+        self, scale: int, reference_channels: int, window: int = 9, ridge: float = RIDGE
+    ) -> None:
+        super().__init__(scale, reference_channels, ridge)
+        self.window = window
+
+
+NETWORKS: dict[str, type[nn.Module]] = {"global-linear": GlobalLinear, "local-linear": LocalLinear}

@@ -1,0 +1,66 @@
+"""The only way between kelvin and network units. It sees the input, never the target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from lstsr.errors import LstsrError
+
+Array = TypeVar("Array", bound=Any)
+"""A numpy array or a torch tensor of floating type; what comes back is of the same kind."""
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Affine maps of one scene, the same in training and in prediction.
+
+    Attributes:
+        centre_k: mean of the whole scene's valid input, so that f(T + c) = f(T) + c.
+        scale_k: a fixed number of kelvin for all scenes: no patch or scene statistic, which
+            would blow up flat scenes and let tiles of one scene disagree.
+        reference_mean: per channel, over the valid pixels of the training scenes.
+        reference_std: likewise.
+    """
+
+    centre_k: float
+    scale_k: float
+    reference_mean: tuple[float, ...]
+    reference_std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that cannot normalise."""
+        if not self.scale_k > 0:
+            raise LstsrError(f"scale_k: {self.scale_k} is not positive")
+        if len(self.reference_mean) != len(self.reference_std):
+            raise LstsrError(
+                f"reference_std: {len(self.reference_std)} values for "
+                f"{len(self.reference_mean)} channels of reference_mean"
+            )
+        for channel, std in enumerate(self.reference_std):
+            if not std > 0:
+                raise LstsrError(
+                    f"reference_std: {std} in channel {channel}; drop a band that is constant"
+                )
+
+    def to_units(self, temperature_k: Array) -> Array:
+        """Kelvin to network units, any shape."""
+        return (temperature_k - self.centre_k) / self.scale_k
+
+    def to_kelvin(self, units: Array) -> Array:
+        """Network units to kelvin, any shape."""
+        return units * self.scale_k + self.centre_k
+
+    def reference_to_units(self, reference: Array) -> Array:
+        """Raw reference (..., C, H, W) to zero mean and unit variance per channel."""
+        if reference.shape[-3] != len(self.reference_mean):
+            raise LstsrError(
+                f"reference: {reference.shape[-3]} channels, but the normalisation has "
+                f"{len(self.reference_mean)}"
+            )
+        units = reference * 1.0
+        for channel, (mean, std) in enumerate(
+            zip(self.reference_mean, self.reference_std, strict=True)
+        ):
+            units[..., channel, :, :] = (reference[..., channel, :, :] - mean) / std
+        return units

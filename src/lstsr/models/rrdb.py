@@ -1,0 +1,138 @@
+"""ESRNet: the generator of ESRGAN (Wang et al. 2018) trained for fidelity; it has no reference."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lstsr.errors import LstsrError
+from lstsr.models.base import ResidualNetwork, conv3x3, zero_init
+
+SLOPE = 0.2
+"""Negative slope of the leaky ReLUs (ESRGAN, section 3.1 and released options)."""
+
+RESIDUAL_SCALE = 0.2
+"""Factor on the residual of each dense block and of each RRDB (ESRGAN, section 3.1)."""
+
+INIT_SCALE = 0.1
+"""Factor on the Kaiming initialisation of dense blocks ("smaller initialization", section 3.1)."""
+
+
+def dense_widths(features: int, growth: int) -> list[tuple[int, int]]:
+    """Input and output channels of the five convs of a residual dense block."""
+    inputs = [features + i * growth for i in range(5)]
+    return list(zip(inputs, [growth] * 4 + [features], strict=True))
+
+
+class ResidualDenseBlock(nn.Module):
+    """x + 0.2 conv5([x, x1, .. x4]), each x_i = LeakyReLU(conv_i of all before it).
+
+    Args:
+        features: channels in and out.
+        growth: channels that each inner conv adds.
+    """
+
+    def __init__(self, features: int, growth: int) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(conv3x3(*width) for width in dense_widths(features, growth))
+        for conv in self.convs:
+            nn.init.kaiming_normal_(conv.weight)
+            conv.weight.data *= INIT_SCALE
+            nn.init.zeros_(conv.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N,features,H,W) to the same."""
+        dense = [x]
+        for conv in self.convs[:-1]:
+            dense.append(F.leaky_relu(conv(torch.cat(dense, 1)), SLOPE))
+        residual: Tensor = self.convs[-1](torch.cat(dense, 1))
+        return x + RESIDUAL_SCALE * residual
+
+
+class RRDB(nn.Module):
+    """Residual in residual dense block: x + 0.2 (three dense blocks of x)."""
+
+    def __init__(self, features: int, growth: int) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(*(ResidualDenseBlock(features, growth) for _ in range(3)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N,features,H,W) to the same."""
+        dense: Tensor = self.blocks(x)
+        return x + RESIDUAL_SCALE * dense
+
+
+class ESRNet(ResidualNetwork):
+    """RRDBNet for one channel, as a residual over a declared base.
+
+    The published form (`features=64, growth=32, blocks=23, residual=False`) has 16,695,681
+    parameters at x4; the default (0.77 M at x4) is for the CPU. It works on the coarse grid, so its
+    cost per fine pixel is small.
+
+    Args:
+        scale: a power of two; x8 takes a third upsampling stage.
+        reference_channels: ignored.
+        features: channels of the trunk (nf).
+        growth: channels that each conv of a dense block adds (gc).
+        blocks: number of RRDBs.
+        base: what the residual is over, see `BASES`.
+        residual: False gives the published form: no base, usual initialisation of the last conv.
+
+    Raises:
+        LstsrError: the scale is no power of two, or the base is unknown.
+    """
+
+    def __init__(
+        self,
+        scale: int,
+        reference_channels: int,
+        features: int = 32,
+        growth: int = 16,
+        blocks: int = 4,
+        base: str = "bicubic",
+        residual: bool = True,
+    ) -> None:
+        super().__init__(scale, reference_channels, base)
+        stages = scale.bit_length() - 1
+        if scale != 2**stages:
+            raise LstsrError(f"scale: esrnet upsamples by powers of two, not by {scale}")
+        self.over_base = residual
+        self.first = conv3x3(1, features)
+        self.trunk = nn.Sequential(
+            *(RRDB(features, growth) for _ in range(blocks)), conv3x3(features, features)
+        )
+        self.upsampling = nn.ModuleList(conv3x3(features, features) for _ in range(stages))
+        self.fine = conv3x3(features, features)
+        self.last = conv3x3(features, 1)
+        if residual:
+            zero_init(self.last)
+
+    def forward(
+        self, coarse: Tensor, reference: Tensor, coarse_valid: Tensor, reference_valid: Tensor
+    ) -> Tensor:
+        """(N,1,h,w) to (N,1,H,W); reference and masks are used by the base alone."""
+        if self.over_base:
+            return super().forward(coarse, reference, coarse_valid, reference_valid)
+        return self.detail(coarse)
+
+    def residual(
+        self,
+        base: Tensor,
+        coarse: Tensor,
+        reference: Tensor,
+        coarse_valid: Tensor,
+        reference_valid: Tensor,
+    ) -> Tensor:
+        """What the base misses, from the coarse image alone."""
+        return self.detail(coarse)
+
+    def detail(self, coarse: Tensor) -> Tensor:
+        """RRDBNet, (N,1,h,w) to (N,1,H,W)."""
+        x = self.first(coarse).contiguous(memory_format=torch.channels_last)
+        x = x + self.trunk(x)
+        for conv in self.upsampling:
+            x = F.leaky_relu(conv(F.interpolate(x, scale_factor=2, mode="nearest")), SLOPE)
+        fine: Tensor = self.last(F.leaky_relu(self.fine(x), SLOPE))
+        return fine
+
+
+NETWORKS: dict[str, type[nn.Module]] = {"esrnet": ESRNet}

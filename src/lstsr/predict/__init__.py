@@ -1,0 +1,1 @@
+"""Predict: fine LST of whole scenes, tile by tile, without any target."""

@@ -1,0 +1,118 @@
+"""Predictions of a dataset's scenes by one row, each a GeoTIFF in kelvin on the fine grid."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from affine import Affine
+from torch import nn
+from tqdm import tqdm
+
+from lstsr.dataset.loader import Dataset
+from lstsr.files import write_csv
+from lstsr.grid import Grid
+from lstsr.image import SensorImage
+from lstsr.models.normalisation import Normalisation
+from lstsr.predict.cost import macs_per_pixel, parameter_count
+from lstsr.predict.tiling import tiled
+from lstsr.registry import CLASSICAL, build
+from lstsr.sensors import geotiff
+from lstsr.training.checkpoint import load_checkpoint
+from lstsr.training.inference import best_device, predict_scene
+
+logger = logging.getLogger(__name__)
+COLUMNS = (
+    "scene",
+    "split",
+    "file",
+    "parameters",
+    "macs_per_pixel",
+    "train_seconds",
+    "predict_seconds",
+)
+TILE = 512
+
+
+def predict_split(
+    data: Path,
+    row: dict[str, Any],
+    split: str,
+    checkpoint: Path | None,
+    index: Path,
+    threads: int | None,
+) -> None:
+    """Predict the scenes of ``split``; the CSV ``index`` lists the files, written beside it.
+
+    A trained row needs its ``checkpoint``; a classical one has none.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    dataset = Dataset(data)
+    key = f"{row['track']}-x{row['scale']}"
+    network, train_seconds = _network(dataset, row, checkpoint)
+    device = best_device()
+    network.to(device)
+    cost = {
+        "parameters": parameter_count(network),
+        "macs_per_pixel": macs_per_pixel(network, row["scale"], len(dataset.meta.reference_bands)),
+        "train_seconds": train_seconds,
+    }
+    records = []
+    for name in tqdm(dataset.scenes(split), unit="scene"):
+        start = time.perf_counter()
+        values = _predict(dataset, name, key, network, device)
+        seconds = time.perf_counter() - start
+        file = f"{name}.tif"
+        geotiff.write(index.parent / file, _image(dataset, name, values, row))
+        records.append(
+            {"scene": name, "split": split, "file": file, "predict_seconds": seconds} | cost
+        )
+    write_csv(index, COLUMNS, records)
+
+
+def _network(
+    dataset: Dataset, row: dict[str, Any], checkpoint: Path | None
+) -> tuple[nn.Module, float]:
+    """The row's network, ready to predict, and how long it was trained, seconds."""
+    channels = len(dataset.meta.reference_bands)
+    if row["model"] in CLASSICAL:
+        return build(row["model"], row["scale"], channels, **row["options"]).eval(), 0.0
+    assert checkpoint is not None, "a trained row is predicted from its checkpoint"
+    network, described = load_checkpoint(checkpoint)
+    return network, described.train_seconds
+
+
+def _predict(
+    dataset: Dataset, name: str, key: str, network: nn.Module, device: torch.device
+) -> np.ndarray:
+    meta = dataset.meta
+    scale = int(key.rpartition("-x")[2])
+
+    def window(row: int, column: int, height: int, width: int) -> np.ndarray:
+        scene = dataset.window(name, key, row, column, height, width)
+        normalisation = Normalisation(
+            scene.centre_k, meta.scale_k, meta.reference_mean, meta.reference_std
+        )
+        return predict_scene(network, scene, normalisation, device)
+
+    return tiled(window, dataset.shape(name, key), scale, TILE)
+
+
+def _image(dataset: Dataset, name: str, values: np.ndarray, row: dict[str, Any]) -> SensorImage:
+    scene = dataset.place(name)
+    grid = Grid(scene.crs, Affine(*scene.transform), values.shape[1], values.shape[0])
+    return SensorImage(
+        values[None],
+        np.isfinite(values),
+        grid,
+        ("lst",),
+        "kelvin",
+        f"{row['model']} {row['variant']}",
+        scene.time,
+        (f"predicted by {row['model']}, {row['track']} x{row['scale']}, seed {row['seed']}",),
+    )

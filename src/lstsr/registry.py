@@ -1,0 +1,63 @@
+"""Models by name. Importing this module imports neither torch nor any model."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from lstsr.errors import LstsrError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+MODELS: Mapping[str, str] = {
+    "bilinear": "lstsr.models.interpolation",
+    "bicubic": "lstsr.models.interpolation",
+    "bicubic-backprojected": "lstsr.models.interpolation",
+    "global-linear": "lstsr.models.linear",
+    "local-linear": "lstsr.models.linear",
+    "esrnet": "lstsr.models.rrdb",
+    "dctnet": "lstsr.models.dctnet",
+    "dctrrdbnet": "lstsr.models.dctrrdbnet",
+}
+"""Name to module; the module's `NETWORKS` maps the name to its class."""
+
+CLASSICAL = frozenset(
+    {"bilinear", "bicubic", "bicubic-backprojected", "global-linear", "local-linear"}
+)
+"""Models without weights: they need no training and no checkpoint."""
+
+TRAINED = frozenset(MODELS) - CLASSICAL
+"""Models with weights: one checkpoint per row of the table."""
+
+
+def build(name: str, scale: int, reference_channels: int, **options: Any) -> nn.Module:
+    """Make the model `name`, untrained.
+
+    Args:
+        name: a key of `MODELS`.
+        scale: coarse spacing / fine spacing.
+        reference_channels: number of bands of the reference.
+        options: keyword arguments of the model's constructor.
+
+    Returns:
+        A module `forward(coarse (N,1,h,w), reference (N,C,H,W), coarse_valid (N,1,h,w),
+        reference_valid (N,1,H,W)) -> (N,1,H,W)` in normalised units; the masks are 0 or 1.
+
+    Raises:
+        LstsrError: the name or an option is unknown, or an option's value is refused.
+    """
+    if name not in MODELS:
+        raise LstsrError(f"model: unknown name {name!r}; use one of {', '.join(MODELS)}")
+    if scale < 2:
+        raise LstsrError(f"scale: {scale} is not an integer of at least 2")
+    network = import_module(MODELS[name]).NETWORKS[name]
+    allowed = list(inspect.signature(network).parameters)[2:]
+    for key in options:
+        if key not in allowed:
+            known = ", ".join(allowed) or "none"
+            raise LstsrError(f"model {name}: unknown option {key!r}; its options are: {known}")
+    model: nn.Module = network(scale, reference_channels, **options)
+    return model

@@ -1,0 +1,196 @@
+"""The manifest: one row per scene, read and checked; and the split of scenes by place."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lstsr.errors import LstsrError
+
+if TYPE_CHECKING:
+    from lstsr.config import SplitConfig
+
+ROLES = ("input", "reference", "target")
+SPLITS = ("train", "validation", "test")
+DROPPED = "dropped"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One row of the manifest: a name, three files and the centre in degrees (None: unknown)."""
+
+    scene: str
+    input: Path
+    reference: Path
+    target: Path
+    lon: float | None = None
+    lat: float | None = None
+    time: str = ""
+
+    @property
+    def files(self) -> tuple[Path, Path, Path]:
+        """Input, reference and target."""
+        return self.input, self.reference, self.target
+
+
+def read_manifest(path: Path) -> list[Scene]:
+    """The scenes of a CSV with columns scene, input, reference, target[, lon, lat, time].
+
+    File names are relative to the manifest's folder. Raises LstsrError for a missing manifest,
+    column or file, a name used twice or unfit for a file name, and a coordinate that is no number.
+    """
+    if not path.is_file():
+        raise LstsrError(f"{path}: no such manifest; set config keys data and acquire.manifest")
+    with path.open(newline="") as file:
+        table = csv.DictReader(file)
+        missing = [name for name in ("scene", *ROLES) if name not in (table.fieldnames or [])]
+        if missing:
+            raise LstsrError(f"{path}: column {missing[0]} is missing from the first line")
+        scenes = [_scene(path, row) for row in table]
+    if not scenes:
+        raise LstsrError(f"{path}: no scene below the first line")
+    names = [scene.scene for scene in scenes]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise LstsrError(f"{path}: scene {twice} is named twice; give each row its own name")
+    return scenes
+
+
+def _scene(manifest: Path, row: Mapping[str, str]) -> Scene:
+    name = row["scene"] or ""
+    if not name or not all(char.isalnum() or char in "-_." for char in name) or name[0] == ".":
+        raise LstsrError(f"{manifest}: scene '{name}' is no name; use letters, digits and - _ .")
+    files = {role: manifest.parent / (row[role] or "") for role in ROLES}
+    for role, file in files.items():
+        if not file.is_file():
+            raise LstsrError(f"{manifest}: {role} of scene {name} is missing: {file}")
+    try:
+        lon, lat = (float(row[key]) if row.get(key) else None for key in ("lon", "lat"))
+    except ValueError:
+        raise LstsrError(f"{manifest}: lon or lat of scene {name} is no number") from None
+    return Scene(name, **files, lon=lon, lat=lat, time=row.get("time") or "")
+
+
+def shard_of(scene: str, shards: int) -> int:
+    """The shard of a scene, by a hash of its name: adding a scene moves no other."""
+    return int(hashlib.sha256(scene.encode()).hexdigest(), 16) % shards
+
+
+def shard_count(scenes: int, shard_size: int) -> int:
+    """Number of shards: a power of two, so that it rarely changes as scenes are added."""
+    count = 1
+    while count * shard_size < scenes:
+        count *= 2
+    return count
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a scene lies: its centre and the outline of its footprint, (lon, lat) in degrees."""
+
+    scene: str
+    lon: float | None
+    lat: float | None
+    outline: tuple[tuple[float, float], ...]
+
+
+def region_of(lon: float | None, lat: float | None, split: SplitConfig) -> str:
+    """The split whose region holds a place; LstsrError where the place is unknown."""
+    if lon is None or lat is None:
+        raise LstsrError("split by region needs the manifest columns lon and lat for every scene")
+    for name in ("test", "validation"):
+        box = getattr(split, name)
+        if box.lon_min < lon < box.lon_max and box.lat_min < lat < box.lat_max:
+            return name
+    return "train"
+
+
+def check_regions(scenes: Iterable[Scene], split: SplitConfig) -> None:
+    """Raise LstsrError where a region would leave a split empty (shares never do)."""
+    if isinstance(split.test, float):
+        return
+    found = {region_of(scene.lon, scene.lat, split) for scene in scenes}
+    for name in SPLITS:
+        if name not in found:
+            raise LstsrError(f"config key split: no scene falls into {name}; change the regions")
+
+
+def assign(places: list[Place], split: SplitConfig) -> dict[str, str]:
+    """The split of each scene: no two scenes of different splits overlap.
+
+    By region, a scene in conflict is dropped from the larger side: training gives way to
+    validation and test, validation to test. By share, overlapping scenes stay together.
+    Raises LstsrError for an empty split.
+    """
+    pairs = conflicts(places)
+    if isinstance(split.test, float):
+        assert isinstance(split.validation, float)
+        chosen = _by_share(places, pairs, split.test, split.validation)
+    else:
+        chosen = {place.scene: region_of(place.lon, place.lat, split) for place in places}
+        for keep, gives_way in (("test", "validation"), ("test", "train"), ("validation", "train")):
+            for pair in pairs:
+                for one, other in (pair, pair[::-1]):
+                    if chosen[one] == keep and chosen[other] == gives_way:
+                        chosen[other] = DROPPED
+    for name in SPLITS:
+        if name not in chosen.values():
+            raise LstsrError(f"config key split: {name} is empty; change its region or share")
+    check_assignment(chosen, pairs)
+    return chosen
+
+
+def check_assignment(chosen: Mapping[str, str], pairs: Iterable[tuple[str, str]]) -> None:
+    """Raise LstsrError where two overlapping scenes stand in different splits."""
+    for one, other in pairs:
+        kept = {chosen[one], chosen[other]} - {DROPPED}
+        if len(kept) > 1:
+            raise LstsrError(f"scenes {one} and {other} overlap but are in {' and '.join(kept)}")
+
+
+def conflicts(places: list[Place]) -> list[tuple[str, str]]:
+    """Pairs of scenes whose footprints overlap."""
+    from shapely import STRtree
+    from shapely.geometry import Polygon
+
+    outlines = [Polygon(place.outline) for place in places]
+    tree = STRtree(outlines)
+    found = []
+    for index, outline in enumerate(outlines):
+        for other in tree.query(outline):
+            if other > index and outline.intersection(outlines[other]).area > 0:
+                found.append((places[index].scene, places[other].scene))
+    return found
+
+
+def _by_share(
+    places: list[Place], pairs: list[tuple[str, str]], test: float, validation: float
+) -> dict[str, str]:
+    groups = _groups([place.scene for place in places], pairs)
+    groups.sort(key=lambda group: hashlib.sha256(min(group).encode()).hexdigest())
+    wanted = [("test", test * len(places)), ("validation", validation * len(places))]
+    chosen: dict[str, str] = {}
+    for name, count in wanted:
+        taken = 0
+        while groups and taken < count:
+            group = groups.pop(0)
+            chosen.update(dict.fromkeys(group, name))
+            taken += len(group)
+    for group in groups:
+        chosen.update(dict.fromkeys(group, "train"))
+    return chosen
+
+
+def _groups(names: list[str], pairs: list[tuple[str, str]]) -> list[set[str]]:
+    """Scenes joined by overlaps, directly or through others."""
+    group = {name: {name} for name in names}
+    for one, other in pairs:
+        if group[one] is not group[other]:
+            joined = group[one] | group[other]
+            for name in joined:
+                group[name] = joined
+    return list({id(members): members for members in group.values()}.values())

@@ -1,0 +1,148 @@
+"""Any georeferenced raster that GDAL reads, calibrated as the config says; and the writer of ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import rasterio
+from rasterio.crs import CRS
+from rasterio.errors import CRSError, RasterioError
+from scipy.ndimage import binary_erosion
+
+from lstsr import __version__
+from lstsr.errors import SceneError
+from lstsr.files import whole
+from lstsr.grid import Grid
+from lstsr.image import SensorImage
+
+if TYPE_CHECKING:
+    from lstsr.config import SensorConfig
+
+KELVIN_AT_0_CELSIUS = 273.15
+
+
+def read(path: Path, sensor: SensorConfig, time: str = "") -> SensorImage:
+    """The bands that ``sensor`` selects, physical = stored x scale + offset, celsius as kelvin.
+
+    Masked are the file's nodata and mask, non-finite values, values outside the valid range in
+    any band, and ``rim_erosion`` pixels along the edge of what remains. Raises SceneError where
+    the content is at fault: unreadable, truncated, no CRS, a missing band, nothing valid.
+    """
+    # an I/O error (permission, disk, network) is not the scene's fault: let it fail the job
+    with path.open("rb") as file:
+        file.read(1)
+    try:
+        with rasterio.open(path) as dataset:
+            grid = _grid(path, dataset, sensor)
+            stored, valid = _stored(path, dataset, sensor)
+    except RasterioError as error:
+        raise SceneError(f"{path.name}: cannot be read, truncated? ({error})") from None
+    values = stored * np.float32(sensor.scale) + np.float32(sensor.offset)
+    valid &= np.isfinite(values)
+    with np.errstate(invalid="ignore"):
+        if sensor.valid_min is not None:
+            valid &= values >= sensor.valid_min
+        if sensor.valid_max is not None:
+            valid &= values <= sensor.valid_max
+    everywhere = valid.all(axis=0)
+    if sensor.rim_erosion:
+        # only the rim of the swath is thinned, and gaps inside it; the frame's edge is no rim
+        everywhere = binary_erosion(
+            everywhere, np.ones((3, 3)), iterations=sensor.rim_erosion, border_value=1
+        )
+    if not everywhere.any():
+        raise SceneError(f"{path.name}: no valid pixel; check nodata, valid_min and valid_max")
+    if sensor.unit == "celsius":
+        values = values + np.float32(KELVIN_AT_0_CELSIUS)
+    values[:, ~everywhere] = np.nan
+    return SensorImage(
+        values,
+        everywhere,
+        grid,
+        tuple(sensor.names),
+        "kelvin" if sensor.unit == "celsius" else sensor.unit,
+        sensor.sensor,
+        time,
+        (f"read {path.name}",),
+    )
+
+
+def _grid(path: Path, dataset: rasterio.DatasetReader, sensor: SensorConfig) -> Grid:
+    crs = sensor.crs or (dataset.crs and dataset.crs.to_wkt())
+    if not crs:
+        raise SceneError(f"{path.name}: no coordinate system; set the sensor's crs in the config")
+    if dataset.transform.is_identity:
+        raise SceneError(f"{path.name}: no georeferencing (the geotransform is the identity)")
+    try:
+        wkt = CRS.from_string(crs).to_wkt()
+    except CRSError as error:
+        raise SceneError(f"{path.name}: coordinate system not understood: {error}") from None
+    return Grid(wkt, dataset.transform, dataset.width, dataset.height)
+
+
+def _stored(
+    path: Path, dataset: rasterio.DatasetReader, sensor: SensorConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    if max(sensor.bands) > dataset.count:
+        raise SceneError(
+            f"{path.name}: band {max(sensor.bands)} is missing, the file has {dataset.count}"
+        )
+    stored = dataset.read(sensor.bands)
+    valid = dataset.read_masks(sensor.bands) > 0
+    if sensor.nodata is not None:
+        valid = stored != sensor.nodata
+    return stored.astype(np.float32), valid
+
+
+def write(path: Path, image: SensorImage, tags: dict[str, str] | None = None) -> None:
+    """A cloud-optimised GeoTIFF, float32, nodata NaN, with unit, sensor, time, history, version.
+
+    Written under a temporary name and renamed, so that a file of that name is always whole.
+    """
+    values = np.where(image.valid, image.values, np.float32(np.nan)).astype(np.float32)
+    with whole(path) as partial:
+        with rasterio.open(
+            partial,
+            "w",
+            driver="COG",
+            dtype="float32",
+            count=len(values),
+            height=image.grid.height,
+            width=image.grid.width,
+            crs=image.grid.crs,
+            transform=image.grid.transform,
+            nodata=np.nan,
+            compress="deflate",
+            predictor="yes",
+            overview_resampling="average",
+        ) as dataset:
+            dataset.write(values)
+            dataset.descriptions = image.bands
+            dataset.units = (image.unit,) * len(values)
+            dataset.update_tags(
+                unit=image.unit,
+                sensor=image.sensor,
+                time=image.time,
+                history="; ".join(image.history),
+                lstsr_version=__version__,
+                **(tags or {}),
+            )
+
+
+def read_written(path: Path) -> SensorImage:
+    """What ``write`` wrote."""
+    with rasterio.open(path) as dataset:
+        values = dataset.read()
+        tags = dataset.tags()
+        return SensorImage(
+            values,
+            np.isfinite(values).all(axis=0),
+            Grid(dataset.crs.to_wkt(), dataset.transform, dataset.width, dataset.height),
+            tuple(dataset.descriptions),
+            tags["unit"],
+            tags["sensor"],
+            tags.get("time", ""),
+            tuple(tags["history"].split("; ")),
+        )

@@ -1,0 +1,1 @@
+"""Training of one row: a network, its checkpoint and its curve."""

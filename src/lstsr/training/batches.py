@@ -1,0 +1,101 @@
+"""Training batches: batch k is a pure function of the row's seed and k."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.utils.data
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lstsr.dataset.loader import Dataset, SceneArrays
+from lstsr.dataset.patches import Patch, candidate_patches
+from lstsr.errors import LstsrError
+from lstsr.models.normalisation import Normalisation
+from lstsr.training.inference import network_inputs
+from lstsr.training.row import Row
+
+STRIDES_PER_PATCH = 8
+"""Candidate windows start every patch / 8: fine enough to see each place in many positions."""
+
+
+class Batch(NamedTuple):
+    """The four inputs of a network, the target in network units, and the pixels that count.
+
+    (N,1,h,w), (N,C,H,W), (N,1,h,w), (N,1,H,W), (N,1,H,W), and bool (N,1,H,W).
+    """
+
+    coarse: Tensor
+    reference: Tensor
+    coarse_valid: Tensor
+    reference_valid: Tensor
+    target: Tensor
+    scored: Tensor
+
+
+class Batches(torch.utils.data.Dataset[Batch]):
+    """Batches by number, so that a resumed run needs only the step to see the same ones."""
+
+    def __init__(self, dataset: Dataset, row: Row) -> None:
+        """Raises LstsrError where the patch does not fit scale or scenes."""
+        size, rest = divmod(row.train.patch, row.scale)
+        if rest:
+            raise LstsrError(
+                f"train.patch = {row.train.patch} of {row.name} is no multiple of the scale "
+                f"{row.scale}: change it"
+            )
+        self.dataset = dataset
+        self.row = row
+        self.patches = candidate_patches(
+            dataset,
+            "train",
+            row.block,
+            size,
+            stride=max(1, size // STRIDES_PER_PATCH),
+            min_fraction=row.train.min_patch_valid,
+        )
+
+    def __getitem__(self, k: int) -> Batch:
+        rng = np.random.default_rng([self.row.seed, k])
+        chosen = rng.integers(len(self.patches), size=self.row.train.batch)
+        samples = [self._sample(self.patches[index], rng) for index in chosen]
+        return Batch(*(torch.from_numpy(np.stack(arrays)) for arrays in zip(*samples, strict=True)))
+
+    def _sample(self, patch: Patch, rng: np.random.Generator) -> tuple[NDArray, ...]:
+        """One patch, turned and flipped at random, now and then without its reference."""
+        scene = self.dataset.window(
+            patch.scene, self.row.block, patch.row, patch.column, patch.size, patch.size
+        )
+        scene = oriented(scene, turns=int(rng.integers(4)), flip=bool(rng.integers(2)))
+        if rng.random() < self.row.train.reference_dropout:
+            scene = replace(scene, reference_valid=np.zeros_like(scene.reference_valid))
+        normalisation = scene_normalisation(self.dataset, scene.centre_k)
+        target = normalisation.to_units(scene.target)
+        return *network_inputs(scene, normalisation), target[None], scene.scored[None]
+
+
+def scene_normalisation(dataset: Dataset, centre_k: float) -> Normalisation:
+    """The normalisation of a scene with this mean input."""
+    meta = dataset.meta
+    return Normalisation(centre_k, meta.scale_k, meta.reference_mean, meta.reference_std)
+
+
+def oriented(scene: SceneArrays, turns: int, flip: bool) -> SceneArrays:
+    """The scene turned by quarters and then mirrored left to right, all arrays alike."""
+
+    def orient(image: NDArray) -> NDArray:
+        turned = np.rot90(image, turns, axes=(-2, -1))
+        return turned[..., ::-1] if flip else turned
+
+    return SceneArrays(
+        input=orient(scene.input),
+        input_valid=orient(scene.input_valid),
+        reference=orient(scene.reference),
+        reference_valid=orient(scene.reference_valid),
+        centre_k=scene.centre_k,
+        target=orient(scene.target),
+        scored=orient(scene.scored),
+    )

@@ -1,0 +1,104 @@
+"""The file of a trained network: weights as safetensors, everything else in its header."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from lstsr import __version__
+from lstsr.errors import LstsrError
+from lstsr.models.normalisation import Normalisation
+from lstsr.models.registry import build
+from lstsr.training.row import Row
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint says about itself.
+
+    ``best_step`` is the optimiser step of the weights kept, ``steps`` how many were made;
+    ``validation_ubrmse_k`` is the mean over validation scenes at ``best_step``.
+    """
+
+    row: Row
+    dataset: str
+    target_m: float
+    reference_bands: tuple[str, ...]
+    scale_k: float
+    reference_mean: tuple[float, ...]
+    reference_std: tuple[float, ...]
+    validation_ubrmse_k: float
+    best_step: int
+    steps: int
+    version: str = __version__
+
+    @property
+    def reference_channels(self) -> int:
+        """Bands of the reference."""
+        return len(self.reference_bands)
+
+    def normalisation(self, centre_k: float) -> Normalisation:
+        """The normalisation of a scene whose valid input has the mean ``centre_k``."""
+        return Normalisation(centre_k, self.scale_k, self.reference_mean, self.reference_std)
+
+
+def save_checkpoint(path: Path, weights: Mapping[str, Tensor], checkpoint: Checkpoint) -> None:
+    """Write weights and description to ``path``; the file appears whole or not at all."""
+    header = {
+        **asdict(checkpoint),
+        "scale": checkpoint.row.scale,
+        "model": checkpoint.row.model,
+        "options": checkpoint.row.options,
+        "reference_channels": checkpoint.reference_channels,
+    }
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    partial = path.with_name(path.name + ".part")
+    save_file(tensors, partial, {"lstsr": json.dumps(header)})
+    os.replace(partial, path)
+
+
+def load_checkpoint(path: Path) -> tuple[nn.Module, Checkpoint]:
+    """The network on the CPU in evaluation mode, and its description.
+
+    Raises LstsrError where the file is missing, not a checkpoint, or does not fit its model.
+    """
+    checkpoint = read_checkpoint(path)
+    row = checkpoint.row
+    network = build(row.model, row.scale, checkpoint.reference_channels, **row.options)
+    try:
+        network.load_state_dict(load_file(path))
+    except RuntimeError as error:
+        raise LstsrError(
+            f"{path}: made by version {checkpoint.version}, does not fit model {row.model} of "
+            f"version {__version__}; train it again ({error})"
+        ) from error
+    return network.eval(), checkpoint
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """The description alone; raises LstsrError as `load_checkpoint`."""
+    try:
+        with safe_open(path, framework="np") as file:
+            header = json.loads((file.metadata() or {})["lstsr"])
+        return Checkpoint(
+            row=Row.from_dict(header["row"]),
+            dataset=header["dataset"],
+            target_m=header["target_m"],
+            reference_bands=tuple(header["reference_bands"]),
+            scale_k=header["scale_k"],
+            reference_mean=tuple(header["reference_mean"]),
+            reference_std=tuple(header["reference_std"]),
+            validation_ubrmse_k=header["validation_ubrmse_k"],
+            best_step=header["best_step"],
+            steps=header["steps"],
+            version=header["version"],
+        )
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise LstsrError(f"{path}: is no checkpoint of lstsr ({error}); train the row") from error

@@ -1,0 +1,238 @@
+"""Training of one row with Lightning Fabric: what happens in a step stands in `_step`."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning.fabric import Fabric
+from lightning.fabric.loggers.logger import Logger
+from lightning.fabric.loggers.tensorboard import TensorBoardLogger
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from torch import nn
+from torch.optim import AdamW, Optimizer
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from lstsr.dataset.loader import Dataset
+from lstsr.errors import LstsrError
+from lstsr.metrics import ubrmse_k
+from lstsr.models.registry import CLASSICAL, build
+from lstsr.training.batches import Batch, Batches, scene_normalisation
+from lstsr.training.checkpoint import Checkpoint, save_checkpoint
+from lstsr.training.inference import predict_scene
+from lstsr.training.losses import LOSSES
+from lstsr.training.row import Row, TrainSettings
+from lstsr.training.state import CurvePoint, TrainState, identity_of
+
+__all__ = ["Row", "TrainSettings", "curve_path", "learning_rate", "state_path", "train"]
+
+logger = logging.getLogger(__name__)
+
+GPU_WORKERS = 2
+"""Processes that cut batches while an accelerator computes; on the CPU they would only compete."""
+
+
+def train(
+    data: Path, row: Row, output: Path, *, accelerator: str = "auto", threads: int | None = None
+) -> None:
+    """Train the row's network on the dataset file and write the best EMA weights to ``output``.
+
+    Beside ``output`` stand the curve (`curve_path`), TensorBoard's folder and, until training has
+    ended, the state (`state_path`): a killed run goes on from it and gives the same result.
+    ``accelerator`` is Fabric's (auto, cpu, cuda), ``threads`` those of torch on the CPU. Raises
+    LstsrError where the data do not serve the row or the loss is not finite.
+    """
+    if row.model in CLASSICAL:
+        raise LstsrError(f"model {row.model} has no weights: do not train it")
+    if threads is not None:
+        torch.set_num_threads(threads)
+    settings = row.train
+    dataset = Dataset(data)
+    batches = Batches(dataset, row)
+    validate = _validation(dataset, row)
+    output.parent.mkdir(parents=True, exist_ok=True)
+
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=1,
+        precision=settings.precision,
+        plugins=[LightningEnvironment()],  # one device: a scheduler's task count means nothing here
+        loggers=_tensorboard(output),
+    )
+    torch.manual_seed(row.seed)
+    network = build(row.model, row.scale, len(dataset.meta.reference_bands), **row.options)
+    model, optimizer = fabric.setup(network, _adamw(network, settings))
+    ema = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay)).eval()
+    state = TrainState(identity_of(row, dataset, network), network, ema, optimizer)
+    state.resume(state_path(output))
+
+    def check() -> None:
+        """Validate the EMA weights and report."""
+        point = CurvePoint(
+            step=state.step,
+            train_loss=float(np.mean(state.losses)) if state.losses else math.nan,
+            learning_rate=learning_rate(state.step, settings),
+            validation_ubrmse_k=validate(ema.module, fabric.device),
+            seconds=state.seconds,
+        )
+        if not math.isfinite(point.validation_ubrmse_k):
+            raise _diverged(row, state.step, state_path(output))
+        state.note(point)
+        state.write_curve(curve_path(output))
+        fabric.log_dict(point._asdict(), step=point.step)
+        logger.info(
+            "%s: step %d of %d, loss %.4f, validation %.4f K (best at step %d), %.0f s",
+            *(row.name, point.step, settings.steps, point.train_loss),
+            *(point.validation_ubrmse_k, state.best_step, point.seconds),
+        )
+
+    if not state.curve:
+        check()
+    state.write_curve(curve_path(output))
+
+    todo = range(state.step, settings.steps)
+    workers = 0 if fabric.device.type == "cpu" else GPU_WORKERS
+    loader = DataLoader(batches, batch_size=None, sampler=todo, num_workers=workers)
+    bar = tqdm(loader, row.name, settings.steps, initial=state.step, unit="step", disable=None)
+    for k, batch in zip(todo, bar, strict=True):
+        torch.manual_seed((row.seed << 32) + k)  # of dropout and its like: a function of k alone
+        _set_learning_rate(optimizer, learning_rate(k, settings))
+        loss, norm = _step(fabric, model, optimizer, fabric.to_device(batch), settings)
+        if not math.isfinite(loss + norm):
+            raise _diverged(row, k + 1, state_path(output))
+        ema.update_parameters(network)
+
+        state.step = k + 1
+        state.losses.append(loss)
+        if state.step % settings.validate_every == 0 or state.step == settings.steps:
+            check()
+        if state.step % settings.save_every == 0:
+            state.save(state_path(output))
+        bar.set_postfix_str(
+            f"loss {loss:.4f}, validation {state.curve[-1].validation_ubrmse_k:.4f} K"
+        )
+
+    for log in fabric.loggers:
+        log.finalize("success")
+    save_checkpoint(output, state.best, _describe(dataset, row, state))
+    state_path(output).unlink(missing_ok=True)
+
+
+def curve_path(output: Path) -> Path:
+    """The CSV of validations beside the checkpoint ``output``."""
+    return output.with_suffix(".curve.csv")
+
+
+def state_path(output: Path) -> Path:
+    """The state of an unfinished run beside the checkpoint ``output``."""
+    return output.with_suffix(".state.ckpt")
+
+
+def learning_rate(k: int, settings: TrainSettings) -> float:
+    """Rate of step k, counted from 0: linear warm-up, then half a cosine to 0.
+
+    Loshchilov and Hutter 2017 (SGDR), eq. 5, one period and a least rate of 0.
+    """
+    warm = min(1.0, (k + 1) / max(1, settings.warmup_steps))
+    decay_steps = max(1, settings.steps - settings.warmup_steps)
+    progress = max(0, k - settings.warmup_steps) / decay_steps
+    return settings.learning_rate * warm * (1 + math.cos(math.pi * min(1.0, progress))) / 2
+
+
+def _step(
+    fabric: Fabric, model: nn.Module, optimizer: Optimizer, batch: Batch, settings: TrainSettings
+) -> tuple[float, float]:
+    """One optimiser step; the loss, and the norm of the gradients before clipping."""
+    prediction = model(batch.coarse, batch.reference, batch.coarse_valid, batch.reference_valid)
+    loss = LOSSES[settings.loss](prediction, batch.target, batch.scored)
+    fabric.backward(loss)
+    norm = fabric.clip_gradients(
+        model, optimizer, max_norm=settings.clip_norm, error_if_nonfinite=False
+    )
+    assert norm is not None  # since max_norm is given
+    optimizer.step()
+    optimizer.zero_grad()
+    return float(loss.detach()), float(norm)
+
+
+def _validation(dataset: Dataset, row: Row) -> Callable[[nn.Module, torch.device], float]:
+    """A function that gives the mean ubRMSE over the validation scenes, kelvin; NaN if diverged."""
+    names = [name for name in dataset.scenes("validation") if dataset.scored(name, row.block).any()]
+    if not names:
+        raise LstsrError(
+            f"{dataset.path}: has no validation scene with scored pixels of {row.block}; add one"
+        )
+
+    def validate(network: nn.Module, device: torch.device) -> float:
+        errors_k = []
+        for name in names:
+            scene = dataset.scene(name, row.block)
+            normalisation = scene_normalisation(dataset, scene.centre_k)
+            prediction_k = predict_scene(network, scene, normalisation, device)
+            if not np.isfinite(prediction_k).all():
+                return math.nan
+            errors_k.append(ubrmse_k(prediction_k, scene.target, scene.scored))
+        return float(np.mean(errors_k))
+
+    return validate
+
+
+def _adamw(network: nn.Module, settings: TrainSettings) -> AdamW:
+    """AdamW (Loshchilov and Hutter 2019) that decays matrices and kernels only.
+
+    Vectors (biases, gains, the lambda of each channel), of whatever shape they are stored in, have
+    a scale of their own that must not be drawn to 0.
+    """
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    kernels = [parameter for parameter in parameters if parameter.squeeze().ndim > 1]
+    vectors = [parameter for parameter in parameters if parameter.squeeze().ndim <= 1]
+    return AdamW(
+        [
+            {"params": kernels, "weight_decay": settings.weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ],
+        lr=settings.learning_rate,
+    )
+
+
+def _set_learning_rate(optimizer: Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def _tensorboard(output: Path) -> list[Logger]:
+    """TensorBoard's logger where it is installed."""
+    if find_spec("tensorboard") is None:
+        return []
+    return [TensorBoardLogger(output.parent / "tensorboard", name=output.stem, version="")]
+
+
+def _diverged(row: Row, step: int, state: Path) -> LstsrError:
+    kept = f"; {state} keeps the last saved step" if state.exists() else ""
+    return LstsrError(
+        f"{row.name}: the training is not finite at step {step}: lower train.learning_rate "
+        f"({row.train.learning_rate:g}) or train.clip_norm, or set train.precision to 32-true{kept}"
+    )
+
+
+def _describe(dataset: Dataset, row: Row, state: TrainState) -> Checkpoint:
+    meta = dataset.meta
+    return Checkpoint(
+        row=row,
+        dataset=meta.dataset,
+        target_m=meta.target_m,
+        reference_bands=meta.reference_bands,
+        scale_k=meta.scale_k,
+        reference_mean=meta.reference_mean,
+        reference_std=meta.reference_std,
+        validation_ubrmse_k=state.best_ubrmse_k,
+        best_step=state.best_step,
+        steps=state.step,
+    )

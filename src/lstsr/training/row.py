@@ -1,0 +1,79 @@
+"""One experiment as the trainer sees it; the configuration has validated it before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+from lstsr.errors import LstsrError
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How a network is trained; budgets in optimiser steps, ``patch`` in fine pixels a side.
+
+    ``reference_dropout`` is the share of samples that are shown no reference, ``min_patch_valid``
+    the least scored share of a patch.
+    """
+
+    steps: int
+    batch: int
+    patch: int
+    learning_rate: float
+    weight_decay: float
+    warmup_steps: int
+    ema_decay: float
+    clip_norm: float
+    loss: Literal["l1", "charbonnier"]
+    reference_dropout: float
+    min_patch_valid: float
+    validate_every: int
+    save_every: int
+    precision: Literal["32-true", "bf16-mixed"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """Dataset x track x scale x model x variant x seed, and what it takes to train it."""
+
+    dataset: str
+    track: str
+    scale: int
+    model: str
+    variant: str
+    seed: int
+    options: dict[str, Any]
+    train: TrainSettings
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Row:
+        """The row of a JSON object; LstsrError names a key that is missing or unknown."""
+        _check_keys(cls, values, "row")
+        if values["train"] is None:
+            raise LstsrError(f"model {values['model']} has no weights: do not train it")
+        _check_keys(TrainSettings, values["train"], "row.train")
+        return cls(**{**values, "train": TrainSettings(**values["train"])})
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object that `from_dict` reads."""
+        return asdict(self)
+
+    @property
+    def block(self) -> str:
+        """The track key that names its arrays in the dataset: track-xscale."""
+        return f"{self.track}-x{self.scale}"
+
+    @property
+    def name(self) -> str:
+        """Its name in files."""
+        return f"{self.model}-{self.variant}-x{self.scale}-{self.track}-s{self.seed}"
+
+
+def _check_keys(cls: type, values: Mapping[str, Any], where: str) -> None:
+    """Raise LstsrError unless ``values`` has exactly the fields of the dataclass ``cls``."""
+    known = {field.name for field in fields(cls)}
+    if missing := known - set(values):
+        raise LstsrError(f"{where} lacks {', '.join(sorted(missing))}: add it")
+    if unknown := set(values) - known:
+        raise LstsrError(f"{where} has unknown keys {', '.join(sorted(unknown))}: remove them")

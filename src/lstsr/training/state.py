@@ -1,0 +1,145 @@
+"""The state of a run that may be killed at any moment, and the curve it has drawn so far."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import math
+import os
+import pickle
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
+
+from lstsr import __version__
+from lstsr.dataset.loader import Dataset
+from lstsr.training.row import Row
+
+logger = logging.getLogger(__name__)
+
+
+class CurvePoint(NamedTuple):
+    """One validation; ``train_loss`` is the mean since the last one, NaN before the first step."""
+
+    step: int
+    train_loss: float
+    learning_rate: float
+    validation_ubrmse_k: float
+    seconds: float
+
+
+@dataclass
+class TrainState:
+    """Everything that a resumed run needs beside the row and the data.
+
+    ``network``, ``ema`` and ``optimizer`` are the living objects; ``best`` holds the EMA weights of
+    ``best_step`` on the CPU; ``losses`` those since the last validation; ``started`` is when the
+    run would have begun had it never been stopped, in seconds of the monotonic clock.
+    """
+
+    identity: str
+    network: nn.Module
+    ema: AveragedModel
+    optimizer: Optimizer
+    step: int = 0
+    best_step: int = 0
+    best_ubrmse_k: float = math.inf
+    best: dict[str, Tensor] = field(default_factory=dict)
+    losses: list[float] = field(default_factory=list)
+    curve: list[CurvePoint] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """Wall time spent, in this run and those it resumed."""
+        return time.monotonic() - self.started
+
+    def note(self, point: CurvePoint) -> None:
+        """Add a validation to the curve, and keep the EMA weights if it is the best so far."""
+        self.curve.append(point)
+        self.losses.clear()
+        if point.validation_ubrmse_k < self.best_ubrmse_k:
+            self.best_step, self.best_ubrmse_k = point.step, point.validation_ubrmse_k
+            weights = self.ema.module.state_dict()
+            self.best = {name: tensor.cpu().clone() for name, tensor in weights.items()}
+
+    def save(self, path: Path) -> None:
+        """Write the state; the file is replaced whole or not at all."""
+        partial = path.with_name(path.name + ".part")
+        torch.save(
+            {
+                "identity": self.identity,
+                "network": self.network.state_dict(),
+                "ema": self.ema.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "step": self.step,
+                "best_step": self.best_step,
+                "best_ubrmse_k": self.best_ubrmse_k,
+                "best": self.best,
+                "losses": self.losses,
+                "curve": [list(point) for point in self.curve],
+                "seconds": self.seconds,
+            },
+            partial,
+        )
+        os.replace(partial, path)
+
+    def resume(self, path: Path) -> None:
+        """Go on from the state in ``path`` if it is of this row, data and code."""
+        saved = _read(path, self.identity)
+        if saved is None:
+            return
+        self.network.load_state_dict(saved["network"])
+        self.ema.load_state_dict(saved["ema"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.step = saved["step"]
+        self.best_step, self.best_ubrmse_k = saved["best_step"], saved["best_ubrmse_k"]
+        self.best = saved["best"]
+        self.losses = saved["losses"]
+        self.curve = [CurvePoint(*point) for point in saved["curve"]]
+        self.started = time.monotonic() - saved["seconds"]
+        logger.info("%s: resumed at step %d", path, self.step)
+
+    def write_curve(self, path: Path) -> None:
+        """Write the whole curve as CSV, so that no validation is in it twice."""
+        partial = path.with_name(path.name + ".part")
+        with partial.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(CurvePoint._fields)
+            writer.writerows(self.curve)
+        os.replace(partial, path)
+
+
+def identity_of(row: Row, dataset: Dataset, network: nn.Module) -> str:
+    """What two runs must share for one to go on from the other's state, as JSON."""
+    return json.dumps(
+        {
+            "row": row.to_dict(),
+            "data": dataset.fingerprint,
+            "version": __version__,
+            "weights": {name: list(tensor.shape) for name, tensor in network.state_dict().items()},
+        },
+        sort_keys=True,
+    )
+
+
+def _read(path: Path, identity: str) -> dict[str, Any] | None:
+    """The state in ``path``, or None with a line in the log where there is none to go on from."""
+    if not path.exists():
+        return None
+    try:
+        saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
+        logger.warning("%s: cannot be read (%s); training starts over", path, error)
+        return None
+    if saved.get("identity") != identity:
+        logger.warning("%s: is of another row, data or version; training starts over", path)
+        return None
+    return saved

@@ -1,0 +1,69 @@
+"""A small dataset file, written by hand after its description."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from lstsr.dataset.loader import SceneArrays
+
+KEY = "observed-x4"
+ROWS, COLUMNS, SCALE, CHANNELS = 12, 14, 4, 2  # 14 cells and 56 pixels: masks end inside a byte
+
+META: dict[str, Any] = {
+    "dataset": "small",
+    "version": "0.1.0",
+    "target_m": 250.0,
+    "reference_bands": ["red", "nir"],
+    "reference_mean": [0.1, 0.3],
+    "reference_std": [0.05, 0.1],
+    "scale_k": 10.0,
+    "scenes": [
+        {"scene": "b", "split": "train", "centre_k": {KEY: 300.5}},
+        {"scene": "a", "split": "train", "centre_k": {KEY: 295.0}},
+        {"scene": "c", "split": "validation", "centre_k": {KEY: 290.0}},
+    ],
+    "config": {"wild_k": 15.0},
+}
+
+
+def _arrays(seed: int, centre_k: float) -> SceneArrays:
+    rng = np.random.default_rng(seed)
+    fine = (ROWS * SCALE, COLUMNS * SCALE)
+    return SceneArrays(
+        input=rng.normal(centre_k, 5, (ROWS, COLUMNS)).astype(np.float32),
+        input_valid=rng.random((ROWS, COLUMNS)) < 0.9,
+        reference=rng.random((CHANNELS, *fine)).astype(np.float32),
+        reference_valid=rng.random(fine) < 0.9,
+        target=rng.normal(centre_k, 5, fine).astype(np.float32),
+        scored=rng.random(fine) < 0.7,
+        centre_k=centre_k,
+    )
+
+
+@pytest.fixture(scope="session")
+def truth() -> dict[str, SceneArrays]:
+    """What the file holds."""
+    return {
+        scene["scene"]: _arrays(seed, scene["centre_k"][KEY])
+        for seed, scene in enumerate(META["scenes"])
+    }
+
+
+@pytest.fixture(scope="session")
+def dataset_path(tmp_path_factory: pytest.TempPathFactory, truth: dict[str, SceneArrays]) -> Path:
+    """The file."""
+    tensors: dict[str, np.ndarray] = {}
+    for name, arrays in truth.items():
+        tensors[f"{name}/reference"] = arrays.reference
+        tensors[f"{name}/reference_valid"] = np.packbits(arrays.reference_valid, axis=-1)
+        tensors[f"{name}/target"] = arrays.target
+        tensors[f"{name}/{KEY}/input"] = arrays.input
+        tensors[f"{name}/{KEY}/input_valid"] = np.packbits(arrays.input_valid, axis=-1)
+        tensors[f"{name}/{KEY}/scored"] = np.packbits(arrays.scored, axis=-1)
+    path = tmp_path_factory.mktemp("dataset") / "dataset.safetensors"
+    save_file(tensors, path, {"lstsr": json.dumps(META)})
+    return path

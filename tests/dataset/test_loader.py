@@ -1,0 +1,91 @@
+"""Scenes and windows of the dataset file against the arrays it was written from."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from lstsr.dataset.loader import Dataset, SceneArrays, scale_of
+from lstsr.errors import LstsrError
+
+KEY = "observed-x4"
+
+
+def assert_same(read: SceneArrays, expected: SceneArrays) -> None:
+    for field in dataclasses.fields(SceneArrays):
+        value, truth = getattr(read, field.name), getattr(expected, field.name)
+        np.testing.assert_array_equal(value, truth, err_msg=field.name)
+        assert np.asarray(value).dtype == np.asarray(truth).dtype, field.name
+
+
+def test_header_and_splits(dataset_path: Path) -> None:
+    dataset = Dataset(dataset_path)
+    assert dataset.meta.dataset == "small"
+    assert dataset.meta.reference_bands == ("red", "nir")
+    assert dataset.meta.reference_std == (0.05, 0.1)
+    assert dataset.meta.config == {"wild_k": 15.0}
+    assert dataset.scenes("train") == ["b", "a"]
+    assert dataset.scenes("validation") == ["c"]
+    assert dataset.scenes("test") == []
+
+
+def test_whole_scenes(dataset_path: Path, truth: dict[str, SceneArrays]) -> None:
+    dataset = Dataset(dataset_path)
+    for name, expected in truth.items():
+        assert_same(dataset.scene(name, KEY), expected)
+        assert dataset.shape(name, KEY) == expected.input.shape
+        np.testing.assert_array_equal(dataset.scored(name, KEY), expected.scored)
+    assert dataset.scene("a", KEY).scale == 4
+
+
+@pytest.mark.parametrize("window", [(0, 0, 12, 14), (3, 5, 4, 6), (7, 9, 5, 5), (11, 13, 1, 1)])
+def test_windows(
+    dataset_path: Path, truth: dict[str, SceneArrays], window: tuple[int, int, int, int]
+) -> None:
+    row, column, height, width = window
+    coarse = np.s_[..., row : row + height, column : column + width]
+    fine = np.s_[..., 4 * row : 4 * (row + height), 4 * column : 4 * (column + width)]
+    whole = truth["a"]
+    expected = SceneArrays(
+        input=whole.input[coarse],
+        input_valid=whole.input_valid[coarse],
+        reference=whole.reference[fine],
+        reference_valid=whole.reference_valid[fine],
+        target=whole.target[fine],
+        scored=whole.scored[fine],
+        centre_k=whole.centre_k,
+    )
+    assert_same(Dataset(dataset_path).window("a", KEY, *window), expected)
+
+
+def test_fingerprint_follows_the_header(dataset_path: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.safetensors"
+    content = dataset_path.read_bytes()
+    other.write_bytes(content)
+    assert Dataset(other).fingerprint == Dataset(dataset_path).fingerprint
+    other.write_bytes(content.replace(b"300.5", b"300.6"))
+    assert Dataset(other).fingerprint != Dataset(dataset_path).fingerprint
+
+
+def test_faults_name_the_file_and_the_cure(dataset_path: Path, tmp_path: Path) -> None:
+    dataset = Dataset(dataset_path)
+    with pytest.raises(LstsrError, match=r"no z/observed-x4/input; scenes: b, a, c"):
+        dataset.scene("z", KEY)
+    with pytest.raises(LstsrError, match=r"keys: observed-x4"):
+        dataset.scene("a", "observed-x8")
+    with pytest.raises(LstsrError, match=r"leaves scene a of 12 x 14"):
+        dataset.window("a", KEY, 10, 0, 4, 4)
+    with pytest.raises(LstsrError, match="run the dataset stage"):
+        Dataset(tmp_path / "missing.safetensors")
+    bare = tmp_path / "bare.safetensors"
+    save_file({"x": np.zeros(1)}, bare)
+    with pytest.raises(LstsrError, match=r"bare\.safetensors: the header lacks or garbles 'lstsr'"):
+        Dataset(bare)
+
+
+def test_scale_of_a_key() -> None:
+    assert scale_of("degraded-block-x8") == 8
+    with pytest.raises(LstsrError, match="no track key"):
+        scale_of("observed")

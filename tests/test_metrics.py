@@ -1,0 +1,174 @@
+"""Scores against closed forms and a direct sum over windows."""
+
+import math
+
+import numpy as np
+import pytest
+
+from lstsr import metrics
+from lstsr.errors import LstsrError
+from lstsr.geo.aggregate import block_mean_t4
+
+SHAPE = (32, 40)
+
+
+@pytest.fixture
+def target() -> np.ndarray:
+    return np.random.default_rng(1).uniform(280, 310, SHAPE).astype(np.float32)
+
+
+@pytest.fixture
+def scored() -> np.ndarray:
+    mask = np.ones(SHAPE, bool)
+    mask[:4, :9] = False
+    mask[20, 30] = False
+    return mask
+
+
+def test_errors_of_known_moments(target: np.ndarray, scored: np.ndarray) -> None:
+    checkerboard = 2.0 * (np.indices(SHAPE).sum(axis=0) % 2) - 1
+    mask = np.ones(SHAPE, bool)
+    prediction = target.astype(float) + 1.5 + 2.0 * checkerboard
+    assert metrics.bias_k(prediction, target, mask) == pytest.approx(1.5)
+    assert metrics.rmse_k(prediction, target, mask) == pytest.approx(2.5)
+    assert metrics.ubrmse_k(prediction, target, mask) == pytest.approx(2.0)
+    assert metrics.mae_k(prediction, target, mask) == pytest.approx((3.5 + 0.5) / 2)
+    rmse, bias, ubrmse = (
+        getattr(metrics, name)(prediction, target, scored)
+        for name in ("rmse_k", "bias_k", "ubrmse_k")
+    )
+    assert rmse**2 == pytest.approx(bias**2 + ubrmse**2)
+
+
+def test_seed_study_convention(target: np.ndarray, scored: np.ndarray) -> None:
+    """1 K is 2.55 grey levels of a peak of 255, so the PSNR of 1 K is that of 100 K over 1 K."""
+    assert metrics.mse(target + 1.0, target, scored) == pytest.approx(2.55**2)
+    assert metrics.psnr_db(target + 1.0, target, scored) == pytest.approx(40.0, abs=1e-6)
+    assert metrics.psnr_db(target.astype(float) + 0.963, target, scored) == pytest.approx(
+        40.327, abs=1e-3
+    )
+    assert metrics.psnr_db(target, target, scored) == math.inf
+
+
+def test_ssim_is_the_gaussian_window_sum_over_whole_windows(
+    target: np.ndarray, scored: np.ndarray
+) -> None:
+    prediction = target + np.random.default_rng(2).normal(0, 2, SHAPE).astype(np.float32)
+    offsets = np.arange(-5, 6)
+    gaussian = np.exp(-(offsets**2) / (2 * 1.5**2))
+    window = np.outer(gaussian, gaussian) / gaussian.sum() ** 2
+    x, y = ((image.astype(float) - 240) * 2.55 for image in (target, prediction))
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    values = []
+    for row in range(5, SHAPE[0] - 5):
+        for column in range(5, SHAPE[1] - 5):
+            at = np.s_[row - 5 : row + 6, column - 5 : column + 6]
+            if not scored[at].all():
+                continue
+            mx, my = (window * x[at]).sum(), (window * y[at]).sum()
+            vx, vy = (window * (x[at] - mx) ** 2).sum(), (window * (y[at] - my) ** 2).sum()
+            covariance = (window * (x[at] - mx) * (y[at] - my)).sum()
+            values.append(
+                (2 * mx * my + c1) * (2 * covariance + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))
+            )
+    assert 0 < len(values) < (SHAPE[0] - 10) * (SHAPE[1] - 10)
+    assert metrics.ssim(prediction, target, scored) == pytest.approx(np.mean(values), abs=1e-9)
+
+
+def test_ssim_is_nan_where_no_window_is_whole(target: np.ndarray) -> None:
+    mask = np.zeros(SHAPE, bool)
+    mask[:, ::2] = True
+    assert math.isnan(metrics.ssim(target, target, mask))
+
+
+def test_consistency_sees_the_prediction_as_the_sensor_does(target: np.ndarray) -> None:
+    mask = np.ones(SHAPE, bool)
+    mask[:2, :4] = False  # half of the first cell: not compared
+    mask[4, 0] = False  # 15 of 16: compared
+    input_k, _ = block_mean_t4(target, mask, 4)
+    valid = np.ones((8, 10), bool)
+    assert metrics.consistency_k(target, mask, input_k, valid, 4) < 1e-9
+    input_k[0, 0] += 100
+    valid[5, 5], input_k[5, 5] = False, np.nan
+    input_k[2, 3] += 3
+    compared = 8 * 10 - 2
+    assert metrics.consistency_k(target, mask, input_k, valid, 4) == pytest.approx(
+        math.sqrt(9 / compared)
+    )
+
+
+def test_nothing_outside_the_mask_matters(target: np.ndarray, scored: np.ndarray) -> None:
+    prediction = target + np.random.default_rng(3).normal(0, 1, SHAPE).astype(np.float32)
+    input_k, _ = block_mean_t4(target, np.ones(SHAPE, bool), 4)
+    valid = np.ones(input_k.shape, bool)
+    valid[3, 3] = False
+    clean = metrics.score(prediction, target, scored, input_k, valid, 4)
+    for rubbish in (np.nan, np.inf, 1e30):
+        dirty = metrics.score(
+            np.where(scored, prediction, rubbish),
+            np.where(scored, target, rubbish),
+            scored,
+            np.where(valid, input_k, rubbish),
+            valid,
+            4,
+        )
+        assert dirty == clean
+    assert clean["n_pixels"] == scored.sum()
+    assert all(math.isfinite(value) for value in clean.values())
+
+
+@pytest.mark.parametrize(
+    "name", ["rmse_k", "ubrmse_k", "mae_k", "bias_k", "mse", "psnr_db", "ssim"]
+)
+def test_what_is_not_finite_inside_the_mask_is_an_error(
+    name: str, target: np.ndarray, scored: np.ndarray
+) -> None:
+    broken = target.copy()
+    broken[10, 10] = np.nan
+    with pytest.raises(LstsrError, match="prediction is not finite at 1 scored"):
+        getattr(metrics, name)(broken, target, scored)
+    with pytest.raises(LstsrError, match="target is not finite at 1 scored"):
+        getattr(metrics, name)(target, broken, scored)
+    with pytest.raises(LstsrError, match="no pixel is scored"):
+        getattr(metrics, name)(target, target, np.zeros(SHAPE, bool))
+    with pytest.raises(LstsrError, match="one grid"):
+        getattr(metrics, name)(target[:-1], target, scored)
+
+
+def test_gain_counts_halving_the_error_as_six_decibels() -> None:
+    assert metrics.gain_db(2.0, 1.0) == pytest.approx(6.0206, abs=1e-4)
+    assert metrics.gain_db(1.0, 2.0) == pytest.approx(-6.0206, abs=1e-4)
+
+
+def test_bootstrap_interval_of_a_normal_sample_is_that_of_its_mean() -> None:
+    values = np.random.default_rng(4).normal(1.0, 2.0, 400)
+    mean, low, high = metrics.paired_bootstrap(values, n=4000, seed=7)
+    half = 1.96 * values.std() / math.sqrt(values.size)
+    assert mean == values.mean()
+    assert low == pytest.approx(mean - half, abs=0.05 * half)
+    assert high == pytest.approx(mean + half, abs=0.05 * half)
+    assert (mean, low, high) == metrics.paired_bootstrap(values, n=4000, seed=7)
+    assert metrics.paired_bootstrap([0.3, 0.3, 0.3], n=100) == pytest.approx((0.3, 0.3, 0.3))
+
+
+@pytest.mark.parametrize("values", [[], [1.0, math.nan]])
+def test_bootstrap_refuses_scenes_without_a_value(values: list[float]) -> None:
+    with pytest.raises(LstsrError, match="one finite value a scene"):
+        metrics.paired_bootstrap(values)
+
+
+def test_spectrum_of_white_noise_is_flat_at_its_variance() -> None:
+    noise = 300 + np.random.default_rng(5).normal(0, 2, (128, 96))
+    valid = np.random.default_rng(6).random(noise.shape) < 0.8
+    for mask in (np.ones_like(valid), valid):
+        frequency, power = metrics.rapsd(np.where(mask, noise, np.nan), mask)
+        assert frequency[0] == pytest.approx(1 / 96)
+        assert frequency[-1] == 0.5
+        assert power.mean() == pytest.approx(4.0, rel=0.05)
+        np.testing.assert_allclose(power[10:], 4.0, rtol=0.4)
+
+
+def test_spectrum_of_a_wave_peaks_at_its_frequency() -> None:
+    wave = 300 + np.cos(2 * np.pi * 0.25 * np.arange(64)) * np.ones((64, 1))
+    frequency, power = metrics.rapsd(wave, np.ones(wave.shape, bool))
+    assert frequency[power.argmax()] == 0.25

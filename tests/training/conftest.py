@@ -1,0 +1,97 @@
+"""A dataset whose fine detail is in the reference alone, and a row of a tiny network."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save_file
+
+KEY = "observed-x4"
+CELLS, SCALE = 16, 4
+SPLITS = {"a": "train", "b": "train", "c": "train", "d": "validation", "e": "validation"}
+
+ROW: dict[str, Any] = {
+    "dataset": "small",
+    "track": "observed",
+    "scale": SCALE,
+    "model": "dctnet",
+    "variant": "base",
+    "seed": 3,
+    "options": {"features": 8, "layers": 1},
+    "train": {
+        "steps": 24,
+        "batch": 2,
+        "patch": 32,
+        "learning_rate": 3e-3,
+        "weight_decay": 1e-4,
+        "warmup_steps": 4,
+        "ema_decay": 0.8,
+        "clip_norm": 1.0,
+        "loss": "l1",
+        "reference_dropout": 0.1,
+        "min_patch_valid": 0.5,
+        "validate_every": 6,
+        "save_every": 5,
+        "precision": "32-true",
+    },
+}
+
+
+def _packed(mask: np.ndarray) -> np.ndarray:
+    return np.packbits(mask, axis=-1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """target = coarse cells - 8 K x reference; scored where the reference is above 0.1."""
+    rng = np.random.default_rng(0)
+    tensors: dict[str, np.ndarray] = {}
+    scenes = []
+    for name, split in SPLITS.items():
+        reference = rng.random((CELLS * SCALE, CELLS * SCALE)).astype(np.float32)
+        coarse = rng.normal(300, 2, (CELLS, CELLS)).astype(np.float32)
+        target = np.kron(coarse, np.ones((SCALE, SCALE), np.float32)) - 8 * reference
+        valid = np.abs(coarse - 300) < 4
+        tensors[f"{name}/reference"] = reference[None]
+        tensors[f"{name}/reference_valid"] = _packed(reference > 0.05)
+        tensors[f"{name}/target"] = target
+        tensors[f"{name}/{KEY}/input"] = coarse - 4
+        tensors[f"{name}/{KEY}/input_valid"] = _packed(valid)
+        tensors[f"{name}/{KEY}/scored"] = _packed(reference > 0.1)
+        centre_k = float((coarse - 4)[valid].mean())
+        scenes.append({"scene": name, "split": split, "centre_k": {KEY: centre_k}})
+    meta = {
+        "dataset": "small",
+        "version": "0.1.0",
+        "target_m": 250.0,
+        "reference_bands": ["ndvi"],
+        "reference_mean": [0.5],
+        "reference_std": [0.3],
+        "scale_k": 10.0,
+        "scenes": scenes,
+        "config": {},
+    }
+    path = tmp_path_factory.mktemp("data") / "dataset.safetensors"
+    save_file(tensors, path, {"lstsr": json.dumps(meta)})
+    return path
+
+
+@pytest.fixture(scope="session")
+def row_json() -> str:
+    """The row."""
+    return json.dumps(ROW)
+
+
+@pytest.fixture
+def row_dict(row_json: str) -> dict[str, Any]:
+    """A copy of the row to change."""
+    copy: dict[str, Any] = json.loads(row_json)
+    return copy

@@ -1,0 +1,62 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from lstsr.errors import LstsrError
+from lstsr.models.registry import build
+from lstsr.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from lstsr.training.row import Row
+
+
+@pytest.fixture
+def checkpoint(row_dict: dict[str, Any]) -> Checkpoint:
+    return Checkpoint(
+        row=Row.from_dict(row_dict),
+        dataset="small",
+        target_m=250.0,
+        reference_bands=("ndvi",),
+        scale_k=10.0,
+        reference_mean=(0.5,),
+        reference_std=(0.3,),
+        validation_ubrmse_k=1.25,
+        best_step=18,
+        steps=24,
+    )
+
+
+def test_round_trip(tmp_path: Path, checkpoint: Checkpoint) -> None:
+    path = tmp_path / "model.safetensors"
+    network = build("dctnet", 4, 1, features=8, layers=1)
+    save_checkpoint(path, network.state_dict(), checkpoint)
+    assert [file.name for file in tmp_path.iterdir()] == ["model.safetensors"]
+
+    loaded, description = load_checkpoint(path)
+    assert description == checkpoint
+    assert not loaded.training
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor)
+    normalisation = description.normalisation(290.0)
+    assert normalisation.to_units(300.0) == 1.0
+
+    with safe_open(path, framework="np") as file:
+        header = json.loads(file.metadata()["lstsr"])
+    assert (header["scale"], header["model"], header["reference_channels"]) == (4, "dctnet", 1)
+    assert header["options"] == {"features": 8, "layers": 1}
+
+
+def test_files_that_do_not_fit_are_refused(tmp_path: Path, checkpoint: Checkpoint) -> None:
+    path = tmp_path / "model.safetensors"
+    with pytest.raises(LstsrError, match=r"model\.safetensors: is no checkpoint"):
+        load_checkpoint(path)
+    path.write_bytes(b"not weights")
+    with pytest.raises(LstsrError, match="is no checkpoint"):
+        load_checkpoint(path)
+    weights = build("dctnet", 4, 1, features=4, layers=1).state_dict()
+    save_checkpoint(path, weights, replace(checkpoint, version="0.0.9"))
+    with pytest.raises(LstsrError, match=r"made by version 0\.0\.9, does not fit model dctnet"):
+        load_checkpoint(path)

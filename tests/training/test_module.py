@@ -1,0 +1,191 @@
+"""Training as a whole: what it learns, what it leaves behind, and going on after a kill."""
+
+import csv
+import json
+import logging
+import math
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lstsr.dataset.loader import Dataset
+from lstsr.errors import LstsrError
+from lstsr.metrics import ubrmse_k
+from lstsr.models.registry import build
+from lstsr.training.batches import scene_normalisation
+from lstsr.training.checkpoint import load_checkpoint
+from lstsr.training.inference import predict_scene
+from lstsr.training.module import curve_path, learning_rate, state_path, train
+from lstsr.training.row import Row
+
+ABSENT = "affine pandas pydantic pyproj rasterio scipy shapely skimage snakemake".split()
+
+KILLED_AT_STEP = """
+import json, os, signal, sys
+from pathlib import Path
+
+data, output, row, step, absent = sys.argv[1:]
+sys.modules.update(dict.fromkeys(absent.split()))  # importing one of them now fails
+from lstsr.training import module
+
+class Killed(module.Batches):
+    def __getitem__(self, k):
+        if k == int(step):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__getitem__(k)
+
+module.Batches = Killed
+module.train(
+    Path(data), module.Row.from_dict(json.loads(row)), Path(output), accelerator="cpu", threads=1
+)
+"""
+
+
+def read_curve(output: Path) -> list[dict[str, float]]:
+    with curve_path(output).open() as file:
+        return [{name: float(value) for name, value in line.items()} for line in csv.DictReader(file)]
+
+
+def validation_k(network: torch.nn.Module, data: Path) -> float:
+    dataset = Dataset(data)
+    errors_k = []
+    for name in ("d", "e"):
+        scene = dataset.scene(name, "observed-x4")
+        normalisation = scene_normalisation(dataset, scene.centre_k)
+        prediction_k = predict_scene(network, scene, normalisation)
+        errors_k.append(ubrmse_k(prediction_k, scene.target, scene.scored))
+    return float(np.mean(errors_k))
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path, row_json: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint of a run that nothing interrupted."""
+    output = tmp_path_factory.mktemp("models") / "row.safetensors"
+    row = Row.from_dict(json.loads(row_json))
+    train(data, row, output, accelerator="cpu", threads=1)
+    return output
+
+
+def test_the_curve_starts_at_the_base_and_falls(trained: Path, data: Path) -> None:
+    curve = read_curve(trained)
+    assert [point["step"] for point in curve] == [0, 6, 12, 18, 24]
+    base_k = validation_k(build("bicubic", 4, 1), data)
+    assert curve[0]["validation_ubrmse_k"] == pytest.approx(base_k, abs=1e-6)
+    assert math.isnan(curve[0]["train_loss"])
+    assert curve[-1]["validation_ubrmse_k"] < 0.95 * base_k
+    seconds = [point["seconds"] for point in curve]
+    assert seconds == sorted(seconds)
+
+
+def test_the_checkpoint_holds_the_best_weights(trained: Path, data: Path, row_json: str) -> None:
+    network, checkpoint = load_checkpoint(trained)
+    best = min(read_curve(trained), key=lambda point: point["validation_ubrmse_k"])
+    assert checkpoint.best_step == best["step"]
+    assert checkpoint.steps == 24
+    assert checkpoint.row.to_dict() == json.loads(row_json)
+    assert checkpoint.reference_bands == ("ndvi",)
+    assert checkpoint.validation_ubrmse_k == best["validation_ubrmse_k"]
+    assert validation_k(network, data) == pytest.approx(best["validation_ubrmse_k"], abs=1e-6)
+
+
+def test_nothing_but_results_stays(trained: Path) -> None:
+    names = sorted(path.name for path in trained.parent.iterdir())
+    assert names == ["row.curve.csv", "row.safetensors", "tensorboard"]
+    assert list(trained.parent.glob("tensorboard/row/events.*"))
+
+
+def test_a_killed_run_ends_as_if_it_had_not_been(
+    trained: Path, data: Path, row_json: str, tmp_path: Path
+) -> None:
+    """Killed without warning at step 16, after the state of step 15 and the validation of 12."""
+    output = tmp_path / "row.safetensors"
+    command = [sys.executable, "-c", KILLED_AT_STEP, data, output, row_json, "16", " ".join(ABSENT)]
+    killed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert not output.exists()
+    assert state_path(output).exists()
+    assert [point["step"] for point in read_curve(output)] == [0, 6, 12]
+
+    train(data, Row.from_dict(json.loads(row_json)), output, accelerator="cpu", threads=1)
+    assert not state_path(output).exists()
+    curve, expected = read_curve(output), read_curve(trained)
+    assert [point["step"] for point in curve] == [point["step"] for point in expected]
+    for name in ("train_loss", "learning_rate", "validation_ubrmse_k"):
+        np.testing.assert_allclose(
+            [point[name] for point in curve], [point[name] for point in expected], atol=1e-6, rtol=0
+        )
+    for one, other in zip(load_checkpoint(output), load_checkpoint(trained), strict=True):
+        if isinstance(one, torch.nn.Module):
+            torch.testing.assert_close(one.state_dict(), other.state_dict(), atol=1e-6, rtol=0)
+
+
+def test_a_state_that_does_not_belong_is_left_aside(
+    trained: Path,
+    data: Path,
+    row_dict: dict[str, Any],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    output = tmp_path / "row.safetensors"
+    state_path(output).write_bytes(b"torn")
+    row_dict["train"] |= {"steps": 1, "save_every": 1}
+    with caplog.at_level(logging.INFO):
+        train(data, Row.from_dict(row_dict), output, accelerator="cpu", threads=1)
+    assert "cannot be read" in caplog.text
+    state_path(output).write_bytes(_state(trained, data, row_dict, tmp_path))
+    row_dict["train"]["learning_rate"] = 1e-3
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        train(data, Row.from_dict(row_dict), output, accelerator="cpu", threads=1)
+    assert "is of another row, data or version; training starts over" in caplog.text
+    assert [point["step"] for point in read_curve(output)] == [0, 1]
+
+
+def test_a_diverging_run_names_row_step_and_cure(
+    data: Path, row_dict: dict[str, Any], tmp_path: Path
+) -> None:
+    output = tmp_path / "row.safetensors"
+    row_dict["train"] |= {"learning_rate": 1e30, "warmup_steps": 0, "save_every": 1}
+    with pytest.raises(
+        LstsrError,
+        match=r"dctnet-base-x4-observed-s3: .* not finite at step 2: lower train\.learning_rate "
+        r"\(1e\+30\).* keeps the last saved step",
+    ):
+        train(data, Row.from_dict(row_dict), output, accelerator="cpu", threads=1)
+    assert state_path(output).exists()
+    assert not output.exists()
+
+
+def test_vectors_do_not_decay() -> None:
+    network = build("dctnet", 4, 1, features=8, layers=1)
+    decayed, kept = adamw(network, 3e-3, 0.1).param_groups
+    assert (decayed["weight_decay"], kept["weight_decay"]) == (0.1, 0.0)
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    assert {names[id(parameter)].rpartition(".")[2] for parameter in kept["params"]} == {
+        "bias", "gain", "lst_bias", "reference_bias", "shared_bias", "theta",
+    }
+    assert len(decayed["params"]) + len(kept["params"]) == len(names)
+
+
+def test_rows_that_cannot_be_trained(data: Path, row_dict: dict[str, Any], tmp_path: Path) -> None:
+    output = tmp_path / "row.safetensors"
+    with pytest.raises(LstsrError, match="model bilinear has no weights"):
+        train(data, Row.from_dict({**row_dict, "model": "bilinear"}), output)
+    with pytest.raises(LstsrError, match="holds no a/observed-x8/input"):
+        train(data, Row.from_dict({**row_dict, "scale": 8}), output)
+
+
+def test_learning_rate_warms_up_and_falls_as_a_cosine(row_dict: dict[str, Any]) -> None:
+    settings = Row.from_dict(row_dict).train  # 24 steps, 4 of them warm-up, peak 3e-3
+    rates = [learning_rate(k, settings) for k in range(25)]
+    np.testing.assert_allclose(rates[:5], np.array([0.25, 0.5, 0.75, 1, 1]) * 3e-3)
+    assert rates[14] == pytest.approx(1.5e-3)
+    assert rates[24] == pytest.approx(0)
+    assert rates[4:] == sorted(rates[4:], reverse=True)

@@ -1,0 +1,24 @@
+from typing import Any
+
+import pytest
+
+from lstsr.errors import LstsrError
+from lstsr.training.row import Row
+
+
+def test_row_round_trip_and_names(row_dict: dict[str, Any]) -> None:
+    row = Row.from_dict(row_dict)
+    assert row.to_dict() == row_dict
+    assert row.block == "observed-x4"
+    assert row.name == "dctnet-base-x4-observed-s3"
+    assert row.train.learning_rate == 3e-3
+
+
+def test_missing_and_unknown_keys_are_named(row_dict: dict[str, Any]) -> None:
+    with pytest.raises(LstsrError, match="row has unknown keys colour"):
+        Row.from_dict({**row_dict, "colour": 1})
+    del row_dict["train"]["steps"]
+    with pytest.raises(LstsrError, match=r"row\.train lacks steps"):
+        Row.from_dict(row_dict)
+    with pytest.raises(LstsrError, match="model dctnet has no weights"):
+        Row.from_dict({**row_dict, "train": None})

@@ -1,0 +1,41 @@
+rule acquire:
+    input:
+        lambda wildcards: PLAN.files(wildcards.shard),
+    output:
+        f"{WORK}/acquire/{{shard}}.csv",
+    log:
+        f"{LOGS}/acquire/{{shard}}.log",
+    conda:
+        "../../envs/lstsr.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        settings=settings("acquire", "data", "sensors"),
+        scenes=lambda wildcards: PLAN.scenes_digest(wildcards.shard),
+        folder=f"{WORK}/generated",
+        code=fingerprint(PLAN.acquire_module),
+    shell:
+        "lstsr acquire --settings {params.settings:q} --shard {wildcards.shard}"
+        " --folder {params.folder:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule split:
+    input:
+        PLAN.shard_files("acquire"),
+    output:
+        f"{RESULTS}/splits.csv",
+    log:
+        f"{LOGS}/split.log",
+    conda:
+        "../../envs/lstsr.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=settings("split"),
+        code=fingerprint("lstsr.scenes"),
+    shell:
+        "lstsr split --settings {params.settings:q} --output {output:q} {input:q} > {log:q} 2>&1"

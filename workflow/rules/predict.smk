@@ -1,0 +1,25 @@
+rule predict:
+    input:
+        data=DATASET,
+        checkpoint=lambda wildcards: PLAN.checkpoint(wildcards.row),
+    output:
+        f"{RESULTS}/predictions/{{row}}/index.csv",
+    log:
+        f"{LOGS}/predict/{{row}}.log",
+    benchmark:
+        f"{BENCHMARKS}/predict/{{row}}.tsv"
+    conda:
+        "../../envs/lstsr.yaml"
+    threads: CONFIG.threads
+    resources:
+        mem_mb=6000,
+        runtime=60,
+        gpu=CONFIG.gpus,
+    params:
+        row=row_json,
+        split=CONFIG.evaluate.split,
+        code=row_code("lstsr.predict.scenes"),
+    shell:
+        "lstsr predict-split --row {params.row:q} --data {input.data:q} --split {params.split}"
+        " --checkpoint {input.checkpoint:q} --threads {threads} --output {output:q}"
+        " > {log:q} 2>&1"

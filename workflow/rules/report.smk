@@ -1,0 +1,48 @@
+rule figures:
+    input:
+        scores=expand(f"{WORK}/scores/{{row}}.csv", row=PLAN.rows),
+        predictions=expand(f"{RESULTS}/predictions/{{row}}/index.csv", row=PLAN.rows),
+        curves=expand(f"{RESULTS}/models/{{row}}.curve.csv", row=TRAINED),
+        data=DATASET,
+        splits=f"{RESULTS}/splits.csv",
+        shifts=f"{RESULTS}/shifts.csv",
+    output:
+        FIGURES,
+    log:
+        f"{LOGS}/figures.log",
+    conda:
+        "../../envs/lstsr.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    params:
+        scenes=CONFIG.evaluate.figure_scenes,
+        folder=f"{RESULTS}/figures",
+        code=fingerprint("lstsr.evaluation.figures"),
+    shell:
+        "lstsr figures --scenes {params.scenes} --data {input.data:q} --splits {input.splits:q}"
+        " --shifts {input.shifts:q} --scores {input.scores:q} --predictions {input.predictions:q}"
+        " --curves {input.curves:q} --folder {params.folder:q} > {log:q} 2>&1"
+
+
+rule report:
+    input:
+        table=f"{RESULTS}/table.csv",
+        excluded=f"{RESULTS}/excluded.csv",
+        figures=FIGURES,
+    output:
+        f"{RESULTS}/report.html",
+    log:
+        f"{LOGS}/report.log",
+    conda:
+        "../../envs/lstsr.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=fingerprint("lstsr.evaluation.report"),
+    shell:
+        "lstsr report --table {input.table:q} --excluded {input.excluded:q}"
+        " --output {output:q} {input.figures:q} > {log:q} 2>&1"

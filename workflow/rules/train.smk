@@ -1,0 +1,25 @@
+rule train:
+    input:
+        DATASET,
+    output:
+        checkpoint=f"{RESULTS}/models/{{row}}.safetensors",
+        curve=f"{RESULTS}/models/{{row}}.curve.csv",
+    log:
+        f"{LOGS}/train/{{row}}.log",
+    benchmark:
+        f"{BENCHMARKS}/train/{{row}}.tsv"
+    wildcard_constraints:
+        row="|".join(map(re.escape, TRAINED)) or "none",
+    conda:
+        "../../envs/lstsr.yaml"
+    threads: CONFIG.threads
+    resources:
+        mem_mb=6000,
+        runtime=240,
+        gpu=CONFIG.gpus,
+    params:
+        row=row_json,
+        code=row_code("lstsr.training.module"),
+    shell:
+        "lstsr train --data {input:q} --row {params.row:q} --threads {threads}"
+        " --output {output.checkpoint:q} > {log:q} 2>&1"
