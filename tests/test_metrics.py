@@ -114,6 +114,8 @@ def test_nothing_outside_the_mask_matters(target: np.ndarray, scored: np.ndarray
         )
         assert dirty == clean
     assert clean["n_pixels"] == scored.sum()
+    without_input = metrics.score(prediction, target, scored)
+    assert without_input == {name: clean[name] for name in clean if name != "consistency_k"}
     assert all(math.isfinite(value) for value in clean.values())
 
 
@@ -172,3 +174,7 @@ def test_spectrum_of_a_wave_peaks_at_its_frequency() -> None:
     wave = 300 + np.cos(2 * np.pi * 0.25 * np.arange(64)) * np.ones((64, 1))
     frequency, power = metrics.rapsd(wave, np.ones(wave.shape, bool))
     assert frequency[power.argmax()] == 0.25
+    with pytest.raises(LstsrError, match="finite values inside the mask"):
+        metrics.rapsd(np.where(wave > 300.5, np.nan, wave), np.ones(wave.shape, bool))
+    with pytest.raises(LstsrError, match="finite values inside the mask"):
+        metrics.rapsd(wave, np.zeros(wave.shape, bool))

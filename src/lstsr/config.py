@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_serializer,
+    model_validator,
+)
 
 from lstsr.errors import LstsrError
 from lstsr.registry import CLASSICAL, MODELS
@@ -58,9 +67,12 @@ class SensorConfig(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if len(self.bands) != len(self.names):
-            raise ValueError(f"{len(self.bands)} bands but {len(self.names)} names")
-        if None not in (self.valid_min, self.valid_max) and self.valid_min >= self.valid_max:  # type: ignore[operator]
-            raise ValueError("valid_min must be below valid_max")
+            raise ValueError(
+                f"names: {len(self.names)} for {len(self.bands)} bands; give one a band"
+            )
+        low, high = self.valid_min, self.valid_max
+        if low is not None and high is not None and low >= high:
+            raise ValueError(f"valid_min = {low} must be below valid_max = {high}")
         return self
 
 
@@ -73,12 +85,15 @@ class SensorsConfig(Section):
 
     @model_validator(mode="after")
     def _units(self) -> Self:
+        for role in ("input", "reference", "target"):
+            unit = getattr(self, role).unit
+            allowed = ("reflectance", "index") if role == "reference" else ("kelvin", "celsius")
+            if unit not in allowed:
+                raise ValueError(f"{role}.unit = '{unit}': allowed are {', '.join(allowed)}")
         for role in ("input", "target"):
-            sensor = getattr(self, role)
-            if sensor.unit not in ("kelvin", "celsius"):
-                raise ValueError(f"{role}.unit is '{sensor.unit}': allowed are kelvin, celsius")
-            if len(sensor.bands) != 1:
-                raise ValueError(f"{role}.bands: LST has one band")
+            bands = getattr(self, role).bands
+            if len(bands) != 1:
+                raise ValueError(f"{role}.bands = {bands}: LST has one band")
         return self
 
 
@@ -90,19 +105,46 @@ class Region(Section):
     lat_min: float = Field(-90, ge=-90, le=90)
     lat_max: float = Field(90, ge=-90, le=90)
 
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        for axis in ("lon", "lat"):
+            low, high = getattr(self, f"{axis}_min"), getattr(self, f"{axis}_max")
+            if low >= high:
+                raise ValueError(f"{axis}_min = {low} must be below {axis}_max = {high}")
+        return self
+
+
+def _region_or_share(value: Any) -> str | None:
+    if isinstance(value, (Mapping, Region)):
+        return "<region>"
+    return "<share>" if isinstance(value, (int, float)) else None
+
+
+# Tags stand in brackets, as pydantic's own names of what is no key: messages leave them out.
+RegionOrShare = Annotated[
+    Annotated[Region, Tag("<region>")] | Annotated[Share, Tag("<share>")],
+    Discriminator(
+        _region_or_share,
+        custom_error_type="region_or_share",
+        custom_error_message="Input should be a share between 0 and 1, or a region: "
+        + ", ".join(Region.model_fields),
+    ),
+]
+
 
 class SplitConfig(Section):
-    """Test and validation by place; the rest is training. A share (0..1) keeps overlaps together."""
+    """Test and validation by place, the rest is training; shares (0..1) keep overlaps together."""
 
-    test: Region | Share
-    validation: Region | Share
+    test: RegionOrShare
+    validation: RegionOrShare
 
     @model_validator(mode="after")
     def _same_kind(self) -> Self:
-        if isinstance(self.test, float) != isinstance(self.validation, float):
+        shares = [share for share in (self.test, self.validation) if isinstance(share, float)]
+        if len(shares) == 1:
             raise ValueError("test and validation must both be regions or both be shares")
-        if isinstance(self.test, float) and self.test + self.validation >= 1:  # type: ignore[operator]
-            raise ValueError("test + validation leaves nothing to train on")
+        if sum(shares) >= 1:
+            raise ValueError("test + validation leaves nothing to train on: keep it below 1")
         return self
 
 
@@ -123,7 +165,9 @@ class AlignConfig(Section):
     scale: int = Field(4, ge=2, le=16, description="input spacing / spacing of the fine grid")
     registration: RegistrationConfig = RegistrationConfig()
     min_valid: float = Field(0.05, gt=0, le=1, description="least share of usable fine pixels")
-    max_excluded_share: float = Field(0.2, ge=0, le=1, description="of scenes, before the run fails")
+    max_excluded_share: float = Field(
+        0.2, ge=0, le=1, description="of scenes, before the run fails"
+    )
 
 
 class DatasetConfig(Section):
@@ -132,7 +176,7 @@ class DatasetConfig(Section):
     scale_k: float = Field(10.0, gt=0, description="fixed kelvin scale of the networks' units")
     wild_k: float = Field(15.0, gt=0, description="cells off the scene's median offset by more")
     min_cell_valid: float = Field(0.5, gt=0, le=1, description="valid share of a degraded cell")
-    psf_fwhm: float = Field(1.0, gt=0, le=4, description="of degraded-psf, in coarse cells")
+    psf_fwhm: float = Field(1.0, ge=0.25, le=4, description="of degraded-psf, in coarse cells")
 
 
 class Block(Section):
@@ -159,6 +203,9 @@ class TrainConfig(Section):
     ema_decay: float = Field(0.995, ge=0, lt=1)
     clip_norm: float = Field(1.0, gt=0)
     loss: Literal["l1", "charbonnier"] = "l1"
+    scene_bias: Literal["removed", "kept"] = Field(
+        "removed", description="whether training targets are moved onto the level of their input"
+    )
     reference_dropout: float = Field(0.05, ge=0, lt=1, description="share of samples without it")
     min_patch_valid: float = Field(0.25, gt=0, le=1, description="least scored share of a patch")
     validate_every: int = Field(100, ge=1, description="optimiser steps")
@@ -173,15 +220,19 @@ class ModelConfig(Section):
     variant: Name = "base"
     blocks: list[str] | None = Field(None, description="track-xscale; default: all blocks")
     options: dict[str, Any] = Field({}, description="constructor arguments of the model")
-    train: dict[str, Any] = Field({}, description="what differs from the run's `train`")
+    train: TrainConfig = Field(TrainConfig(), description="what differs from the run's `train`")
 
     @model_validator(mode="after")
     def _known(self) -> Self:
         if self.model not in MODELS:
-            raise ValueError(f"model '{self.model}' is unknown: allowed are {', '.join(MODELS)}")
-        if self.model in CLASSICAL and self.train:
-            raise ValueError(f"model '{self.model}' is not trained: remove `train`")
+            raise ValueError(f"model = '{self.model}' is unknown: allowed are {', '.join(MODELS)}")
+        if self.model in CLASSICAL and self.train.model_fields_set:
+            raise ValueError(f"train: {self.model} is not trained, leave it out")
         return self
+
+    @field_serializer("train")
+    def _what_differs(self, train: TrainConfig) -> dict[str, Any]:
+        return train.model_dump(exclude_unset=True)
 
 
 class EvaluateConfig(Section):
@@ -239,26 +290,31 @@ class Config(Section):
     def _possible(self) -> Self:
         keys = [block.key for block in self.blocks]
         if len(set(keys)) < len(keys):
-            raise ValueError("blocks: a block is named twice")
+            raise ValueError(f"blocks: {_first_twice(keys)} is named twice")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds: {_first_twice(self.seeds)} is named twice")
         for block in self.blocks:
             if block.track == "observed" and block.scale != self.align.scale:
                 raise ValueError(
                     f"blocks: observed x{block.scale} needs align.scale = {block.scale}, "
                     f"it is {self.align.scale}"
                 )
-        for model in self.models:
+        for index, model in enumerate(self.models):
             for key in model.blocks or []:
                 if key not in keys:
-                    raise ValueError(f"models: {model.model} names block '{key}' of {keys}")
+                    raise ValueError(
+                        f"models.{index}.blocks: '{key}' is no block, they are {', '.join(keys)}"
+                    )
         for row in self.rows():
             if row.train and row.train.patch % row.scale:
                 raise ValueError(
                     f"train.patch = {row.train.patch} of {row.name} is no multiple of the scale"
                 )
         names = [row.name for row in self.rows()]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"models: {twice[0]} comes twice; give one of them a variant")
+        if len(set(names)) < len(names):
+            raise ValueError(
+                f"models: {_first_twice(names)} comes twice; give one of them a variant"
+            )
         return self
 
     def rows(self) -> Iterator[Row]:
@@ -283,42 +339,53 @@ class Config(Section):
     def _train(self, model: ModelConfig) -> TrainConfig | None:
         if model.model in CLASSICAL:
             return None
-        return TrainConfig.model_validate({**self.train.model_dump(), **model.train})
+        return self.train.model_copy(update=model.train.model_dump(exclude_unset=True))
+
+
+def _first_twice(names: Sequence[Any]) -> Any:
+    return next(name for name in names if names.count(name) > 1)
 
 
 def validate(data: Mapping[str, Any]) -> Config:
-    """The configuration of ``data``; LstsrError with one line a fault: key, what is wrong, cure."""
+    """The configuration of ``data``; LstsrError with a clause a fault: key, what is wrong, cure."""
     try:
         return Config.model_validate(data)
     except ValidationError as error:
-        raise LstsrError("; ".join(_line(fault, Config) for fault in error.errors())) from None
+        raise LstsrError("; ".join(_clause(fault) for fault in error.errors())) from None
 
 
-def _line(fault: Any, model: type[BaseModel]) -> str:
-    path = ".".join(str(part) for part in fault["loc"])
+def _clause(fault: Any) -> str:
+    """One fault in words: the key's path and what is allowed there."""
+    parts = [part for part in fault["loc"] if not str(part).startswith(("<", "["))]
+    path = ".".join(map(str, parts))
+    if fault["type"] == "missing":
+        return f"config key {path} is missing"
     if fault["type"] == "extra_forbidden":
-        allowed = _keys(model, fault["loc"][:-1])
-        return f"config key {path} is unknown: allowed there are {', '.join(allowed)}"
-    message = fault["msg"].removeprefix("Value error, ")
+        allowed = ", ".join(_section_at(parts[:-1]).model_fields)
+        return f"config key {path} is unknown: allowed there are {allowed}"
     if fault["type"] == "value_error":
-        return f"config {path + ': ' if path else ''}{message}"
+        message = fault["msg"].removeprefix("Value error, ")
+        return f"config key {path + '.' if path else ''}{message}"
+    if fault["type"] == "model_type":
+        allowed = ", ".join(_section_at(parts).model_fields)
+        return f"config{' key ' + path if path else ''} must be a section with keys of {allowed}"
+    message = fault["msg"].replace("Input should be", "must be").partition(", unable to parse")[0]
     return f"config key {path} = {fault['input']!r}: {message}"
 
 
-def _keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
-    """The keys of the section at ``path``."""
+def _section_at(path: Sequence[str | int]) -> type[BaseModel]:
+    """The section that ``path`` leads to."""
+    section: type[BaseModel] = Config
     for part in path:
-        if isinstance(part, str) and part in model.model_fields:
-            nested = _section(model.model_fields[part].annotation)
-            model = nested or model
-        # an index of a list, or the name of a union's member, stays in the section
-    return list(model.model_fields)
+        if isinstance(part, str):  # an index stays in the section of its list
+            section = _section_in(section.model_fields[part].annotation) or section
+    return section
 
 
-def _section(annotation: Any) -> type[BaseModel] | None:
+def _section_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    found = [_section(part) for part in getattr(annotation, "__args__", ())]
+    found = [_section_in(part) for part in getattr(annotation, "__args__", ())]
     return next((section for section in found if section), None)
 
 
@@ -341,7 +408,7 @@ def schema() -> str:
 
 
 def save_resolved(config: Config) -> None:
-    """Write every option of a run, defaults filled in, to ``config.resolved.yaml`` in its results."""
+    """Write every option, defaults filled in, to ``config.resolved.yaml`` in the results."""
     import yaml
 
     from lstsr.files import whole

@@ -63,19 +63,18 @@ def _runtime_nodes(tree: ast.AST) -> list[ast.AST]:
 @cache
 def _code_digest(module: str) -> str:
     """Digest of the syntax tree without docstrings."""
-    tree = ast.parse(_source(module).read_text())  # type: ignore[union-attr]
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and _is_docstring(body[0]):
-            del body[0]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    code = _WithoutDocstrings().visit(_tree(module))
+    return hashlib.sha256(ast.dump(code).encode()).hexdigest()
 
 
-def _is_docstring(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+class _WithoutDocstrings(ast.NodeTransformer):
+    """Takes out every text that stands for itself, those below a constant or a field included."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:  # noqa: N802 named by ast
+        text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if text else node
 
 
-@cache
 def _tree(module: str) -> ast.Module:
     source = _source(module)
     if source is None:

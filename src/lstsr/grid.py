@@ -11,8 +11,8 @@ from affine import Affine
 class Grid:
     """A regular grid in a projected (or geographic) coordinate system.
 
-    ``crs`` is any text that PROJ reads (an authority code, a PROJ string or WKT), ``transform`` maps
-    (column, row) of a pixel's upper-left corner to (x, y).
+    ``crs`` is any text that PROJ reads (an authority code, a PROJ string or WKT), ``transform``
+    maps (column, row) of a pixel's upper-left corner to (x, y).
     """
 
     crs: str
@@ -77,5 +77,5 @@ class Grid:
             return False
         scale = fine.width // self.width
         return fine.height == self.height * scale and self.refine(scale).transform.almost_equals(
-            fine.transform, precision=1e-6 * abs(fine.transform.a)
+            fine.transform, precision=1e-6 * fine.gsd_m
         )

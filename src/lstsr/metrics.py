@@ -105,17 +105,18 @@ def score(
     prediction_k: ArrayLike,
     target_k: ArrayLike,
     scored: ArrayLike,
-    input_k: ArrayLike,
-    input_valid: ArrayLike,
-    scale: int,
+    input_k: ArrayLike | None = None,
+    input_valid: ArrayLike | None = None,
+    scale: int = 1,
 ) -> dict[str, float]:
     """All scores of one scene, by the names of the table's columns, and ``n_pixels``.
 
-    Fine arrays (H, W), coarse ones (H / scale, W / scale), kelvin and masks. Raises LstsrError
-    where shapes differ, nothing is scored, or a scored value is not finite.
+    Fine arrays (H, W), coarse ones (H / scale, W / scale), kelvin and masks; without an input, as
+    on a grid in which it does not nest, ``consistency_k`` is left out. Raises LstsrError where
+    shapes differ, nothing is scored, or a scored value is not finite.
     """
     compared = (prediction_k, target_k, scored)
-    return {
+    scores = {
         "n_pixels": float(np.count_nonzero(scored)),
         "psnr_db": psnr_db(*compared),
         "ssim": ssim(*compared),
@@ -124,8 +125,10 @@ def score(
         "ubrmse_k": ubrmse_k(*compared),
         "mae_k": mae_k(*compared),
         "bias_k": bias_k(*compared),
-        "consistency_k": consistency_k(prediction_k, scored, input_k, input_valid, scale),
     }
+    if input_k is not None and input_valid is not None:
+        scores["consistency_k"] = consistency_k(prediction_k, scored, input_k, input_valid, scale)
+    return scores
 
 
 def gain_db(baseline_ubrmse_k: float, model_ubrmse_k: float) -> float:
@@ -157,11 +160,14 @@ def rapsd(values_k: ArrayLike, valid: ArrayLike) -> tuple[NDArray[np.float64], N
     The mean is removed, gaps are zero and a Hann window tapers the rim; the power is divided by the
     window's energy, so white noise of variance s^2 gives s^2 at every frequency. Rings are 1 / n
     wide, n the shorter side, from 1 / n to the Nyquist frequency. A mask leaks power between
-    frequencies: compare only spectra under the same mask.
+    frequencies: compare only spectra under the same mask. Raises LstsrError where nothing is valid
+    or a valid value is not finite.
     """
     mask = np.asarray(valid, bool)
     values = _filled(values_k, mask)
     window = np.outer(*(np.hanning(length) for length in mask.shape)) * mask
+    if not window.any() or not np.isfinite(values).all():
+        raise LstsrError("a spectrum needs finite values inside the mask: fill or mask them")
     tapered = (values - np.average(values, weights=window)) * window
     power = np.abs(np.fft.fft2(tapered)) ** 2 / np.sum(window**2)
 

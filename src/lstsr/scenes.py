@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,17 +43,24 @@ def read_manifest(path: Path) -> list[Scene]:
 
     File names are relative to the manifest's folder. Raises LstsrError for a missing manifest,
     column or file, a name used twice or unfit for a file name, and a coordinate that is no number.
+    Blank lines and a byte-order mark, as spreadsheets leave them, are passed over.
     """
     if not path.is_file():
         raise LstsrError(f"{path}: no such manifest; set config keys data and acquire.manifest")
-    with path.open(newline="") as file:
-        table = csv.DictReader(file)
-        missing = [name for name in ("scene", *ROLES) if name not in (table.fieldnames or [])]
-        if missing:
-            raise LstsrError(f"{path}: column {missing[0]} is missing from the first line")
-        scenes = [_scene(path, row) for row in table]
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise LstsrError(f"{path}: not UTF-8 text; save the table as CSV in UTF-8") from None
+    table = csv.DictReader(lines, skipinitialspace=True)
+    missing = [name for name in ("scene", *ROLES) if name not in (table.fieldnames or [])]
+    if missing:
+        raise LstsrError(
+            f"{path}: column {missing[0]} is missing from the first line, which names the columns "
+            f"{', '.join(('scene', *ROLES))} and, if known, lon, lat, time; separate them by commas"
+        )
+    scenes = [_scene(path, row) for row in table if any(row.values())]
     if not scenes:
-        raise LstsrError(f"{path}: no scene below the first line")
+        raise LstsrError(f"{path}: no scene below the first line; add a line for each")
     names = [scene.scene for scene in scenes]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -66,13 +74,32 @@ def _scene(manifest: Path, row: Mapping[str, str]) -> Scene:
         raise LstsrError(f"{manifest}: scene '{name}' is no name; use letters, digits and - _ .")
     files = {role: manifest.parent / (row[role] or "") for role in ROLES}
     for role, file in files.items():
+        if not row[role]:
+            raise LstsrError(f"{manifest}: {role} of scene {name} is empty; name its file")
         if not file.is_file():
-            raise LstsrError(f"{manifest}: {role} of scene {name} is missing: {file}")
-    try:
-        lon, lat = (float(row[key]) if row.get(key) else None for key in ("lon", "lat"))
-    except ValueError:
-        raise LstsrError(f"{manifest}: lon or lat of scene {name} is no number") from None
+            raise LstsrError(
+                f"{manifest}: {role} of scene {name} is missing: {file}; "
+                "name it relative to the manifest"
+            )
+    lon = _degrees(manifest, row, "lon", 360)
+    lat = _degrees(manifest, row, "lat", 90)
     return Scene(name, **files, lon=lon, lat=lat, time=row.get("time") or "")
+
+
+def _degrees(manifest: Path, row: Mapping[str, str], column: str, limit: float) -> float | None:
+    text = row.get(column)
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not abs(value) <= limit:
+        raise LstsrError(
+            f"{manifest}: {column} of scene {row['scene']} is '{text}'; "
+            f"give degrees between -{limit} and {limit}, or nothing"
+        )
+    return value
 
 
 def shard_of(scene: str, shards: int) -> int:
@@ -110,8 +137,10 @@ def region_of(lon: float | None, lat: float | None, split: SplitConfig) -> str:
 
 
 def check_regions(scenes: Iterable[Scene], split: SplitConfig) -> None:
-    """Raise LstsrError where a region would leave a split empty (shares never do)."""
+    """Raise LstsrError where a region, or too few scenes for shares, would leave a split empty."""
     if isinstance(split.test, float):
+        if len(list(scenes)) < len(SPLITS):
+            raise LstsrError("config key split: training, validation and test need 3 scenes")
         return
     found = {region_of(scene.lon, scene.lat, split) for scene in scenes}
     for name in SPLITS:
@@ -149,7 +178,8 @@ def check_assignment(chosen: Mapping[str, str], pairs: Iterable[tuple[str, str]]
     for one, other in pairs:
         kept = {chosen[one], chosen[other]} - {DROPPED}
         if len(kept) > 1:
-            raise LstsrError(f"scenes {one} and {other} overlap but are in {' and '.join(kept)}")
+            where = " and ".join(sorted(kept))
+            raise LstsrError(f"scenes {one} and {other} overlap but are in {where}")
 
 
 def conflicts(places: list[Place]) -> list[tuple[str, str]]:
@@ -172,11 +202,11 @@ def _by_share(
 ) -> dict[str, str]:
     groups = _groups([place.scene for place in places], pairs)
     groups.sort(key=lambda group: hashlib.sha256(min(group).encode()).hexdigest())
-    wanted = [("test", test * len(places)), ("validation", validation * len(places))]
     chosen: dict[str, str] = {}
-    for name, count in wanted:
+    for name, share, kept in (("test", test, 2), ("validation", validation, 1)):
         taken = 0
-        while groups and taken < count:
+        # a group each is kept for the splits that come after
+        while len(groups) > kept and taken < share * len(places):
             group = groups.pop(0)
             chosen.update(dict.fromkeys(group, name))
             taken += len(group)

@@ -13,6 +13,12 @@ from lstsr.dataset.loader import SceneArrays
 KEY = "observed-x4"
 ROWS, COLUMNS, SCALE, CHANNELS = 12, 14, 4, 2  # 14 cells and 56 pixels: masks end inside a byte
 
+PLACE = {
+    "crs": "EPSG:5179",
+    "transform": [250.0, 0.0, 900_000.0, 0.0, -250.0, 1_900_000.0],
+    "time": "2023-05-01T02:10:00+00:00",
+    "input_m": 1000.0,
+}
 META: dict[str, Any] = {
     "dataset": "small",
     "version": "0.1.0",
@@ -22,15 +28,16 @@ META: dict[str, Any] = {
     "reference_std": [0.05, 0.1],
     "scale_k": 10.0,
     "scenes": [
-        {"scene": "b", "split": "train", "centre_k": {KEY: 300.5}},
-        {"scene": "a", "split": "train", "centre_k": {KEY: 295.0}},
-        {"scene": "c", "split": "validation", "centre_k": {KEY: 290.0}},
+        {"scene": "b", "split": "train", "centre_k": {KEY: 300.5}, "offset_k": {KEY: 0.5}, **PLACE},
+        {"scene": "a", "split": "train", "centre_k": {KEY: 295.0}, "offset_k": {KEY: -1.5}, **PLACE},
+        {"scene": "c", "split": "validation", "centre_k": {KEY: 290.0}, "offset_k": {KEY: 2.0}, **PLACE},
     ],
     "config": {"wild_k": 15.0},
+    "rows": {"dctnet-base-x4-observed-s0": {"model": "dctnet", "scale": 4}},
 }
 
 
-def _arrays(seed: int, centre_k: float) -> SceneArrays:
+def _arrays(seed: int, centre_k: float, offset_k: float) -> SceneArrays:
     rng = np.random.default_rng(seed)
     fine = (ROWS * SCALE, COLUMNS * SCALE)
     return SceneArrays(
@@ -41,6 +48,7 @@ def _arrays(seed: int, centre_k: float) -> SceneArrays:
         target=rng.normal(centre_k, 5, fine).astype(np.float32),
         scored=rng.random(fine) < 0.7,
         centre_k=centre_k,
+        offset_k=offset_k,
     )
 
 
@@ -48,7 +56,7 @@ def _arrays(seed: int, centre_k: float) -> SceneArrays:
 def truth() -> dict[str, SceneArrays]:
     """What the file holds."""
     return {
-        scene["scene"]: _arrays(seed, scene["centre_k"][KEY])
+        scene["scene"]: _arrays(seed, scene["centre_k"][KEY], scene["offset_k"][KEY])
         for seed, scene in enumerate(META["scenes"])
     }
 

@@ -29,6 +29,9 @@ def test_header_and_splits(dataset_path: Path) -> None:
     assert dataset.scenes("train") == ["b", "a"]
     assert dataset.scenes("validation") == ["c"]
     assert dataset.scenes("test") == []
+    place = dataset.place("c")
+    assert (place.split, place.crs, place.transform[4]) == ("validation", "EPSG:5179", -250.0)
+    assert dataset.row("dctnet-base-x4-observed-s0") == {"model": "dctnet", "scale": 4}
 
 
 def test_whole_scenes(dataset_path: Path, truth: dict[str, SceneArrays]) -> None:
@@ -56,6 +59,7 @@ def test_windows(
         target=whole.target[fine],
         scored=whole.scored[fine],
         centre_k=whole.centre_k,
+        offset_k=whole.offset_k,
     )
     assert_same(Dataset(dataset_path).window("a", KEY, *window), expected)
 
@@ -75,6 +79,10 @@ def test_faults_name_the_file_and_the_cure(dataset_path: Path, tmp_path: Path) -
         dataset.scene("z", KEY)
     with pytest.raises(LstsrError, match=r"keys: observed-x4"):
         dataset.scene("a", "observed-x8")
+    with pytest.raises(LstsrError, match=r"holds no scene z; scenes: b, a, c"):
+        dataset.place("z")
+    with pytest.raises(LstsrError, match=r"holds no row x; rows: dctnet-base"):
+        dataset.row("x")
     with pytest.raises(LstsrError, match=r"leaves scene a of 12 x 14"):
         dataset.window("a", KEY, 10, 0, 4, 4)
     with pytest.raises(LstsrError, match="run the dataset stage"):

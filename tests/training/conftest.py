@@ -13,6 +13,7 @@ KEY = "observed-x4"
 CELLS, SCALE = 16, 4
 SPLITS = {"a": "train", "b": "train", "c": "train", "d": "validation", "e": "validation"}
 
+PLACE = {"crs": "EPSG:5179", "transform": [250, 0, 0, 0, -250, 0], "time": "", "input_m": 1000.0}
 ROW: dict[str, Any] = {
     "dataset": "small",
     "track": "observed",
@@ -25,12 +26,13 @@ ROW: dict[str, Any] = {
         "steps": 24,
         "batch": 2,
         "patch": 32,
-        "learning_rate": 3e-3,
+        "learning_rate": 1e-2,
         "weight_decay": 1e-4,
         "warmup_steps": 4,
         "ema_decay": 0.8,
         "clip_norm": 1.0,
         "loss": "l1",
+        "scene_bias": "removed",
         "reference_dropout": 0.1,
         "min_patch_valid": 0.5,
         "validate_every": 6,
@@ -67,7 +69,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tensors[f"{name}/{KEY}/input_valid"] = _packed(valid)
         tensors[f"{name}/{KEY}/scored"] = _packed(reference > 0.1)
         centre_k = float((coarse - 4)[valid].mean())
-        scenes.append({"scene": name, "split": split, "centre_k": {KEY: centre_k}})
+        levels = {"centre_k": {KEY: centre_k}, "offset_k": {KEY: 0.0}}
+        scenes.append({"scene": name, "split": split} | levels | PLACE)
     meta = {
         "dataset": "small",
         "version": "0.1.0",

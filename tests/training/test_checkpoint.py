@@ -8,7 +8,7 @@ import torch
 from safetensors import safe_open
 
 from lstsr.errors import LstsrError
-from lstsr.models.registry import build
+from lstsr.registry import build
 from lstsr.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from lstsr.training.row import Row
 
@@ -26,6 +26,7 @@ def checkpoint(row_dict: dict[str, Any]) -> Checkpoint:
         validation_ubrmse_k=1.25,
         best_step=18,
         steps=24,
+        train_seconds=3.5,
     )
 
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from lstsr.dataset.loader import Dataset, SceneArrays
-from lstsr.models.registry import build
+from lstsr.registry import build
 from lstsr.training.batches import scene_normalisation
 from lstsr.training.inference import predict_scene
 
@@ -32,7 +32,7 @@ def test_a_warmer_scene_is_warmer_by_as_much(data: Path, scene: SceneArrays) -> 
     network = build("dctnet", 4, 1, features=8, layers=1).eval()
     with torch.no_grad():
         for parameter in network.parameters():
-            parameter += 0.1 * torch.randn_like(parameter)
+            parameter.add_(0.1 * torch.randn_like(parameter))
     dataset = Dataset(data)
     warm = replace(scene, input=scene.input + 7, centre_k=scene.centre_k + 7)
     here, there = (

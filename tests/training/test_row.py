@@ -11,7 +11,7 @@ def test_row_round_trip_and_names(row_dict: dict[str, Any]) -> None:
     assert row.to_dict() == row_dict
     assert row.block == "observed-x4"
     assert row.name == "dctnet-base-x4-observed-s3"
-    assert row.train.learning_rate == 3e-3
+    assert row.train.learning_rate == 1e-2
 
 
 def test_missing_and_unknown_keys_are_named(row_dict: dict[str, Any]) -> None:

@@ -8,15 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import rasterio
-from rasterio.crs import CRS
-from rasterio.errors import CRSError, RasterioError
-
 from lstsr.errors import SceneError
 from lstsr.files import read_csv, write_csv
 from lstsr.geo.resample import outline
 from lstsr.grid import Grid
 from lstsr.scenes import ROLES, Place, Scene
+from lstsr.sensors import geotiff
 
 logger = logging.getLogger(__name__)
 COLUMNS = (
@@ -33,7 +30,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Acquired:
-    """A scene on disk: the digests of its files, its place, and why it is unusable ('' if usable)."""
+    """A scene on disk: digests of its files, its place, and why it is unusable ('' if usable)."""
 
     scene: Scene
     digests: dict[str, str]
@@ -49,10 +46,8 @@ def describe(scene: Scene, crs: dict[str, str | None]) -> Acquired:
     """
     digests = {role: digest(getattr(scene, role)) for role in ROLES}
     try:
-        for role in ROLES:
-            grid = header(getattr(scene, role), crs.get(role))
-            if role == "input":
-                rim = outline(grid)
+        grids = {role: header(getattr(scene, role), crs.get(role)) for role in ROLES}
+        rim = outline(grids["input"])
         lon = scene.lon if scene.lon is not None else sum(x for x, _ in rim) / len(rim)
         lat = scene.lat if scene.lat is not None else sum(y for _, y in rim) / len(rim)
         return Acquired(scene, digests, Place(scene.scene, lon, lat, rim))
@@ -69,16 +64,8 @@ def digest(file: Path) -> str:
 
 def header(file: Path, crs: str | None) -> Grid:
     """The grid that a raster's header states; SceneError where there is none."""
-    try:
-        with rasterio.open(file) as dataset:
-            stated = crs or (dataset.crs and dataset.crs.to_wkt())
-            if not stated:
-                raise SceneError(f"{file.name}: no coordinate system; set the sensor's crs")
-            return Grid(
-                CRS.from_string(stated).to_wkt(), dataset.transform, dataset.width, dataset.height
-            )
-    except (RasterioError, CRSError) as error:
-        raise SceneError(f"{file.name}: cannot be read ({error})") from None
+    with geotiff.opened(file) as dataset:
+        return geotiff.grid_of(dataset, crs)
 
 
 def write_index(path: Path, acquired: Iterable[Acquired]) -> None:

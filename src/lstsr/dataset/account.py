@@ -10,7 +10,7 @@ from lstsr.errors import LstsrError
 
 
 def exclusions(acquired: Iterable[Acquired], aligned: Iterable[Aligned]) -> list[dict[str, str]]:
-    """One record for each scene that a fault of its content excluded: name, stage, reason, digests."""
+    """One record a scene excluded by a fault of its content: name, stage, reason, digests."""
     reasons = {one.scene: one.reason for one in aligned if one.reason}
     records = []
     for one in acquired:
@@ -25,7 +25,7 @@ def exclusions(acquired: Iterable[Acquired], aligned: Iterable[Aligned]) -> list
 
 def check_share(excluded: int, scenes: int, max_share: float, reasons: Iterable[str]) -> None:
     """Raise LstsrError where more than ``max_share`` of the scenes were lost."""
-    if excluded > max_share * scenes:
+    if excluded / scenes > max_share:
         raise LstsrError(
             f"{excluded} of {scenes} scenes were excluded, align.max_excluded_share allows "
             f"{max_share:.0%}; first reasons: {'; '.join(list(reasons)[:3])}"

@@ -20,16 +20,30 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class SceneMeta:
-    """One scene: its name, its split, and per track key the mean of its valid input, kelvin."""
+    """What the header says of one scene.
+
+    By track key, in kelvin, ``centre_k`` is the mean of its valid input and ``offset_k`` the median
+    of target minus input over its cells. ``crs`` and ``transform`` (the six numbers of `Grid`)
+    place its fine grid, ``time`` is when the input was taken, and ``input_m`` the spacing of the
+    observed input.
+    """
 
     scene: str
     split: str
     centre_k: dict[str, float]
+    offset_k: dict[str, float]
+    crs: str
+    transform: tuple[float, ...]
+    time: str
+    input_m: float
 
 
 @dataclass(frozen=True)
 class DatasetMeta:
-    """What the header of a dataset file says; bands, means and deviations are per channel."""
+    """What the header of a dataset file says; bands, means and deviations are per channel.
+
+    ``rows`` are the experiments that an exported file names, as JSON objects.
+    """
 
     dataset: str
     version: str
@@ -40,6 +54,7 @@ class DatasetMeta:
     scale_k: float
     scenes: tuple[SceneMeta, ...]
     config: dict[str, Any]
+    rows: dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -66,11 +81,13 @@ class SceneInputs:
 class SceneArrays(SceneInputs):
     """The same with the truth: ``target`` (H, W) in kelvin, finite everywhere.
 
-    ``scored`` (H, W), bool, marks the pixels that enter loss and scores.
+    ``scored`` (H, W), bool, marks the pixels that enter loss and scores; ``offset_k`` is the whole
+    scene's median of target minus input, which no network can know.
     """
 
     target: Floats
     scored: Mask
+    offset_k: float
 
 
 class Dataset:
@@ -103,6 +120,18 @@ class Dataset:
     def scenes(self, split: str) -> list[str]:
         """Names of the scenes of one split, in the file's order."""
         return [scene.scene for scene in self.meta.scenes if scene.split == split]
+
+    def place(self, name: str) -> SceneMeta:
+        """Where and when a scene is."""
+        if name not in self._scenes:
+            raise LstsrError(f"{self.path}: holds no scene {name}; scenes: {_some(self._scenes)}")
+        return self._scenes[name]
+
+    def row(self, name: str) -> dict[str, Any]:
+        """A row that the file was exported with, as a JSON object."""
+        if name not in self.meta.rows:
+            raise LstsrError(f"{self.path}: holds no row {name}; rows: {_some(self.meta.rows)}")
+        return self.meta.rows[name]
 
     def shape(self, name: str, key: str) -> tuple[int, int]:
         """(rows, columns) of the scene in coarse cells."""
@@ -140,6 +169,7 @@ class Dataset:
             target=self._slice(name, "target")[rows_fine, columns_fine],
             scored=self._mask(name, key, "scored", *fine),
             centre_k=self._scenes[name].centre_k[key],
+            offset_k=self._scenes[name].offset_k[key],
         )
 
     def _slice(self, *parts: str) -> Any:
@@ -182,10 +212,20 @@ def _read_meta(path: Path, header: dict[str, str] | None) -> DatasetMeta:
             reference_std=tuple(values["reference_std"]),
             scale_k=float(values["scale_k"]),
             scenes=tuple(
-                SceneMeta(scene["scene"], scene["split"], scene["centre_k"])
+                SceneMeta(
+                    scene["scene"],
+                    scene["split"],
+                    scene["centre_k"],
+                    scene["offset_k"],
+                    scene["crs"],
+                    tuple(scene["transform"]),
+                    scene["time"],
+                    scene["input_m"],
+                )
                 for scene in values["scenes"]
             ),
             config=values["config"],
+            rows=values.get("rows", {}),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise LstsrError(

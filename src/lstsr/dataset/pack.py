@@ -1,14 +1,15 @@
-"""Dataset: aligned triplets become one file of arrays, with inputs of every track and statistics."""
+"""Dataset: aligned triplets become one file of arrays, with each track's input and statistics."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from lstsr import __version__
@@ -18,6 +19,7 @@ from lstsr.files import whole
 from lstsr.geo.aggregate import block_mean_t4, psf_mean_t4
 from lstsr.geo.fill import fill
 from lstsr.image import Floats, Mask, Triplet
+from lstsr.scenes import SPLITS
 
 if TYPE_CHECKING:
     from lstsr.config import Block, DatasetConfig
@@ -25,11 +27,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CoarseInput:
-    """The input of one track: kelvin (h, w), its mask, and the fine pixels (H, W) to score."""
+    """The input of one track: kelvin (h, w), its mask, and the fine pixels (H, W) to score.
+
+    ``offset_k`` is the scene's median of target minus input, ``wild`` the number of wild cells.
+    """
 
     values: Floats
     valid: Mask
     scored: Mask
+    offset_k: float
     wild: int
 
 
@@ -42,11 +48,15 @@ def pack(
     settings: DatasetConfig,
     config: dict[str, Any],
 ) -> dict[str, Any]:
-    """Write the scenes of ``splits`` (name to split), aligned in ``folder``, as one file at ``path``.
+    """Write the scenes of ``splits`` (name to split), aligned in ``folder``, as the file ``path``.
 
     Returns the statistics: of the reference over valid pixels of training scenes, the number of
-    scenes and scored pixels by split, and the wild cells left out, by track.
+    scenes by split, and the wild cells left out, by block. Raises LstsrError where a split has no
+    scene left, or a scene no pixel to score.
     """
+    for split in SPLITS:
+        if split not in splits.values():
+            raise LstsrError(f"no scene of {split} is left; excluded.csv says why")
     tensors: dict[str, np.ndarray] = {}
     scenes: list[dict[str, Any]] = []
     training = ReferenceStatistics()
@@ -56,15 +66,17 @@ def pack(
         tensors |= _fine_tensors(triplet)
         if split == "train":
             training.add(triplet)
-        centres = {}
+        centres, offsets = {}, {}
         for block in blocks:
             coarse = coarse_input(triplet, block.track, block.scale, settings)
             if not coarse.scored.any():
                 raise LstsrError(f"scene {name}: no pixel to score in {block.key}; raise min_valid")
             tensors |= _coarse_tensors(f"{name}/{block.key}", coarse)
             centres[block.key] = float(coarse.values[coarse.valid].mean(dtype=np.float64))
+            offsets[block.key] = coarse.offset_k
             wild[block.key] = wild.get(block.key, 0) + coarse.wild
-        scenes.append({"scene": name, "split": split, "centre_k": centres} | _place(triplet))
+        found = {"centre_k": centres, "offset_k": offsets}
+        scenes.append({"scene": name, "split": split} | found | _place(triplet))
     statistics = {
         "reference_mean": training.mean,
         "reference_std": training.std,
@@ -113,33 +125,33 @@ class ReferenceStatistics:
         return [float(value) for value in np.atleast_1d(np.sqrt(variance))]
 
 
-def coarse_input(
-    triplet: Triplet, track: str, scale: int, settings: DatasetConfig
-) -> CoarseInput:
+def coarse_input(triplet: Triplet, track: str, scale: int, settings: DatasetConfig) -> CoarseInput:
     """The input of a track, observed or made from the target, and what is scored with it.
 
     Scored are fine pixels where target, reference and input are valid and the cell is not wild:
-    its input minus the target's mean is within ``wild_k`` of the scene's median difference.
+    its input minus the target's mean is within ``wild_k`` of the scene's median difference. Where
+    ``scale`` does not divide the scene, what is left over in the south and east is left out.
     """
-    target = triplet.target
-    blocks, fraction = block_mean_t4(target.values[0], target.valid, scale)
+    height, width = (length // scale * scale for length in triplet.target.grid.shape)
+    target_k = triplet.target.values[0, :height, :width]
+    target_valid = triplet.target.valid[:height, :width]
+    blocks, fraction = block_mean_t4(target_k, target_valid, scale)
     if track == "observed":
         values, valid = triplet.input.values[0].astype(np.float64), triplet.input.valid
     elif track == "degraded-block":
         values, valid = blocks, fraction >= settings.min_cell_valid
     else:
-        values, seen = psf_mean_t4(target.values[0], target.valid, scale, settings.psf_fwhm)
+        values, seen = psf_mean_t4(target_k, target_valid, scale, settings.psf_fwhm)
         valid = seen >= settings.min_cell_valid
     both = valid & (fraction > 0)
-    difference = np.where(both, values - blocks, np.nan)
-    tame = np.ones_like(valid)
-    if both.any():
-        tame = ~(np.abs(difference - np.nanmedian(difference)) > settings.wild_k)
+    offset_k = float(np.median((blocks - values)[both])) if both.any() else 0.0
+    tame = ~both | (np.abs(blocks - values - offset_k) <= settings.wild_k)
     usable = (valid & tame).repeat(scale, 0).repeat(scale, 1)
     return CoarseInput(
         fill(values.astype(np.float32), valid),
         valid,
-        usable & target.valid & triplet.reference.valid,
+        usable & target_valid & triplet.reference.valid[:height, :width],
+        offset_k,
         int((~tame).sum()),
     )
 
@@ -177,7 +189,21 @@ def _count(splits: dict[str, str], split: str) -> int:
 
 def _save(path: Path, tensors: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
     contiguous = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
+    # so that the header alone tells two datasets apart
+    content = hashlib.sha256()
+    for name in sorted(contiguous):
+        content.update(name.encode() + contiguous[name].tobytes())
+    header = json.dumps(meta | {"content_sha256": content.hexdigest()})
     with whole(path) as partial:
-        save_file(contiguous, partial, metadata={"lstsr": json.dumps(meta)})
+        save_file(contiguous, partial, metadata={"lstsr": header})
 
 
+def add_rows(path: Path, output: Path, rows: dict[str, Any]) -> None:
+    """Copy a dataset file to ``output``, naming in its header the rows that can be trained from it.
+
+    ``rows`` maps a row's name to its JSON object.
+    """
+    with safe_open(path, "np") as file:
+        meta = json.loads(file.metadata()["lstsr"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    _save(output, tensors, meta | {"rows": rows})

@@ -12,7 +12,7 @@ from lstsr.errors import SceneError
 from lstsr.files import read_csv, write_csv
 from lstsr.geo.coregister import Registration, register, register_input
 from lstsr.geo.resample import resample
-from lstsr.image import Mask, SensorImage, Triplet
+from lstsr.image import SensorImage, Triplet
 from lstsr.scenes import ROLES
 from lstsr.sensors import geotiff
 
@@ -71,11 +71,12 @@ def to_triplet(
     coarse = images["input"]
     grid = coarse.grid.refine(settings.scale)
     target, reference = (resample(images[role], grid) for role in ("target", "reference"))
-    for role, image in (("target", target), ("reference", reference)):
-        share = (image.valid & _upsampled(coarse, settings.scale)).mean()
-        if share < settings.min_valid:
+    shared = coarse.valid.repeat(settings.scale, 0).repeat(settings.scale, 1)
+    for image, names in ((target, "input and target"), (reference, "input, target and reference")):
+        shared = shared & image.valid
+        if shared.mean() < settings.min_valid:
             raise SceneError(
-                f"{role} and input share {share:.1%} of the grid, align.min_valid asks "
+                f"{names} share {shared.mean():.1%} of the grid, align.min_valid asks "
                 f"{settings.min_valid:.0%}: do they overlap?"
             )
     found = _registrations(coarse, reference, target, settings.registration, settings.scale)
@@ -85,14 +86,10 @@ def to_triplet(
                 f"{role} cannot be registered to the target "
                 f"(peak correlation {one.peak_correlation:.2f}, {one.tiles} tiles)"
             )
-    of_input = (found["input"].row, found["input"].column) if "input" in found else (0.0, 0.0)
-    of_reference = (0.0, 0.0)
-    if "reference" in found:
-        of_reference = (
-            found["reference"].row - of_input[0],
-            found["reference"].column - of_input[1],
-        )
-    of_target = (-of_input[0], -of_input[1])
+    row, column = _shift(found.get("input"))
+    of_target = (-row, -column)
+    row, column = _shift(found.get("reference"))
+    of_reference = (row + of_target[0], column + of_target[1])
     return (
         Triplet(
             name,
@@ -103,6 +100,10 @@ def to_triplet(
         ),
         found,
     )
+
+
+def _shift(found: Registration | None) -> tuple[float, float]:
+    return (found.row, found.column) if found else (0.0, 0.0)
 
 
 def _registrations(
@@ -124,10 +125,6 @@ def _registrations(
     for role, (row, column) in settings.constant.items():
         found[role] = Registration(row, column, 1.0, 0, 0.0, True)
     return found
-
-
-def _upsampled(coarse: SensorImage, scale: int) -> Mask:
-    return coarse.valid.repeat(scale, 0).repeat(scale, 1)
 
 
 def write_index(path: Path, aligned: Iterable[Aligned]) -> None:
@@ -170,4 +167,4 @@ def _registration(row: dict[str, str], role: str) -> Registration:
 def read_triplet(folder: Path, scene: str) -> Triplet:
     """The triplet that ``align`` wrote."""
     images = {role: geotiff.read_written(folder / scene / f"{role}.tif") for role in ROLES}
-    return Triplet(scene, **images)
+    return Triplet(scene, images["input"], images["reference"], images["target"])

@@ -94,7 +94,8 @@ def _gains(scenes: pd.DataFrame, one: pd.DataFrame, model: str) -> np.ndarray:
     """Per scene, 20 log10 of the ubRMSE of ``model`` over the row's, within its block."""
     same = (scenes[BLOCK] == one[BLOCK].iloc[0]).all(axis=1) & (scenes["model"] == model)
     base = scenes[same].set_index("scene")["ubrmse_k"]
-    return gain_db(base.loc[one["scene"]].to_numpy(), one["ubrmse_k"].to_numpy())
+    pairs = zip(base.loc[one["scene"]], one["ubrmse_k"], strict=True)
+    return np.array([gain_db(baseline, model) for baseline, model in pairs])
 
 
 def _timings(scenes: pd.DataFrame) -> pd.DataFrame:

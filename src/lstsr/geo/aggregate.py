@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import gaussian_filter
 
 from lstsr.errors import LstsrError
 
@@ -23,6 +22,30 @@ def block_mean_t4(
     ``values_k`` (H, W) in kelvin may hold anything outside ``valid``. Raises LstsrError where the
     size is no multiple of ``scale``, shapes differ, or a valid value is not finite.
     """
+    t4, mask = _masked_t4(values_k, valid, scale)
+    fraction = _blocks(mask, scale).mean(axis=(1, 3))
+    return _mean_k(_blocks(t4, scale).mean(axis=(1, 3)), fraction, min_fraction), fraction
+
+
+def psf_mean_t4(
+    values_k: ArrayLike, valid: ArrayLike, scale: int, fwhm: float, min_fraction: float = 0.0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What ``block_mean_t4`` gives, seen through a Gaussian point spread function.
+
+    The PSF is centred on the coarse cell, with a full width at half maximum of ``fwhm`` coarse
+    cells, and weighs T^4 of the valid pixels; the fraction is the share of its weight on them.
+    Shapes, result and faults are those of ``block_mean_t4``.
+    """
+    t4, mask = _masked_t4(values_k, valid, scale)
+    rows, columns = (_psf_weights(length, scale, fwhm) for length in t4.shape)
+    fraction = rows @ mask @ columns.T
+    return _mean_k(rows @ t4 @ columns.T, fraction, min_fraction), fraction
+
+
+def _masked_t4(
+    values_k: ArrayLike, valid: ArrayLike, scale: int
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """T^4, 0 outside the mask, and the mask."""
     values = np.asarray(values_k, np.float64)
     mask = np.asarray(valid, bool)
     if values.shape != mask.shape or any(length % scale for length in values.shape):
@@ -33,10 +56,16 @@ def block_mean_t4(
     t4 = np.where(mask, values, 0.0) ** 4
     if not np.isfinite(t4).all():
         raise LstsrError("temperatures to average are not finite inside the mask: mask them")
-    fraction = _blocks(mask, scale).mean(axis=(1, 3))
+    return t4, mask
+
+
+def _mean_k(
+    total: NDArray[np.float64], fraction: NDArray[np.float64], min_fraction: float
+) -> NDArray[np.float64]:
+    """(total / fraction)^(1/4), NaN where the fraction is 0 or below ``min_fraction``."""
     with np.errstate(invalid="ignore"):
-        mean_k = (_blocks(t4, scale).mean(axis=(1, 3)) / fraction) ** 0.25
-    return np.where(fraction >= min_fraction, mean_k, np.nan), fraction
+        mean_k = (total / fraction) ** 0.25
+    return np.where(fraction >= min_fraction, mean_k, np.nan)
 
 
 def _blocks(image: NDArray, scale: int) -> NDArray:
@@ -45,30 +74,9 @@ def _blocks(image: NDArray, scale: int) -> NDArray:
     return image.reshape(height // scale, scale, width // scale, scale)
 
 
-def psf_mean_t4(
-    values_k: ArrayLike, valid: ArrayLike, scale: int, fwhm: float, min_fraction: float = 0.0
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What ``block_mean_t4`` gives, seen through a Gaussian point spread function.
-
-    The PSF has a full width at half maximum of ``fwhm`` coarse cells; its valid-weighted mean of
-    T^4 is sampled at the cell centres. Shapes, result and faults are those of ``block_mean_t4``.
-    """
-    mask = np.asarray(valid, bool)
-    t4 = np.where(mask, np.asarray(values_k, np.float64), 0.0) ** 4
-    if not np.isfinite(t4).all():
-        raise LstsrError("temperatures to blur are not finite inside the mask: mask them")
-    sigma = fwhm * scale / SIGMAS_PER_FWHM
-    weight = gaussian_filter(mask.astype(np.float64), sigma, mode="nearest")
-    blurred = gaussian_filter(t4, sigma, mode="nearest")
-    fraction, total = _at_centres(weight, scale), _at_centres(blurred, scale)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean_k = (total / fraction) ** 0.25
-    return np.where(fraction >= min_fraction, mean_k, np.nan), fraction
-
-
-def _at_centres(image: NDArray, scale: int) -> NDArray:
-    """Values at the centres of the coarse cells: the mean of the pixels that touch the centre."""
-    first, last = (scale - 1) // 2, scale // 2
-    blocks = _blocks(image, scale)
-    middle = blocks[:, first : last + 1, :, first : last + 1]
-    return middle.mean(axis=(1, 3))
+def _psf_weights(length: int, scale: int, fwhm: float) -> NDArray[np.float64]:
+    """(length / scale, length): the weight of each pixel in each coarse cell; a row's sum is 1."""
+    centres = (np.arange(length // scale) + 0.5) * scale
+    distance = np.arange(length) + 0.5 - centres[:, None]
+    weights = np.exp(-0.5 * (distance / (fwhm * scale / SIGMAS_PER_FWHM)) ** 2)
+    return weights / weights.sum(axis=1, keepdims=True)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 from rasterio.enums import Resampling
 from rasterio.warp import reproject
 
+from lstsr.errors import SceneError
 from lstsr.grid import Grid
 from lstsr.image import Floats, Mask, SensorImage
 
@@ -27,23 +31,40 @@ def resample(
 
     Onto a coarser grid: area-weighted mean of the valid pixels, temperatures as T^4 (what a
     radiometer of the coarse cell would see; Stefan-Boltzmann), valid from ``min_fraction`` on.
-    Otherwise: bilinear, valid only where every contributing pixel is.
+    Otherwise: bilinear, valid only where every contributing pixel is. What lies outside the image
+    counts as invalid in both.
     """
     sampled = grid.moved(-shift[0], -shift[1])
-    if grid.gsd_m >= COARSER * gsd_in(image.grid, grid):
-        values, valid = _average(image, sampled, min_fraction)
+    ratio = grid.gsd_m / gsd_in(image.grid, grid)
+    rimmed = _rimmed(image, 1 + math.ceil(ratio))
+    if ratio >= COARSER:
+        values, valid = _average(rimmed, sampled, min_fraction)
     else:
-        values, valid = _bilinear(image, sampled)
+        values, valid = _bilinear(rimmed, sampled)
     values[:, ~valid] = np.nan
     return SensorImage(
-        values.astype(np.float32),
+        values,
         valid,
         grid,
         image.bands,
         image.unit,
         image.sensor,
         image.time,
-        (*image.history, f"resampled to {grid.gsd_m:.2f} m, moved by {shift[0]:.3f}, {shift[1]:.3f}"),
+        (
+            *image.history,
+            f"resampled to {grid.gsd_m:.2f} m, moved by {shift[0]:.3f}, {shift[1]:.3f}",
+        ),
+    )
+
+
+def _rimmed(image: SensorImage, width: int) -> SensorImage:
+    """``image`` with ``width`` invalid pixels around: GDAL ignores the part of a cell beyond it."""
+    size = [length + 2 * width for length in image.grid.shape]
+    return replace(
+        image,
+        values=np.pad(image.values, ((0, 0), (width, width), (width, width))),
+        valid=np.pad(image.valid, width),
+        grid=image.grid.window(-width, -width, *size),
     )
 
 
@@ -64,7 +85,7 @@ def _average(image: SensorImage, grid: Grid, min_fraction: float) -> tuple[Float
         np.nan,
     )
     with np.errstate(invalid="ignore"):
-        return values ** (1 / power), fraction >= min_fraction
+        return (values ** (1 / power)).astype(np.float32), fraction >= min_fraction
 
 
 def _nan_outside(image: SensorImage) -> Floats:
@@ -104,8 +125,12 @@ def gsd_in(source: Grid, grid: Grid) -> float:
 
 
 def outline(grid: Grid, points: int = 8) -> tuple[tuple[float, float], ...]:
-    """The footprint of ``grid``: its rim as (lon, lat) in degrees, ``points`` along each side."""
+    """The footprint of ``grid``: its rim as (lon, lat) in degrees, ``points`` along each side.
+
+    Raises SceneError where the coordinate system does not lead to degrees there.
+    """
     from pyproj import Transformer
+    from pyproj.exceptions import ProjError
 
     corners = grid.corners
     rim = []
@@ -115,5 +140,9 @@ def outline(grid: Grid, points: int = 8) -> tuple[tuple[float, float], ...]:
             for step in np.arange(points) / points
         ]
     x, y = zip(*rim, strict=True)
-    lon, lat = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True).transform(x, y)
+    try:
+        to_degrees = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True)
+        lon, lat = to_degrees.transform(x, y, errcheck=True)
+    except ProjError as error:
+        raise SceneError(f"the footprint has no longitude and latitude: {error}") from None
     return tuple(zip(map(float, lon), map(float, lat), strict=True))

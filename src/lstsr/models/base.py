@@ -62,12 +62,10 @@ class ResidualNetwork(nn.Module, ABC):
         """What the base misses, (N,1,H,W); the reference is 0 under its mask."""
 
 
-def zero_init(conv: nn.Conv2d) -> nn.Conv2d:
-    """The same conv with all weights 0: the last one of a residual."""
-    nn.init.zeros_(conv.weight)
-    if conv.bias is not None:
-        nn.init.zeros_(conv.bias)
-    return conv
+def zero_init(module: nn.Module) -> None:
+    """Set all weights to 0: for the last layer of a residual."""
+    for parameter in module.parameters():
+        nn.init.zeros_(parameter)
 
 
 def conv3x3(channels_in: int, channels_out: int) -> nn.Conv2d:

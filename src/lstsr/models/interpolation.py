@@ -1,8 +1,8 @@
 """Interpolation: the rows without a reference, and the bases of the networks.
 
-All of them take the coarse cells as areas: cell i covers the fine pixels s i ... s i + s - 1 and its
-value sits at its centre (half-pixel centres, `align_corners=False`); beyond the border the outermost
-cell is repeated.
+All of them take the coarse cells as areas: cell i covers the fine pixels s i ... s i + s - 1 and
+its value sits at its centre (half-pixel centres, `align_corners=False`); beyond the border the
+outermost cell is repeated.
 """
 
 from collections.abc import Callable

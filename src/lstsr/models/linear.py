@@ -5,15 +5,16 @@ and adds the coarse residual, interpolated. With interpolation U and block mean 
 
     a + b r + U(T - a - b M r) = U T + b (r - U M r),
 
-so only the slope b is needed: it weighs the detail of the reference that the coarse grid cannot see.
-Any constant added to T passes through unchanged. `global-linear` has one slope per channel and scene,
-`local-linear` one per channel and coarse cell, interpolated to the fine grid.
+so only the slope b is needed: it weighs the detail of the reference that the coarse grid cannot
+see. Any constant added to T passes through unchanged. `global-linear` has one slope per channel and
+scene, `local-linear` one per channel and coarse cell, interpolated to the fine grid.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lstsr.errors import LstsrError
 from lstsr.models.interpolation import bilinear, block_mean
 
 RIDGE = 0.03
@@ -46,8 +47,8 @@ def reference_detail(reference: Tensor, reference_valid: Tensor, scale: int) -> 
 def slopes(x: Tensor, y: Tensor, weight: Tensor, window: int | None, ridge: float) -> Tensor:
     """Weighted ridge regression of y on x in a window around each cell.
 
-    Solves (sum w (x - mx)(x - mx)^T + ridge n I) b = sum w (x - mx)(y - my), sums over the window, n
-    its full number of cells: few valid cells or a flat reference turn the slope smoothly to 0.
+    Solves (sum w (x - mx)(x - mx)^T + ridge n I) b = sum w (x - mx)(y - my), sums over the window,
+    n its full number of cells: few valid cells or a flat reference turn the slope smoothly to 0.
 
     Args:
         x: (N,C,h,w).
@@ -117,12 +118,17 @@ class LocalLinear(GlobalLinear):
         reference_channels: number of bands; any.
         window: odd width of the window in coarse cells.
         ridge: see `RIDGE`.
+
+    Raises:
+        LstsrError: the window is not odd.
     """
 
     def __init__(
         self, scale: int, reference_channels: int, window: int = 9, ridge: float = RIDGE
     ) -> None:
         super().__init__(scale, reference_channels, ridge)
+        if window < 3 or window % 2 == 0:
+            raise LstsrError(f"window: {window} is not an odd number of at least 3 cells")
         self.window = window
 
 

@@ -34,10 +34,12 @@ class ResidualDenseBlock(nn.Module):
     def __init__(self, features: int, growth: int) -> None:
         super().__init__()
         self.convs = nn.ModuleList(conv3x3(*width) for width in dense_widths(features, growth))
-        for conv in self.convs:
-            nn.init.kaiming_normal_(conv.weight)
-            conv.weight.data *= INIT_SCALE
-            nn.init.zeros_(conv.bias)
+        for parameter in self.parameters():
+            if parameter.ndim == 4:
+                nn.init.kaiming_normal_(parameter)
+                parameter.data *= INIT_SCALE
+            else:
+                nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N,features,H,W) to the same."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import nn
 
+from lstsr.config import SensorConfig
 from lstsr.dataset.loader import SceneInputs
-from lstsr.errors import LstsrError, SceneError
+from lstsr.errors import LstsrError
 from lstsr.geo.coregister import Registration, register, register_input
 from lstsr.geo.fill import fill
 from lstsr.geo.resample import gsd_in, resample
@@ -21,15 +22,16 @@ from lstsr.models.normalisation import Normalisation
 from lstsr.predict.tiling import tiled
 from lstsr.registry import CLASSICAL, build
 from lstsr.sensors import geotiff
-from lstsr.training.checkpoint import load_checkpoint
+from lstsr.training.checkpoint import Checkpoint, load_checkpoint
 from lstsr.training.inference import best_device, predict_scene
-
-if TYPE_CHECKING:
-    from lstsr.config import SensorConfig
 
 logger = logging.getLogger(__name__)
 # Scale of the networks' units for rows without training; it cancels out of linear models.
 CLASSICAL_SCALE_K = 10.0
+# Least standard deviation of a reference band that is taken for contrast.
+FLAT = 1e-6
+# Temperatures outside are no LST (the coldest and hottest surfaces seen lie well inside).
+PLAUSIBLE_K = (170.0, 370.0)
 Shift = tuple[float, float]
 
 
@@ -41,10 +43,11 @@ class Request:
     input: Path
     reference: Path
     output: Path
-    scale: int | None
-    base_image: Path | None
-    register: bool
-    tile: int
+    scale: int | None = None
+    input_unit: Literal["kelvin", "celsius"] = "kelvin"
+    base_image: Path | None = None
+    register: bool = True
+    tile: int = 512
 
 
 @dataclass(frozen=True)
@@ -57,43 +60,92 @@ class Frame:
     quality: str
 
 
-def make_product(
-    request: Request, input_sensor: SensorConfig, reference_sensor: SensorConfig
-) -> None:
+def make_product(request: Request) -> None:
     """Predict LST in kelvin on the input's grid divided by the scale, and write it as a COG.
 
     The pair may differ in coordinate system and corners; the reference is resampled once, moved by
     the registration of the two. Cells without valid input are nodata. Raises LstsrError, naming the
     file, for a pair that cannot be read, does not overlap or does not fit the model.
     """
-    try:
-        coarse = geotiff.read(request.input, input_sensor)
-        fine = geotiff.read(request.reference, reference_sensor)
-    except FileNotFoundError as error:
-        raise LstsrError(f"{error.filename}: no such file") from None
-    scale = request.scale or _own_scale(request.model) or _scale_between(coarse, fine)
+    model = _load(request.model)
+    coarse = _read(request.input, _input_sensor(request.input_unit))
+    fine = _read(request.reference, _reference_sensor(request.reference, model))
+    scale = request.scale or (model.scale if model else _scale_between(coarse, fine))
+    if model and model.scale != scale:
+        raise LstsrError(f"{request.model} was trained for x{model.scale}, not x{scale}")
     grid = coarse.grid.refine(scale)
     reference = resample(fine, grid)
-    if not (reference.valid & coarse.valid.repeat(scale, 0).repeat(scale, 1)).any():
-        raise SceneError(f"{request.reference} does not overlap the valid part of {request.input}")
+    covered = coarse.valid.repeat(scale, 0).repeat(scale, 1)
+    if not (reference.valid & covered).any():
+        raise LstsrError(f"{request.reference} does not overlap the valid part of {request.input}")
     frame = _frame(request, coarse, reference, scale)
     if frame.reference != (0.0, 0.0):
         reference = resample(fine, grid, frame.reference)
-    network, normalisation = _model(request.model, scale, coarse, reference)
+    network = model.network if model else build(request.model, scale, len(fine.bands)).eval()
+    normalisation = _normalisation(model, coarse, reference)
     values = _predict(network, normalisation, coarse, reference, request.tile, scale)
-    valid = coarse.valid.repeat(scale, 0).repeat(scale, 1)
     image = SensorImage(
         values[None],
-        valid,
+        covered,
         grid.moved(*frame.output),
         ("lst",),
         "kelvin",
         coarse.sensor,
         coarse.time,
-        (*coarse.history, f"{request.model} x{scale}"),
+        (*coarse.history, f"x{scale} by {Path(request.model).name}"),
     )
     geotiff.write(request.output, image, _tags(frame, request, scale))
-    logger.info("%s: %s, frame %s", request.output, frame.quality, frame.name)
+    logger.info("%s: frame of %s; %s", request.output, frame.name, frame.quality)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network from a checkpoint."""
+
+    network: nn.Module
+    described: Checkpoint
+
+    @property
+    def scale(self) -> int:
+        """The scale it was trained for."""
+        return self.described.row.scale
+
+
+def _load(model: str) -> Trained | None:
+    """A checkpoint's network; None for the name of a classical row."""
+    if model in CLASSICAL:
+        return None
+    if not Path(model).is_file():
+        raise LstsrError(
+            f"--model {model}: neither a checkpoint nor one of {', '.join(sorted(CLASSICAL))}"
+        )
+    return Trained(*load_checkpoint(Path(model)))
+
+
+def _input_sensor(unit: Literal["kelvin", "celsius"]) -> SensorConfig:
+    low, high = PLAUSIBLE_K
+    offset = geotiff.KELVIN_AT_0_CELSIUS if unit == "celsius" else 0.0
+    return SensorConfig(
+        sensor="input", unit=unit, valid_min=low - offset, valid_max=high - offset
+    )
+
+
+def _reference_sensor(path: Path, model: Trained | None) -> SensorConfig:
+    """All bands of the file, or the first ones, as many as the network was trained with."""
+    names = (
+        list(model.described.reference_bands)
+        if model
+        else [f"band {number + 1}" for number in range(geotiff.band_count(path))]
+    )
+    bands = [number + 1 for number in range(len(names))]
+    return SensorConfig(sensor="reference", unit="reflectance", bands=bands, names=names)
+
+
+def _read(path: Path, sensor: SensorConfig) -> SensorImage:
+    try:
+        return geotiff.read(path, sensor)
+    except OSError as error:
+        raise LstsrError(f"{path}: {error.strerror}; name an existing raster") from None
 
 
 def _scale_between(coarse: SensorImage, fine: SensorImage) -> int:
@@ -104,39 +156,16 @@ def _scale_between(coarse: SensorImage, fine: SensorImage) -> int:
     return scale
 
 
-def _own_scale(model: str) -> int | None:
-    """The scale that a checkpoint was trained for."""
-    return None if model in CLASSICAL else load_checkpoint(_existing(model))[1].row.scale
-
-
-def _existing(model: str) -> Path:
-    if not Path(model).is_file():
-        raise LstsrError(
-            f"--model {model}: neither a checkpoint nor one of {', '.join(sorted(CLASSICAL))}"
-        )
-    return Path(model)
-
-
-def _model(
-    model: str, scale: int, coarse: SensorImage, reference: SensorImage
-) -> tuple[nn.Module, Normalisation]:
-    """The network and the scene's normalisation, centred on the whole input."""
+def _normalisation(
+    model: Trained | None, coarse: SensorImage, reference: SensorImage
+) -> Normalisation:
+    """Centred on the whole scene's valid input; the reference as in training, or by itself."""
     centre_k = float(coarse.values[0][coarse.valid].mean(dtype=np.float64))
-    channels = len(reference.bands)
-    if model in CLASSICAL:
-        valid = reference.values[:, reference.valid].astype(np.float64)
-        mean, std = valid.mean(axis=1), np.maximum(valid.std(axis=1), 1e-6)
-        normalisation = Normalisation(centre_k, CLASSICAL_SCALE_K, tuple(mean), tuple(std))
-        return build(model, scale, channels).eval(), normalisation
-    network, described = load_checkpoint(_existing(model))
-    if described.row.scale != scale:
-        raise LstsrError(f"{model} was trained for x{described.row.scale}, not x{scale}")
-    if described.reference_channels != channels:
-        raise LstsrError(
-            f"{model} needs the reference bands {', '.join(described.reference_bands)}, the "
-            f"reference has {channels}"
-        )
-    return network, described.normalisation(centre_k)
+    if model:
+        return model.described.normalisation(centre_k)
+    valid = reference.values[:, reference.valid].astype(np.float64)
+    mean, std = valid.mean(axis=1), np.maximum(valid.std(axis=1), FLAT)
+    return Normalisation(centre_k, CLASSICAL_SCALE_K, tuple(mean), tuple(std))
 
 
 def _frame(request: Request, coarse: SensorImage, reference: SensorImage, scale: int) -> Frame:
@@ -150,12 +179,13 @@ def _frame(request: Request, coarse: SensorImage, reference: SensorImage, scale:
         if not found.accepted:
             return Frame((0.0, 0.0), (0.0, 0.0), "input", f"not registered: {_words(found)}")
         return Frame((-found.row, -found.column), (0.0, 0.0), "input", _words(found))
-    sensor = reference.sensor
-    base = resample(geotiff.read_any(request.base_image, sensor), reference.grid)
+    base = resample(
+        _read(request.base_image, _reference_sensor(request.base_image, None)), reference.grid
+    )
     of_reference = register(reference.values[0], base.values[0], reference.valid, base.valid)
     of_input = register_input(coarse.values[0], coarse.valid, base.values[0], base.valid, scale)
     if not (of_reference.accepted and of_input.accepted):
-        raise SceneError(
+        raise LstsrError(
             f"{request.base_image}: cannot be registered to (reference {_words(of_reference)}; "
             f"input {_words(of_input)}); check it, or leave --base-image out"
         )

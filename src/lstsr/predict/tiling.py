@@ -38,9 +38,9 @@ def tiled(
 
 def _spans(length: int, scale: int, tile: int) -> Iterator[tuple[int, int, np.ndarray]]:
     """Start and size in coarse cells, and weights in fine pixels, of the tiles along one side."""
-    size = min(length, max(tile, 2 * OVERLAP))
-    step = size - OVERLAP
-    starts = [*range(0, length - size, step), length - size]
+    side = max(tile, 2 * OVERLAP)
+    size = min(length, side)
+    starts = [*range(0, length - size, side - OVERLAP), length - size]
     for start in starts:
         yield start, size, _ramp(size, scale, start > 0, start + size < length)
 

@@ -1,7 +1,9 @@
-"""Any georeferenced raster that GDAL reads, calibrated as the config says; and the writer of ours."""
+"""Any georeferenced raster that GDAL reads, calibrated as the config says; and our own writer."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,7 @@ from lstsr import __version__
 from lstsr.errors import SceneError
 from lstsr.files import whole
 from lstsr.grid import Grid
-from lstsr.image import SensorImage
+from lstsr.image import Mask, SensorImage
 
 if TYPE_CHECKING:
     from lstsr.config import SensorConfig
@@ -30,15 +32,9 @@ def read(path: Path, sensor: SensorConfig, time: str = "") -> SensorImage:
     any band, and ``rim_erosion`` pixels along the edge of what remains. Raises SceneError where
     the content is at fault: unreadable, truncated, no CRS, a missing band, nothing valid.
     """
-    # an I/O error (permission, disk, network) is not the scene's fault: let it fail the job
-    with path.open("rb") as file:
-        file.read(1)
-    try:
-        with rasterio.open(path) as dataset:
-            grid = _grid(path, dataset, sensor)
-            stored, valid = _stored(path, dataset, sensor)
-    except RasterioError as error:
-        raise SceneError(f"{path.name}: cannot be read, truncated? ({error})") from None
+    with opened(path) as dataset:
+        grid = grid_of(dataset, sensor.crs)
+        stored, valid = _stored(dataset, sensor)
     values = stored * np.float32(sensor.scale) + np.float32(sensor.offset)
     valid &= np.isfinite(values)
     with np.errstate(invalid="ignore"):
@@ -46,7 +42,7 @@ def read(path: Path, sensor: SensorConfig, time: str = "") -> SensorImage:
             valid &= values >= sensor.valid_min
         if sensor.valid_max is not None:
             valid &= values <= sensor.valid_max
-    everywhere = valid.all(axis=0)
+    everywhere: Mask = np.all(valid, axis=0)
     if sensor.rim_erosion:
         # only the rim of the swath is thinned, and gaps inside it; the frame's edge is no rim
         everywhere = binary_erosion(
@@ -69,25 +65,42 @@ def read(path: Path, sensor: SensorConfig, time: str = "") -> SensorImage:
     )
 
 
-def _grid(path: Path, dataset: rasterio.DatasetReader, sensor: SensorConfig) -> Grid:
-    crs = sensor.crs or (dataset.crs and dataset.crs.to_wkt())
-    if not crs:
-        raise SceneError(f"{path.name}: no coordinate system; set the sensor's crs in the config")
-    if dataset.transform.is_identity:
-        raise SceneError(f"{path.name}: no georeferencing (the geotransform is the identity)")
+@contextmanager
+def opened(path: Path) -> Iterator[rasterio.DatasetReader]:
+    """The raster at ``path``; SceneError where GDAL cannot make sense of its bytes.
+
+    A file whose bytes cannot be had (missing, permission, disk, network) raises OSError instead:
+    that is not the scene's fault.
+    """
     try:
-        wkt = CRS.from_string(crs).to_wkt()
+        with rasterio.open(path) as dataset:
+            yield dataset
+    except RasterioError as error:
+        path.read_bytes()
+        why = error.__cause__ or error
+        raise SceneError(f"{path.name}: cannot be read, truncated? ({why})") from None
+
+
+def grid_of(dataset: rasterio.DatasetReader, crs: str | None) -> Grid:
+    """The grid that a raster's header states; ``crs`` replaces its own coordinate system."""
+    name = Path(dataset.name).name
+    stated = crs or (dataset.crs and dataset.crs.to_wkt())
+    if not stated:
+        raise SceneError(f"{name}: no coordinate system; set the sensor's crs in the config")
+    if dataset.transform.is_identity:
+        raise SceneError(f"{name}: no georeferencing (the geotransform is the identity)")
+    try:
+        wkt = CRS.from_string(stated).to_wkt()
     except CRSError as error:
-        raise SceneError(f"{path.name}: coordinate system not understood: {error}") from None
+        raise SceneError(f"{name}: coordinate system not understood: {error}") from None
     return Grid(wkt, dataset.transform, dataset.width, dataset.height)
 
 
-def _stored(
-    path: Path, dataset: rasterio.DatasetReader, sensor: SensorConfig
-) -> tuple[np.ndarray, np.ndarray]:
+def _stored(dataset: rasterio.DatasetReader, sensor: SensorConfig) -> tuple[np.ndarray, np.ndarray]:
     if max(sensor.bands) > dataset.count:
         raise SceneError(
-            f"{path.name}: band {max(sensor.bands)} is missing, the file has {dataset.count}"
+            f"{Path(dataset.name).name}: band {max(sensor.bands)} is missing, "
+            f"the file has {dataset.count}"
         )
     stored = dataset.read(sensor.bands)
     valid = dataset.read_masks(sensor.bands) > 0
@@ -96,14 +109,21 @@ def _stored(
     return stored.astype(np.float32), valid
 
 
+def band_count(path: Path) -> int:
+    """Number of bands of a raster; OSError or SceneError as for ``read``."""
+    with opened(path) as dataset:
+        return int(dataset.count)
+
+
 def write(path: Path, image: SensorImage, tags: dict[str, str] | None = None) -> None:
     """A cloud-optimised GeoTIFF, float32, nodata NaN, with unit, sensor, time, history, version.
 
     Written under a temporary name and renamed, so that a file of that name is always whole.
     """
     values = np.where(image.valid, image.values, np.float32(np.nan)).astype(np.float32)
-    with whole(path) as partial:
-        with rasterio.open(
+    with (
+        whole(path) as partial,
+        rasterio.open(
             partial,
             "w",
             driver="COG",
@@ -117,18 +137,19 @@ def write(path: Path, image: SensorImage, tags: dict[str, str] | None = None) ->
             compress="deflate",
             predictor="yes",
             overview_resampling="average",
-        ) as dataset:
-            dataset.write(values)
-            dataset.descriptions = image.bands
-            dataset.units = (image.unit,) * len(values)
-            dataset.update_tags(
-                unit=image.unit,
-                sensor=image.sensor,
-                time=image.time,
-                history="; ".join(image.history),
-                lstsr_version=__version__,
-                **(tags or {}),
-            )
+        ) as dataset,
+    ):
+        dataset.write(values)
+        dataset.descriptions = image.bands
+        dataset.units = (image.unit,) * len(values)
+        dataset.update_tags(
+            unit=image.unit,
+            sensor=image.sensor,
+            time=image.time,
+            history="; ".join(image.history),
+            lstsr_version=__version__,
+            **(tags or {}),
+        )
 
 
 def read_written(path: Path) -> SensorImage:
@@ -142,7 +163,8 @@ def read_written(path: Path) -> SensorImage:
             Grid(dataset.crs.to_wkt(), dataset.transform, dataset.width, dataset.height),
             tuple(dataset.descriptions),
             tags["unit"],
-            tags["sensor"],
+            # GDAL leaves empty tags out
+            tags.get("sensor", ""),
             tags.get("time", ""),
-            tuple(tags["history"].split("; ")),
+            tuple(filter(None, tags.get("history", "").split("; "))),
         )

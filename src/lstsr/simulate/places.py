@@ -37,7 +37,7 @@ def scene_files(name: str, folder: Path, config: GenerateConfig) -> Scene:
 
 
 def grid_of(name: str, config: GenerateConfig) -> Grid:
-    """The fine grid of a scene: they stand four abreast, a scene's width apart, so that no footprints overlap."""
+    """The fine grid of a scene: four abreast, a scene's width apart, so that no two overlap."""
     size = config.coarse_size * config.scale
     row, column = divmod(names(config).index(name), 4)
     x = ORIGIN[0] + 2 * column * size * FINE_M

@@ -73,7 +73,8 @@ class Batches(torch.utils.data.Dataset[Batch]):
         if rng.random() < self.row.train.reference_dropout:
             scene = replace(scene, reference_valid=np.zeros_like(scene.reference_valid))
         normalisation = scene_normalisation(self.dataset, scene.centre_k)
-        target = normalisation.to_units(scene.target)
+        bias_k = scene.offset_k if self.row.train.scene_bias == "removed" else 0.0
+        target = normalisation.to_units(scene.target - np.float32(bias_k))
         return *network_inputs(scene, normalisation), target[None], scene.scored[None]
 
 
@@ -96,6 +97,7 @@ def oriented(scene: SceneArrays, turns: int, flip: bool) -> SceneArrays:
         reference=orient(scene.reference),
         reference_valid=orient(scene.reference_valid),
         centre_k=scene.centre_k,
+        offset_k=scene.offset_k,
         target=orient(scene.target),
         scored=orient(scene.scored),
     )

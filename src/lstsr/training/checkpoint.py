@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,8 +13,9 @@ from torch import Tensor, nn
 
 from lstsr import __version__
 from lstsr.errors import LstsrError
+from lstsr.files import whole
 from lstsr.models.normalisation import Normalisation
-from lstsr.models.registry import build
+from lstsr.registry import build
 from lstsr.training.row import Row
 
 
@@ -23,7 +23,8 @@ from lstsr.training.row import Row
 class Checkpoint:
     """What a checkpoint says about itself.
 
-    ``best_step`` is the optimiser step of the weights kept, ``steps`` how many were made;
+    ``best_step`` is the optimiser step of the weights kept, ``steps`` how many were made in
+    ``train_seconds`` of wall time, validation included;
     ``validation_ubrmse_k`` is the mean over validation scenes at ``best_step``.
     """
 
@@ -37,6 +38,7 @@ class Checkpoint:
     validation_ubrmse_k: float
     best_step: int
     steps: int
+    train_seconds: float
     version: str = __version__
 
     @property
@@ -59,9 +61,8 @@ def save_checkpoint(path: Path, weights: Mapping[str, Tensor], checkpoint: Check
         "reference_channels": checkpoint.reference_channels,
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    partial = path.with_name(path.name + ".part")
-    save_file(tensors, partial, {"lstsr": json.dumps(header)})
-    os.replace(partial, path)
+    with whole(path) as partial:
+        save_file(tensors, partial, {"lstsr": json.dumps(header)})
 
 
 def load_checkpoint(path: Path) -> tuple[nn.Module, Checkpoint]:
@@ -98,6 +99,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
             validation_ubrmse_k=header["validation_ubrmse_k"],
             best_step=header["best_step"],
             steps=header["steps"],
+            train_seconds=header["train_seconds"],
             version=header["version"],
         )
     except (OSError, SafetensorError, KeyError, ValueError) as error:

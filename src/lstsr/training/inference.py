@@ -26,7 +26,12 @@ def network_inputs(
     )
 
 
-@torch.inference_mode()
+def best_device() -> torch.device:
+    """The accelerator where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@torch.no_grad()  # not inference mode: transforms that a network caches here serve training too
 def predict_scene(
     network: nn.Module,
     scene: SceneInputs,

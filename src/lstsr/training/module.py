@@ -15,7 +15,7 @@ from lightning.fabric.loggers.logger import Logger
 from lightning.fabric.loggers.tensorboard import TensorBoardLogger
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from torch import nn
-from torch.optim import AdamW, Optimizer
+from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
@@ -23,15 +23,16 @@ from tqdm import tqdm
 from lstsr.dataset.loader import Dataset
 from lstsr.errors import LstsrError
 from lstsr.metrics import ubrmse_k
-from lstsr.models.registry import CLASSICAL, build
+from lstsr.registry import CLASSICAL, build
 from lstsr.training.batches import Batch, Batches, scene_normalisation
 from lstsr.training.checkpoint import Checkpoint, save_checkpoint
 from lstsr.training.inference import predict_scene
 from lstsr.training.losses import LOSSES
+from lstsr.training.optimisation import adamw, learning_rate
 from lstsr.training.row import Row, TrainSettings
 from lstsr.training.state import CurvePoint, TrainState, identity_of
 
-__all__ = ["Row", "TrainSettings", "curve_path", "learning_rate", "state_path", "train"]
+__all__ = ["Row", "TrainSettings", "curve_path", "state_path", "train"]
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ def train(
     )
     torch.manual_seed(row.seed)
     network = build(row.model, row.scale, len(dataset.meta.reference_bands), **row.options)
-    model, optimizer = fabric.setup(network, _adamw(network, settings))
+    model, optimizer = fabric.setup(network, adamw(network, settings))
     ema = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay)).eval()
     state = TrainState(identity_of(row, dataset, network), network, ema, optimizer)
     state.resume(state_path(output))
@@ -93,9 +94,9 @@ def train(
             *(point.validation_ubrmse_k, state.best_step, point.seconds),
         )
 
+    state.write_curve(curve_path(output))
     if not state.curve:
         check()
-    state.write_curve(curve_path(output))
 
     todo = range(state.step, settings.steps)
     workers = 0 if fabric.device.type == "cpu" else GPU_WORKERS
@@ -103,7 +104,8 @@ def train(
     bar = tqdm(loader, row.name, settings.steps, initial=state.step, unit="step", disable=None)
     for k, batch in zip(todo, bar, strict=True):
         torch.manual_seed((row.seed << 32) + k)  # of dropout and its like: a function of k alone
-        _set_learning_rate(optimizer, learning_rate(k, settings))
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(k, settings)
         loss, norm = _step(fabric, model, optimizer, fabric.to_device(batch), settings)
         if not math.isfinite(loss + norm):
             raise _diverged(row, k + 1, state_path(output))
@@ -133,17 +135,6 @@ def curve_path(output: Path) -> Path:
 def state_path(output: Path) -> Path:
     """The state of an unfinished run beside the checkpoint ``output``."""
     return output.with_suffix(".state.ckpt")
-
-
-def learning_rate(k: int, settings: TrainSettings) -> float:
-    """Rate of step k, counted from 0: linear warm-up, then half a cosine to 0.
-
-    Loshchilov and Hutter 2017 (SGDR), eq. 5, one period and a least rate of 0.
-    """
-    warm = min(1.0, (k + 1) / max(1, settings.warmup_steps))
-    decay_steps = max(1, settings.steps - settings.warmup_steps)
-    progress = max(0, k - settings.warmup_steps) / decay_steps
-    return settings.learning_rate * warm * (1 + math.cos(math.pi * min(1.0, progress))) / 2
 
 
 def _step(
@@ -184,29 +175,6 @@ def _validation(dataset: Dataset, row: Row) -> Callable[[nn.Module, torch.device
     return validate
 
 
-def _adamw(network: nn.Module, settings: TrainSettings) -> AdamW:
-    """AdamW (Loshchilov and Hutter 2019) that decays matrices and kernels only.
-
-    Vectors (biases, gains, the lambda of each channel), of whatever shape they are stored in, have
-    a scale of their own that must not be drawn to 0.
-    """
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    kernels = [parameter for parameter in parameters if parameter.squeeze().ndim > 1]
-    vectors = [parameter for parameter in parameters if parameter.squeeze().ndim <= 1]
-    return AdamW(
-        [
-            {"params": kernels, "weight_decay": settings.weight_decay},
-            {"params": vectors, "weight_decay": 0.0},
-        ],
-        lr=settings.learning_rate,
-    )
-
-
-def _set_learning_rate(optimizer: Optimizer, rate: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
 def _tensorboard(output: Path) -> list[Logger]:
     """TensorBoard's logger where it is installed."""
     if find_spec("tensorboard") is None:
@@ -235,4 +203,5 @@ def _describe(dataset: Dataset, row: Row, state: TrainState) -> Checkpoint:
         validation_ubrmse_k=state.best_ubrmse_k,
         best_step=state.best_step,
         steps=state.step,
+        train_seconds=state.seconds,
     )

@@ -14,7 +14,9 @@ class TrainSettings:
     """How a network is trained; budgets in optimiser steps, ``patch`` in fine pixels a side.
 
     ``reference_dropout`` is the share of samples that are shown no reference, ``min_patch_valid``
-    the least scored share of a patch.
+    the least scored share of a patch. With ``scene_bias`` removed, a training target is moved onto
+    the level of its input: the difference of the two sensors' levels cannot be learnt from a scene,
+    and under L1 its sign would drown the detail's.
     """
 
     steps: int
@@ -26,6 +28,7 @@ class TrainSettings:
     ema_decay: float
     clip_norm: float
     loss: Literal["l1", "charbonnier"]
+    scene_bias: Literal["removed", "kept"]
     reference_dropout: float
     min_patch_valid: float
     validate_every: int

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 import math
-import os
-import pickle
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from lstsr import __version__
 from lstsr.dataset.loader import Dataset
+from lstsr.files import whole, write_csv
 from lstsr.training.row import Row
 
 logger = logging.getLogger(__name__)
@@ -72,24 +70,21 @@ class TrainState:
 
     def save(self, path: Path) -> None:
         """Write the state; the file is replaced whole or not at all."""
-        partial = path.with_name(path.name + ".part")
-        torch.save(
-            {
-                "identity": self.identity,
-                "network": self.network.state_dict(),
-                "ema": self.ema.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "step": self.step,
-                "best_step": self.best_step,
-                "best_ubrmse_k": self.best_ubrmse_k,
-                "best": self.best,
-                "losses": self.losses,
-                "curve": [list(point) for point in self.curve],
-                "seconds": self.seconds,
-            },
-            partial,
-        )
-        os.replace(partial, path)
+        state = {
+            "identity": self.identity,
+            "network": self.network.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "best_step": self.best_step,
+            "best_ubrmse_k": self.best_ubrmse_k,
+            "best": self.best,
+            "losses": self.losses,
+            "curve": [list(point) for point in self.curve],
+            "seconds": self.seconds,
+        }
+        with whole(path) as partial:
+            torch.save(state, partial)
 
     def resume(self, path: Path) -> None:
         """Go on from the state in ``path`` if it is of this row, data and code."""
@@ -109,12 +104,7 @@ class TrainState:
 
     def write_curve(self, path: Path) -> None:
         """Write the whole curve as CSV, so that no validation is in it twice."""
-        partial = path.with_name(path.name + ".part")
-        with partial.open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(CurvePoint._fields)
-            writer.writerows(self.curve)
-        os.replace(partial, path)
+        write_csv(path, CurvePoint._fields, (point._asdict() for point in self.curve))
 
 
 def identity_of(row: Row, dataset: Dataset, network: nn.Module) -> str:
@@ -136,7 +126,7 @@ def _read(path: Path, identity: str) -> dict[str, Any] | None:
         return None
     try:
         saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
+    except Exception as error:  # a torn file fails in whatever way its bytes have it
         logger.warning("%s: cannot be read (%s); training starts over", path, error)
         return None
     if saved.get("identity") != identity:

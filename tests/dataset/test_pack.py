@@ -1,0 +1,279 @@
+"""The dataset file, made from rasters on disk and read back by the loader that training uses."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from affine import Affine
+
+from lstsr.config import Block, DatasetConfig
+from lstsr.dataset.loader import Dataset
+from lstsr.dataset.pack import add_rows, coarse_input, pack
+from lstsr.dataset.triplet import read_triplet
+from lstsr.errors import LstsrError
+from lstsr.geo.aggregate import block_mean_t4, psf_mean_t4
+from lstsr.grid import Grid
+from lstsr.image import SensorImage, Triplet
+from lstsr.sensors import geotiff
+
+SCALE, ROWS, COLUMNS = 4, 12, 18
+COARSE = Grid("EPSG:32631", Affine(1000, 0, 5e5, 0, -1000, 5.1e6), COLUMNS, ROWS)
+BLOCKS = [
+    Block(track="observed", scale=4),
+    Block(track="degraded-block", scale=4),
+    Block(track="degraded-block", scale=8),
+    Block(track="degraded-psf", scale=4),
+]
+SPLITS = {"a": "train", "b": "train", "c": "validation", "d": "test"}
+SETTINGS = DatasetConfig()
+
+
+def picture(
+    values: np.ndarray, valid: np.ndarray, grid: Grid, bands: tuple[str, ...], unit: str
+) -> SensorImage:
+    masked = np.where(valid, values, np.nan).astype(np.float32)
+    return SensorImage(
+        masked.reshape(-1, *grid.shape), valid, grid, bands, unit, "test", "2020-07-01"
+    )
+
+
+def triplet(name: str, seed: int) -> Triplet:
+    """Random images with scattered gaps and one larger hole each; the input is 2 K warm."""
+    rng = np.random.default_rng(seed)
+    fine = COARSE.refine(SCALE)
+    target = 300 + seed + rng.normal(0, 4, fine.shape)
+    target_valid = rng.random(fine.shape) < 0.9
+    target_valid[: 2 * SCALE, : 3 * SCALE] = False
+    reference = rng.normal(0.3 + 0.1 * seed, 0.2, (2, *fine.shape))
+    reference_valid = rng.random(fine.shape) < 0.95
+    blocks, _ = block_mean_t4(target, np.ones(fine.shape, bool), SCALE)
+    input_valid = rng.random(COARSE.shape) < 0.9
+    observed = blocks + 2 + rng.normal(0, 0.5, COARSE.shape)
+    return Triplet(
+        name,
+        picture(observed, input_valid, COARSE, ("lst",), "kelvin"),
+        picture(reference, reference_valid, fine, ("red", "nir"), "reflectance"),
+        picture(target, target_valid, fine, ("lst",), "kelvin"),
+    )
+
+
+def write(folder: Path, one: Triplet) -> None:
+    for role in ("input", "reference", "target"):
+        geotiff.write(folder / one.scene / f"{role}.tif", getattr(one, role))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("aligned")
+    for seed, name in enumerate(SPLITS):
+        write(path, triplet(name, seed))
+    return path
+
+
+def packed(folder: Path, path: Path, splits: dict[str, str] | None = None) -> Dataset:
+    pack(path, folder, splits or SPLITS, "small", BLOCKS, SETTINGS, {"why": "test"})
+    return Dataset(path)
+
+
+@pytest.fixture(scope="module")
+def dataset(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dataset]:
+    yield packed(folder, tmp_path_factory.mktemp("packed") / "dataset.safetensors")
+
+
+def test_the_header_says_what_the_file_holds(dataset: Dataset) -> None:
+    meta = dataset.meta
+    assert (meta.dataset, meta.target_m, meta.scale_k) == ("small", 250.0, SETTINGS.scale_k)
+    assert meta.reference_bands == ("red", "nir")
+    assert meta.config == {"why": "test"}
+    assert {split: dataset.scenes(split) for split in ("train", "validation", "test")} == {
+        "train": ["a", "b"],
+        "validation": ["c"],
+        "test": ["d"],
+    }
+    place = dataset.place("a")
+    assert tuple(place.transform) == (250, 0, 5e5, 0, -250, 5.1e6)
+    assert place.time == "2020-07-01"
+
+
+def test_values_and_masks_come_back_as_they_were(dataset: Dataset) -> None:
+    for seed, name in enumerate(SPLITS):
+        truth, arrays = triplet(name, seed), dataset.scene(name, "observed-x4")
+        for mask, image in (
+            (arrays.input_valid, truth.input),
+            (arrays.reference_valid, truth.reference),
+        ):
+            np.testing.assert_array_equal(mask, image.valid)
+        for values, image in (
+            (arrays.input[None], truth.input),
+            (arrays.reference, truth.reference),
+            (arrays.target[None], truth.target),
+        ):
+            np.testing.assert_array_equal(values[:, image.valid], image.values[:, image.valid])
+            assert np.isfinite(values).all(), "gaps are filled"
+        assert 250 < arrays.target.min() < arrays.target.max() < 340
+        inside = truth.input.values[0][truth.input.valid]
+        assert arrays.centre_k == pytest.approx(inside.astype(float).mean(), abs=1e-6)
+
+
+def test_scored_is_what_all_three_know(dataset: Dataset) -> None:
+    for seed, name in enumerate(SPLITS):
+        one = triplet(name, seed)
+        known = one.input.valid.repeat(SCALE, 0).repeat(SCALE, 1)
+        expected = known & one.target.valid & one.reference.valid
+        np.testing.assert_array_equal(dataset.scored(name, "observed-x4"), expected)
+        assert 0.5 < expected.mean() < 0.9
+
+
+@pytest.mark.parametrize("scale", [4, 8])
+def test_a_degraded_input_is_the_block_mean_of_the_target(dataset: Dataset, scale: int) -> None:
+    """18 columns of 4 are 9 cells of 8; cells less than half valid are gaps."""
+    for seed, name in enumerate(SPLITS):
+        one, arrays = triplet(name, seed), dataset.scene(name, f"degraded-block-x{scale}")
+        blocks, fraction = block_mean_t4(one.target.values[0], one.target.valid, scale)
+        np.testing.assert_array_equal(arrays.input_valid, fraction >= 0.5)
+        assert 0 < (fraction < 0.5).sum() < fraction.size / 4
+        valid = arrays.input_valid
+        np.testing.assert_allclose(arrays.input[valid], blocks[valid], atol=1e-4)
+        known = valid.repeat(scale, 0).repeat(scale, 1)
+        expected = known & one.target.valid & one.reference.valid
+        np.testing.assert_array_equal(arrays.scored, expected)
+
+
+def test_the_psf_track_is_blurred_more(dataset: Dataset) -> None:
+    one, arrays = triplet("a", 0), dataset.scene("a", "degraded-psf-x4")
+    seen, fraction = psf_mean_t4(one.target.values[0], one.target.valid, 4, SETTINGS.psf_fwhm)
+    np.testing.assert_array_equal(arrays.input_valid, fraction >= 0.5)
+    both = arrays.input_valid & dataset.scene("a", "degraded-block-x4").input_valid
+    np.testing.assert_allclose(arrays.input[both], seen[both], atol=1e-4)
+    assert arrays.input[both].std() < dataset.scene("a", "degraded-block-x4").input[both].std()
+
+
+def test_a_scale_that_does_not_divide_the_scene_leaves_the_rest_out() -> None:
+    """12 x 18 cells of 4 pixels are 9 x 14 cells of 5 pixels, and 3 rows and 2 columns over."""
+    one = triplet("a", 0)
+    coarse = coarse_input(one, "degraded-block", 5, SETTINGS)
+    blocks, _ = block_mean_t4(one.target.values[0, :45, :70], one.target.valid[:45, :70], 5)
+    assert coarse.values.shape == (9, 14)
+    assert coarse.scored.shape == (45, 70)
+    np.testing.assert_allclose(coarse.values[coarse.valid], blocks[coarse.valid], atol=1e-4)
+
+
+def test_a_part_left_over_is_left_out_of_the_file_too(folder: Path, tmp_path: Path) -> None:
+    blocks = [Block(track="degraded-block", scale=5)]
+    path = tmp_path / "dataset.safetensors"
+    pack(path, folder, SPLITS, "small", blocks, SETTINGS, {})
+    arrays = Dataset(path).scene("b", "degraded-block-x5")
+    one = triplet("b", 1)
+    assert arrays.target.shape == arrays.scored.shape == (45, 70)
+    inside = one.target.valid[:45, :70]
+    np.testing.assert_array_equal(arrays.target[inside], one.target.values[0, :45, :70][inside])
+    np.testing.assert_array_equal(arrays.reference_valid, one.reference.valid[:45, :70])
+
+
+@pytest.mark.parametrize("excess_k", [40, -40])
+def test_a_wild_cell_is_not_scored_and_is_counted(excess_k: float) -> None:
+    one = triplet("a", 0)
+    row, column = 6, 7
+    values, valid = one.input.values.copy(), one.input.valid.copy()
+    valid[row, column] = True
+    values[0, row, column] = 302 + excess_k
+    wild = replace(one, input=replace(one.input, values=values, valid=valid))
+    values = values.copy()
+    values[0, row, column] = 302
+    tame = replace(one, input=replace(one.input, values=values, valid=valid))
+    of_wild, of_tame = (coarse_input(x, "observed", 4, SETTINGS) for x in (wild, tame))
+    assert (of_tame.wild, of_wild.wild) == (0, 1)
+    cell = np.s_[row * 4 : row * 4 + 4, column * 4 : column * 4 + 4]
+    assert of_tame.scored[cell].any() and not of_wild.scored[cell].any()
+    rest = of_wild.scored.copy()
+    rest[cell] = of_tame.scored[cell]
+    np.testing.assert_array_equal(rest, of_tame.scored)
+    # a constant bias between the sensors is not wild
+    biased = replace(one, input=replace(one.input, values=one.input.values + 20))
+    assert coarse_input(biased, "observed", 4, SETTINGS).wild == 0
+
+
+@pytest.mark.parametrize("poison", [1e6, 0.0, np.nan])
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.key)
+def test_what_lies_under_the_masks_leaks_nowhere(block: Block, poison: float) -> None:
+    clean = triplet("a", 0)
+
+    def poisoned(image: SensorImage) -> SensorImage:
+        return replace(image, values=np.where(image.valid, image.values, np.float32(poison)))
+
+    dirty = replace(clean, input=poisoned(clean.input), target=poisoned(clean.target))
+    one = coarse_input(clean, block.track, block.scale, SETTINGS)
+    other = coarse_input(dirty, block.track, block.scale, SETTINGS)
+    for name in ("values", "valid", "scored", "wild"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+
+
+def test_statistics_are_of_valid_pixels_of_training_scenes_only(
+    dataset: Dataset, folder: Path, tmp_path: Path
+) -> None:
+    pixels = np.concatenate(
+        [
+            one.reference.values[:, one.reference.valid].astype(float)
+            for one in (triplet("a", 0), triplet("b", 1))
+        ],
+        axis=1,
+    )
+    np.testing.assert_allclose(dataset.meta.reference_mean, pixels.mean(1), rtol=1e-6)
+    np.testing.assert_allclose(dataset.meta.reference_std, pixels.std(1), rtol=1e-6)
+    for name, split in SPLITS.items():
+        one = read_triplet(folder, name)
+        if split != "train":
+            brighter = replace(one.reference, values=one.reference.values + np.float32(5))
+            one = replace(one, reference=brighter)
+        write(tmp_path / "aligned", one)
+    changed = packed(tmp_path / "aligned", tmp_path / "dataset.safetensors")
+    assert changed.scene("d", "observed-x4").reference.mean() > 4
+    assert changed.meta.reference_mean == dataset.meta.reference_mean
+    assert changed.meta.reference_std == dataset.meta.reference_std
+
+
+def test_the_returned_account_counts_scenes_and_wild_cells(folder: Path, tmp_path: Path) -> None:
+    statistics = pack(tmp_path / "a.safetensors", folder, SPLITS, "small", BLOCKS, SETTINGS, {})
+    assert statistics["n_scenes"] == {"train": 2, "validation": 1, "test": 1}
+    assert statistics["wild_cells"] == {block.key: 0 for block in BLOCKS}
+    strict = DatasetConfig(wild_k=0.5)
+    counted = pack(tmp_path / "b.safetensors", folder, SPLITS, "small", BLOCKS, strict, {})
+    assert counted["wild_cells"]["observed-x4"] > 10
+    assert counted["wild_cells"]["degraded-block-x4"] == 0
+
+
+def test_the_same_scenes_make_the_same_bytes(
+    dataset: Dataset, folder: Path, tmp_path: Path
+) -> None:
+    again = packed(folder, tmp_path / "dataset.safetensors")
+    assert again.path.read_bytes() == dataset.path.read_bytes()
+
+
+def test_a_split_without_scenes_and_a_scene_without_pixels_are_refused(
+    folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(LstsrError, match="no scene of validation is left; excluded.csv says why"):
+        packed(folder, tmp_path / "x", {"a": "train", "d": "test"})
+    one = triplet("c", 2)
+    blind = replace(one.target, valid=~one.reference.valid & one.target.valid)
+    for name in "abd":
+        write(tmp_path / "aligned", triplet(name, 0))
+    write(tmp_path / "aligned", replace(one, target=blind))
+    with pytest.raises(LstsrError, match="scene c: no pixel to score in observed-x4"):
+        packed(tmp_path / "aligned", tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
+def test_an_export_is_the_same_data_with_rows(dataset: Dataset, tmp_path: Path) -> None:
+    add_rows(dataset.path, tmp_path / "export", {"esrnet-base": {"model": "esrnet"}})
+    export = Dataset(tmp_path / "export")
+    assert export.row("esrnet-base") == {"model": "esrnet"}
+    assert export.meta.scenes == dataset.meta.scenes
+    for name in SPLITS:
+        for block in BLOCKS:
+            one, other = dataset.scene(name, block.key), export.scene(name, block.key)
+            np.testing.assert_array_equal(one.input, other.input)
+            np.testing.assert_array_equal(one.scored, other.scored)
+            np.testing.assert_array_equal(one.target, other.target)

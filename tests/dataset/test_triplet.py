@@ -1,0 +1,258 @@
+"""Align: where content lies after it, against fields known at every point of the map."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from rasterio.crs import CRS
+from scipy.ndimage import gaussian_filter, map_coordinates
+
+from lstsr.config import AlignConfig, SensorsConfig
+from lstsr.dataset.triplet import (
+    Aligned,
+    align,
+    read_index,
+    read_triplet,
+    record,
+    to_triplet,
+    write_index,
+)
+from lstsr.errors import SceneError
+from lstsr.geo.coregister import Registration
+from lstsr.grid import Grid
+from lstsr.image import SensorImage
+from lstsr.scenes import Scene
+from lstsr.sensors import geotiff
+
+COARSE = Grid(CRS.from_epsg(32631).to_wkt(), Affine(1000, 0, 5e5, 0, -1000, 5.1e6), 28, 24)
+FINE = COARSE.refine(4)
+SENSORS = SensorsConfig.model_validate(
+    {
+        "input": {"sensor": "coarse", "unit": "kelvin"},
+        "reference": {"sensor": "optical", "unit": "index"},
+        "target": {"sensor": "fine", "unit": "kelvin"},
+    }
+)
+
+
+def settings(**registration: Any) -> AlignConfig:
+    off = {"reference": False, "input": False}
+    return AlignConfig.model_validate({"scale": 4, "registration": off | registration})
+
+
+class World:
+    """A random temperature that can be looked up at any place of the map."""
+
+    def __init__(self, seed: int = 0, step_m: float = 125.0) -> None:
+        rng = np.random.default_rng(seed)
+        noise = rng.normal(size=(300, 330))
+        rough = (
+            gaussian_filter(noise, 4) * 40 + gaussian_filter(rng.normal(size=noise.shape), 12) * 60
+        )
+        self._lst = 300 + rough
+        self._corner = (5e5 - 5000, 5.1e6 + 5000)
+        self._step_m = step_m
+
+    def lst(self, grid: Grid) -> np.ndarray:
+        """Temperature at the centres of pixels, kelvin."""
+        row, column = np.indices(grid.shape) + 0.5
+        t = grid.transform
+        x, y = t.c + t.a * column + t.b * row, t.f + t.d * column + t.e * row
+        places = [(self._corner[1] - y) / self._step_m, (x - self._corner[0]) / self._step_m]
+        return map_coordinates(self._lst, places, order=3, mode="nearest")
+
+    def image(self, grid: Grid, unit: str = "kelvin", seen: Grid | None = None) -> SensorImage:
+        """What a sensor says of ``grid`` while it looks at ``seen``: a displaced sensor."""
+        lst = self.lst(seen or grid)
+        values = lst if unit == "kelvin" else 0.5 - (lst - 300) / 60
+        return SensorImage(
+            values[None].astype(np.float32),
+            np.ones(grid.shape, bool),
+            grid,
+            ("lst" if unit == "kelvin" else "ndvi",),
+            unit,
+            "test",
+        )
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return World()
+
+
+def bigger(grid: Grid, pixels: int = 12) -> Grid:
+    """The same cells with more around them."""
+    return grid.window(-pixels, -pixels, grid.height + 2 * pixels, grid.width + 2 * pixels)
+
+
+def images(world: World) -> dict[str, SensorImage]:
+    """Input, and a target and reference that reach beyond it, all where they should be."""
+    return {
+        "input": world.image(COARSE),
+        "reference": world.image(bigger(FINE), "index"),
+        "target": world.image(bigger(FINE)),
+    }
+
+
+def off(image: SensorImage, truth: np.ndarray) -> float:
+    """Root mean square difference over the inner, valid part."""
+    inner = np.s_[4:-4, 4:-4]
+    return float(np.sqrt(np.nanmean((image.values[0] - truth)[inner] ** 2)))
+
+
+def test_the_input_stays_and_the_others_come_onto_its_grid(world: World) -> None:
+    lying = Grid(FINE.crs, Affine(180, 0, 497_123, 0, -180, 5_102_345), 190, 170)
+    found = images(world) | {"target": world.image(lying), "reference": world.image(lying, "index")}
+    triplet, registrations = to_triplet("a", found, settings())
+    assert registrations == {}
+    assert triplet.scale == 4
+    assert triplet.target.grid == FINE
+    np.testing.assert_array_equal(triplet.input.values, found["input"].values)
+    assert triplet.shifts == {name: (0.0, 0.0) for name in ("input", "reference", "target")}
+    truth = world.lst(FINE)
+    assert off(triplet.target, truth) < 0.15
+    assert off(triplet.reference, 0.5 - (truth - 300) / 60) < 0.15 / 60
+    assert off(triplet.target, np.roll(truth, 1, axis=1)) > 0.5, "one pixel off would show"
+
+
+def test_a_fixed_shift_of_the_reference_brings_it_back(world: World) -> None:
+    """A sensor that looks 1 row further south shows content 1 row too far north: move it south."""
+    found = images(world)
+    own = found["reference"].grid
+    found["reference"] = world.image(own, "index", seen=own.moved(1, 0.5))
+    right, _ = to_triplet("a", found, settings(constant={"reference": (1, 0.5)}))
+    wrong, _ = to_triplet("a", found, settings(constant={"reference": (-1, -0.5)}))
+    truth = 0.5 - (world.lst(FINE) - 300) / 60
+    assert right.shifts["reference"] == (1.0, 0.5)
+    assert right.shifts["target"] == (0.0, 0.0)
+    assert off(right.reference, truth) < 0.2 / 60 < 1 / 60 < off(wrong.reference, truth)
+
+
+def test_the_others_follow_an_input_that_is_displaced(world: World) -> None:
+    """The input must move by +2, -1 fine pixels to match, and stays: so target and reference go."""
+    found = images(world)
+    found["input"] = world.image(COARSE, seen=COARSE.moved(2 / 4, -1 / 4))
+    triplet, _ = to_triplet("a", found, settings(constant={"input": (2, -1)}))
+    assert triplet.shifts["target"] == triplet.shifts["reference"] == (-2.0, 1.0)
+    truth = world.lst(FINE.moved(2, -1))
+    assert off(triplet.target, truth) < 0.05
+    assert off(triplet.reference, 0.5 - (truth - 300) / 60) < 0.05 / 60
+    # and so target and input show the same content
+    centres = triplet.target.values[0].reshape(24, 4, 28, 4)[:, 1:3, :, 1:3].mean((1, 3))
+    assert np.sqrt(np.nanmean((centres - triplet.input.values[0])[1:-1, 1:-1] ** 2)) < 0.3
+
+
+def test_both_shifts_are_measured_and_undone(world: World) -> None:
+    """Reference displaced by (0.8, 1.1), input by (1.2, -0.8) fine pixels: found, with signs."""
+    found = images(world)
+    own = found["reference"].grid
+    found["reference"] = world.image(own, "index", seen=own.moved(0.8, 1.1))
+    seen = FINE.moved(1.2, -0.8)
+    blurred = gaussian_filter(world.lst(bigger(seen)), 4 / 2.3548)
+    cells = blurred[12:-12, 12:-12].reshape(24, 4, 28, 4)[:, 1:3, :, 1:3].mean((1, 3))
+    found["input"] = replace(found["input"], values=cells[None].astype(np.float32))
+    triplet, registrations = to_triplet("a", found, settings(reference=True, input=True))
+    one, other = registrations["reference"], registrations["input"]
+    assert (one.row, one.column) == pytest.approx((0.8, 1.1), abs=0.25)
+    assert (other.row, other.column) == pytest.approx((1.2, -0.8), abs=0.4)
+    truth = world.lst(FINE.moved(1.2, -0.8))
+    assert off(triplet.target, truth) < 0.5 < off(triplet.target, world.lst(FINE))
+    assert off(triplet.reference, 0.5 - (truth - 300) / 60) < 0.5 / 60
+
+
+def test_images_that_do_not_overlap_are_refused_by_name(world: World) -> None:
+    found = images(world)
+    far = replace(found["target"], grid=found["target"].grid.moved(0, 4000))
+    with pytest.raises(SceneError, match="^input and target share 0.0% of the grid, align.min_val"):
+        to_triplet("a", found | {"target": far}, settings())
+    far = replace(found["reference"], grid=found["reference"].grid.moved(4000, 0))
+    with pytest.raises(SceneError, match="^input, target and reference share 0.0%"):
+        to_triplet("a", found | {"reference": far}, settings())
+
+
+def test_masks_that_leave_nothing_in_common_are_refused(world: World) -> None:
+    """Each shares half of the grid with the input, but not with each other."""
+    found = images(world)
+    middle = found["target"].grid.width // 2
+    west, east = (np.zeros(found["target"].grid.shape, bool) for _ in range(2))
+    west[:, :middle], east[:, middle:] = True, True
+    found["target"] = replace(found["target"], valid=west)
+    with pytest.raises(SceneError, match="share"):
+        to_triplet("a", found | {"reference": replace(found["reference"], valid=east)}, settings())
+    to_triplet("a", found, settings())
+
+
+def test_a_reference_of_another_place_is_refused(world: World) -> None:
+    found = images(world)
+    found["reference"] = World(seed=1).image(found["reference"].grid, "index")
+    with pytest.raises(SceneError, match="reference cannot be registered to the target .peak corr"):
+        to_triplet("a", found, settings(reference=True))
+
+
+@pytest.fixture
+def scene(world: World, tmp_path: Path) -> Scene:
+    for role, image in images(world).items():
+        geotiff.write(tmp_path / "files" / f"{role}.tif", image)
+    of_input, of_reference, of_target = (
+        tmp_path / "files" / f"{role}.tif" for role in ("input", "reference", "target")
+    )
+    return Scene("s-1", of_input, of_reference, of_target, time="2020-07-01T10:00Z")
+
+
+def test_what_align_writes_is_read_as_the_same_triplet(
+    scene: Scene, world: World, tmp_path: Path
+) -> None:
+    config = settings(constant={"input": (0.5, 0.0)})
+    one = align(scene, SENSORS, config, tmp_path / "aligned")
+    assert (one.scene, one.reason) == ("s-1", "")
+    read = {
+        role: geotiff.read(getattr(scene, role), getattr(SENSORS, role), scene.time)
+        for role in ("input", "reference", "target")
+    }
+    expected, _ = to_triplet("s-1", read, config)
+    triplet = read_triplet(tmp_path / "aligned", "s-1")
+    for role in ("input", "reference", "target"):
+        back, image = getattr(triplet, role), getattr(expected, role)
+        np.testing.assert_array_equal(back.values, image.values)
+        np.testing.assert_array_equal(back.valid, image.valid)
+        assert (back.unit, back.time, back.history) == (image.unit, image.time, image.history)
+    native = tmp_path / "aligned" / "s-1" / "target_native.tif"
+    with rasterio.open(native) as dataset:
+        assert dataset.transform == bigger(FINE).transform
+        assert float(dataset.tags()["moved_row"]) == -0.5
+        assert float(dataset.tags()["moved_column"]) == 0
+    assert sorted(path.name for path in native.parent.iterdir()) == [
+        "input.tif",
+        "reference.tif",
+        "target.tif",
+        "target_native.tif",
+    ]
+
+
+def test_a_scene_at_fault_is_excluded_and_a_disk_at_fault_is_not(
+    scene: Scene, tmp_path: Path
+) -> None:
+    whole = scene.target.read_bytes()
+    scene.target.write_bytes(whole[: len(whole) // 2])
+    one = align(scene, SENSORS, settings(), tmp_path / "aligned")
+    assert one.reason.startswith("target.tif: cannot be read")
+    assert not (tmp_path / "aligned").exists(), "nothing half done is left"
+    scene.target.unlink()
+    with pytest.raises(FileNotFoundError):
+        align(scene, SENSORS, settings(), tmp_path / "aligned")
+
+
+def test_the_index_keeps_what_was_measured(tmp_path: Path) -> None:
+    measured = Registration(0.8123456789, -1.25, 0.44, 9, 0.125, True)
+    aligned = [
+        Aligned("a", "", {"reference": measured}),
+        Aligned("b", "no valid pixel; check, nodata"),
+        Aligned("c", "", {"reference": measured, "input": replace(measured, row=3.0)}),
+    ]
+    write_index(tmp_path / "index.csv", aligned)
+    assert read_index(tmp_path / "index.csv") == aligned
+    assert record(aligned[0])["reference_row"] == 0.8123456789

@@ -1,0 +1,209 @@
+"""The data stages as the workflow calls them, from files on disk to the dataset file."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lstsr.acquire.local import digest
+from lstsr.cli import main
+from lstsr.config import Config, load
+from lstsr.dataset.loader import Dataset
+from lstsr.files import read_csv
+
+KEYS = ("observed-x4", "degraded-block-x8")
+
+
+def config_of(root: Path, **more: Any) -> Config:
+    """The default run on six small scenes, in two shards, without registration."""
+    data = load(root / "config.yaml").model_dump(mode="json")
+    data["acquire"]["generate"] |= {"scenes": 6, "coarse_size": 16}
+    data["align"] |= {
+        "registration": {"reference": False, "input": False},
+        "max_excluded_share": 0.2,
+    }
+    data |= {
+        "split": {"test": 0.2, "validation": 0.2},
+        "blocks": [{"track": "observed", "scale": 4}, {"track": "degraded-block", "scale": 8}],
+    }
+    data["train"]["patch"] = 64
+    return Config.model_validate(data | more)
+
+
+class Run:
+    """One run's folder, and its stages."""
+
+    def __init__(self, folder: Path, config: Config) -> None:
+        self.folder = folder
+        self._config = config.model_dump(mode="json")
+        self._shards = ("0-of-2", "1-of-2")
+
+    def settings(self, *sections: str) -> list[str]:
+        return ["--settings", json.dumps({name: self._config[name] for name in sections})]
+
+    def indexes(self, stage: str) -> list[str]:
+        return [str(self.folder / stage / f"{shard}.csv") for shard in self._shards]
+
+    def acquire(self) -> int:
+        return max(
+            main(
+                ["acquire", *self.settings("acquire", "data", "sensors"), "--shard", shard]
+                + ["--folder", str(self.folder / "generated"), "--output", index]
+            )
+            for shard, index in zip(self._shards, self.indexes("acquire"), strict=True)
+        )
+
+    def split(self) -> int:
+        output = str(self.folder / "splits.csv")
+        return main(
+            ["split", *self.settings("split"), "--output", output, *self.indexes("acquire")]
+        )
+
+    def align(self) -> int:
+        folder = str(self.folder / "aligned")
+        return max(
+            main(
+                ["align", *self.settings("sensors", "align"), "--folder", folder]
+                + ["--output", output, index]
+            )
+            for index, output in zip(self.indexes("acquire"), self.indexes("align"), strict=True)
+        )
+
+    def dataset(self) -> int:
+        made = {
+            "output": "dataset.safetensors",
+            "statistics": "statistics.json",
+            "shifts": "shifts.csv",
+            "excluded": "excluded.csv",
+            "splits": "splits.csv",
+            "folder": "aligned",
+        }
+        paths = [text for name, file in made.items() for text in (f"--{name}", self.path(file))]
+        return main(
+            ["dataset", *self.settings("dataset", "align", "packing", "blocks"), *paths]
+            + ["--acquired", *self.indexes("acquire"), "--aligned", *self.indexes("align")]
+        )
+
+    def path(self, name: str) -> str:
+        return str(self.folder / name)
+
+    def all(self) -> int:
+        return max(stage() for stage in (self.acquire, self.split, self.align, self.dataset))
+
+
+@pytest.fixture(scope="module")
+def run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    done = Run(tmp_path_factory.mktemp("run"), config_of(root))
+    assert done.all() == 0
+    return done
+
+
+def local(root: Path, run: Run, folder: Path) -> Run:
+    """The same scenes as files of a user, with a manifest."""
+    shutil.copytree(run.folder / "generated", folder / "data")
+    files = "lst_coarse.tif,{0}/ndvi_fine.tif,{0}/lst_fine.tif"
+    lines = [f"s{index},sample-00{index}/{files.format(f'sample-00{index}')}" for index in range(6)]
+    manifest = "\n".join(["scene,input,reference,target", *lines, ""])
+    (folder / "data" / "scenes.csv").write_text(manifest)
+    acquire = {"provider": "local", "manifest": "scenes.csv"}
+    return Run(folder / "run", config_of(root, data=str(folder / "data"), acquire=acquire))
+
+
+def test_six_generated_scenes_become_a_dataset(run: Run) -> None:
+    dataset = Dataset(Path(run.path("dataset.safetensors")))
+    splits = {row["scene"]: row["split"] for row in read_csv(Path(run.path("splits.csv")))}
+    assert sorted(splits) == [f"sample-00{index}" for index in range(6)]
+    assert set(splits.values()) == {"train", "validation", "test"}
+    for name, split in splits.items():
+        assert name in dataset.scenes(split)
+        for key, cells in zip(KEYS, (16, 8), strict=True):
+            scene = dataset.scene(name, key)
+            assert scene.input.shape == (cells, cells)
+            assert scene.target.shape == (64, 64)
+            assert scene.scored.mean() > 0.05
+            # the coarse input and the fine target tell of one place
+            mean = scene.target[scene.scored].mean()
+            assert abs(scene.input[scene.input_valid].mean() - mean) < 4
+    assert read_csv(Path(run.path("excluded.csv"))) == []
+    shifts = read_csv(Path(run.path("shifts.csv")))
+    assert [row["scene"] for row in shifts] == sorted(splits)
+    statistics = json.loads(Path(run.path("statistics.json")).read_text())
+    assert statistics["reference_mean"] == list(dataset.meta.reference_mean)
+    assert sum(statistics["n_scenes"].values()) == 6
+
+
+def test_a_user_s_files_make_the_same_dataset(root: Path, run: Run, tmp_path: Path) -> None:
+    mine = local(root, run, tmp_path)
+    assert mine.all() == 0
+    theirs = Dataset(Path(run.path("dataset.safetensors")))
+    ours = Dataset(Path(mine.path("dataset.safetensors")))
+    for index in range(6):
+        one = ours.scene(f"s{index}", "observed-x4")
+        other = theirs.scene(f"sample-00{index}", "observed-x4")
+        np.testing.assert_array_equal(one.target, other.target)
+        np.testing.assert_array_equal(one.scored, other.scored)
+
+
+def test_one_bad_file_costs_one_scene_by_name_reason_and_digest(
+    root: Path, run: Run, tmp_path: Path
+) -> None:
+    mine = local(root, run, tmp_path)
+    broken = tmp_path / "data" / "sample-002" / "lst_fine.tif"
+    broken.write_bytes(broken.read_bytes()[:4000])
+    assert mine.all() == 0
+    (lost,) = read_csv(Path(mine.path("excluded.csv")))
+    assert (lost["scene"], lost["stage"]) == ("s2", "align")
+    assert lost["reason"].startswith("lst_fine.tif: cannot be read")
+    assert lost["target_sha256"] == digest(broken)
+    dataset = Dataset(Path(mine.path("dataset.safetensors")))
+    assert sorted(scene.scene for scene in dataset.meta.scenes) == ["s0", "s1", "s3", "s4", "s5"]
+
+
+def test_too_many_bad_files_stop_the_run_in_one_line(
+    root: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = local(root, run, tmp_path)
+    (tmp_path / "data" / "sample-002" / "lst_fine.tif").write_bytes(b"")
+    (tmp_path / "data" / "sample-003" / "ndvi_fine.tif").write_bytes(b"")
+    assert (mine.acquire(), mine.split(), mine.align()) == (0, 0, 0)
+    capsys.readouterr()
+    assert mine.dataset() == 1
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("lstsr: ")]
+    assert len(said) == 1
+    assert "2 of 6 scenes were excluded, align.max_excluded_share allows 20%" in said[0]
+    assert "lst_fine.tif: cannot be read" in said[0]
+    assert not Path(mine.path("dataset.safetensors")).exists()
+    # the account is there to see which and why
+    assert {row["scene"] for row in read_csv(Path(mine.path("excluded.csv")))} == {"s2", "s3"}
+
+
+def test_a_file_that_vanishes_fails_the_job_and_is_no_exclusion(
+    root: Path, run: Run, tmp_path: Path
+) -> None:
+    mine = local(root, run, tmp_path)
+    assert mine.acquire() == 0
+    (tmp_path / "data" / "sample-002" / "lst_fine.tif").unlink()
+    with pytest.raises(FileNotFoundError):
+        mine.align()
+
+
+def test_a_faulty_manifest_is_one_line(
+    root: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = local(root, run, tmp_path)
+    manifest = tmp_path / "data" / "scenes.csv"
+    manifest.write_text(manifest.read_text().replace("s1,", "s0,"))
+    assert mine.acquire() == 1
+    assert "scenes.csv: scene s0 is named twice" in capsys.readouterr().err
+
+
+def test_the_schema_is_written_and_checked(tmp_path: Path) -> None:
+    file = tmp_path / "schema.json"
+    assert main(["schema", "--file", str(file)]) == 0
+    assert json.loads(file.read_text())["title"] == "Config"
+    assert main(["schema", "--check", "--file", str(file)]) == 0
+    file.write_text(file.read_text().replace("steps", "stepz"))
+    assert main(["schema", "--check", "--file", str(file)]) == 1

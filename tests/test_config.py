@@ -1,0 +1,225 @@
+"""The configurations that ship are valid; a faulty one is refused in words to act on."""
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lstsr.config import Config, load, save_resolved, schema, validate
+from lstsr.errors import LstsrError
+from lstsr.registry import CLASSICAL
+
+MINIMAL: dict[str, Any] = {
+    "dataset": "small",
+    "sensors": {
+        "input": {"sensor": "coarse", "unit": "kelvin"},
+        "reference": {"sensor": "optical", "unit": "index"},
+        "target": {"sensor": "fine", "unit": "celsius"},
+    },
+    "split": {"test": 0.2, "validation": 0.2},
+    "blocks": [{"track": "observed", "scale": 4}, {"track": "degraded-block", "scale": 8}],
+    "models": [{"model": "esrnet"}, {"model": "dctnet"}],
+}
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """``MINIMAL`` with the key at ``path`` set, or taken out where the value is None."""
+    data = copy.deepcopy(MINIMAL)
+    *parents, last = (int(part) if part.isdigit() else part for part in path.split("."))
+    section: Any = data
+    for part in parents:
+        section = section[part] if isinstance(part, int) else section.setdefault(part, {})
+    if value is None:
+        del section[last]
+    else:
+        section[last] = value
+    return data
+
+
+def test_configs_of_the_repository_are_valid(root: Path) -> None:
+    found = [root / "config.yaml", *sorted((root / "configs").glob("*.yaml"))]
+    assert len(found) > 1
+    for path in found:
+        assert {row.name for row in load(path).rows()}
+
+
+FAULTS = [
+    # key, value, what the message says
+    ("trane", {}, "config key trane is unknown: allowed there are dataset, results, data,"),
+    ("train.stepz", 5, "config key train.stepz is unknown: allowed there are steps, batch,"),
+    ("sensors.target.nodatum", 0, "config key sensors.target.nodatum is unknown: allowed"),
+    (
+        "split.test",
+        {"lon_mn": 3},
+        "config key split.test.lon_mn is unknown: allowed there are lon_",
+    ),
+    ("models.1.train", {"stepz": 5}, "config key models.1.train.stepz is unknown: allowed there"),
+    ("sensors", None, "config key sensors is missing"),
+    ("split.validation", None, "config key split.validation is missing"),
+    ("train.steps", "many", "config key train.steps = 'many': must be a valid integer"),
+    ("train.steps", 0, "config key train.steps = 0: must be greater than or equal to 1"),
+    ("models.0.train", {"batch": 0}, "config key models.0.train.batch = 0: must be greater"),
+    ("align", 4, "config key align must be a section with keys of anchor, scale, registration"),
+    ("blocks.0.track", "obs", "track = 'obs': must be 'observed', 'degraded-block' or 'degraded"),
+    ("sensors.input.unit", "fahrenheit", "sensors.input.unit = 'fahrenheit': must be 'kelvin',"),
+    ("sensors.input.unit", "index", "sensors.input.unit = 'index': allowed are kelvin, celsius"),
+    ("sensors.reference.unit", "celsius", "reference.unit = 'celsius': allowed are reflectance,"),
+    ("sensors.reference.bands", [1, 2], "config key sensors.reference.names: 1 for 2 bands"),
+    ("sensors.reference.bands", [0], "config key sensors.reference.bands.0 = 0: must be greater"),
+    (
+        "sensors.target",
+        {"sensor": "x", "unit": "kelvin", "bands": [1, 2], "names": ["a", "b"]},
+        "config key sensors.target.bands = [1, 2]: LST has one band",
+    ),
+    (
+        "sensors.input",
+        {"sensor": "x", "unit": "kelvin", "valid_min": 9, "valid_max": 9},
+        "config key sensors.input.valid_min = 9.0 must be below valid_max = 9.0",
+    ),
+    ("split.test", "west", "config key split.test = 'west': must be a share between 0 and 1, or a"),
+    ("split.test", 1.5, "config key split.test = 1.5: must be less than 1"),
+    ("split.test", {"lon_min": "a"}, "config key split.test.lon_min = 'a': must be a valid number"),
+    ("split.test", {"lat_min": 4, "lat_max": 3}, "split.test.lat_min = 4.0 must be below lat_max"),
+    ("split.test", {"lon_min": 3}, "config key split.test and validation must both be regions or"),
+    ("split.test", 0.8, "config key split.test + validation leaves nothing to train on"),
+    (
+        "align.registration.constant",
+        {"refrence": [0, 1]},
+        "config key align.registration.constant.refrence = 'refrence': must be 'reference' or 'in",
+    ),
+    (
+        "align.registration.constant",
+        {"reference": [1]},
+        "config key align.registration.constant.reference.1 is missing",
+    ),
+    ("blocks", [], "config key blocks = []: List should have at least 1 item"),
+    (
+        "blocks.1",
+        {"track": "observed", "scale": 4},
+        "config key blocks: observed-x4 is named twice",
+    ),
+    ("blocks.0.scale", 8, "config key blocks: observed x8 needs align.scale = 8, it is 4"),
+    ("seeds", [1, 1], "config key seeds: 1 is named twice"),
+    ("train.patch", 100, "train.patch = 100 of esrnet-base-x8-degraded-block-s0 is no multiple"),
+    ("models.1.train", {"patch": 18}, "train.patch = 18 of dctnet-base-x4-observed-s0 is no mult"),
+    ("models.0.model", "espcn", "models.0.model = 'espcn' is unknown: allowed are bilinear, bicub"),
+    ("models.0.model", "dctnet", "dctnet-base-x4-observed-s0 comes twice; give one of them a var"),
+    ("models.0.blocks", ["observed-x8"], "models.0.blocks: 'observed-x8' is no block, they are o"),
+    ("models.0.variant", "a b", "config key models.0.variant = 'a b': String should match pattern"),
+    (
+        "models.0",
+        {"model": "bicubic", "variant": "x", "train": {"steps": 5}},
+        "config key models.0.train: bicubic is not trained, leave it out",
+    ),
+    (
+        "packing.psf_fwhm",
+        0,
+        "config key packing.psf_fwhm = 0: must be greater than or equal to 0.25",
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "words"), FAULTS)
+def test_faults_are_one_line_with_the_path_and_what_is_allowed(
+    path: str, value: Any, words: str
+) -> None:
+    with pytest.raises(LstsrError) as caught:
+        validate(changed(path, value))
+    message = str(caught.value)
+    assert words in message
+    assert message.startswith("config key ")
+    assert message.count("config key") == 1, "one fault, one clause"
+    assert "\n" not in message
+    # names of the validator's internals mean nothing to a user
+    assert not any(
+        name in message for name in ("[key]", "<", "constrained", "Value error", "Input")
+    )
+
+
+def test_every_fault_is_named_at_once() -> None:
+    with pytest.raises(LstsrError) as caught:
+        validate(changed("train", {"stepz": 1, "batch": "x"}))
+    assert "train.stepz is unknown" in str(caught.value)
+    assert "train.batch = 'x'" in str(caught.value)
+
+
+@pytest.mark.parametrize("data", [[1], "text", 3])
+def test_what_is_no_mapping_is_refused(data: Any) -> None:
+    with pytest.raises(LstsrError, match="^config must be a section with keys of dataset,"):
+        validate(data)
+
+
+@pytest.mark.parametrize(
+    ("write", "words"),
+    [
+        (lambda path: None, "No such file or directory; name an existing config file"),
+        (lambda path: path.write_text("a: [1,"), "is not YAML"),
+        (lambda path: path.write_text(""), "config key dataset is missing"),
+    ],
+)
+def test_a_file_that_is_no_config_is_refused(
+    tmp_path: Path, write: Callable[[Path], object], words: str
+) -> None:
+    write(tmp_path / "run.yaml")
+    with pytest.raises(LstsrError) as caught:
+        load(tmp_path / "run.yaml")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_rows_come_in_a_fixed_order_with_names_of_their_own() -> None:
+    data = changed("seeds", [3, 1])
+    data["models"][1] |= {"variant": "long", "blocks": ["observed-x4"], "train": {"steps": 7}}
+    rows = list(validate(data).rows())
+    names = [row.name for row in rows]
+    assert names == [row.name for row in validate(data).rows()]
+    assert len(set(names)) == len(names)
+    assert [row.name for row in rows if row.block == "observed-x4"] == [
+        "bilinear-base-x4-observed-s0",
+        "bicubic-base-x4-observed-s0",
+        "bicubic-backprojected-base-x4-observed-s0",
+        "global-linear-base-x4-observed-s0",
+        "local-linear-base-x4-observed-s0",
+        "esrnet-base-x4-observed-s3",
+        "esrnet-base-x4-observed-s1",
+        "dctnet-long-x4-observed-s3",
+        "dctnet-long-x4-observed-s1",
+    ]
+    assert not any(row.model == "dctnet" for row in rows if row.block == "degraded-block-x8")
+    assert all((row.train is None) == (row.model in CLASSICAL) for row in rows)
+
+
+def test_a_model_trains_as_the_run_does_but_for_what_it_names() -> None:
+    data = changed("train", {"steps": 50, "batch": 3})
+    data["models"][1]["train"] = {"steps": 7}
+    steps = {row.model: row.train for row in validate(data).rows() if row.train}
+    assert (steps["esrnet"].steps, steps["esrnet"].batch) == (50, 3)
+    assert (steps["dctnet"].steps, steps["dctnet"].batch) == (7, 3)
+
+
+def test_the_resolved_config_is_a_config_that_makes_the_same_run(tmp_path: Path) -> None:
+    data = changed("results", str(tmp_path))
+    data["models"][1]["train"] = {"steps": 7}
+    config = validate(data)
+    save_resolved(config)
+    again = load(tmp_path / "config.resolved.yaml")
+    assert again == config
+    assert list(again.rows()) == list(config.rows())
+    written = yaml.safe_load((tmp_path / "config.resolved.yaml").read_text())
+    assert written["align"]["scale"] == 4, "defaults are filled in"
+    # a changed default of the run still reaches a model that names only its steps
+    written["train"]["batch"] = 5
+    assert {row.train.batch for row in validate(written).rows() if row.train} == {5}
+
+
+def test_the_schema_describes_every_key() -> None:
+    described = json.loads(schema())
+    assert set(described["properties"]) == set(Config.model_fields)
+    assert described["additionalProperties"] is False
+    assert described["$defs"]["TrainConfig"]["properties"]["steps"]["default"] == 1000
+    test = described["$defs"]["SplitConfig"]["properties"]["test"]
+    assert {"$ref": "#/$defs/Region"} in test["oneOf"]

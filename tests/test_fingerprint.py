@@ -1,0 +1,159 @@
+"""Fingerprints of a copy of this package, before and after an edit of it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lstsr.fingerprint import LEFT_OUT, closure, fingerprint
+from lstsr.registry import MODELS
+
+STAGES = {
+    "esrnet": ("lstsr.training.module", MODELS["esrnet"]),
+    "linear": ("lstsr.predict.scenes", MODELS["local-linear"]),
+    "align": ("lstsr.dataset.triplet",),
+    "pack": ("lstsr.dataset.pack", "lstsr.dataset.account"),
+    "figures": ("lstsr.evaluation.figures",),
+}
+PRINT = f"""
+import json, sys
+from lstsr.fingerprint import fingerprint
+print(json.dumps({{name: fingerprint(*modules) for name, modules in {STAGES!r}.items()}}))
+assert not {{"torch", "rasterio", "numpy"}} & set(sys.modules), "the source text alone is read"
+"""
+
+
+class Copy:
+    """A copy of the package that may be edited."""
+
+    def __init__(self, folder: Path) -> None:
+        self.package = folder / "lstsr"
+        shutil.copytree(Path(__file__).parents[1] / "src" / "lstsr", self.package)
+        self.untouched = self.fingerprints()
+
+    def fingerprints(self) -> dict[str, str]:
+        """Of each stage, computed in a process that imports the copy."""
+        environment = {**os.environ, "PYTHONPATH": str(self.package.parent)}
+        done = subprocess.run(
+            [sys.executable, "-c", PRINT], env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def edit(self, module: str, change: Callable[[str], str]) -> None:
+        """Rewrite one module."""
+        path = self.package / module
+        before = path.read_text()
+        path.write_text(change(before))
+        assert path.read_text() != before
+
+    def changed_by(
+        self, module: str, change: Callable[[str], str], before: dict[str, str] | None = None
+    ) -> set[str]:
+        """The stages whose fingerprint an edit changes; the edit is taken back."""
+        before = before or self.untouched
+        text = (self.package / module).read_text()
+        self.edit(module, change)
+        after = self.fingerprints()
+        (self.package / module).write_text(text)
+        return {name for name in STAGES if after[name] != before[name]}
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
+    yield Copy(tmp_path_factory.mktemp("package"))
+
+
+def appended(code: str) -> Callable[[str], str]:
+    return lambda text: text + code
+
+
+def test_the_same_code_has_the_same_fingerprint_wherever_it_lies(copy: Copy) -> None:
+    assert copy.untouched == {name: fingerprint(*mods) for name, mods in STAGES.items()}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        appended("\n# a comment\n"),
+        appended('\n"""Said of the constant above."""\n'),
+        lambda text: '"""Another docstring."""\n' + text.split('"""', 2)[2],
+        lambda text: text.replace("normalised convolution", "an average"),
+        lambda text: text.replace("\n\n\ndef ", "\n\n\n\n\ndef "),
+    ],
+    ids=["comment", "constant's docstring", "module's docstring", "function's", "blank lines"],
+)
+def test_words_about_code_change_nothing(copy: Copy, change: Callable[[str], str]) -> None:
+    assert copy.changed_by("geo/fill.py", change) == set()
+
+
+@pytest.mark.parametrize(
+    ("module", "stages"),
+    [
+        ("models/rrdb.py", {"esrnet"}),
+        ("models/dctnet.py", set()),
+        ("geo/fill.py", {"pack"}),
+        ("geo/coregister.py", {"align", "pack"}),
+        ("evaluation/figures.py", {"figures"}),
+        ("cli.py", set()),
+        ("registry.py", set()),
+        ("__init__.py", set()),
+    ],
+)
+def test_an_edit_of_code_changes_the_stages_that_run_it(
+    copy: Copy, module: str, stages: set[str]
+) -> None:
+    assert copy.changed_by(module, appended("\nADDED = 1\n")) == stages
+
+
+def test_an_import_inside_a_function_counts_and_one_for_type_checking_does_not(
+    copy: Copy,
+) -> None:
+    """The new module changes those that import it once it says something else."""
+    for index, (code, stages) in enumerate(
+        [
+            ("def late() -> None:\n    from lstsr.geo.added import VALUE", {"align", "pack"}),
+            ("if True:\n    import lstsr.geo.added", {"align", "pack"}),
+            ("from lstsr.geo import added", {"align", "pack"}),
+            ("if TYPE_CHECKING:\n    from lstsr.geo import added", set()),
+            ("if typing.TYPE_CHECKING:\n    from lstsr.geo.added import VALUE", set()),
+        ]
+    ):
+        text = (copy.package / "geo/coregister.py").read_text()
+        (copy.package / "geo/added.py").write_text("VALUE = 1\n")
+        copy.edit("geo/coregister.py", appended(f"\n{code}\n"))
+        before = copy.fingerprints()
+        assert copy.changed_by("geo/added.py", appended("MORE = 2\n"), before) == stages, index
+        (copy.package / "geo/coregister.py").write_text(text)
+
+
+def test_a_stage_depends_on_its_own_model_only() -> None:
+    for name in ("esrnet", "dctnet"):
+        found = closure("lstsr.training.module") | closure(MODELS[name])
+        others = {module for other, module in MODELS.items() if other != name}
+        assert MODELS[name] in found
+        # parts that a model shares count; training itself depends on none
+        assert not closure("lstsr.training.module") & set(MODELS.values())
+        assert found & others <= closure(MODELS[name])
+
+
+def test_the_closure_is_what_python_really_imports() -> None:
+    """Against the interpreter: every module of this package that the import loads."""
+    code = (
+        "import sys, importlib; importlib.import_module('lstsr.dataset.pack');"
+        "print(*[name for name in sys.modules if name.startswith('lstsr.')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name for name in done.stdout.split() if name not in LEFT_OUT}
+    packages = {"lstsr.geo", "lstsr.dataset", "lstsr.sensors", "lstsr.models"}
+    assert loaded - packages <= closure("lstsr.dataset.pack")
+
+
+def test_an_unknown_module_is_refused() -> None:
+    with pytest.raises(ModuleNotFoundError, match="lstsr.nothing"):
+        fingerprint("lstsr.nothing")

@@ -1,0 +1,87 @@
+"""The plan of a run, made from its config and manifest alone."""
+
+from pathlib import Path
+
+import pytest
+
+from lstsr.config import Config, load
+from lstsr.errors import LstsrError
+from lstsr.plan import Plan
+from lstsr.scenes import SPLITS, Place, assign, shard_of
+
+
+def with_manifest(root: Path, folder: Path, scenes: int) -> Config:
+    """The default config, on so many scenes of empty files, every third one in each split."""
+    lines = ["scene,input,reference,target,lon,lat"]
+    for index in range(scenes):
+        for role in "irt":
+            (folder / f"{index}-{role}.tif").touch()
+        lon, lat = ((129.5, 37), (128, 37), (128, 36))[index % 3]
+        lines.append(f"s{index},{index}-i.tif,{index}-r.tif,{index}-t.tif,{lon},{lat}")
+    (folder / "scenes.csv").write_text("\n".join(lines) + "\n")
+    config = load(root / "config.yaml")
+    acquire = config.acquire.model_copy(update={"provider": "local"})
+    return config.model_copy(update={"data": str(folder), "acquire": acquire, "shard_size": 8})
+
+
+def test_default_run_is_planned_without_any_file(root: Path) -> None:
+    config = load(root / "config.yaml")
+    plan = Plan(config)
+    assert list(plan.rows) == [row.name for row in config.rows()]
+    assert sum(map(len, plan.shards.values())) == config.acquire.generate.scenes
+    assert [plan.files(shard) for shard in plan.shards] == [[] for _ in plan.shards]
+    for row in plan.rows:
+        expected = [f"results/models/{row}.safetensors"] if plan.rows[row].train else []
+        assert plan.checkpoint(row) == expected
+    assert {"split", "shifts", "curves", "scenes-observed-x4"} <= set(plan.figures)
+
+
+def test_default_split_keeps_every_scene_and_fills_all_three(root: Path) -> None:
+    """The simulated scenes lie apart, so that none is lost to a conflict."""
+    from lstsr.geo.resample import outline
+    from lstsr.simulate.places import grid_of, names
+
+    config = load(root / "config.yaml")
+    generate = config.acquire.generate
+    scenes = [scene for shard in Plan(config).shards.values() for scene in shard]
+    assert {scene.scene for scene in scenes} == set(names(generate))
+    places = [
+        Place(scene.scene, scene.lon, scene.lat, outline(grid_of(scene.scene, generate)))
+        for scene in scenes
+    ]
+    assert set(assign(places, config.split).values()) == set(SPLITS)
+
+
+def test_each_scene_and_its_files_stand_in_one_shard(root: Path, tmp_path: Path) -> None:
+    plan = Plan(with_manifest(root, tmp_path, 20))
+    names = [scene.scene for scenes in plan.shards.values() for scene in scenes]
+    assert sorted(names) == sorted(f"s{index}" for index in range(20))
+    for shard, scenes in plan.shards.items():
+        number, count = map(int, shard.split("-of-"))
+        assert count == 4
+        assert {shard_of(scene.scene, count) for scene in scenes} == {number}
+        assert plan.files(shard) == [str(file) for scene in scenes for file in scene.files]
+    assert plan.shard_files("align") == [f"results/work/align/{shard}.csv" for shard in plan.shards]
+
+
+def test_a_changed_manifest_row_shows_in_its_shard_alone(root: Path, tmp_path: Path) -> None:
+    config = with_manifest(root, tmp_path, 20)
+    plan = Plan(config)
+    before = {shard: plan.scenes_digest(shard) for shard in plan.shards}
+    path = tmp_path / "scenes.csv"
+    path.write_text(path.read_text().replace("s7,7-i.tif", "s7,8-i.tif"))
+    plan = Plan(config)
+    changed = [shard for shard in plan.shards if plan.scenes_digest(shard) != before[shard]]
+    assert changed == [f"{shard_of('s7', 4)}-of-4"]
+
+
+def test_faults_of_manifest_and_split_are_found_while_planning(root: Path, tmp_path: Path) -> None:
+    config = with_manifest(root, tmp_path, 2)
+    with pytest.raises(LstsrError, match="no scene falls into test"):
+        Plan(config)
+    (tmp_path / "0-t.tif").unlink()
+    with pytest.raises(LstsrError, match="target of scene s0 is missing"):
+        Plan(config)
+    (tmp_path / "scenes.csv").unlink()
+    with pytest.raises(LstsrError, match="no such manifest"):
+        Plan(config)
