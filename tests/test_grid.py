@@ -45,7 +45,7 @@ def test_a_grid_that_is_displaced_cut_or_in_another_system_does_not_nest() -> No
 
 
 def test_nesting_holds_for_rotated_grids() -> None:
-    turned = Grid(COARSE.crs, COARSE.transform * Affine.rotation(90), 6, 4)
+    turned = Grid(COARSE.crs, COARSE.transform @ Affine.rotation(90), 6, 4)
     assert turned.nests(turned.refine(4))
     assert not turned.nests(turned.refine(4).moved(0.1, 0))
 
@@ -75,6 +75,6 @@ def test_corners_go_clockwise_from_the_upper_left() -> None:
 
 
 def test_spacing_is_that_of_the_columns_also_when_rotated() -> None:
-    turned = Grid(COARSE.crs, COARSE.transform * Affine.rotation(30), 6, 4)
+    turned = Grid(COARSE.crs, COARSE.transform @ Affine.rotation(30), 6, 4)
     assert COARSE.gsd_m == 1000
     assert turned.gsd_m == pytest.approx(1000)

@@ -34,13 +34,13 @@ class Grid:
     def corners(self) -> list[tuple[float, float]]:
         """The four outer corners (x, y), clockwise from the upper left."""
         ends = [(0, 0), (self.width, 0), (self.width, self.height), (0, self.height)]
-        return [self.transform * end for end in ends]
+        return [self.transform @ end for end in ends]
 
     def refine(self, scale: int) -> Grid:
         """The grid of the same extent whose cells are ``scale`` times smaller."""
         return Grid(
             self.crs,
-            self.transform * Affine.scale(1 / scale),
+            self.transform @ Affine.scale(1 / scale),
             self.width * scale,
             self.height * scale,
         )
@@ -54,14 +54,14 @@ class Grid:
             raise ValueError(f"a grid of {self.height} x {self.width} has no cells of {scale}")
         return Grid(
             self.crs,
-            self.transform * Affine.scale(scale),
+            self.transform @ Affine.scale(scale),
             self.width // scale,
             self.height // scale,
         )
 
     def window(self, row: int, column: int, height: int, width: int) -> Grid:
         """The part that starts at (row, column)."""
-        return Grid(self.crs, self.transform * Affine.translation(column, row), width, height)
+        return Grid(self.crs, self.transform @ Affine.translation(column, row), width, height)
 
     def moved(self, row: float, column: float) -> Grid:
         """The same cells displaced by a fraction of cells; + is south and east.
@@ -69,7 +69,7 @@ class Grid:
         Content sampled on ``moved(-r, -c)`` and labelled with this grid has moved by (+r, +c).
         """
         step = Affine.translation(column, row)
-        return Grid(self.crs, self.transform * step, self.width, self.height)
+        return Grid(self.crs, self.transform @ step, self.width, self.height)
 
     def nests(self, fine: Grid) -> bool:
         """Whether ``fine`` divides each cell of this grid into whole cells, corner on corner."""

@@ -1,10 +1,12 @@
-"""Block means of temperature against two-component pixels and a loop over blocks."""
+"""Block means against two-component pixels and a loop; the PSF by its response to single pixels."""
 
 import numpy as np
 import pytest
 
 from lstsr.errors import LstsrError
-from lstsr.geo.aggregate import block_mean_t4
+from lstsr.geo.aggregate import block_mean_t4, psf_mean_t4
+
+CELLS = 9  # along a side, where the PSF's response is measured
 
 
 @pytest.mark.parametrize(
@@ -52,3 +54,77 @@ def test_bad_input_is_refused() -> None:
         block_mean_t4(np.ones((6, 8)), np.ones((6, 8), bool), 4)
     with pytest.raises(LstsrError, match="not finite"):
         block_mean_t4(np.full((4, 4), np.nan), np.ones((4, 4), bool), 4)
+
+
+def response(scale: int, fwhm: float) -> tuple[np.ndarray, np.ndarray]:
+    """Weight of each pixel of the middle row in the central cell, against its distance in cells."""
+    size = CELLS * scale
+    background_k, hot_k = 300.0, 301.0
+    weights = np.empty(size)
+    for column in range(size):
+        values = np.full((size, size), background_k)
+        values[size // 2, column] = hot_k
+        seen, _ = psf_mean_t4(values, np.ones_like(values, bool), scale, fwhm)
+        weights[column] = seen[CELLS // 2, CELLS // 2] ** 4 - background_k**4
+    distance = (np.arange(size) + 0.5) / scale - CELLS / 2
+    return distance, weights / weights.sum()
+
+
+@pytest.mark.parametrize("scale", [3, 4, 5, 8])
+@pytest.mark.parametrize("fwhm", [1.0, 1.6])
+def test_an_impulse_shows_the_stated_width_and_no_displacement(scale: int, fwhm: float) -> None:
+    distance, weights = response(scale, fwhm)
+    centroid = (weights * distance).sum()
+    assert centroid == pytest.approx(0, abs=1e-6), "half a pixel would be 1/16 or more"
+    # a Gaussian by definition: ln w falls by ln 2 at half the width
+    slope = np.polyfit(distance[weights > 1e-4] ** 2, np.log(weights[weights > 1e-4]), 1)[0]
+    assert 2 * np.sqrt(np.log(2) / -slope) == pytest.approx(fwhm, rel=1e-3)
+
+
+@pytest.mark.parametrize("scale", [3, 4])
+def test_a_constant_stays_up_to_the_edge_and_beside_gaps(scale: int) -> None:
+    valid = np.random.default_rng(0).random((6 * scale, 8 * scale)) < 0.6
+    valid[:scale] = False
+    values = np.where(valid, 287.5, np.nan)
+    mean_k, fraction = psf_mean_t4(values, valid, scale, 1.0)
+    np.testing.assert_allclose(mean_k, 287.5, rtol=1e-12)
+    assert fraction[0].max() < fraction[2:].min() < 1
+    whole = psf_mean_t4(np.full(valid.shape, 287.5), np.ones_like(valid), scale, 1.0)[1]
+    np.testing.assert_allclose(whole, 1, err_msg="the edge of the scene is no gap")
+
+
+@pytest.mark.parametrize("scale", [3, 4, 8])
+def test_a_ramp_is_read_at_the_centres_of_cells(scale: int) -> None:
+    """A half-pixel shift would show as a constant offset from the block mean."""
+    ramp = (300**4 + 1e6 * np.indices((16 * scale, 16 * scale))[1]) ** 0.25
+    everywhere = np.ones_like(ramp, bool)
+    seen, _ = psf_mean_t4(ramp, everywhere, scale, 1.0)
+    blocks, _ = block_mean_t4(ramp, everywhere, scale)
+    np.testing.assert_allclose(seen[:, 4:-4], blocks[:, 4:-4], atol=1e-5)
+
+
+def test_it_blurs_more_than_a_block_and_more_the_wider_it_is() -> None:
+    values = np.random.default_rng(1).normal(300, 5, (64, 64))
+    everywhere = np.ones_like(values, bool)
+    spread = [np.std(psf_mean_t4(values, everywhere, 4, width)[0]) for width in (1.0, 1.5, 2.0)]
+    assert np.std(block_mean_t4(values, everywhere, 4)[0]) > spread[0] > spread[1] > spread[2]
+
+
+def test_it_averages_radiance_and_ignores_what_is_masked() -> None:
+    values = np.where(np.indices((32, 32)).sum(0) % 2, 320.0, 300.0)
+    valid = np.random.default_rng(2).random(values.shape) < 0.7
+    seen, fraction = psf_mean_t4(np.where(valid, values, 1e6), valid, 4, 1.0)
+    again, _ = psf_mean_t4(np.where(valid, values, np.nan), valid, 4, 1.0)
+    np.testing.assert_array_equal(seen, again)
+    even, _ = psf_mean_t4(values, np.ones_like(valid), 4, 1.0)
+    assert even[4, 4] == pytest.approx(((300**4 + 320**4) / 2) ** 0.25, abs=0.02)
+    low, _ = psf_mean_t4(values, valid, 4, 1.0, min_fraction=0.7)
+    np.testing.assert_array_equal(np.isnan(low), fraction < 0.7)
+    assert 0 < np.isnan(low).sum() < low.size
+
+
+def test_bad_input_of_the_psf_is_refused_as_for_blocks() -> None:
+    with pytest.raises(LstsrError, match="multiples of the scale"):
+        psf_mean_t4(np.ones((6, 8)), np.ones((6, 8), bool), 4, 1.0)
+    with pytest.raises(LstsrError, match="not finite"):
+        psf_mean_t4(np.full((4, 4), np.nan), np.ones((4, 4), bool), 4, 1.0)

@@ -46,7 +46,7 @@ def around(crs: str, lon: float, lat: float, gsd_m: float, height: int, width: i
     """A grid with its centre at a place."""
     x, y = Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(lon, lat)
     corner = Affine.translation(x - width / 2 * gsd_m, y + height / 2 * gsd_m)
-    return Grid(crs, corner * Affine.scale(gsd_m, -gsd_m), width, height)
+    return Grid(crs, corner @ Affine.scale(gsd_m, -gsd_m), width, height)
 
 
 def rmse(difference: np.ndarray) -> float:
@@ -71,6 +71,17 @@ def test_a_field_of_the_earth_arrives_where_it_belongs(
     assert rmse(moved.values[0] - truth) < bound * slope
     if any(shift):
         assert rmse(moved.values[0] - field_k(grid.moved(*shift))) > 0.5 * slope
+
+
+def test_places_are_exact_across_a_wide_scene() -> None:
+    """The row that each pixel came from, over 1000 columns of which none is straight in UTM."""
+    source = around(UTM, 3, 46, 250, 80, 1100)
+    grid = around(SINUSOIDAL, 3, 46, 231.656358, 8, 1000)
+    (_, lat), (_, truth) = coordinates(source), coordinates(grid)
+    rows_a_degree = 1 / np.abs(np.diff(truth, axis=0)).mean()
+    arrived = resample(image((lat - 46) * rows_a_degree, source, unit="index"), grid)
+    assert arrived.valid.all()
+    assert np.abs(arrived.values[0] - (truth - 46) * rows_a_degree).max() < 0.02
 
 
 def test_content_moves_south_and_east_by_a_positive_shift() -> None:
@@ -112,6 +123,15 @@ def test_one_invalid_pixel_takes_its_bilinear_neighbours_and_no_more(
     assert sorted(map(tuple, np.argwhere(lost) + 3)) == [(r, c) for r in rows for c in columns]
     assert np.isnan(moved.values[:, ~moved.valid]).all()
     assert np.nanmax(moved.values) < 340, "nothing of what lies under the mask comes through"
+
+
+def test_a_shift_that_is_mere_rounding_neither_invalidates_nor_cools() -> None:
+    valid = np.ones(FINE.shape, bool)
+    valid[:, 30] = False
+    moved = resample(image(field_k(FINE), FINE, valid), FINE, (0, 5e-4))
+    np.testing.assert_array_equal(moved.valid[:, 1:], valid[:, 1:])
+    difference = moved.values[0][moved.valid] - field_k(FINE)[moved.valid]
+    assert np.abs(difference).max() < 0.01
 
 
 def test_what_lies_outside_the_image_is_invalid() -> None:
@@ -180,9 +200,9 @@ def test_rotation_alone_does_not_widen_the_kernel(degrees: float) -> None:
     row, column = np.indices(FINE.shape)
     waves = 300 + 5 * np.sin(2 * np.pi * (column + 0.3 * row) / 3)
     turn = Affine.rotation(degrees, (FINE.width / 2, FINE.height / 2))
-    grid = Grid(UTM, FINE.transform * turn, FINE.width, FINE.height).window(12, 20, 24, 24)
+    grid = Grid(UTM, FINE.transform @ turn, FINE.width, FINE.height).window(12, 20, 24, 24)
     turned = resample(image(waves, FINE), grid).values[0]
-    to_source = ~FINE.transform * grid.transform
+    to_source = ~FINE.transform @ grid.transform
     r, c = np.indices(grid.shape) + 0.5
     at_column = to_source.a * c + to_source.b * r + to_source.c - 0.5
     at_row = to_source.d * c + to_source.e * r + to_source.f - 0.5

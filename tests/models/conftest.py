@@ -60,12 +60,14 @@ def perturb() -> Callable[[nn.Module, int], nn.Module]:
 
     def apply(network: nn.Module, seed: int = 0) -> nn.Module:
         rng = np.random.default_rng(seed)
-        for _, parameter in sorted(network.named_parameters()):
+        for name, parameter in sorted(network.named_parameters()):
             noise = torch.from_numpy(rng.standard_normal(tuple(parameter.shape)))
             if parameter.ndim == 4:
                 fan_in = parameter[0].numel()
                 parameter.data = (noise / fan_in**0.5).to(parameter)
-            else:
+            elif name.endswith("bias"):
+                parameter.data = (0.1 * noise).to(parameter)
+            else:  # smoothing lengths and gains start from no random number
                 parameter.data += 0.1 * noise.to(parameter)
         return network
 

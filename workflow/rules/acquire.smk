@@ -15,7 +15,7 @@ rule acquire:
         settings=settings("acquire", "data", "sensors"),
         scenes=lambda wildcards: PLAN.scenes_digest(wildcards.shard),
         folder=f"{WORK}/generated",
-        code=fingerprint(PLAN.acquire_module),
+        code=fingerprint("lstsr.acquire.local", PLAN.acquire_module),
     shell:
         "lstsr acquire --settings {params.settings:q} --shard {wildcards.shard}"
         " --folder {params.folder:q} --output {output:q} > {log:q} 2>&1"

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from rasterio.enums import Resampling
 from rasterio.warp import reproject
+from scipy.ndimage import map_coordinates
 
 from lstsr.errors import SceneError
 from lstsr.grid import Grid
@@ -15,10 +16,8 @@ from lstsr.image import Floats, Mask, SensorImage
 
 # A destination cell is averaged from the source's where it is at least this many times wider.
 COARSER = 1.5
-# GDAL's approximate transformer, in source pixels; its default (0.125) would hide half of a shift.
-TOLERANCE_PX = 0.01
-# Share of a bilinear footprint that must be valid: all of it, up to rounding.
-WHOLE = 0.999
+# By so much a valid share may fall short of what is asked.
+ROUNDING = 1e-3
 
 
 def resample(
@@ -36,11 +35,10 @@ def resample(
     """
     sampled = grid.moved(-shift[0], -shift[1])
     ratio = grid.gsd_m / gsd_in(image.grid, grid)
-    rimmed = _rimmed(image, 1 + math.ceil(ratio))
     if ratio >= COARSER:
-        values, valid = _average(rimmed, sampled, min_fraction)
+        values, valid = _average(_rimmed(image, 1 + math.ceil(ratio)), sampled, min_fraction)
     else:
-        values, valid = _bilinear(rimmed, sampled)
+        values, valid = _bilinear(image, sampled)
     values[:, ~valid] = np.nan
     return SensorImage(
         values,
@@ -57,6 +55,45 @@ def resample(
     )
 
 
+def _bilinear(image: SensorImage, grid: Grid) -> tuple[Floats, Mask]:
+    places = _places(image.grid, grid)
+    share = _sampled(image.valid, places)
+    valid = share >= 1 - ROUNDING
+    known = np.where(image.valid, image.values, 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        values = np.stack([_sampled(band, places) / share for band in known])
+    return values.astype(np.float32), valid
+
+
+def _places(source: Grid, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """(row, column) in ``source``, counted from its first pixel's centre, of ``grid``'s centres.
+
+    Exact for each pixel: GDAL's warp interpolates coordinates and errs by up to 0.125 pixels, which
+    rasterio 1.4 cannot change and which would hide part of a shift.
+    """
+    from pyproj import Transformer
+
+    rows, columns = np.indices(grid.shape) + 0.5
+    to_source = Transformer.from_crs(grid.crs, source.crs, always_xy=True)
+    x, y = to_source.transform(*(grid.transform @ (columns, rows)))
+    column, row = ~source.transform @ (x, y)
+    return row - 0.5, column - 0.5
+
+
+def _sampled(values: np.ndarray, places: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Bilinear values at ``places``; outside stands 0."""
+    return map_coordinates(values.astype(np.float64), places, order=1, mode="grid-constant")
+
+
+def _average(image: SensorImage, grid: Grid, min_fraction: float) -> tuple[Floats, Mask]:
+    power = 4 if image.unit == "kelvin" else 1
+    fraction = _averaged(image.valid[None], image.grid, grid)[0]
+    known = np.where(image.valid, image.values.astype(np.float64), np.nan)
+    values = _averaged(known**power, image.grid, grid, np.nan)
+    with np.errstate(invalid="ignore"):
+        return (values ** (1 / power)).astype(np.float32), fraction >= min_fraction - ROUNDING
+
+
 def _rimmed(image: SensorImage, width: int) -> SensorImage:
     """``image`` with ``width`` invalid pixels around: GDAL ignores the part of a cell beyond it."""
     size = [length + 2 * width for length in image.grid.shape]
@@ -68,36 +105,13 @@ def _rimmed(image: SensorImage, width: int) -> SensorImage:
     )
 
 
-def _bilinear(image: SensorImage, grid: Grid) -> tuple[Floats, Mask]:
-    valid = _warp(image.valid.astype(np.float32)[None], image.grid, grid, Resampling.bilinear)[0]
-    values = _warp(_nan_outside(image), image.grid, grid, Resampling.bilinear, np.nan)
-    return values, valid >= WHOLE
-
-
-def _average(image: SensorImage, grid: Grid, min_fraction: float) -> tuple[Floats, Mask]:
-    power = 4 if image.unit == "kelvin" else 1
-    fraction = _warp(image.valid.astype(np.float32)[None], image.grid, grid, Resampling.average)[0]
-    values = _warp(
-        _nan_outside(image).astype(np.float64) ** power,
-        image.grid,
-        grid,
-        Resampling.average,
-        np.nan,
-    )
-    with np.errstate(invalid="ignore"):
-        return (values ** (1 / power)).astype(np.float32), fraction >= min_fraction
-
-
-def _nan_outside(image: SensorImage) -> Floats:
-    return np.where(image.valid, image.values, np.float32(np.nan))
-
-
-def _warp(
-    values: np.ndarray, source: Grid, grid: Grid, method: Resampling, nodata: float | None = None
+def _averaged(
+    values: np.ndarray, source: Grid, grid: Grid, nodata: float | None = None
 ) -> np.ndarray:
-    out = np.full((len(values), *grid.shape), nodata or 0, values.dtype)
+    """Area-weighted means over the cells of ``grid``, of what is not ``nodata``."""
+    out = np.full((len(values), *grid.shape), nodata or 0, np.float64)
     reproject(
-        values,
+        values.astype(np.float64),
         out,
         src_transform=source.transform,
         src_crs=source.crs,
@@ -105,10 +119,7 @@ def _warp(
         dst_crs=grid.crs,
         src_nodata=nodata,
         dst_nodata=nodata,
-        resampling=method,
-        tolerance=TOLERANCE_PX,
-        # the kernel must not widen where the grids are only rotated against each other
-        **({"XSCALE": 1, "YSCALE": 1} if method is Resampling.bilinear else {}),
+        resampling=Resampling.average,
     )
     return out
 
@@ -118,7 +129,7 @@ def gsd_in(source: Grid, grid: Grid) -> float:
     from pyproj import Transformer
 
     ends = [(source.width / 2 + step, source.height / 2) for step in (-0.5, 0.5)]
-    points = [source.transform * end for end in ends]
+    points = [source.transform @ end for end in ends]
     to_grid = Transformer.from_crs(source.crs, grid.crs, always_xy=True)
     (x0, y0), (x1, y1) = (to_grid.transform(*point) for point in points)
     return float(np.hypot(x1 - x0, y1 - y0))

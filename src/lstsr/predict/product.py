@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 from torch import nn
 
 from lstsr.config import SensorConfig
@@ -19,7 +20,7 @@ from lstsr.geo.fill import fill
 from lstsr.geo.resample import gsd_in, resample
 from lstsr.image import SensorImage
 from lstsr.models.normalisation import Normalisation
-from lstsr.predict.tiling import tiled
+from lstsr.predict.tiling import tile_of, tiled
 from lstsr.registry import CLASSICAL, build
 from lstsr.sensors import geotiff
 from lstsr.training.checkpoint import Checkpoint, load_checkpoint
@@ -37,7 +38,7 @@ Shift = tuple[float, float]
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for. ``model`` is a checkpoint or a classical row's name; ``tile`` fine pixels."""
+    """What is asked: ``model`` is a checkpoint or a classical row's name, ``tile`` in fine pixels."""
 
     model: str
     input: Path
@@ -52,7 +53,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Frame:
-    """How the pair was brought together: what moved by how much (fine pixels), and in whose frame."""
+    """How the pair was brought together: what moved by how many fine pixels, in whose frame."""
 
     reference: Shift
     output: Shift
@@ -69,15 +70,13 @@ def make_product(request: Request) -> None:
     """
     model = _load(request.model)
     coarse = _read(request.input, _input_sensor(request.input_unit))
-    fine = _read(request.reference, _reference_sensor(request.reference, model))
-    scale = request.scale or (model.scale if model else _scale_between(coarse, fine))
-    if model and model.scale != scale:
-        raise LstsrError(f"{request.model} was trained for x{model.scale}, not x{scale}")
+    fine = _read_reference(request.reference, model)
+    scale = _scale(request, model, coarse, fine)
     grid = coarse.grid.refine(scale)
     reference = resample(fine, grid)
     covered = coarse.valid.repeat(scale, 0).repeat(scale, 1)
     if not (reference.valid & covered).any():
-        raise LstsrError(f"{request.reference} does not overlap the valid part of {request.input}")
+        raise LstsrError(_apart(request))
     frame = _frame(request, coarse, reference, scale)
     if frame.reference != (0.0, 0.0):
         reference = resample(fine, grid, frame.reference)
@@ -125,35 +124,65 @@ def _load(model: str) -> Trained | None:
 def _input_sensor(unit: Literal["kelvin", "celsius"]) -> SensorConfig:
     low, high = PLAUSIBLE_K
     offset = geotiff.KELVIN_AT_0_CELSIUS if unit == "celsius" else 0.0
-    return SensorConfig(
-        sensor="input", unit=unit, valid_min=low - offset, valid_max=high - offset
-    )
+    return SensorConfig(sensor="input", unit=unit, valid_min=low - offset, valid_max=high - offset)
 
 
-def _reference_sensor(path: Path, model: Trained | None) -> SensorConfig:
+def _read_reference(path: Path, model: Trained | None) -> SensorImage:
     """All bands of the file, or the first ones, as many as the network was trained with."""
-    names = (
-        list(model.described.reference_bands)
-        if model
-        else [f"band {number + 1}" for number in range(geotiff.band_count(path))]
-    )
+    if model:
+        names = list(model.described.reference_bands)
+    else:
+        with _existing(path):
+            names = [f"band {number + 1}" for number in range(geotiff.band_count(path))]
     bands = [number + 1 for number in range(len(names))]
-    return SensorConfig(sensor="reference", unit="reflectance", bands=bands, names=names)
+    return _read(
+        path, SensorConfig(sensor="reference", unit="reflectance", bands=bands, names=names)
+    )
 
 
 def _read(path: Path, sensor: SensorConfig) -> SensorImage:
-    try:
+    with _existing(path):
         return geotiff.read(path, sensor)
+
+
+@contextmanager
+def _existing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise LstsrError(f"{path}: {error.strerror}; name an existing raster") from None
 
 
-def _scale_between(coarse: SensorImage, fine: SensorImage) -> int:
-    """The whole ratio of the two spacings."""
-    scale = round(coarse.grid.gsd_m / gsd_in(fine.grid, coarse.grid))
-    if scale < 2:
-        raise LstsrError("the reference is not finer than the input; check the pair, or --scale")
-    return scale
+def _scale(
+    request: Request, model: Trained | None, coarse: SensorImage, fine: SensorImage
+) -> int:
+    """As asked, as trained, or the whole ratio of the two spacings."""
+    if model:
+        if request.scale not in (None, model.scale):
+            raise LstsrError(
+                f"{request.model} was trained for x{model.scale}, not x{request.scale}; "
+                "leave --scale out, or name another checkpoint"
+            )
+        return model.scale
+    if request.scale is not None:
+        if request.scale < 2:
+            raise LstsrError(f"--scale {request.scale}: give a whole number of at least 2")
+        return request.scale
+    ratio = coarse.grid.gsd_m / gsd_in(fine.grid, coarse.grid)
+    if not np.isfinite(ratio):
+        raise LstsrError(_apart(request))
+    if round(ratio) < 2:
+        raise LstsrError(
+            f"{request.reference}: not finer than {request.input}; check the pair, or give --scale"
+        )
+    return round(ratio)
+
+
+def _apart(request: Request) -> str:
+    return (
+        f"{request.reference} does not overlap the valid part of {request.input}; "
+        "name two rasters of one place"
+    )
 
 
 def _normalisation(
@@ -179,9 +208,7 @@ def _frame(request: Request, coarse: SensorImage, reference: SensorImage, scale:
         if not found.accepted:
             return Frame((0.0, 0.0), (0.0, 0.0), "input", f"not registered: {_words(found)}")
         return Frame((-found.row, -found.column), (0.0, 0.0), "input", _words(found))
-    base = resample(
-        _read(request.base_image, _reference_sensor(request.base_image, None)), reference.grid
-    )
+    base = resample(_read_reference(request.base_image, None), reference.grid)
     of_reference = register(reference.values[0], base.values[0], reference.valid, base.valid)
     of_input = register_input(coarse.values[0], coarse.valid, base.values[0], base.valid, scale)
     if not (of_reference.accepted and of_input.accepted):
@@ -231,8 +258,7 @@ def _predict(
         )
         return predict_scene(network, scene, normalisation, device)
 
-    with torch.inference_mode():
-        return tiled(window, coarse.grid.shape, scale, tile)
+    return tiled(window, coarse.grid.shape, scale, tile_of(network, tile))
 
 
 def _tags(frame: Frame, request: Request, scale: int) -> dict[str, str]:

@@ -28,7 +28,7 @@ def scene_files(name: str, folder: Path, config: GenerateConfig) -> Scene:
     from pyproj import Transformer
 
     grid = grid_of(name, config)
-    x, y = grid.transform * (grid.width / 2, grid.height / 2)
+    x, y = grid.transform @ (grid.width / 2, grid.height / 2)
     lon, lat = Transformer.from_crs(CRS, "EPSG:4326", always_xy=True).transform(x, y)
     of_input, of_reference, of_target = (
         folder / name / file for file in ("lst_coarse.tif", "ndvi_fine.tif", "lst_fine.tif")
