@@ -207,6 +207,9 @@ class TrainConfig(Section):
         "removed", description="whether training targets are moved onto the level of their input"
     )
     reference_dropout: float = Field(0.05, ge=0, lt=1, description="share of samples without it")
+    contrast: float = Field(
+        0.0, ge=0, le=2, description="LST contrast of a sample varies between exp(-c) and exp(c)"
+    )
     min_patch_valid: float = Field(0.25, gt=0, le=1, description="least scored share of a patch")
     validate_every: int = Field(100, ge=1, description="optimiser steps")
     save_every: int = Field(100, ge=1, description="optimiser steps")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from lstsr.models.registry import MODELS, build
+from lstsr.registry import MODELS, build
 
 GOLDEN = Path(__file__).parent / "golden"
 OPTIONS = {

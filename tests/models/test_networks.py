@@ -8,7 +8,7 @@ from lstsr.models.base import BASES
 from lstsr.models.dctrrdbnet import SIZES
 from lstsr.models.interpolation import bicubic
 from lstsr.models.normalisation import Normalisation
-from lstsr.models.registry import TRAINED, build
+from lstsr.registry import TRAINED, build
 
 SMALL = {
     "esrnet": {"features": 8, "growth": 4, "blocks": 1},

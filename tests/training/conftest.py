@@ -34,6 +34,7 @@ ROW: dict[str, Any] = {
         "loss": "l1",
         "scene_bias": "removed",
         "reference_dropout": 0.1,
+        "contrast": 0.2,
         "min_patch_valid": 0.5,
         "validate_every": 6,
         "save_every": 5,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import rasterio
 
 from lstsr import __version__
@@ -43,6 +44,7 @@ METRICS = (
 )
 COST = ("parameters", "macs_per_pixel", "train_seconds", "predict_seconds")
 TARGET_GRID = "target_grid_"
+NAMES = ("dataset", "split", "track", "grid", "model", "variant", "scene", "version")
 COLUMNS = (
     *IDENTITY,
     "n_train",
@@ -125,6 +127,16 @@ def _identity(dataset: Dataset, row: dict[str, Any], split: str) -> dict[str, An
         "seed": row["seed"],
         "n_train": len(dataset.scenes("train")),
     }
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """What ``score_row`` wrote. Names stay text: scene 007 is not 7, and NA is a name too."""
+    return pd.read_csv(
+        path,
+        dtype=dict.fromkeys(NAMES, str),
+        keep_default_na=False,
+        na_values={column: ["", "nan"] for column in COLUMNS if column not in NAMES},
+    )
 
 
 def prediction_values(predictions: Path, scene: str) -> Floats:

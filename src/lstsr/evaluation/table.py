@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lstsr.evaluation.score import COST, IDENTITY, METRICS, TARGET_GRID
+from lstsr.errors import LstsrError
+from lstsr.evaluation.score import COST, IDENTITY, METRICS, TARGET_GRID, read_scores
 from lstsr.files import whole
 from lstsr.metrics import gain_db, paired_bootstrap
 
@@ -51,9 +52,10 @@ DIGITS = 6
 
 def write_tables(scores: Sequence[Path], output: Path, resamples: int) -> None:
     """Write ``table.csv`` (``output``) and, beside it, ``table.md``, ``scenes.csv``,
-    ``scenes_target_grid.csv`` and ``timings.csv`` from the scores of all rows.
+    ``scenes_target_grid.csv`` and ``timings.csv`` from the scores of all rows. Raises LstsrError
+    where rows of a block were not scored on the same scenes and pixels.
     """  # noqa: D205
-    scenes = pd.concat([pd.read_csv(path) for path in scores], ignore_index=True)
+    scenes = pd.concat([read_scores(path) for path in scores], ignore_index=True)
     table = tabulate(scenes, resamples)
     native = scenes.dropna(subset=[f"{TARGET_GRID}ubrmse_k"])
     native_metrics = [TARGET_GRID + name for name in METRICS if name != "consistency_k"]
@@ -67,12 +69,14 @@ def write_tables(scores: Sequence[Path], output: Path, resamples: int) -> None:
     )
     _save(_timings(scenes), folder / "timings.csv")
     with whole(folder / "table.md") as partial:
-        partial.write_text(markdown(table))
+        partial.write_text(markdown(table), "utf-8")
     _save(table, output)
 
 
 def tabulate(scenes: pd.DataFrame, resamples: int) -> pd.DataFrame:
     """One row an experiment: metrics averaged over scenes, gains as paired means with intervals."""
+    for _, block in scenes.groupby(BLOCK, sort=False):
+        _check_block(block)
     rows = []
     for _, one in scenes.groupby(EXPERIMENT, sort=False):
         first = one.iloc[0]
@@ -90,9 +94,34 @@ def tabulate(scenes: pd.DataFrame, resamples: int) -> pd.DataFrame:
     return pd.DataFrame(rows)[COLUMNS]
 
 
+def _check_block(block: pd.DataFrame) -> None:
+    """Raise LstsrError unless all rows have the same scenes and pixels, the baselines among them."""
+    where = "{} {} {} x{}".format(*block[BLOCK].iloc[0])
+    compared = None
+    for experiment, one in block.groupby(EXPERIMENT, sort=False):
+        name = "{} {} s{}".format(*experiment[-3:])
+        pixels = one.set_index("scene")["n_pixels"].sort_index()
+        if compared is None:
+            first, compared = name, pixels
+        elif not pixels.equals(compared):
+            differ = compared.index.symmetric_difference(pixels.index).tolist()
+            differ = differ or pixels.index[pixels != compared].tolist()
+            raise LstsrError(
+                f"{where}: {name} and {first} were not scored on the same pixels "
+                f"(scene {differ[0]}); evaluate both again on one dataset"
+            )
+    for model in AGAINST.values():
+        if not _is_base(block, model).any():
+            raise LstsrError(f"{where}: no scores of {model}, which gains are measured against")
+
+
+def _is_base(scenes: pd.DataFrame, model: str) -> pd.Series:
+    return (scenes["model"] == model) & (scenes["variant"] == "base")
+
+
 def _gains(scenes: pd.DataFrame, one: pd.DataFrame, model: str) -> np.ndarray:
     """Per scene, 20 log10 of the ubRMSE of ``model`` over the row's, within its block."""
-    same = (scenes[BLOCK] == one[BLOCK].iloc[0]).all(axis=1) & (scenes["model"] == model)
+    same = (scenes[BLOCK] == one[BLOCK].iloc[0]).all(axis=1) & _is_base(scenes, model)
     base = scenes[same].set_index("scene")["ubrmse_k"]
     pairs = zip(base.loc[one["scene"]], one["ubrmse_k"], strict=True)
     return np.array([gain_db(baseline, model) for baseline, model in pairs])

@@ -19,7 +19,7 @@ from lstsr.grid import Grid
 from lstsr.image import SensorImage
 from lstsr.models.normalisation import Normalisation
 from lstsr.predict.cost import macs_per_pixel, parameter_count
-from lstsr.predict.tiling import tiled
+from lstsr.predict.tiling import tile_of, tiled
 from lstsr.registry import CLASSICAL, build
 from lstsr.sensors import geotiff
 from lstsr.training.checkpoint import load_checkpoint
@@ -100,7 +100,7 @@ def _predict(
         )
         return predict_scene(network, scene, normalisation, device)
 
-    return tiled(window, dataset.shape(name, key), scale, TILE)
+    return tiled(window, dataset.shape(name, key), scale, tile_of(network, TILE))
 
 
 def _image(dataset: Dataset, name: str, values: np.ndarray, row: dict[str, Any]) -> SensorImage:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
+from torch import nn
 
 from lstsr.image import Floats
 
@@ -15,19 +16,31 @@ OVERLAP = 16
 Window = tuple[int, int, int, int]
 
 
+def tile_of(network: nn.Module, tile: int) -> int | None:
+    """``tile``, or None for a network that fits one relation to the whole scene (its ``window`` is
+    None, as of `global-linear`): tiles of it would differ.
+    """  # noqa: D205
+    return None if getattr(network, "window", tile) is None else tile
+
+
 def tiled(
-    predict: Callable[[int, int, int, int], Floats], shape: tuple[int, int], scale: int, tile: int
+    predict: Callable[[int, int, int, int], Floats],
+    shape: tuple[int, int],
+    scale: int,
+    tile: int | None,
 ) -> Floats:
     """The fine field (H, W) of a scene of ``shape`` coarse cells, predicted tile by tile.
 
     ``predict(row, column, height, width)``, in coarse cells, gives the fine values of a window.
     Tiles have a side of ``tile`` fine pixels and share ``OVERLAP`` coarse cells, over which one
-    fades into the next; a scene that fits into one tile is predicted in one piece.
+    fades into the next; a scene that fits into one tile is predicted in one piece, as is any scene
+    without ``tile``.
     """
+    side = max(shape) if tile is None else tile // scale
     total = np.zeros((shape[0] * scale, shape[1] * scale))
     weights = np.zeros_like(total)
-    for row, height, row_weight in _spans(shape[0], scale, tile // scale):
-        for column, width, column_weight in _spans(shape[1], scale, tile // scale):
+    for row, height, row_weight in _spans(shape[0], scale, side):
+        for column, width, column_weight in _spans(shape[1], scale, side):
             weight = row_weight[:, None] * column_weight[None]
             rows = slice(row * scale, (row + height) * scale)
             columns = slice(column * scale, (column + width) * scale)

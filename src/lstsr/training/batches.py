@@ -65,7 +65,7 @@ class Batches(torch.utils.data.Dataset[Batch]):
         return Batch(*(torch.from_numpy(np.stack(arrays)) for arrays in zip(*samples, strict=True)))
 
     def _sample(self, patch: Patch, rng: np.random.Generator) -> tuple[NDArray, ...]:
-        """One patch, turned and flipped at random, now and then without its reference."""
+        """One patch, turned and flipped, its contrast changed, now and then without its reference."""
         scene = self.dataset.window(
             patch.scene, self.row.block, patch.row, patch.column, patch.size, patch.size
         )
@@ -75,7 +75,10 @@ class Batches(torch.utils.data.Dataset[Batch]):
         normalisation = scene_normalisation(self.dataset, scene.centre_k)
         bias_k = scene.offset_k if self.row.train.scene_bias == "removed" else 0.0
         target = normalisation.to_units(scene.target - np.float32(bias_k))
-        return *network_inputs(scene, normalisation), target[None], scene.scored[None]
+        coarse, *rest = network_inputs(scene, normalisation)
+        reach = self.row.train.contrast
+        contrast = np.float32(np.exp(rng.uniform(-reach, reach)))
+        return coarse * contrast, *rest, target[None] * contrast, scene.scored[None]
 
 
 def scene_normalisation(dataset: Dataset, centre_k: float) -> Normalisation:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lstsr.errors import LstsrError
-from lstsr.models.registry import CLASSICAL, MODELS, TRAINED, build
+from lstsr.registry import CLASSICAL, MODELS, TRAINED, build
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -50,5 +50,5 @@ def test_a_scale_must_enlarge():
 
 
 def test_the_registry_imports_without_torch():
-    code = "import lstsr.models.registry, sys; sys.exit('torch' in sys.modules)"
+    code = "import lstsr.registry, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
