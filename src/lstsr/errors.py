@@ -2,7 +2,7 @@
 
 
 class LstsrError(Exception):
-    """A fault of the run that the user can mend: one line that names the file or key and the cure."""
+    """A fault that the user can mend: one line that names the file or key and the cure."""
 
 
 class SceneError(LstsrError):

@@ -19,6 +19,13 @@ PLACE = {
     "time": "2023-05-01T02:10:00+00:00",
     "input_m": 1000.0,
 }
+
+
+def _scene(name: str, split: str, centre_k: float, offset_k: float) -> dict[str, Any]:
+    levels = {"centre_k": {KEY: centre_k}, "offset_k": {KEY: offset_k}}
+    return {"scene": name, "split": split, **levels, **PLACE}
+
+
 META: dict[str, Any] = {
     "dataset": "small",
     "version": "0.1.0",
@@ -28,9 +35,9 @@ META: dict[str, Any] = {
     "reference_std": [0.05, 0.1],
     "scale_k": 10.0,
     "scenes": [
-        {"scene": "b", "split": "train", "centre_k": {KEY: 300.5}, "offset_k": {KEY: 0.5}, **PLACE},
-        {"scene": "a", "split": "train", "centre_k": {KEY: 295.0}, "offset_k": {KEY: -1.5}, **PLACE},
-        {"scene": "c", "split": "validation", "centre_k": {KEY: 290.0}, "offset_k": {KEY: 2.0}, **PLACE},
+        _scene("b", "train", 300.5, 0.5),
+        _scene("a", "train", 295.0, -1.5),
+        _scene("c", "validation", 290.0, 2.0),
     ],
     "config": {"wild_k": 15.0},
     "rows": {"dctnet-base-x4-observed-s0": {"model": "dctnet", "scale": 4}},

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Project
+    from tests.workflow.conftest import Project
 
 pytestmark = pytest.mark.workflow
 
@@ -39,7 +39,9 @@ def _empty_split(project: Project) -> None:
     placed = [f"{line},127,{36 + index / 10}" for index, line in enumerate(lines)]
     manifest.write_text("\n".join([f"{head},lon,lat", *placed]) + "\n")
     project.configure(
-        lambda config: config.update(split={"test": {"lat_min": 36.5}, "validation": {"lon_min": 130}})
+        lambda config: config.update(
+            split={"test": {"lat_min": 36.5}, "validation": {"lon_min": 130}}
+        )
     )
 
 
@@ -90,6 +92,4 @@ def test_losing_too_many_scenes_stops_the_run(project: Project) -> None:
 
 
 def _state(folder: Path) -> dict[str, float]:
-    return {
-        str(path): path.stat().st_mtime for path in sorted(folder.rglob("*")) if path.is_file()
-    }
+    return {str(path): path.stat().st_mtime for path in sorted(folder.rglob("*")) if path.is_file()}

@@ -9,7 +9,7 @@ import rasterio
 import yaml
 
 if TYPE_CHECKING:
-    from conftest import Project
+    from tests.workflow.conftest import Project
 
 pytestmark = pytest.mark.workflow
 

@@ -2,6 +2,7 @@
 import json
 import re
 import sys
+from pathlib import Path
 
 from lstsr.config import save_resolved, validate
 from lstsr.errors import LstsrError

@@ -18,7 +18,7 @@ rule figures:
         runtime=30,
     params:
         scenes=CONFIG.evaluate.figure_scenes,
-        folder=f"{RESULTS}/figures",
+        folder=lambda wildcards, output: Path(output[0]).parent,
         code=fingerprint("lstsr.evaluation.figures"),
     shell:
         "lstsr figures --scenes {params.scenes} --data {input.data:q} --splits {input.splits:q}"

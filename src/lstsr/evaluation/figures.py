@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Polygon
 
 from lstsr.dataset.loader import Dataset, SceneArrays
-from lstsr.evaluation.score import prediction_values
+from lstsr.evaluation.score import prediction_values, read_scores
 from lstsr.files import whole
 from lstsr.image import Floats
 from lstsr.metrics import rapsd
@@ -70,7 +71,7 @@ def draw(sources: Sources, folder: Path, scenes: int) -> None:
 def _blocks(sources: Sources) -> dict[str, list[Line]]:
     blocks: dict[str, list[Line]] = {}
     for path, predictions in zip(sources.scores, sources.predictions, strict=True):
-        scores = pd.read_csv(path)
+        scores = read_scores(path)
         first = scores.iloc[0]
         label = first.model if first.variant == "base" else f"{first.model} {first.variant}"
         label += f" s{first.seed}" if first.seed else ""
@@ -81,9 +82,9 @@ def _blocks(sources: Sources) -> dict[str, list[Line]]:
 
 def _typical(scores: pd.DataFrame, count: int) -> list[str]:
     """Scenes spread evenly over the order of difficulty, not picked by any model's success."""
-    ordered = scores.sort_values("ubrmse_k")["scene"].astype(str).tolist()
-    places = np.linspace(0, len(ordered) - 1, min(count, len(ordered)) + 2)[1:-1]
-    return [ordered[round(place)] for place in places]
+    ordered = scores.sort_values("ubrmse_k")["scene"].tolist()
+    count = min(count, len(ordered))
+    return [ordered[(2 * part + 1) * len(ordered) // (2 * count)] for part in range(count)]
 
 
 def _scenes_figure(dataset: Dataset, key: str, lines: list[Line], names: list[str]) -> Figure:
@@ -96,14 +97,15 @@ def _scenes_figure(dataset: Dataset, key: str, lines: list[Line], names: list[st
         top, bottom = axes[2 * index], axes[2 * index + 1]
         fields = [prediction_values(line.predictions, name) for line in lines]
         low, high = np.percentile(scene.target[scene.scored], [CLIPPED, 100 - CLIPPED])
-        spread = np.percentile(np.abs(fields[0] - scene.target)[scene.scored], 98)
+        errors = [_error(field, scene) for field in fields]
+        spread = np.nanpercentile(np.abs(errors[0]), 100 - 2 * CLIPPED)
         _map(top[0], np.where(scene.input_valid, scene.input, np.nan), "input", low, high, LST_MAP)
         reference = np.where(scene.reference_valid, scene.reference[0], np.nan)
         _map(top[1], reference, dataset.meta.reference_bands[0], None, None, "gray")
-        for line, field, above, below in zip(lines, fields, top[2:], bottom[2:], strict=False):
+        panels = zip(lines, fields, errors, top[2:-1], bottom[2:-1], strict=True)
+        for line, field, error, above, below in panels:
             image = _map(above, field, line.label, low, high, LST_MAP)
-            error = _error(field, scene)
-            score = line.scores[line.scores["scene"].astype(str) == name].iloc[0]
+            score = line.scores[line.scores["scene"] == name].iloc[0]
             title = f"error, ubRMSE {score.ubrmse_k:.2f} K"
             error_image = _map(below, error, title, -spread, spread, ERROR_MAP)
         target = np.where(scene.scored, scene.target, np.nan)
@@ -122,7 +124,9 @@ def _error(field: Floats, scene: SceneArrays) -> Floats:
     return error - np.nanmean(error)
 
 
-def _map(axis: Axes, values, title: str, low, high, colours: str):  # noqa: ANN001, ANN202
+def _map(
+    axis: Axes, values: Floats, title: str, low: float | None, high: float | None, colours: str
+) -> AxesImage:
     axis.set_title(title, fontsize=8)
     axis.axis("off")
     return axis.imshow(values, vmin=low, vmax=high, cmap=colours, interpolation="nearest")
@@ -155,7 +159,7 @@ def _anomalies(
     """Target, and each model's prediction, less their scene means, over all scored pixels."""
     truth: list[np.ndarray] = []
     predicted: list[list[np.ndarray]] = [[] for _ in lines]
-    for name in lines[0].scores["scene"].astype(str):
+    for name in lines[0].scores["scene"]:
         scene = dataset.scene(name, key)
         target = scene.target[scene.scored]
         truth.append(target - target.mean())
@@ -169,11 +173,11 @@ def _spectra_figure(dataset: Dataset, key: str, lines: list[Line]) -> Figure:
     """Radially averaged power spectra, geometric mean over scenes, under the same mask."""
     figure = Figure(figsize=(6, 4.2), layout="constrained")
     axis = figure.subplots()
-    names = lines[0].scores["scene"].astype(str).tolist()
+    names = lines[0].scores["scene"].tolist()
     masks = {name: dataset.scene(name, key) for name in names}
     pixel_km = dataset.meta.target_m / 1000
 
-    def mean_spectrum(field) -> tuple[np.ndarray, np.ndarray]:  # noqa: ANN001
+    def mean_spectrum(field: Callable[[str], Floats]) -> tuple[np.ndarray, np.ndarray]:
         spectra = [rapsd(field(name), masks[name].scored) for name in names]
         return spectra[0][0], np.exp(np.mean([np.log(power) for _, power in spectra], axis=0))
 

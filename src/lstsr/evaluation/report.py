@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from lstsr.evaluation.score import NAMES
 from lstsr.files import whole
 
 STYLE = (
@@ -19,7 +20,8 @@ STYLE = (
 
 def write_report(table: Path, excluded: Path, figures: Sequence[Path], output: Path) -> None:
     """Write ``output``: the tables as HTML, the figures embedded."""
-    scores, lost = pd.read_csv(table), pd.read_csv(excluded)
+    scores = pd.read_csv(table, dtype=dict.fromkeys(NAMES, str))
+    lost = pd.read_csv(excluded, dtype=str, keep_default_na=False)
     title = f"lstsr: {', '.join(scores['dataset'].unique())}"
     parts = [
         f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{escape(title)}</title>",
@@ -33,7 +35,7 @@ def write_report(table: Path, excluded: Path, figures: Sequence[Path], output: P
         "</html>",
     ]
     with whole(output) as partial:
-        partial.write_text("\n".join(parts))
+        partial.write_text("\n".join(parts), "utf-8")
 
 
 def _figure(path: Path) -> str:

@@ -95,7 +95,7 @@ def tabulate(scenes: pd.DataFrame, resamples: int) -> pd.DataFrame:
 
 
 def _check_block(block: pd.DataFrame) -> None:
-    """Raise LstsrError unless all rows have the same scenes and pixels, the baselines among them."""
+    """Raise LstsrError unless all rows share scenes and pixels, and both baselines are there."""
     where = "{} {} {} x{}".format(*block[BLOCK].iloc[0])
     compared = None
     for experiment, one in block.groupby(EXPERIMENT, sort=False):

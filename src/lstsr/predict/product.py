@@ -38,7 +38,7 @@ Shift = tuple[float, float]
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked: ``model`` is a checkpoint or a classical row's name, ``tile`` in fine pixels."""
+    """What is asked: ``model`` is a checkpoint or a classical row's name, ``tile`` fine pixels."""
 
     model: str
     input: Path
@@ -153,9 +153,7 @@ def _existing(path: Path) -> Iterator[None]:
         raise LstsrError(f"{path}: {error.strerror}; name an existing raster") from None
 
 
-def _scale(
-    request: Request, model: Trained | None, coarse: SensorImage, fine: SensorImage
-) -> int:
+def _scale(request: Request, model: Trained | None, coarse: SensorImage, fine: SensorImage) -> int:
     """As asked, as trained, or the whole ratio of the two spacings."""
     if model:
         if request.scale not in (None, model.scale):

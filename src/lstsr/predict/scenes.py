@@ -14,6 +14,7 @@ from torch import nn
 from tqdm import tqdm
 
 from lstsr.dataset.loader import Dataset
+from lstsr.errors import LstsrError
 from lstsr.files import write_csv
 from lstsr.grid import Grid
 from lstsr.image import SensorImage
@@ -48,7 +49,7 @@ def predict_split(
 ) -> None:
     """Predict the scenes of ``split``; the CSV ``index`` lists the files, written beside it.
 
-    A trained row needs its ``checkpoint``; a classical one has none.
+    A trained row needs its ``checkpoint``, else LstsrError is raised; a classical one has none.
     """
     if threads:
         torch.set_num_threads(threads)
@@ -82,7 +83,8 @@ def _network(
     channels = len(dataset.meta.reference_bands)
     if row["model"] in CLASSICAL:
         return build(row["model"], row["scale"], channels, **row["options"]).eval(), 0.0
-    assert checkpoint is not None, "a trained row is predicted from its checkpoint"
+    if checkpoint is None:
+        raise LstsrError(f"model {row['model']} is predicted from weights: give --checkpoint")
     network, described = load_checkpoint(checkpoint)
     return network, described.train_seconds
 

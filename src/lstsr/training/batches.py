@@ -65,7 +65,7 @@ class Batches(torch.utils.data.Dataset[Batch]):
         return Batch(*(torch.from_numpy(np.stack(arrays)) for arrays in zip(*samples, strict=True)))
 
     def _sample(self, patch: Patch, rng: np.random.Generator) -> tuple[NDArray, ...]:
-        """One patch, turned and flipped, its contrast changed, now and then without its reference."""
+        """One patch, turned and flipped, its contrast changed, sometimes without its reference."""
         scene = self.dataset.window(
             patch.scene, self.row.block, patch.row, patch.column, patch.size, patch.size
         )

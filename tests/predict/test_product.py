@@ -1,0 +1,338 @@
+"""A product from a pair of rasters against the same scene in other guises."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from rasterio.enums import Resampling
+from rasterio.warp import calculate_default_transform, reproject
+
+from lstsr.config import Block, Config, DatasetConfig, GenerateConfig, load
+from lstsr.dataset.loader import Dataset
+from lstsr.dataset.pack import pack
+from lstsr.dataset.triplet import align
+from lstsr.image import SensorImage
+from lstsr.predict.product import Request, make_product
+from lstsr.predict.scenes import predict_split
+from lstsr.registry import build
+from lstsr.sensors import geotiff
+from lstsr.simulate.places import names
+from lstsr.simulate.triplets import make
+from lstsr.training.checkpoint import Checkpoint, save_checkpoint
+from lstsr.training.row import Row
+
+SCALE = 4
+GENERATE = GenerateConfig(scenes=3, coarse_size=32)
+OPTIONS = {"features": 8, "layers": 1}
+MODELS = ("bilinear", "global-linear", "local-linear", "dctnet")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def config(root: Path) -> Config:
+    return load(root / "config.yaml")
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of three scenes."""
+    folder = tmp_path_factory.mktemp("scenes")
+    for name in names(GENERATE):
+        make(name, folder, GENERATE)
+    return folder
+
+
+@pytest.fixture
+def pair(scenes: Path, tmp_path: Path) -> Path:
+    """A folder that holds an input and a reference, and nothing else."""
+    folder = tmp_path / "pair"
+    folder.mkdir()
+    for file in ("lst_coarse.tif", "ndvi_fine.tif"):
+        shutil.copy(scenes / "sample-001" / file, folder)
+    return folder
+
+
+def row_of(config: Config, model: str) -> dict[str, Any]:
+    return {
+        "dataset": "sample",
+        "track": "observed",
+        "scale": SCALE,
+        "model": model,
+        "variant": "base",
+        "seed": 0,
+        "options": OPTIONS if model == "dctnet" else {},
+        "train": config.train.model_dump(),
+    }
+
+
+@pytest.fixture(scope="module")
+def checkpoint(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small network whose weights were disturbed, so that it departs from its base."""
+    path = tmp_path_factory.mktemp("checkpoint") / "dctnet.safetensors"
+    torch.manual_seed(0)
+    network = build("dctnet", SCALE, 1, **OPTIONS)
+    with torch.no_grad():
+        for values in network.parameters():
+            values += 0.05 * torch.randn_like(values)
+    described = Checkpoint(
+        row=Row.from_dict(row_of(config, "dctnet")),
+        dataset="sample",
+        target_m=250.0,
+        reference_bands=("ndvi",),
+        scale_k=10.0,
+        reference_mean=(0.45,),
+        reference_std=(0.2,),
+        validation_ubrmse_k=1.0,
+        best_step=1,
+        steps=1,
+        train_seconds=1.0,
+    )
+    save_checkpoint(path, network.state_dict(), described)
+    return path
+
+
+def ask(pair: Path, model: str | Path, **more: Any) -> Request:
+    """The request for a pair; the product goes beside its folder."""
+    names = {"input": pair / "lst_coarse.tif", "reference": pair / "ndvi_fine.tif"}
+    return Request(model=str(model), **(names | {"output": pair.parent / "out.tif"} | more))
+
+
+def product(request: Request) -> np.ndarray:
+    make_product(request)
+    return geotiff.read_written(request.output).values[0]
+
+
+def tags(path: Path) -> dict[str, str]:
+    with rasterio.open(path) as dataset:
+        found: dict[str, str] = dataset.tags()
+    return found
+
+
+def pixels(text: str) -> np.ndarray:
+    return np.array([float(number) for number in text.removesuffix(" fine pixels").split(", ")])
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_cog_in_kelvin_on_the_divided_grid(pair: Path, checkpoint: Path, model: str) -> None:
+    request = ask(pair, checkpoint if model == "dctnet" else model)
+    make_product(request)
+    with rasterio.open(request.input) as coarse, rasterio.open(request.output) as made:
+        assert made.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert made.units == ("kelvin",) and np.isnan(made.nodata)
+        assert made.crs == coarse.crs and made.bounds == coarse.bounds
+        assert made.shape == (coarse.height * SCALE, coarse.width * SCALE)
+        seen = np.isfinite(coarse.read(1)).repeat(SCALE, 0).repeat(SCALE, 1)
+        values = made.read(1)
+        np.testing.assert_array_equal(np.isfinite(values), seen)
+        assert 0 < (~seen).sum() < seen.size
+        assert abs(values[seen].mean() - np.nanmean(coarse.read(1))) < 1
+    said = tags(request.output)
+    assert said["model"] == Path(request.model).name and said["scale"] == "4"
+    assert said["frame"] == "input" and said["unit"] == "kelvin"
+    assert said["registration"].startswith("shift ")
+
+
+def test_nothing_but_the_pair_is_read(
+    pair: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No target is there, and every raster that is opened is one of the two, or the product."""
+    opened: list[Path] = []
+    real = rasterio.open
+
+    def noted(path: Path, *arguments: Any, **more: Any) -> Any:
+        opened.append(Path(path))
+        return real(path, *arguments, **more)
+
+    monkeypatch.setattr(rasterio, "open", noted)
+    for number, model in enumerate(["local-linear", checkpoint]):
+        out = pair.parent / f"{number}.tif"
+        opened.clear()
+        make_product(ask(pair, model, output=out))
+        read = {path for path in opened if ".partial" not in path.name}
+        assert read == {pair / "lst_coarse.tif", pair / "ndvi_fine.tif"}
+        assert all(path.parent in (pair, pair.parent) for path in opened)
+        assert out.exists()
+    assert {path.name for path in pair.iterdir()} == {"lst_coarse.tif", "ndvi_fine.tif"}
+
+
+@pytest.mark.parametrize("model", ["bicubic", "dctnet"])
+def test_the_same_values_as_in_the_evaluation(
+    config: Config, scenes: Path, pair: Path, tmp_path: Path, checkpoint: Path, model: str
+) -> None:
+    """The dataset's chain and this one meet where neither registers."""
+    data = config.model_dump(mode="json")
+    data["align"]["registration"] = {"reference": False, "input": False}
+    still = Config.model_validate(data)
+    splits = dict(zip(names(GENERATE), ("train", "test", "validation"), strict=True))
+    for name in splits:
+        scene = make(name, scenes, GENERATE)
+        assert not align(scene, still.sensors, still.align, tmp_path / "aligned").reason
+    packed = tmp_path / "dataset.safetensors"
+    block = Block(track="observed", scale=SCALE)
+    pack(packed, tmp_path / "aligned", splits, "sample", [block], DatasetConfig(), {})
+    path = None
+    if model == "dctnet":  # as trained on this dataset, with its statistics
+        from lstsr.training.checkpoint import load_checkpoint
+
+        network, described = load_checkpoint(checkpoint)
+        meta = Dataset(packed).meta
+        path = tmp_path / "of-dataset.safetensors"
+        of_dataset = replace(
+            described,
+            reference_mean=meta.reference_mean,
+            reference_std=meta.reference_std,
+            scale_k=meta.scale_k,
+        )
+        save_checkpoint(path, network.state_dict(), of_dataset)
+    predict_split(packed, row_of(config, model), "test", path, tmp_path / "index.csv", 1)
+    expected = geotiff.read_written(tmp_path / "sample-001.tif").values[0]
+    values = product(ask(pair, path or model, register=False))
+    seen = np.isfinite(values)
+    np.testing.assert_allclose(values[seen], expected[seen], atol=1e-3)
+    assert tags(pair.parent / "out.tif")["registration"] == "not registered, as asked"
+
+
+@pytest.mark.parametrize("model", ["local-linear", "dctnet"])
+def test_a_reference_in_another_coordinate_system(pair: Path, checkpoint: Path, model: str) -> None:
+    which = checkpoint if model == "dctnet" else model
+    here = product(ask(pair, which))
+    with rasterio.open(pair / "ndvi_fine.tif") as source:
+        place, width, height = calculate_default_transform(
+            source.crs, "EPSG:5179", source.width, source.height, *source.bounds, resolution=125
+        )
+        values = np.full((height, width), np.nan, np.float32)
+        reproject(
+            rasterio.band(source, 1),
+            values,
+            dst_transform=place,
+            dst_crs="EPSG:5179",
+            dst_nodata=np.nan,
+            resampling=Resampling.cubic,
+        )
+        profile = source.profile | {"width": width, "height": height, "transform": place}
+    profile |= {"driver": "GTiff", "crs": "EPSG:5179"}
+    other = pair.parent / "korea.tif"
+    with rasterio.open(other, "w", **profile) as written:
+        written.write(values, 1)
+    there = product(ask(pair, which, reference=other))
+    difference = np.abs(here - there)[16:-16, 16:-16]
+    detail = np.nanstd(here - product(ask(pair, "bilinear")))
+    assert np.nanmedian(difference) < 0.2 * detail
+    assert np.nanmax(np.abs(np.nanmean(here) - np.nanmean(there))) < 0.05
+
+
+def test_an_input_in_celsius(pair: Path) -> None:
+    kelvin = product(ask(pair, "local-linear"))
+    image = geotiff.read_written(pair / "lst_coarse.tif")
+    celsius = pair.parent / "celsius.tif"
+    geotiff.write(celsius, replace(image, values=image.values - np.float32(273.15)))
+    values = product(ask(pair, "local-linear", input=celsius, input_unit="celsius"))
+    np.testing.assert_allclose(values, kelvin, atol=1e-3)
+
+
+@pytest.mark.parametrize(("model", "within_k"), [("local-linear", 0.02), ("dctnet", 0.1)])
+def test_tiles_agree_with_one_piece(
+    tmp_path: Path, checkpoint: Path, model: str, within_k: float
+) -> None:
+    wide = GenerateConfig(scenes=3, coarse_size=56)
+    make("sample-001", tmp_path, wide)
+    which = checkpoint if model == "dctnet" else model
+    request = ask(tmp_path / "sample-001", which)
+    whole, tiles = product(request), product(replace(request, tile=128))
+    assert np.nanmax(np.abs(whole - tiles)) < within_k
+    assert np.nanstd(whole - product(replace(request, model="bilinear"))) > 0.3
+    seams = product(replace(request, model="global-linear"))
+    np.testing.assert_array_equal(seams, product(replace(request, model="global-linear", tile=128)))
+
+
+@pytest.mark.parametrize("model", ["bicubic-backprojected", "local-linear", "dctnet"])
+def test_what_lies_under_a_mask_has_no_influence(pair: Path, checkpoint: Path, model: str) -> None:
+    request = ask(pair, checkpoint if model == "dctnet" else model)
+    reference = product(request)
+    assert np.isfinite(reference).any()
+    for junk in (0.0, 1e6):
+        changed = pair.parent / f"junk-{junk:g}"
+        changed.mkdir()
+        for file in pair.iterdir():
+            with rasterio.open(file) as source:
+                values, profile = source.read(), source.profile
+            assert np.isnan(values).any()
+            profile |= {"driver": "GTiff", "nodata": junk}
+            with rasterio.open(changed / file.name, "w", **profile) as written:
+                written.write(np.nan_to_num(values, nan=junk))
+        values = product(
+            replace(
+                request,
+                input=changed / "lst_coarse.tif",
+                reference=changed / "ndvi_fine.tif",
+            )
+        )
+        np.testing.assert_array_equal(values, reference)
+
+
+@pytest.fixture
+def displaced(pair: Path) -> Iterator[tuple[Path, np.ndarray]]:
+    """The reference labelled 2 fine pixels too far south and 1 too far west."""
+    by = np.array([2.0, -1.0])
+    image = geotiff.read_written(pair / "ndvi_fine.tif")
+    path = pair.parent / "displaced.tif"
+    geotiff.write(path, replace(image, grid=image.grid.moved(*by)))
+    yield path, by
+
+
+def test_a_displaced_reference_is_moved_back(
+    pair: Path, displaced: tuple[Path, np.ndarray]
+) -> None:
+    path, by = displaced
+    values = product(ask(pair, "local-linear"))
+    moved = pixels(tags(pair.parent / "out.tif")["reference_moved"])
+    again = product(ask(pair, "local-linear", reference=path))
+    found = moved - pixels(tags(pair.parent / "out.tif")["reference_moved"])
+    np.testing.assert_allclose(found, by, atol=0.3)
+    unmoved = product(ask(pair, "local-linear", reference=path, register=False))
+    inner = np.s_[16:-16, 16:-16]
+    error = np.nanstd((again - values)[inner])
+    assert error < np.nanstd((unmoved - values)[inner]) / 3
+
+
+def test_with_a_base_image_the_product_lies_in_its_frame(
+    pair: Path, displaced: tuple[Path, np.ndarray]
+) -> None:
+    """The base shows what the reference shows, elsewhere: input and product move there."""
+    path, by = displaced
+    request = ask(pair, "local-linear")
+    values = product(request)
+    moved = pixels(tags(request.output)["reference_moved"])
+    here = geotiff.read_written(request.output).grid
+    based = product(replace(request, base_image=path))
+    said, there = tags(request.output), geotiff.read_written(request.output).grid
+    assert said["frame"] == "base image displaced.tif"
+    assert "input shift" in said["registration"]
+    np.testing.assert_allclose(pixels(said["reference_moved"]), moved, atol=0.3)
+    column, row = ~here.transform @ (there.transform.c, there.transform.f)
+    np.testing.assert_allclose((row, column), by - moved, atol=0.3)
+    inner = np.s_[16:-16, 16:-16]
+    assert np.nanstd((based - values)[inner]) < 0.2
+
+
+def test_a_pair_that_cannot_be_registered_says_so(pair: Path) -> None:
+    """A reference without any structure: the product is the unguided one, unregistered."""
+    image = geotiff.read_written(pair / "ndvi_fine.tif")
+    noise = np.random.default_rng(0).normal(0.4, 0.1, image.values.shape).astype(np.float32)
+    path = pair.parent / "noise.tif"
+    geotiff.write(path, SensorImage(noise, image.valid, image.grid, ("b",), "index", "none"))
+    request = ask(pair, "local-linear", reference=path)
+    make_product(request)
+    said = tags(request.output)
+    assert said["registration"].startswith("not registered: ")
+    assert said["reference_moved"] == "0.000, 0.000 fine pixels"
