@@ -33,7 +33,10 @@ class Project:
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run snakemake on the small config with two cores."""
-        return self.run("snakemake", "--cores", "2", "--configfile", CONFIG, *arguments)
+        options = ("--cores", "2", "--configfile", CONFIG)
+        targets = [word for word in arguments if not word.startswith("-")]
+        flags = [word for word in arguments if word.startswith("-")]
+        return self.run("snakemake", *options, *flags, "--", *targets)
 
     def run(self, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         path = f"{self.folder / 'bin'}{os.pathsep}{Path(sys.executable).parent}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Polygon
@@ -27,6 +28,7 @@ SPLIT_COLOURS = {
     "test": "#d1495b",
     "dropped": "#b0b0b0",
 }
+LINE_COLOURS = matplotlib.colormaps["tab20"](range(20))
 LST_MAP, ERROR_MAP = "inferno", "RdBu_r"
 # Colour scales leave out this share of pixels at either end.
 CLIPPED = 1.0
@@ -101,7 +103,8 @@ def _scenes_figure(dataset: Dataset, key: str, lines: list[Line], names: list[st
         spread = np.nanpercentile(np.abs(errors[0]), 100 - 2 * CLIPPED)
         _map(top[0], np.where(scene.input_valid, scene.input, np.nan), "input", low, high, LST_MAP)
         reference = np.where(scene.reference_valid, scene.reference[0], np.nan)
-        _map(top[1], reference, dataset.meta.reference_bands[0], None, None, "gray")
+        title = f"reference, {dataset.meta.reference_bands[0]}"
+        _map(top[1], reference, title, None, None, "gray")
         panels = zip(lines, fields, errors, top[2:-1], bottom[2:-1], strict=True)
         for line, field, error, above, below in panels:
             image = _map(above, field, line.label, low, high, LST_MAP)
@@ -113,8 +116,9 @@ def _scenes_figure(dataset: Dataset, key: str, lines: list[Line], names: list[st
         for axis in (*bottom[:2], bottom[-1]):
             axis.axis("off")
         bottom[0].text(0.5, 0.5, f"scene {name}\n{key}", ha="center", va="center", fontsize=9)
-        figure.colorbar(image, ax=top[-1], label="LST, K")
-        figure.colorbar(error_image, ax=bottom[-1], label="model - target\nless bias, K")
+        figure.colorbar(image, ax=top[-1], label="LST, K", extend="both")
+        label = "model - target\nless bias, K"
+        figure.colorbar(error_image, ax=bottom[-1], label=label, extend="both")
     return figure
 
 
@@ -134,21 +138,22 @@ def _map(
 
 def _density_figure(dataset: Dataset, key: str, lines: list[Line]) -> Figure:
     """Predicted against true anomaly of each scene, all test pixels."""
-    figure = Figure(figsize=(2.6 * len(lines), 3.1), layout="constrained")
-    axes = figure.subplots(1, len(lines), squeeze=False)[0]
+    figure = Figure(figsize=(1.2 + 2.2 * len(lines), 3.1), layout="constrained")
+    axes = figure.subplots(1, len(lines), squeeze=False, sharex=True, sharey=True)[0]
     truth, predicted = _anomalies(dataset, key, lines)
     limit = np.percentile(np.abs(truth), 99.8)
-    for axis, line, values in zip(axes, lines, predicted, strict=True):
-        span = [(-limit, limit)] * 2
-        axis.hist2d(
-            truth, values, DENSITY_BINS, span, cmap="viridis", norm=matplotlib.colors.LogNorm()
-        )
+    edges = np.linspace(-limit, limit, DENSITY_BINS + 1)
+    densities = [np.histogram2d(values, truth, [edges, edges])[0] for values in predicted]
+    panels = zip(axes, lines, predicted, densities, strict=True)
+    for axis, line, values, counts in panels:
+        mesh = axis.pcolormesh(edges, edges, counts, norm=LogNorm(1, np.nanmax(densities)))
         axis.plot([-limit, limit], [-limit, limit], color="white", linewidth=0.8)
         slope = np.polyfit(truth, values, 1)[0]
         axis.set_title(f"{line.label}\nslope {slope:.2f}", fontsize=8)
         axis.set_aspect("equal")
-    axes[0].set_xlabel("target less scene mean, K", fontsize=8)
-    axes[0].set_ylabel("model less scene mean, K", fontsize=8)
+    figure.colorbar(mesh, ax=list(axes), label="pixels")
+    figure.supxlabel("target less scene mean, K", fontsize=9)
+    axes[0].set_ylabel("model less scene mean, K", fontsize=9)
     figure.suptitle(f"{dataset.meta.dataset} {key}", fontsize=9)
     return figure
 
@@ -173,18 +178,23 @@ def _spectra_figure(dataset: Dataset, key: str, lines: list[Line]) -> Figure:
     """Radially averaged power spectra, geometric mean over scenes, under the same mask."""
     figure = Figure(figsize=(6, 4.2), layout="constrained")
     axis = figure.subplots()
+    axis.set_prop_cycle(color=LINE_COLOURS)
     names = lines[0].scores["scene"].tolist()
-    masks = {name: dataset.scene(name, key) for name in names}
+    scenes = [dataset.scene(name, key) for name in names]
     pixel_km = dataset.meta.target_m / 1000
 
-    def mean_spectrum(field: Callable[[str], Floats]) -> tuple[np.ndarray, np.ndarray]:
-        spectra = [rapsd(field(name), masks[name].scored) for name in names]
-        return spectra[0][0], np.exp(np.mean([np.log(power) for _, power in spectra], axis=0))
+    def mean_spectrum(fields: list[Floats]) -> tuple[np.ndarray, np.ndarray]:
+        pairs = zip(fields, scenes, strict=True)
+        spectra = [rapsd(field, scene.scored) for field, scene in pairs]
+        # scenes of several sizes have rings of several widths
+        common = min((frequency for frequency, _ in spectra), key=len)
+        levels = [np.interp(common, frequency, np.log(power)) for frequency, power in spectra]
+        return common, np.exp(np.mean(levels, axis=0))
 
-    frequency, power = mean_spectrum(lambda name: masks[name].target)
+    frequency, power = mean_spectrum([scene.target for scene in scenes])
     axis.loglog(frequency / pixel_km, power, color="black", linewidth=2, label="target")
     for line in lines:
-        _, power = mean_spectrum(lambda name, line=line: prediction_values(line.predictions, name))
+        _, power = mean_spectrum([prediction_values(line.predictions, name) for name in names])
         axis.loglog(frequency / pixel_km, power, linewidth=1, label=line.label)
     scale = int(key.rpartition("-x")[2])
     axis.axvline(0.5 / (pixel_km * scale), color="grey", linestyle=":", label="input's Nyquist")
@@ -198,6 +208,7 @@ def _spectra_figure(dataset: Dataset, key: str, lines: list[Line]) -> Figure:
 def _curves_figure(curves: Sequence[Path]) -> Figure:
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axis = figure.subplots()
+    axis.set_prop_cycle(color=LINE_COLOURS)
     for path in curves:
         curve = pd.read_csv(path)
         label = path.name.removesuffix(".curve.csv")
@@ -223,7 +234,7 @@ def _split_figure(splits: Path) -> Figure:
     axis.set_xlabel("longitude, degrees")
     axis.set_ylabel("latitude, degrees")
     axis.set_aspect(1 / np.cos(np.radians(table["lat"].mean())))
-    axis.legend(fontsize=8)
+    _legend_above(axis, len(SPLIT_COLOURS))
     return figure
 
 
@@ -247,8 +258,13 @@ def _shifts_figure(shifts: Path) -> Figure:
     axis.set_ylabel("row (south), fine pixels")
     axis.invert_yaxis()
     axis.set_aspect("equal")
-    axis.legend(fontsize=7)
+    _legend_above(axis, 1)
     return figure
+
+
+def _legend_above(axis: Axes, columns: int) -> None:
+    """Where it hides nothing."""
+    axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, fontsize=8)
 
 
 def _save(figure: Figure, path: Path) -> None:

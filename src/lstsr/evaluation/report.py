@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lstsr.evaluation.score import NAMES
+from lstsr.evaluation.score import read_scores
 from lstsr.files import whole
 
 STYLE = (
@@ -20,7 +20,7 @@ STYLE = (
 
 def write_report(table: Path, excluded: Path, figures: Sequence[Path], output: Path) -> None:
     """Write ``output``: the tables as HTML, the figures embedded."""
-    scores = pd.read_csv(table, dtype=dict.fromkeys(NAMES, str))
+    scores = read_scores(table)
     lost = pd.read_csv(excluded, dtype=str, keep_default_na=False)
     title = f"lstsr: {', '.join(scores['dataset'].unique())}"
     parts = [

@@ -12,6 +12,7 @@ import rasterio
 
 from lstsr import __version__
 from lstsr.dataset.loader import Dataset, SceneArrays
+from lstsr.errors import LstsrError
 from lstsr.files import read_csv, write_csv
 from lstsr.geo.resample import resample
 from lstsr.image import Floats, SensorImage
@@ -72,17 +73,20 @@ def score_row(
         scene = dataset.scene(name, key)
         image = geotiff.read_written(predictions.parent / entry["file"])
         record = _identity(dataset, row, entry["split"]) | {"scene": name, "version": __version__}
-        record |= score(
-            image.values[0],
-            scene.target,
-            scene.scored,
-            scene.input,
-            scene.input_valid,
-            row["scale"],
-        )
-        if row["track"] == "observed":
-            native = score_on_target_grid(image, scene, aligned / name / "target_native.tif")
-            record |= {TARGET_GRID + metric: value for metric, value in native.items()}
+        try:
+            record |= score(
+                image.values[0],
+                scene.target,
+                scene.scored,
+                scene.input,
+                scene.input_valid,
+                row["scale"],
+            )
+            if row["track"] == "observed":
+                native = score_on_target_grid(image, scene, aligned / name / "target_native.tif")
+                record |= {TARGET_GRID + metric: value for metric, value in native.items()}
+        except LstsrError as error:
+            raise LstsrError(f"scene {name}: {error}") from None
         record |= {column: entry[column] for column in COST}
         logger.info("%s %s: ubRMSE %.3f K", row["model"], name, record["ubrmse_k"])
         records.append(record)
@@ -130,7 +134,10 @@ def _identity(dataset: Dataset, row: dict[str, Any], split: str) -> dict[str, An
 
 
 def read_scores(path: Path) -> pd.DataFrame:
-    """What ``score_row`` wrote. Names stay text: scene 007 is not 7, and NA is a name too."""
+    """What ``score_row`` wrote, or a table of it.
+
+    Names stay text: scene 007 is not 7, and NA is a name too.
+    """
     return pd.read_csv(
         path,
         dtype=dict.fromkeys(NAMES, str),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from pyproj import Transformer
 from torch import nn
 
 from lstsr.config import SensorConfig
@@ -18,6 +19,7 @@ from lstsr.errors import LstsrError
 from lstsr.geo.coregister import Registration, register, register_input
 from lstsr.geo.fill import fill
 from lstsr.geo.resample import gsd_in, resample
+from lstsr.grid import Grid
 from lstsr.image import SensorImage
 from lstsr.models.normalisation import Normalisation
 from lstsr.predict.tiling import tile_of, tiled
@@ -70,13 +72,16 @@ def make_product(request: Request) -> None:
     """
     model = _load(request.model)
     coarse = _read(request.input, _input_sensor(request.input_unit))
-    fine = _read_reference(request.reference, model)
+    fine = _read_fine(request.reference, model, coarse.grid)
     scale = _scale(request, model, coarse, fine)
     grid = coarse.grid.refine(scale)
     reference = resample(fine, grid)
     covered = coarse.valid.repeat(scale, 0).repeat(scale, 1)
     if not (reference.valid & covered).any():
-        raise LstsrError(_apart(request))
+        raise LstsrError(
+            f"{request.reference}: no valid pixel meets a valid cell of {request.input}; "
+            "name two rasters of one place"
+        )
     frame = _frame(request, coarse, reference, scale)
     if frame.reference != (0.0, 0.0):
         reference = resample(fine, grid, frame.reference)
@@ -127,7 +132,7 @@ def _input_sensor(unit: Literal["kelvin", "celsius"]) -> SensorConfig:
     return SensorConfig(sensor="input", unit=unit, valid_min=low - offset, valid_max=high - offset)
 
 
-def _read_reference(path: Path, model: Trained | None) -> SensorImage:
+def _read_fine(path: Path, model: Trained | None, coarse: Grid) -> SensorImage:
     """All bands of the file, or the first ones, as many as the network was trained with."""
     if model:
         names = list(model.described.reference_bands)
@@ -135,8 +140,23 @@ def _read_reference(path: Path, model: Trained | None) -> SensorImage:
         with _existing(path):
             names = [f"band {number + 1}" for number in range(geotiff.band_count(path))]
     bands = [number + 1 for number in range(len(names))]
-    return _read(
-        path, SensorConfig(sensor="reference", unit="reflectance", bands=bands, names=names)
+    sensor = SensorConfig(sensor="reference", unit="reflectance", bands=bands, names=names)
+    image = _read(path, sensor)
+    if not _meet(coarse, image.grid):
+        raise LstsrError(f"{path}: does not overlap the input; name two rasters of one place")
+    return image
+
+
+def _meet(coarse: Grid, fine: Grid) -> bool:
+    """Whether ``fine`` meets the box around the corners of ``coarse``.
+
+    Asked first of all, because far from where a projection is meant, spacings mean nothing.
+    """
+    to_fine = Transformer.from_crs(coarse.crs, fine.crs, always_xy=True)
+    x, y = to_fine.transform(*np.transpose(coarse.corners))
+    column, row = ~fine.transform @ (x, y)
+    return bool(
+        column.max() > 0 and column.min() < fine.width and row.max() > 0 and row.min() < fine.height
     )
 
 
@@ -166,21 +186,12 @@ def _scale(request: Request, model: Trained | None, coarse: SensorImage, fine: S
         if request.scale < 2:
             raise LstsrError(f"--scale {request.scale}: give a whole number of at least 2")
         return request.scale
-    ratio = coarse.grid.gsd_m / gsd_in(fine.grid, coarse.grid)
-    if not np.isfinite(ratio):
-        raise LstsrError(_apart(request))
-    if round(ratio) < 2:
+    scale = round(coarse.grid.gsd_m / gsd_in(fine.grid, coarse.grid))
+    if scale < 2:
         raise LstsrError(
             f"{request.reference}: not finer than {request.input}; check the pair, or give --scale"
         )
-    return round(ratio)
-
-
-def _apart(request: Request) -> str:
-    return (
-        f"{request.reference} does not overlap the valid part of {request.input}; "
-        "name two rasters of one place"
-    )
+    return scale
 
 
 def _normalisation(
@@ -206,7 +217,7 @@ def _frame(request: Request, coarse: SensorImage, reference: SensorImage, scale:
         if not found.accepted:
             return Frame((0.0, 0.0), (0.0, 0.0), "input", f"not registered: {_words(found)}")
         return Frame((-found.row, -found.column), (0.0, 0.0), "input", _words(found))
-    base = resample(_read_reference(request.base_image, None), reference.grid)
+    base = resample(_read_fine(request.base_image, None, coarse.grid), reference.grid)
     of_reference = register(reference.values[0], base.values[0], reference.valid, base.valid)
     of_input = register_input(coarse.values[0], coarse.valid, base.values[0], base.valid, scale)
     if not (of_reference.accepted and of_input.accepted):

@@ -1,0 +1,143 @@
+"""Scores of predictions on disk against the metrics, by hand, on both grids."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+
+from lstsr.config import Block, DatasetConfig, GenerateConfig, load
+from lstsr.dataset.loader import Dataset
+from lstsr.dataset.pack import pack
+from lstsr.dataset.triplet import align
+from lstsr.errors import LstsrError
+from lstsr.evaluation.score import (
+    COLUMNS,
+    METRICS,
+    TARGET_GRID,
+    prediction_values,
+    read_scores,
+    score_on_target_grid,
+    score_row,
+)
+from lstsr.files import read_csv, write_csv
+from lstsr.metrics import score
+from lstsr.predict.scenes import predict_split
+from lstsr.sensors import geotiff
+from lstsr.simulate.places import names
+from lstsr.simulate.triplets import make
+
+
+@pytest.fixture(scope="module")
+def run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run's folder: aligned scenes and their dataset file, one scene a split."""
+    config, folder = load(root / "config.yaml"), tmp_path_factory.mktemp("run")
+    generate = GenerateConfig(scenes=3, coarse_size=24)
+    for name in names(generate):
+        scene = make(name, folder, generate)
+        assert not align(scene, config.sensors, config.align, folder / "aligned").reason
+    pack(
+        folder / "dataset.safetensors",
+        folder / "aligned",
+        dict(zip(names(generate), ("train", "validation", "test"), strict=True)),
+        "sample",
+        [Block(track="observed", scale=4), Block(track="degraded-block", scale=4)],
+        DatasetConfig(),
+        {"align": config.align.model_dump()},
+    )
+    return folder
+
+
+def row_of(model: str, track: str = "observed") -> dict[str, Any]:
+    identity = {"dataset": "sample", "track": track, "scale": 4, "variant": "base", "seed": 0}
+    return identity | {"model": model, "options": {}, "train": None}
+
+
+def scored(run: Path, row: dict[str, Any], folder: Path) -> Path:
+    predict_split(run / "dataset.safetensors", row, "test", None, folder / "index.csv", 1)
+    output = folder / "scores.csv"
+    score_row(run / "dataset.safetensors", row, folder / "index.csv", run / "aligned", output)
+    return output
+
+
+def test_scores_equal_the_metrics(run: Path, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    table = read_scores(scored(run, row_of("local-linear"), tmp_path))
+    assert list(table.columns) == list(COLUMNS)
+    one = table.iloc[0]
+    dataset = Dataset(run / "dataset.safetensors")
+    scene = dataset.scene(one.scene, "observed-x4")
+    values = prediction_values(tmp_path / "index.csv", one.scene)
+    error = (values - scene.target)[scene.scored].astype(float)
+    assert one.n_pixels == scene.scored.sum()
+    assert one.rmse_k == pytest.approx(np.sqrt((error**2).mean()))
+    assert one.bias_k == pytest.approx(error.mean())
+    assert one.ubrmse_k == pytest.approx(error.std())
+    assert one.mse == pytest.approx((error**2).mean() * 2.55**2)
+    expected = score(values, scene.target, scene.scored, scene.input, scene.input_valid, scale=4)
+    assert {name: one[name] for name in METRICS} == pytest.approx(expected)
+    assert (one.dataset, one.split, one.grid, one.n_train) == ("sample", "test", "input/4", 1)
+    assert (one.input_m, one.target_m, one.parameters) == (1000, 250, 0)
+    # the target's own grid: sharper, so errors are larger, on nearly as many pixels
+    assert 1 < one[f"{TARGET_GRID}ubrmse_k"] / one.ubrmse_k < 1.5
+    assert 0.8 < one[f"{TARGET_GRID}n_pixels"] / one.n_pixels <= 1.0
+    assert np.isnan(one[f"{TARGET_GRID}consistency_k"])
+
+
+def test_a_degraded_row_is_not_scored_on_the_target_grid(run: Path, tmp_path: Path) -> None:
+    (record,) = read_csv(scored(run, row_of("bilinear", "degraded-block"), tmp_path))
+    assert all(record[TARGET_GRID + name] == "" for name in METRICS)
+    assert all(record[name] for name in METRICS)
+
+
+def test_the_prediction_is_moved_back_to_the_target(run: Path, tmp_path: Path) -> None:
+    """The moved target as a prediction: wrong only by two interpolations, if the sign is right."""
+    dataset = Dataset(run / "dataset.safetensors")
+    (name,) = dataset.scenes("test")
+    folder = run / "aligned" / name
+    scene = dataset.scene(name, "observed-x4")
+    moved = geotiff.read_written(folder / "target.tif")
+    native = folder / "target_native.tif"
+    with rasterio.open(native) as file:
+        shift = np.array([float(file.tags()[f"moved_{axis}"]) for axis in ("row", "column")])
+    assert np.hypot(*shift) > 0.4
+    right = score_on_target_grid(moved, scene, native)["ubrmse_k"]
+    wrong = tmp_path / "wrong.tif"
+    row, column = -shift
+    tags = {"moved_row": repr(float(row)), "moved_column": repr(float(column))}
+    geotiff.write(wrong, geotiff.read_written(native), tags)
+    still = tmp_path / "still.tif"
+    geotiff.write(still, geotiff.read_written(native), {"moved_row": "0.0", "moved_column": "0.0"})
+    assert right < 0.7 * score_on_target_grid(moved, scene, still)["ubrmse_k"]
+    assert right < 0.5 * score_on_target_grid(moved, scene, wrong)["ubrmse_k"]
+    # a whole number of pixels takes no interpolation at all
+    image = geotiff.read_written(native)
+    exact = replace(scene, scored=image.valid)
+    whole = tmp_path / "whole.tif"
+    geotiff.write(whole, image, {"moved_row": "2.0", "moved_column": "-3.0"})
+    content = replace(image, grid=image.grid.moved(2, -3))
+    assert score_on_target_grid(content, exact, whole)["rmse_k"] < 1e-3
+
+
+def test_a_scene_that_cannot_be_scored_is_named(run: Path, tmp_path: Path) -> None:
+    data, row = run / "dataset.safetensors", row_of("bilinear")
+    predict_split(data, row, "test", None, tmp_path / "index.csv", 1)
+    (name,) = Dataset(data).scenes("test")
+    native = geotiff.read_written(run / "aligned" / name / "target_native.tif")
+    elsewhere = replace(native, grid=native.grid.moved(0, 1000))
+    tags = {"moved_row": "0.0", "moved_column": "0.0"}
+    geotiff.write(tmp_path / "aligned" / name / "target_native.tif", elsewhere, tags)
+    with pytest.raises(LstsrError, match=f"scene {name}: no pixel is scored"):
+        score_row(data, row, tmp_path / "index.csv", tmp_path / "aligned", tmp_path / "scores.csv")
+    assert not (tmp_path / "scores.csv").exists()
+
+
+def test_names_stay_text(tmp_path: Path) -> None:
+    names_of = {"scene": "007", "dataset": "NA", "variant": "1e3", "ssim": "", "rmse_k": "nan"}
+    write_csv(tmp_path / "scores.csv", COLUMNS, [names_of | {"mse": 1.5}])
+    one = read_scores(tmp_path / "scores.csv").iloc[0]
+    assert (one.scene, one.dataset, one.variant, one.mse) == ("007", "NA", "1e3", 1.5)
+    assert np.isnan(one.ssim) and np.isnan(one.rmse_k)

@@ -1,0 +1,169 @@
+"""The table against scores written by hand."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from lstsr.errors import LstsrError
+from lstsr.evaluation.score import COLUMNS as SCORE_COLUMNS
+from lstsr.evaluation.table import tabulate, write_tables
+from lstsr.files import write_csv
+
+COLUMNS = (
+    "dataset, split, track, scale, input_m, target_m, grid, model, variant, seed, n_train, "
+    "n_scenes, n_pixels, psnr_db, ssim, mse, rmse_k, ubrmse_k, mae_k, bias_k, gain_db, "
+    "gain_db_low, gain_db_high, scenes_won, gain_over_local_linear_db, "
+    "gain_over_local_linear_db_low, gain_over_local_linear_db_high, consistency_k, parameters, "
+    "macs_per_pixel, version"
+)
+UBRMSE_K = {
+    "bilinear": {"007": 2.0, "NA": 1.0},
+    "local-linear": {"007": 1.0, "NA": 1.0},
+    "dctnet": {"007": 0.5, "NA": 1.25},
+}
+
+
+def record(model: str, scene: str, ubrmse_k: float, **more: Any) -> dict[str, Any]:
+    values = dict.fromkeys(("psnr_db", "ssim", "mse", "rmse_k", "mae_k", "bias_k"), ubrmse_k)
+    return {
+        "dataset": "sample",
+        "split": "test",
+        "track": "observed",
+        "scale": 4,
+        "input_m": 1000.0,
+        "target_m": 250.0,
+        "grid": "input/4",
+        "model": model,
+        "variant": "base",
+        "seed": 0,
+        "n_train": 30,
+        "scene": scene,
+        "n_pixels": 1000.0 if scene == "NA" else 500.0,
+        "ubrmse_k": ubrmse_k,
+        "consistency_k": 0.25,
+        "target_grid_n_pixels": 400.0,
+        "target_grid_ubrmse_k": 2 * ubrmse_k,
+        "parameters": 1234567,
+        "macs_per_pixel": 10.5,
+        "train_seconds": 7.0,
+        "predict_seconds": 1.0 if scene == "NA" else 2.0,
+        "version": "0.1.0",
+    } | (values | more)
+
+
+def rows_of(**more: Any) -> dict[str, list[dict[str, Any]]]:
+    return {
+        model: [record(model, scene, value, **more) for scene, value in scenes.items()]
+        for model, scenes in UBRMSE_K.items()
+    }
+
+
+def write(folder: Path, rows: dict[str, list[dict[str, Any]]]) -> list[Path]:
+    paths = []
+    for name, records in rows.items():
+        paths.append(folder / "scores" / f"{name}.csv")
+        write_csv(paths[-1], SCORE_COLUMNS, records)
+    return paths
+
+
+def test_columns_gains_intervals_and_scenes_won(tmp_path: Path) -> None:
+    write_tables(write(tmp_path, rows_of()), tmp_path / "table.csv", 500)
+    table = pd.read_csv(tmp_path / "table.csv")
+    assert list(table.columns) == COLUMNS.split(", ")
+    rows = table.set_index("model")
+    assert list(rows.index) == list(UBRMSE_K)
+
+    def db(ratio: float) -> float:
+        return 20 * math.log10(ratio)
+
+    network = rows.loc["dctnet"]
+    assert network.gain_db == pytest.approx((db(4) + db(0.8)) / 2, abs=1e-6)
+    # of two scenes a draw takes either twice with probability 1/4: the interval ends there
+    assert network.gain_db_low == pytest.approx(db(0.8), abs=1e-6)
+    assert network.gain_db_high == pytest.approx(db(4), abs=1e-6)
+    assert network.scenes_won == 1
+    assert network.gain_over_local_linear_db == pytest.approx((db(2) + db(0.8)) / 2, abs=1e-6)
+    assert network.gain_over_local_linear_db_low == pytest.approx(db(0.8), abs=1e-6)
+    assert network.gain_over_local_linear_db_high == pytest.approx(db(2), abs=1e-6)
+    assert rows.loc["bilinear", ["gain_db", "gain_db_low", "gain_db_high"]].tolist() == [0, 0, 0]
+    assert rows.loc["bilinear", "scenes_won"] == 0
+    assert (network.n_scenes, network.n_pixels, network.n_train) == (2, 1500, 30)
+    assert network.ubrmse_k == pytest.approx(0.875)
+    assert (network.parameters, network.version) == (1234567, "0.1.0")
+
+    scenes = pd.read_csv(tmp_path / "scenes.csv", dtype=str, keep_default_na=False)
+    assert scenes["scene"].tolist() == ["007", "NA"] * 3
+    native = pd.read_csv(tmp_path / "scenes_target_grid.csv", dtype={"scene": str})
+    assert native["ubrmse_k"].tolist() == [4, 2, 2, 2, 1, 2.5]
+    timings = pd.read_csv(tmp_path / "timings.csv")
+    assert timings[["train_seconds", "predict_seconds"]].to_numpy().tolist() == [[7, 1.5]] * 3
+
+
+def test_gains_stay_within_their_block(tmp_path: Path) -> None:
+    """A degraded block of its own bilinear, and no scores on the target's grid."""
+    degraded: dict[str, Any] = {"track": "degraded-block", "scale": 8}
+    absent = {"target_grid_n_pixels": None, "target_grid_ubrmse_k": None}
+    other = rows_of(**degraded, **absent)
+    for row in other["bilinear"]:
+        row["ubrmse_k"] *= 10
+    mixed = rows_of() | {f"x8-{name}": rows for name, rows in other.items()}
+    write_tables(write(tmp_path, mixed), tmp_path / "table.csv", 100)
+    table = pd.read_csv(tmp_path / "table.csv")
+    gains = table[table["model"] == "dctnet"].set_index("track")["gain_db"]
+    assert gains["degraded-block"] - gains["observed"] == pytest.approx(20, abs=1e-5)
+    assert set(pd.read_csv(tmp_path / "scenes_target_grid.csv")["track"]) == {"observed"}
+
+
+def test_a_variant_of_a_baseline_is_a_row_like_another(tmp_path: Path) -> None:
+    rows = rows_of()
+    wide = [record("local-linear", scene, 4.0, variant="wide") for scene in ("007", "NA")]
+    write_tables(write(tmp_path, rows | {"wide": wide}), tmp_path / "table.csv", 100)
+    table = pd.read_csv(tmp_path / "table.csv")
+    assert table["variant"].tolist() == ["base"] * 3 + ["wide"]
+    over = table["gain_over_local_linear_db"].tolist()
+    assert over[1] == 0 and over[3] == pytest.approx(20 * math.log10(1 / 4), abs=1e-6)
+
+
+def test_the_markdown_says_what_was_measured(tmp_path: Path) -> None:
+    write_tables(write(tmp_path, rows_of()), tmp_path / "table.csv", 100)
+    text = (tmp_path / "table.md").read_text()
+    for said in (
+        "### sample, observed x4 (1000 m to 250 m)",
+        "Split test: 2 scenes, 1,500 pixels, grid input/4; 30 training scenes.",
+        "kelvin",
+        "240..340 K to 0..255",
+        "1,234,567",
+        "| 1/2 |",
+    ):
+        assert said in text
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(lines) == 5 and len({line.count("|") for line in lines}) == 1
+
+
+def test_a_second_call_gives_the_same_bytes(tmp_path: Path) -> None:
+    paths = write(tmp_path, rows_of())
+    for folder in ("a", "b"):
+        write_tables(paths, tmp_path / folder / "table.csv", 200)
+    files = sorted(file.name for file in (tmp_path / "a").iterdir())
+    assert files == ["scenes.csv", "scenes_target_grid.csv", "table.csv", "table.md", "timings.csv"]
+    for name in files:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_rows_scored_on_other_pixels_are_refused(tmp_path: Path) -> None:
+    rows = rows_of()
+    rows["dctnet"][1]["n_pixels"] -= 1
+    with pytest.raises(LstsrError, match=r"dctnet base s0 and bilinear base s0 .*\(scene NA\)"):
+        write_tables(write(tmp_path, rows), tmp_path / "table.csv", 10)
+    assert not (tmp_path / "table.csv").exists()
+    rows = rows_of()
+    rows["dctnet"].pop(0)
+    with pytest.raises(LstsrError, match=r"\(scene 007\)"):
+        tabulate(pd.DataFrame([one for row in rows.values() for one in row]), 10)
+    rows = rows_of()
+    del rows["local-linear"]
+    with pytest.raises(LstsrError, match="no scores of local-linear"):
+        tabulate(pd.DataFrame([one for row in rows.values() for one in row]), 10)

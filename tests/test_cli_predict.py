@@ -1,0 +1,153 @@
+"""`lstsr predict` as people type it: what goes wrong is one line, and leaves no file behind."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+
+from lstsr.cli import main
+from lstsr.config import GenerateConfig, load
+from lstsr.registry import build
+from lstsr.sensors import geotiff
+from lstsr.simulate.triplets import make
+from lstsr.training.checkpoint import Checkpoint, save_checkpoint
+from lstsr.training.row import Row
+
+OPTIONS = {"features": 8, "layers": 1}
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of one simulated scene."""
+    folder = tmp_path_factory.mktemp("scene")
+    make("sample-001", folder, GenerateConfig(scenes=3, coarse_size=24))
+    return folder / "sample-001"
+
+
+@pytest.fixture(scope="module")
+def checkpoint(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An x4 network with two reference bands."""
+    torch.set_num_threads(1)
+    path = tmp_path_factory.mktemp("checkpoint") / "two-bands.safetensors"
+    row = {"dataset": "d", "track": "observed", "scale": 4, "model": "dctnet", "variant": "base"}
+    train = load(root / "config.yaml").train.model_dump()
+    described = Checkpoint(
+        row=Row.from_dict(row | {"seed": 0, "options": OPTIONS, "train": train}),
+        dataset="d",
+        target_m=250.0,
+        reference_bands=("red", "nir"),
+        scale_k=10.0,
+        reference_mean=(0.1, 0.3),
+        reference_std=(0.1, 0.1),
+        validation_ubrmse_k=1.0,
+        best_step=1,
+        steps=1,
+        train_seconds=1.0,
+    )
+    save_checkpoint(path, build("dctnet", 4, 2, **OPTIONS).state_dict(), described)
+    return path
+
+
+def predict(model: object, coarse: Path, reference: Path, output: Path, *more: str) -> int:
+    paths = ["--input", str(coarse), "--reference", str(reference), "--output", str(output)]
+    return main(["predict", "--model", str(model), *paths, *more])
+
+
+def test_a_product_by_the_command(scene: Path, tmp_path: Path) -> None:
+    output = tmp_path / "new" / "out.tif"
+    coarse, reference = scene / "lst_coarse.tif", scene / "ndvi_fine.tif"
+    assert predict("local-linear", coarse, reference, output, "--input-unit", "kelvin") == 0
+    assert geotiff.read_written(output).grid.shape == (96, 96)
+    assert [file.name for file in output.parent.iterdir()] == ["out.tif"]
+    assert predict("bicubic", coarse, reference, output, "--scale", "2") == 0
+    assert geotiff.read_written(output).grid.shape == (48, 48)
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("missing", "gone.tif: No such file or directory; name an existing raster"),
+        ("missing input", "gone.tif: No such file or directory; name an existing raster"),
+        ("missing base", "gone.tif: No such file or directory; name an existing raster"),
+        ("apart", "apart.tif: does not overlap the input"),
+        ("far away", "apart.tif: does not overlap the input"),
+        ("base far away", "apart.tif: does not overlap the input"),
+        ("clouded", "clouded.tif: no valid pixel meets a valid cell of"),
+        ("no scale", "--scale 1: give a whole number of at least 2"),
+        ("no checkpoint", "lst_coarse.tif: is no checkpoint of lstsr"),
+        ("scale", "was trained for x4, not x8"),
+        ("name", "--model resnet: neither a checkpoint nor one of bicubic, "),
+        ("bands", "ndvi_fine.tif: band 2 is missing, the file has 1"),
+        ("truncated", "cut.tif: cannot be read, truncated?"),
+        ("crs", "bare.tif: no coordinate system"),
+        ("celsius", "lst_coarse.tif: no valid pixel"),
+        ("not finer", "lst_coarse.tif: not finer than"),
+    ],
+)
+def test_a_fault_is_one_line_and_no_file(
+    scene: Path,
+    checkpoint: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    fault: str,
+    said: str,
+) -> None:
+    coarse, fine = scene / "lst_coarse.tif", scene / "ndvi_fine.tif"
+    output = tmp_path / "made" / "out.tif"
+    model, reference, more = "local-linear", fine, list[str]()
+    if fault == "missing":
+        reference = tmp_path / "gone.tif"
+    elif fault == "missing input":
+        coarse = tmp_path / "gone.tif"
+    elif fault == "missing base":
+        more = ["--base-image", str(tmp_path / "gone.tif")]
+    elif fault in ("apart", "far away", "base far away"):
+        apart = tmp_path / "apart.tif"
+        image = geotiff.read_written(fine)
+        here = image.grid
+        # the latter: in America, where this scene's coordinate system means nothing
+        grid = here.moved(0, 500) if fault == "apart" else replace(here, crs="EPSG:32610")
+        geotiff.write(apart, replace(image, grid=grid))
+        if fault == "base far away":
+            more = ["--base-image", str(apart)]
+        else:
+            reference = apart
+    elif fault == "clouded":  # the input is clear only where the reference is not
+        reference, image = tmp_path / "clouded.tif", geotiff.read_written(fine)
+        geotiff.write(reference, replace(image, valid=np.indices(image.valid.shape)[0] < 4))
+        image, coarse = geotiff.read_written(coarse), tmp_path / "coarse.tif"
+        geotiff.write(coarse, replace(image, valid=np.indices(image.valid.shape)[0] > 0))
+    elif fault == "no scale":
+        more = ["--scale", "1"]
+    elif fault == "no checkpoint":
+        model = str(coarse)
+    elif fault == "scale":
+        model, more, reference = str(checkpoint), ["--scale", "8"], tmp_path / "two.tif"
+        image = geotiff.read_written(fine)
+        two = np.concatenate([image.values, image.values])
+        geotiff.write(reference, replace(image, values=two, bands=("red", "nir")))
+    elif fault == "name":
+        model = "resnet"
+    elif fault == "bands":
+        model = str(checkpoint)
+    elif fault == "truncated":
+        reference = tmp_path / "cut.tif"
+        reference.write_bytes(fine.read_bytes()[:3000])
+    elif fault == "crs":
+        reference = tmp_path / "bare.tif"
+        with rasterio.open(fine) as source:
+            profile = source.profile | {"driver": "GTiff", "crs": None}
+            with rasterio.open(reference, "w", **profile) as bare:
+                bare.write(np.nan_to_num(source.read()))
+    elif fault == "celsius":
+        more = ["--input-unit", "celsius"]
+    elif fault == "not finer":
+        reference = coarse
+    assert predict(model, coarse, reference, output, *more) == 1
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("lstsr: ")]
+    assert len(lines) == 1
+    assert said in lines[0]
+    assert not output.parent.exists() or not list(output.parent.iterdir())
