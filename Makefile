@@ -12,10 +12,10 @@ PIP := $(BIN)/python -m pip
 .PHONY: table test lint lock environment
 
 table: .venv/.stamp
-	$(BIN)/snakemake --cores all results/table.csv
+	$(BIN)/snakemake --cores all results/table.csv all
 
 test: .venv/.stamp
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: .venv/.stamp
 	$(BIN)/ruff check .

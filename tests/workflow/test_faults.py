@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lstsr.dataset.loader import Dataset
+
 if TYPE_CHECKING:
     from tests.workflow.conftest import Project
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
 
 def _misspelt(project: Project) -> None:
@@ -72,8 +74,11 @@ def test_a_fault_of_the_run_is_one_line_before_anything_runs(
 def test_a_fault_of_a_scene_excludes_it_by_name_and_the_run_goes_on(project: Project) -> None:
     target = project.folder / "data/sample-004/lst_fine.tif"
     target.write_bytes(target.read_bytes()[:3000])
-    done = project.snakemake("results/small/table.csv")
+    done = project.snakemake("results/small/work/dataset.safetensors")
     assert done.returncode == 0, done.stdout + done.stderr
+    packed = Dataset(project.folder / "results/small/work/dataset.safetensors")
+    assert "sample-004" not in {scene.scene for scene in packed.meta.scenes}
+    assert len(packed.meta.scenes) == 9
     with (project.folder / "results/small/excluded.csv").open(newline="") as file:
         (lost,) = csv.DictReader(file)
     assert lost["scene"] == "sample-004"

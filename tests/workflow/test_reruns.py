@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-import rasterio
 import yaml
+
+from lstsr.sensors import geotiff
 
 if TYPE_CHECKING:
     from tests.workflow.conftest import Project
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
 ROW = {"train": 1, "predict": 1, "evaluate": 1, "table": 1, "figures": 1, "report": 1}
 ROWS = 7
@@ -33,8 +35,9 @@ def test_editing_the_figures_reruns_only_them(project: Project) -> None:
 
 
 def test_changing_one_file_of_a_scene_aligns_its_shard_alone(project: Project) -> None:
-    with rasterio.open(project.folder / "data/sample-003/lst_coarse.tif", "r+") as dataset:
-        dataset.write(dataset.read() + 0.5)
+    path = project.folder / "data/sample-003/lst_coarse.tif"
+    image = geotiff.read_written(path)
+    geotiff.write(path, replace(image, values=image.values + 0.5))
     assert project.planned("all") == {
         "acquire": 1,
         "align": 1,

@@ -16,9 +16,9 @@ class TrainSettings:
     ``contrast`` c multiplies input and target of a sample, about the scene's centre, by a factor
     between exp(-c) and exp(c): the same fields under a weaker or stronger sun, of which few scenes
     show too little. ``reference_dropout`` is the share of samples that are shown no reference,
-    ``min_patch_valid`` the least scored share of a patch. With ``scene_bias`` removed, a training target is moved onto
-    the level of its input: the difference of the two sensors' levels cannot be learnt from a scene,
-    and under L1 its sign would drown the detail's.
+    ``min_patch_valid`` the least scored share of a patch. With ``scene_bias`` removed, a training
+    target is moved onto the level of its input: the difference of the two sensors' levels cannot
+    be learnt from a scene, and under L1 its sign would drown the detail's.
     """
 
     steps: int
