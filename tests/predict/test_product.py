@@ -343,3 +343,28 @@ def test_a_pair_that_cannot_be_registered_says_so(pair: Path) -> None:
     said = tags(request.output)
     assert said["registration"].startswith("not registered: ")
     assert said["reference_moved"] == "0.000, 0.000 fine pixels"
+
+
+def test_the_reference_is_read_as_in_training(pair: Path, checkpoint: Path, tmp_path: Path) -> None:
+    network, described = load_checkpoint(checkpoint)
+    counts = {
+        "sensor": "optical",
+        "unit": "index",
+        "names": ["ndvi"],
+        "scale": 1e-4,
+        "nodata": -1e4,
+    }
+    trained_on_counts = tmp_path / "counts.safetensors"
+    save_checkpoint(
+        trained_on_counts, network.state_dict(), replace(described, reference_sensor=counts)
+    )
+    path = pair / "ndvi_counts.tif"
+    with rasterio.open(pair / "ndvi_fine.tif") as dataset:
+        values, profile = dataset.read(), dataset.profile
+    stored = np.where(np.isfinite(values), np.round(values * 1e4), -1e4).astype(np.int16)
+    profile = {key: profile[key] for key in ("width", "height", "crs", "transform", "count")}
+    with rasterio.open(path, "w", driver="GTiff", dtype="int16", **profile) as dataset:
+        dataset.write(stored)
+    expected = product(ask(pair, checkpoint))
+    found = product(ask(pair, trained_on_counts, reference=path))
+    np.testing.assert_allclose(found, expected, atol=0.02)

@@ -133,18 +133,30 @@ def _input_sensor(unit: Literal["kelvin", "celsius"]) -> SensorConfig:
 
 
 def _read_fine(path: Path, model: Trained | None, coarse: Grid) -> SensorImage:
-    """All bands of the file, or the first ones, as many as the network was trained with."""
-    if model:
-        names = list(model.described.reference_bands)
-    else:
-        with _existing(path):
-            names = [f"band {number + 1}" for number in range(geotiff.band_count(path))]
-    bands = [number + 1 for number in range(len(names))]
-    sensor = SensorConfig(sensor="reference", unit="reflectance", bands=bands, names=names)
-    image = _read(path, sensor)
+    """The reference, read as in the network's training; for a classical row all of its bands."""
+    image = _read(path, _trained_sensor(model) if model else _plain_sensor(path))
     if not _meet(coarse, image.grid):
         raise LstsrError(f"{path}: does not overlap the input; name two rasters of one place")
     return image
+
+
+def _trained_sensor(model: Trained) -> SensorConfig:
+    """How the network's training read the reference, but for the coordinate system of its files."""
+    described = model.described
+    if described.reference_sensor:
+        return SensorConfig.model_validate(described.reference_sensor | {"crs": None})
+    return _bands_as_they_are(list(described.reference_bands))
+
+
+def _plain_sensor(path: Path) -> SensorConfig:
+    with _existing(path):
+        count = geotiff.band_count(path)
+    return _bands_as_they_are([f"band {number + 1}" for number in range(count)])
+
+
+def _bands_as_they_are(names: list[str]) -> SensorConfig:
+    bands = [number + 1 for number in range(len(names))]
+    return SensorConfig(sensor="reference", unit="reflectance", bands=bands, names=names)
 
 
 def _meet(coarse: Grid, fine: Grid) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
@@ -26,6 +27,8 @@ class Checkpoint:
     ``best_step`` is the optimiser step of the weights kept, ``steps`` how many were made in
     ``train_seconds`` of wall time, validation included;
     ``validation_ubrmse_k`` is the mean over validation scenes at ``best_step``.
+    ``reference_sensor`` is how the reference's files were read (the config's section), so that
+    prediction reads the same physical values.
     """
 
     row: Row
@@ -39,6 +42,7 @@ class Checkpoint:
     best_step: int
     steps: int
     train_seconds: float
+    reference_sensor: dict[str, Any] = field(default_factory=dict)
     version: str = __version__
 
     @property
@@ -100,6 +104,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
             best_step=header["best_step"],
             steps=header["steps"],
             train_seconds=header["train_seconds"],
+            reference_sensor=header["reference_sensor"],
             version=header["version"],
         )
     except (OSError, SafetensorError, KeyError, ValueError) as error:

@@ -204,4 +204,5 @@ def _describe(dataset: Dataset, row: Row, state: TrainState) -> Checkpoint:
         best_step=state.best_step,
         steps=state.step,
         train_seconds=state.seconds,
+        reference_sensor=meta.config.get("sensors", {}).get("reference", {}),
     )
