@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def test_turned_and_flipped_arrays_still_belong_together(
     data: Path, row_dict: dict[str, Any]
 ) -> None:
     """In every scene target = input + 4 K - 8 K x reference, and the masks follow from values."""
-    row_dict["train"]["batch"] = 16
+    row_dict["train"] |= {"batch": 16, "contrast": 0.0}
     batch = Batches(Dataset(data), Row.from_dict(row_dict))[0]
     assert batch.coarse.shape == (16, 1, 8, 8)
     assert batch.target.shape == batch.scored.shape == batch.reference.shape == (16, 1, 32, 32)
@@ -40,6 +41,39 @@ def test_turned_and_flipped_arrays_still_belong_together(
     limit = (reference[seen] - 0.05).abs() > 1e-6
     assert torch.equal((batch.reference_valid[seen] > 0) & limit, (reference[seen] > 0.05) & limit)
     assert 0 < batch.coarse_valid.mean() < 1
+
+
+def test_contrast_multiplies_input_and_target_alike(data: Path, row_dict: dict[str, Any]) -> None:
+    plain, varied = (
+        Batches(Dataset(data), Row.from_dict(row_dict | {"train": row_dict["train"] | change}))[0]
+        for change in ({"contrast": 0.0, "batch": 1}, {"contrast": 0.7, "batch": 1})
+    )
+    factor = float(varied.coarse.flatten()[0] / plain.coarse.flatten()[0])
+    assert factor != pytest.approx(1, abs=0.01)
+    assert np.exp(-0.7) <= factor <= np.exp(0.7)
+    torch.testing.assert_close(varied.coarse, plain.coarse * factor)
+    torch.testing.assert_close(varied.target, plain.target * factor)
+    assert torch.equal(varied.reference, plain.reference)
+
+
+def test_the_scene_bias_leaves_the_target_only_if_asked(
+    data: Path, row_dict: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scene that is 2 K warmer than its input trains on the input's level, 0.2 units lower."""
+    row_dict["train"] |= {"contrast": 0.0}
+    window = Dataset.window
+    monkeypatch.setattr(
+        Dataset, "window", lambda *args: replace(window(*args), offset_k=2.0), raising=True
+    )
+    removed, kept = (
+        Batches(
+            Dataset(data),
+            Row.from_dict(row_dict | {"train": row_dict["train"] | {"scene_bias": how}}),
+        )[0]
+        for how in ("removed", "kept")
+    )
+    torch.testing.assert_close(removed.target + 0.2, kept.target)
+    assert torch.equal(removed.coarse, kept.coarse)
 
 
 def test_all_eight_orientations_occur_and_differ(data: Path) -> None:
