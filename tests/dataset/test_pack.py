@@ -117,6 +117,12 @@ def test_values_and_masks_come_back_as_they_were(dataset: Dataset) -> None:
         assert arrays.centre_k == pytest.approx(inside.astype(float).mean(), abs=1e-6)
 
 
+def test_the_offset_is_how_much_warmer_the_target_is(dataset: Dataset) -> None:
+    for name in SPLITS:
+        assert dataset.place(name).offset_k["observed-x4"] == pytest.approx(-2, abs=0.3)
+        assert dataset.place(name).offset_k["degraded-block-x8"] == 0
+
+
 def test_scored_is_what_all_three_know(dataset: Dataset) -> None:
     for seed, name in enumerate(SPLITS):
         one = triplet(name, seed)
