@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+ORDINARY = 0o666
+"""Mode of a file as `open` makes it, before the umask."""
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
@@ -17,9 +20,17 @@ def whole(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         yield partial
+        # some writers keep their files to their owner; a run's folder may be a group's
+        partial.chmod(ORDINARY & ~_umask())
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def write_csv(path: Path, columns: Iterable[str], records: Iterable[Mapping[str, Any]]) -> None:
