@@ -139,8 +139,8 @@ def markdown(table: pd.DataFrame) -> str:
         first = block.iloc[0]
         parts.append(
             f"### {dataset}, {track} x{scale} ({first.input_m:g} m to {first.target_m:g} m)\n\n"
-            f"Split {split}: {first.n_scenes} scenes, {first.n_pixels:,} pixels, grid "
-            f"{first.grid}; {first.n_train} training scenes. LST metrics in kelvin, mean over "
+            f"Split {split}, by place only: {first.n_scenes} scenes, {first.n_pixels:,} pixels, "
+            f"grid {first.grid}; {first.n_train} training scenes. LST metrics in kelvin, mean over "
             "scenes; PSNR, SSIM and MSE after mapping 240..340 K to 0..255; gain: ubRMSE against "
             "bilinear, dB, with its paired 95 % interval over scenes.\n\n"
         )
