@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,10 +43,6 @@ class SensorImage:
     def valid_fraction(self) -> float:
         """Share of usable pixels, 0 to 1."""
         return float(self.valid.mean())
-
-    def noted(self, what: str) -> SensorImage:
-        """The same image with one more line of history."""
-        return replace(self, history=(*self.history, what))
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,7 @@ import torch.nn.functional as F
 
 from lstsr.dataset.loader import Dataset, SceneArrays
 from lstsr.registry import build
-from lstsr.training.batches import scene_normalisation
-from lstsr.training.inference import predict_scene
+from lstsr.training.inference import predict_scene, scene_normalisation
 
 
 @pytest.fixture

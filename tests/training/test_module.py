@@ -18,9 +18,8 @@ from lstsr.dataset.loader import Dataset
 from lstsr.errors import LstsrError
 from lstsr.metrics import ubrmse_k
 from lstsr.registry import build
-from lstsr.training.batches import scene_normalisation
 from lstsr.training.checkpoint import load_checkpoint
-from lstsr.training.inference import predict_scene
+from lstsr.training.inference import predict_scene, scene_normalisation
 from lstsr.training.module import curve_path, state_path, train
 from lstsr.training.row import Row
 

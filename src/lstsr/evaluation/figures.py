@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Polygon
 
-from lstsr.dataset.loader import Dataset, SceneArrays
+from lstsr.dataset.loader import Dataset, SceneArrays, scale_of
 from lstsr.evaluation.score import prediction_values, read_scores
 from lstsr.files import whole
 from lstsr.image import Floats
@@ -196,7 +196,7 @@ def _spectra_figure(dataset: Dataset, key: str, lines: list[Line]) -> Figure:
     for line in lines:
         _, power = mean_spectrum([prediction_values(line.predictions, name) for name in names])
         axis.loglog(frequency / pixel_km, power, linewidth=1, label=line.label)
-    scale = int(key.rpartition("-x")[2])
+    scale = scale_of(key)
     axis.axvline(0.5 / (pixel_km * scale), color="grey", linestyle=":", label="input's Nyquist")
     axis.set_xlabel("cycles per km")
     axis.set_ylabel("power, K$^2$")

@@ -13,18 +13,17 @@ from affine import Affine
 from torch import nn
 from tqdm import tqdm
 
-from lstsr.dataset.loader import Dataset
+from lstsr.dataset.loader import Dataset, scale_of
 from lstsr.errors import LstsrError
 from lstsr.files import write_csv
 from lstsr.grid import Grid
 from lstsr.image import SensorImage
-from lstsr.models.normalisation import Normalisation
 from lstsr.predict.cost import macs_per_pixel, parameter_count
 from lstsr.predict.tiling import tile_of, tiled
 from lstsr.registry import CLASSICAL, build
 from lstsr.sensors import geotiff
 from lstsr.training.checkpoint import load_checkpoint
-from lstsr.training.inference import best_device, predict_scene
+from lstsr.training.inference import best_device, predict_scene, scene_normalisation
 
 logger = logging.getLogger(__name__)
 COLUMNS = (
@@ -92,17 +91,12 @@ def _network(
 def _predict(
     dataset: Dataset, name: str, key: str, network: nn.Module, device: torch.device
 ) -> np.ndarray:
-    meta = dataset.meta
-    scale = int(key.rpartition("-x")[2])
-
     def window(row: int, column: int, height: int, width: int) -> np.ndarray:
         scene = dataset.window(name, key, row, column, height, width)
-        normalisation = Normalisation(
-            scene.centre_k, meta.scale_k, meta.reference_mean, meta.reference_std
-        )
+        normalisation = scene_normalisation(dataset, scene.centre_k)
         return predict_scene(network, scene, normalisation, device)
 
-    return tiled(window, dataset.shape(name, key), scale, tile_of(network, TILE))
+    return tiled(window, dataset.shape(name, key), scale_of(key), tile_of(network, TILE))
 
 
 def _image(dataset: Dataset, name: str, values: np.ndarray, row: dict[str, Any]) -> SensorImage:

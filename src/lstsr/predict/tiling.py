@@ -13,8 +13,6 @@ from lstsr.image import Floats
 # 1e-3 at 13 px for x4, 29 px for x8); the outer half of the overlap is not used at all.
 OVERLAP = 16
 
-Window = tuple[int, int, int, int]
-
 
 def tile_of(network: nn.Module, tile: int) -> int | None:
     """``tile``, or None for a network that fits one relation to the whole scene (its ``window`` is

@@ -14,8 +14,7 @@ from torch import Tensor
 from lstsr.dataset.loader import Dataset, SceneArrays
 from lstsr.dataset.patches import Patch, candidate_patches
 from lstsr.errors import LstsrError
-from lstsr.models.normalisation import Normalisation
-from lstsr.training.inference import network_inputs
+from lstsr.training.inference import network_inputs, scene_normalisation
 from lstsr.training.row import Row
 
 STRIDES_PER_PATCH = 8
@@ -79,12 +78,6 @@ class Batches(torch.utils.data.Dataset[Batch]):
         reach = self.row.train.contrast
         contrast = np.float32(np.exp(rng.uniform(-reach, reach)))
         return coarse * contrast, *rest, target[None] * contrast, scene.scored[None]
-
-
-def scene_normalisation(dataset: Dataset, centre_k: float) -> Normalisation:
-    """The normalisation of a scene with this mean input."""
-    meta = dataset.meta
-    return Normalisation(centre_k, meta.scale_k, meta.reference_mean, meta.reference_std)
 
 
 def oriented(scene: SceneArrays, turns: int, flip: bool) -> SceneArrays:

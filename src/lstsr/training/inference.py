@@ -6,8 +6,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from lstsr.dataset.loader import Floats, SceneInputs
+from lstsr.dataset.loader import Dataset, Floats, SceneInputs
 from lstsr.models.normalisation import Normalisation
+
+
+def scene_normalisation(dataset: Dataset, centre_k: float) -> Normalisation:
+    """The normalisation of a scene with this mean input."""
+    meta = dataset.meta
+    return Normalisation(centre_k, meta.scale_k, meta.reference_mean, meta.reference_std)
 
 
 def network_inputs(

@@ -24,9 +24,9 @@ from lstsr.dataset.loader import Dataset
 from lstsr.errors import LstsrError
 from lstsr.metrics import ubrmse_k
 from lstsr.registry import CLASSICAL, build
-from lstsr.training.batches import Batch, Batches, scene_normalisation
+from lstsr.training.batches import Batch, Batches
 from lstsr.training.checkpoint import Checkpoint, save_checkpoint
-from lstsr.training.inference import predict_scene
+from lstsr.training.inference import predict_scene, scene_normalisation
 from lstsr.training.losses import LOSSES
 from lstsr.training.optimisation import adamw, learning_rate
 from lstsr.training.row import Row, TrainSettings
