@@ -5,32 +5,34 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from triplets import Sample, config_of, names, write_manifest
 
 from lstsr.acquire.local import digest
 from lstsr.cli import main
-from lstsr.config import Config, load
+from lstsr.config import Config
 from lstsr.dataset.loader import Dataset
 from lstsr.files import read_csv
 
 KEYS = ("observed-x4", "degraded-block-x8")
 
 
-def config_of(root: Path, **more: Any) -> Config:
-    """The default run on six small scenes, in two shards, without registration."""
-    data = load(root / "config.yaml").model_dump(mode="json")
-    data["acquire"]["generate"] |= {"scenes": 6, "coarse_size": 16}
-    data["align"] |= {
-        "registration": {"reference": False, "input": False},
-        "max_excluded_share": 0.2,
-    }
-    data |= {
-        "split": {"test": 0.2, "validation": 0.2},
-        "blocks": [{"track": "observed", "scale": 4}, {"track": "degraded-block", "scale": 8}],
-    }
-    data["train"]["patch"] = 64
-    return Config.model_validate(data | more)
+SAMPLE = Sample(scenes=6, coarse_size=16)
+
+
+def small(folder: Path, **more: Any) -> Config:
+    """A run on the six small scenes in ``folder``, without registration."""
+    return config_of(
+        **{
+            "data": str(folder),
+            "align": {
+                "registration": {"reference": False, "input": False},
+                "max_excluded_share": 0.2,
+            },
+            "blocks": [{"track": "observed", "scale": 4}, {"track": "degraded-block", "scale": 8}],
+        }
+        | more
+    )
 
 
 class Run:
@@ -95,27 +97,30 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    done = Run(tmp_path_factory.mktemp("run"), config_of(root))
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files of a user, with a manifest."""
+    folder = tmp_path_factory.mktemp("data")
+    write_manifest(folder, SAMPLE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    done = Run(tmp_path_factory.mktemp("run"), small(data))
     assert done.all() == 0
     return done
 
 
-def local(root: Path, run: Run, folder: Path) -> Run:
-    """The same scenes as files of a user, with a manifest."""
-    shutil.copytree(run.folder / "generated", folder / "data")
-    files = "lst_coarse.tif,{0}/ndvi_fine.tif,{0}/lst_fine.tif"
-    lines = [f"s{index},sample-00{index}/{files.format(f'sample-00{index}')}" for index in range(6)]
-    manifest = "\n".join(["scene,input,reference,target", *lines, ""])
-    (folder / "data" / "scenes.csv").write_text(manifest)
-    acquire = {"provider": "local", "manifest": "scenes.csv"}
-    return Run(folder / "run", config_of(root, data=str(folder / "data"), acquire=acquire))
+def copied(data: Path, folder: Path) -> Run:
+    """A run on a copy of the files, which a test may damage."""
+    shutil.copytree(data, folder / "data")
+    return Run(folder / "run", small(folder / "data"))
 
 
-def test_six_generated_scenes_become_a_dataset(run: Run) -> None:
+def test_six_scenes_become_a_dataset(run: Run) -> None:
     dataset = Dataset(Path(run.path("dataset.safetensors")))
     splits = {row["scene"]: row["split"] for row in read_csv(Path(run.path("splits.csv")))}
-    assert sorted(splits) == [f"sample-00{index}" for index in range(6)]
+    assert sorted(splits) == names(SAMPLE)
     assert set(splits.values()) == {"train", "validation", "test"}
     for name, split in splits.items():
         assert name in dataset.scenes(split)
@@ -135,37 +140,25 @@ def test_six_generated_scenes_become_a_dataset(run: Run) -> None:
     assert sum(statistics["n_scenes"].values()) == 6
 
 
-def test_a_user_s_files_make_the_same_dataset(root: Path, run: Run, tmp_path: Path) -> None:
-    mine = local(root, run, tmp_path)
-    assert mine.all() == 0
-    theirs = Dataset(Path(run.path("dataset.safetensors")))
-    ours = Dataset(Path(mine.path("dataset.safetensors")))
-    for index in range(6):
-        one = ours.scene(f"s{index}", "observed-x4")
-        other = theirs.scene(f"sample-00{index}", "observed-x4")
-        np.testing.assert_array_equal(one.target, other.target)
-        np.testing.assert_array_equal(one.scored, other.scored)
-
-
-def test_one_bad_file_costs_one_scene_by_name_reason_and_digest(
-    root: Path, run: Run, tmp_path: Path
-) -> None:
-    mine = local(root, run, tmp_path)
+def test_one_bad_file_costs_one_scene_by_name_reason_and_digest(data: Path, tmp_path: Path) -> None:
+    mine = copied(data, tmp_path)
     broken = tmp_path / "data" / "sample-002" / "lst_fine.tif"
     broken.write_bytes(broken.read_bytes()[:4000])
     assert mine.all() == 0
     (lost,) = read_csv(Path(mine.path("excluded.csv")))
-    assert (lost["scene"], lost["stage"]) == ("s2", "align")
+    assert (lost["scene"], lost["stage"]) == ("sample-002", "align")
     assert lost["reason"].startswith("lst_fine.tif: cannot be read")
     assert lost["target_sha256"] == digest(broken)
     dataset = Dataset(Path(mine.path("dataset.safetensors")))
-    assert sorted(scene.scene for scene in dataset.meta.scenes) == ["s0", "s1", "s3", "s4", "s5"]
+    assert sorted(scene.scene for scene in dataset.meta.scenes) == [
+        name for name in names(SAMPLE) if name != "sample-002"
+    ]
 
 
 def test_too_many_bad_files_stop_the_run_in_one_line(
-    root: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    mine = local(root, run, tmp_path)
+    mine = copied(data, tmp_path)
     (tmp_path / "data" / "sample-002" / "lst_fine.tif").write_bytes(b"")
     (tmp_path / "data" / "sample-003" / "ndvi_fine.tif").write_bytes(b"")
     assert (mine.acquire(), mine.split(), mine.align()) == (0, 0, 0)
@@ -177,13 +170,14 @@ def test_too_many_bad_files_stop_the_run_in_one_line(
     assert "lst_fine.tif: cannot be read" in said[0]
     assert not Path(mine.path("dataset.safetensors")).exists()
     # the account is there to see which and why
-    assert {row["scene"] for row in read_csv(Path(mine.path("excluded.csv")))} == {"s2", "s3"}
+    assert {row["scene"] for row in read_csv(Path(mine.path("excluded.csv")))} == {
+        "sample-002",
+        "sample-003",
+    }
 
 
-def test_a_file_that_vanishes_fails_the_job_and_is_no_exclusion(
-    root: Path, run: Run, tmp_path: Path
-) -> None:
-    mine = local(root, run, tmp_path)
+def test_a_file_that_vanishes_fails_the_job_and_is_no_exclusion(data: Path, tmp_path: Path) -> None:
+    mine = copied(data, tmp_path)
     assert mine.acquire() == 0
     (tmp_path / "data" / "sample-002" / "lst_fine.tif").unlink()
     with pytest.raises(FileNotFoundError):
@@ -191,13 +185,13 @@ def test_a_file_that_vanishes_fails_the_job_and_is_no_exclusion(
 
 
 def test_a_faulty_manifest_is_one_line(
-    root: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    mine = local(root, run, tmp_path)
+    mine = copied(data, tmp_path)
     manifest = tmp_path / "data" / "scenes.csv"
-    manifest.write_text(manifest.read_text().replace("s1,", "s0,"))
+    manifest.write_text(manifest.read_text().replace("sample-001,", "sample-000,", 1))
     assert mine.acquire() == 1
-    assert "scenes.csv: scene s0 is named twice" in capsys.readouterr().err
+    assert "scenes.csv: scene sample-000 is named twice" in capsys.readouterr().err
 
 
 def test_the_schema_is_written_and_checked(tmp_path: Path) -> None:

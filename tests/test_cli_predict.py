@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from triplets import Sample, config_of, make
 
 from lstsr.cli import main
-from lstsr.config import GenerateConfig, load
 from lstsr.registry import build
 from lstsr.sensors import geotiff
-from lstsr.simulate.triplets import make
 from lstsr.training.checkpoint import Checkpoint, save_checkpoint
 from lstsr.training.row import Row
 
@@ -23,7 +22,7 @@ OPTIONS = {"features": 8, "layers": 1}
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of one simulated scene."""
     folder = tmp_path_factory.mktemp("scene")
-    make("sample-001", folder, GenerateConfig(scenes=3, coarse_size=24))
+    make("sample-001", folder, Sample(scenes=3, coarse_size=24))
     return folder / "sample-001"
 
 
@@ -33,7 +32,7 @@ def checkpoint(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
     path = tmp_path_factory.mktemp("checkpoint") / "two-bands.safetensors"
     row = {"dataset": "d", "track": "observed", "scale": 4, "model": "dctnet", "variant": "base"}
-    train = load(root / "config.yaml").train.model_dump()
+    train = config_of().train.model_dump()
     described = Checkpoint(
         row=Row.from_dict(row | {"seed": 0, "options": OPTIONS, "train": train}),
         dataset="d",

@@ -16,6 +16,7 @@ from lstsr.scenes import (
     check_assignment,
     check_regions,
     conflicts,
+    product_files,
     read_manifest,
     region_of,
     shard_count,
@@ -280,3 +281,22 @@ def test_an_empty_split_is_known_before_anything_runs(tmp_path: Path) -> None:
     check_regions([scene(name, None) for name in "abc"], shares)
     with pytest.raises(LstsrError, match="need 3 scenes"):
         check_regions([scene(name, None) for name in "ab"], shares)
+
+
+def test_a_product_may_be_a_folder_or_an_mtl_file_and_brings_all_its_files(tmp_path: Path) -> None:
+    folder = tmp_path / "LC08_X"
+    folder.mkdir()
+    for name in ("LC08_X_MTL.txt", "LC08_X_ST_B10.TIF", "other.txt"):
+        (folder / name).touch()
+    path = manifest(tmp_path, HEAD.replace("\n", ",dem\n") + "a,i.tif,r.tif,LC08_X,127,37,,t.tif\n")
+    (scene,) = read_manifest(path)
+    assert scene.target == folder
+    assert scene.dem == tmp_path / "t.tif"
+    assert [file.name for file in scene.files] == [
+        "i.tif",
+        "r.tif",
+        *("LC08_X_MTL.txt", "LC08_X_ST_B10.TIF", "other.txt"),
+        "t.tif",
+    ]
+    names = [file.name for file in product_files(folder / "LC08_X_MTL.txt")]
+    assert names == ["LC08_X_MTL.txt", "LC08_X_ST_B10.TIF"]

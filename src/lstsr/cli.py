@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lstsr.errors import LstsrError
+from lstsr.registry import READERS
 
 logger = logging.getLogger("lstsr")
 
@@ -39,13 +40,12 @@ def acquire(options: argparse.Namespace) -> None:
     settings = options.settings
     config = AcquireConfig.model_validate(settings["acquire"])
     sensors = SensorsConfig.model_validate(settings["sensors"])
-    crs = {"input": sensors.input.crs, "reference": sensors.reference.crs}
     number, count = map(int, options.shard.split("-of-"))
     if config.provider == "local":
         scenes = read_manifest(Path(settings["data"]) / config.manifest)
     else:
         from lstsr.simulate.places import names, scene_files
-        from lstsr.simulate.triplets import make
+        from lstsr.simulate.sample import make
 
         scenes = [
             scene_files(name, options.folder, config.generate) for name in names(config.generate)
@@ -54,7 +54,7 @@ def acquire(options: argparse.Namespace) -> None:
     for scene in tqdm([one for one in scenes if shard_of(one.scene, count) == number]):
         if config.provider == "generate":
             make(scene.scene, options.folder, config.generate)
-        found.append(describe(scene, crs | {"target": sensors.target.crs}))
+        found.append(describe(scene, sensors))
     write_index(options.output, found)
 
 
@@ -169,6 +169,21 @@ def train(options: argparse.Namespace) -> None:
     train_row(options.data, Row.from_dict(row), options.output, threads=options.threads)
 
 
+def inspect(options: argparse.Namespace) -> None:
+    """Print what a reader understood of a product file, and what does not hold in it."""
+    from lstsr.sensors.inspection import inspect as inspect_product
+    from lstsr.sensors.inspection import report
+
+    try:
+        found = inspect_product(options.file, options.product)
+    except OSError as error:
+        raise LstsrError(f"{options.file}: {error.strerror}; name an existing file") from None
+    print(report(found))
+    failed = [one for one in found.assertions if not one.passed]
+    if failed:
+        raise LstsrError(f"{options.file}: {len(failed)} of {len(found.assertions)} checks failed")
+
+
 def schema(options: argparse.Namespace) -> None:
     """Write the JSON schema of the config, or check that the file is current."""
     from lstsr.config import schema as config_schema
@@ -199,6 +214,7 @@ def predict(options: argparse.Namespace) -> None:
             input=options.input,
             reference=options.reference,
             output=options.output,
+            dem=options.dem,
             scale=options.scale,
             input_unit=options.input_unit,
             base_image=options.base_image,
@@ -299,6 +315,7 @@ def _parser() -> argparse.ArgumentParser:
     stage = command("predict", predict)
     stage.add_argument("--model", required=True, help="a checkpoint, or a classical row's name")
     paths(stage, "input", "reference", "output")
+    stage.add_argument("--dem", type=Path, help="elevation in metres, against terrain parallax")
     stage.add_argument("--scale", type=int, help="default: the checkpoint's")
     stage.add_argument("--input-unit", choices=("kelvin", "celsius"), default="kelvin")
     stage.add_argument("--base-image", type=Path, help="static image that both are registered to")
@@ -323,6 +340,10 @@ def _parser() -> argparse.ArgumentParser:
     stage = command("report", report)
     paths(stage, "table", "excluded", "output")
     stage.add_argument("figures", type=Path, nargs="*")
+
+    stage = command("inspect", inspect)
+    stage.add_argument("file", type=Path, help="product file, folder or MTL file")
+    stage.add_argument("--product", choices=tuple(READERS), help="default: found by its content")
 
     stage = command("schema", schema)
     stage.add_argument("--check", action="store_true")

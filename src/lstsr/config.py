@@ -26,6 +26,36 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.]*(-[A-Za-z0-9_.]+)*$")]
 
 
+LandsatBand = Literal[
+    "lst",
+    "brightness_temperature",
+    "coastal",
+    "blue",
+    "green",
+    "red",
+    "nir08",
+    "swir16",
+    "swir22",
+]
+THERMAL = ("lst", "brightness_temperature")
+LandsatFlag = Literal["dilated_cloud", "cirrus", "cloud", "cloud_shadow", "snow", "water"]
+Goci2Band = Literal[
+    "rhoc_380",
+    "rhoc_412",
+    "rhoc_443",
+    "rhoc_490",
+    "rhoc_510",
+    "rhoc_555",
+    "rhoc_620",
+    "rhoc_660",
+    "rhoc_680",
+    "rhoc_709",
+    "rhoc_745",
+    "rhoc_865",
+    "ndvi",
+]
+
+
 class Section(BaseModel):
     """A part of the configuration: unknown keys are refused."""
 
@@ -33,12 +63,13 @@ class Section(BaseModel):
 
 
 class GenerateConfig(Section):
-    """Provider ``generate``: a small seeded sample of georeferenced triplets, made offline."""
+    """Provider ``generate``: the simulated Korean sample, in the agencies' own formats, offline."""
 
-    scenes: int = Field(12, ge=3, description="number of scenes")
-    coarse_size: int = Field(32, ge=16, description="side of the input, coarse cells")
-    scale: int = Field(4, ge=2, le=8, description="coarse cell / fine cell")
-    seed: int = Field(2023, ge=0)
+    places: int = Field(8, ge=3, le=48, description="Landsat footprints, none overlapping another")
+    dates: int = Field(2, ge=1, le=8, description="of each place")
+    size_km: int = Field(64, ge=16, le=128, multiple_of=16, description="side of a footprint")
+    clouds: float = Field(0.15, ge=0, le=0.6, description="mean cloud share")
+    seed: int = Field(2023, ge=0, description="of the world: terrain, cover, weather, sensors")
 
 
 class AcquireConfig(Section):
@@ -49,11 +80,12 @@ class AcquireConfig(Section):
     generate: GenerateConfig = GenerateConfig()
 
 
-class SensorConfig(Section):
-    """How one kind of file is read: physical = stored x scale + offset, in `unit`."""
+class GeotiffConfig(Section):
+    """Any raster that GDAL reads: physical = stored x scale + offset, in `unit`."""
 
+    product: Literal["geotiff"] = "geotiff"
     sensor: str = Field(description="name written into every raster")
-    unit: Literal["kelvin", "celsius", "reflectance", "index"]
+    unit: Literal["kelvin", "celsius", "reflectance", "index", "metre"]
     bands: list[Annotated[int, Field(ge=1)]] = Field([1], min_length=1, description="from 1")
     names: list[str] = Field(["lst"], min_length=1, description="one name a band")
     scale: float = 1.0
@@ -76,6 +108,121 @@ class SensorConfig(Section):
         return self
 
 
+class LandsatConfig(Section):
+    """Landsat 8/9 Collection-2 Level-2 (L2SP), or Level 1 for brightness temperature."""
+
+    product: Literal["landsat"]
+    sensor: str = Field("Landsat", description="name written into every raster")
+    bands: list[LandsatBand] = Field(["lst"], min_length=1, description="of one unit")
+    masked: list[LandsatFlag] = Field(
+        ["dilated_cloud", "cirrus", "cloud", "cloud_shadow"],
+        description="bits of QA_PIXEL (BQA for Level 1) that make a pixel unusable; fill always",
+    )
+    masked_saturation: bool = Field(True, description="mask pixels with any bit of QA_RADSAT")
+    max_uncertainty_k: float | None = Field(3.0, gt=0, description="highest ST_QA of lst")
+    valid_min: float | None = Field(None, description="in the bands' unit; below is masked")
+    valid_max: float | None = Field(None, description="in the bands' unit; above is masked")
+
+    @model_validator(mode="after")
+    def _one_unit(self) -> Self:
+        thermal = [band for band in self.bands if band in THERMAL]
+        if thermal and len(self.bands) > 1:
+            raise ValueError(f"bands = {self.bands}: {thermal[0]} stands alone")
+        return self
+
+    @property
+    def unit(self) -> str:
+        """Kelvin for temperatures."""
+        return "kelvin" if self.bands[0] in THERMAL else "reflectance"
+
+    @property
+    def names(self) -> list[str]:
+        """One name a band."""
+        return list(self.bands)
+
+
+class Gk2aConfig(Section):
+    """GK2A/AMI Level-2 LST (KO, EA or FD)."""
+
+    product: Literal["gk2a"]
+    sensor: str = Field("GK2A/AMI", description="name written into every raster")
+    accepted: list[Annotated[int, Field(ge=0, le=255)]] = Field(
+        [0], min_length=1, description="values of DQF_LST that make a pixel usable"
+    )
+    valid_min: float = Field(200.0, description="kelvin; below is masked")
+    valid_max: float = Field(360.0, description="kelvin; above is masked")
+
+    @property
+    def unit(self) -> str:
+        """Kelvin."""
+        return "kelvin"
+
+    @property
+    def names(self) -> list[str]:
+        """The one band."""
+        return ["lst"]
+
+    @property
+    def bands(self) -> list[str]:
+        """The one band."""
+        return self.names
+
+
+class Goci2Config(Section):
+    """GK2B/GOCI-II Level-2 AC: Rayleigh-corrected reflectance, a slot or a mosaic."""
+
+    product: Literal["goci2"]
+    sensor: str = Field("GK2B/GOCI-II", description="name written into every raster")
+    bands: list[Goci2Band] = Field(["rhoc_660", "rhoc_865", "ndvi"], min_length=1)
+    masked: list[str] = Field(
+        ["CLOUD", "CLOUD_SHADOW", "HIGH_GLINT"], description="flags that make a pixel unusable"
+    )
+    flag_bits: dict[str, Annotated[int, Field(ge=0, le=31)]] = Field(
+        {"CLOUD": 2, "HIGH_GLINT": 3, "CLOUD_SHADOW": 4},
+        description="bit of each flag, where the file does not name its own",
+    )
+    valid_min: float = Field(-1.0, description="below is masked")
+    valid_max: float = Field(2.0, description="above is masked")
+
+    @property
+    def unit(self) -> str:
+        """Dimensionless."""
+        return "reflectance"
+
+    @property
+    def names(self) -> list[str]:
+        """One name a band."""
+        return list(self.bands)
+
+
+def _product(value: Any) -> str | None:
+    if isinstance(value, Mapping):
+        return f"<{value.get('product', 'geotiff')}>"
+    return f"<{value.product}>" if isinstance(value, Section) else None
+
+
+# Without `product` it is a GeoTIFF; tags stand in brackets, as above, so messages leave them out.
+SensorConfig = Annotated[
+    Annotated[GeotiffConfig, Tag("<geotiff>")]
+    | Annotated[LandsatConfig, Tag("<landsat>")]
+    | Annotated[Gk2aConfig, Tag("<gk2a>")]
+    | Annotated[Goci2Config, Tag("<goci2>")],
+    Discriminator(
+        _product,
+        custom_error_type="product",
+        custom_error_message="product should be geotiff, landsat, gk2a or goci2",
+    ),
+]
+
+
+PRODUCTS: Mapping[str | int, type[Section]] = {
+    "<geotiff>": GeotiffConfig,
+    "<landsat>": LandsatConfig,
+    "<gk2a>": Gk2aConfig,
+    "<goci2>": Goci2Config,
+}
+
+
 class SensorsConfig(Section):
     """The three images of a triplet."""
 
@@ -91,7 +238,7 @@ class SensorsConfig(Section):
             if unit not in allowed:
                 raise ValueError(f"{role}.unit = '{unit}': allowed are {', '.join(allowed)}")
         for role in ("input", "target"):
-            bands = getattr(self, role).bands
+            bands = getattr(self, role).names
             if len(bands) != 1:
                 raise ValueError(f"{role}.bands = {bands}: LST has one band")
         return self
@@ -152,22 +299,48 @@ class RegistrationConfig(Section):
     """Sub-pixel registration of the three images."""
 
     reference: bool = Field(True, description="move the reference onto the target's content")
+    reference_band: str | None = Field(None, description="matched; default: the first")
+    target_band: LandsatBand | None = Field(
+        None, description="of a Landsat target, that the reference is matched to; default: LST"
+    )
     input: bool = Field(True, description="find the input's own offset through its blur")
+    input_psf_cells: float | None = Field(
+        1.0, gt=0, le=4, description="FWHM of that blur in coarse cells; null: estimated by scene"
+    )
     constant: dict[Literal["reference", "input"], tuple[float, float]] = Field(
         {}, description="fixed shifts (row, column), fine pixels, used instead of measured ones"
     )
 
 
+class GridConfig(Section):
+    """A lattice of square cells whose corners are multiples of the spacing."""
+
+    crs: str = Field(description="any text that PROJ reads, in metres")
+    spacing_m: float = Field(gt=0, description="side of a coarse cell, metres")
+
+
 class AlignConfig(Section):
     """The common frame: the anchor stays, the others are resampled once onto its grid."""
 
-    anchor: Literal["input"] = "input"
+    anchor: Literal["input", "target"] = Field(
+        "input", description="whose places are taken for true; `target` needs `grid`"
+    )
+    grid: GridConfig | None = Field(None, description="the coarse grid; default: the input's own")
     scale: int = Field(4, ge=2, le=16, description="input spacing / spacing of the fine grid")
+    time_window_min: dict[Literal["input", "reference"], float] = Field(
+        {}, description="most minutes between that image and the target"
+    )
     registration: RegistrationConfig = RegistrationConfig()
     min_valid: float = Field(0.05, gt=0, le=1, description="least share of usable fine pixels")
     max_excluded_share: float = Field(
         0.2, ge=0, le=1, description="of scenes, before the run fails"
     )
+
+    @model_validator(mode="after")
+    def _grid_of_anchor(self) -> Self:
+        if (self.anchor == "target") != (self.grid is not None):
+            raise ValueError("anchor and grid: `target` needs a grid, `input` brings its own")
+        return self
 
 
 class DatasetConfig(Section):
@@ -297,11 +470,12 @@ class Config(Section):
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds: {_first_twice(self.seeds)} is named twice")
         for block in self.blocks:
-            if block.track == "observed" and block.scale != self.align.scale:
+            if block.track == "observed" and self.align.scale % block.scale:
                 raise ValueError(
-                    f"blocks: observed x{block.scale} needs align.scale = {block.scale}, "
+                    f"blocks: observed x{block.scale} needs align.scale to be a multiple of it, "
                     f"it is {self.align.scale}"
                 )
+        self._check_sensors()
         for index, model in enumerate(self.models):
             for key in model.blocks or []:
                 if key not in keys:
@@ -319,6 +493,18 @@ class Config(Section):
                 f"models: {_first_twice(names)} comes twice; give one of them a variant"
             )
         return self
+
+    def _check_sensors(self) -> None:
+        found, reference = self.align.registration, self.sensors.reference
+        if self.sensors.input.product == "gk2a" and self.align.anchor == "input":
+            raise ValueError("align.anchor = 'input': GK2A shows terrain displaced; use 'target'")
+        if found.target_band and self.sensors.target.product != "landsat":
+            raise ValueError("align.registration.target_band: only a Landsat target has bands")
+        if found.reference_band and found.reference_band not in reference.names:
+            raise ValueError(
+                f"align.registration.reference_band = '{found.reference_band}': the reference has "
+                f"{', '.join(reference.names)}"
+            )
 
     def rows(self) -> Iterator[Row]:
         """Every experiment: the classical rows of each block, then the configured models."""
@@ -359,8 +545,9 @@ def validate(data: Mapping[str, Any]) -> Config:
 
 def _clause(fault: Any) -> str:
     """One fault in words: the key's path and what is allowed there."""
-    parts = [part for part in fault["loc"] if not str(part).startswith(("<", "["))]
-    path = ".".join(map(str, parts))
+    parts = [part for part in fault["loc"] if not str(part).startswith("[")]
+    parts = [part for part in parts if part in PRODUCTS or not str(part).startswith("<")]
+    path = ".".join(str(part) for part in parts if part not in PRODUCTS)
     if fault["type"] == "missing":
         return f"config key {path} is missing"
     if fault["type"] == "extra_forbidden":
@@ -380,7 +567,9 @@ def _section_at(path: Sequence[str | int]) -> type[BaseModel]:
     """The section that ``path`` leads to."""
     section: type[BaseModel] = Config
     for part in path:
-        if isinstance(part, str):  # an index stays in the section of its list
+        if part in PRODUCTS:
+            section = PRODUCTS[str(part)]
+        elif isinstance(part, str):  # an index stays in the section of its list
             section = _section_in(section.model_fields[part].annotation) or section
     return section
 

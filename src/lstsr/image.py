@@ -14,11 +14,26 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
+class Viewpoint:
+    """Where a geostationary satellite stands, and the ellipsoid that its pixels are placed on.
+
+    ``distance_m`` is from the Earth's centre (42164 km), not from its surface.
+    """
+
+    longitude_deg: float
+    distance_m: float = 42_164_000.0
+    equatorial_radius_m: float = 6_378_137.0
+    polar_radius_m: float = 6_356_752.3
+
+
+@dataclass(frozen=True)
 class SensorImage:
     """What one sensor saw, calibrated.
 
     ``values`` (band, row, column) float32 in ``unit``; ``valid`` (row, column), where all bands are
-    usable (values elsewhere are NaN); ``history`` says what was done, in order.
+    usable (values elsewhere are NaN); ``history`` says what was done, in order. With a
+    ``viewpoint``, pixels are placed where the line of sight meets the ellipsoid, so that terrain
+    appears displaced; without one they stand where they are.
     """
 
     values: Floats
@@ -29,6 +44,7 @@ class SensorImage:
     sensor: str
     time: str = ""
     history: tuple[str, ...] = ()
+    viewpoint: Viewpoint | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError where arrays, bands and grid disagree."""

@@ -6,10 +6,10 @@ import hashlib
 from pathlib import Path
 
 from lstsr.config import Config, Row
-from lstsr.registry import CLASSICAL
+from lstsr.registry import CLASSICAL, READERS
 from lstsr.scenes import Scene, check_regions, read_manifest, shard_count, shard_of
 
-MODULES = {"local": "lstsr.acquire.local", "generate": "lstsr.simulate.triplets"}
+MODULES = {"local": "lstsr.acquire.local", "generate": "lstsr.simulate.sample"}
 
 
 class Plan:
@@ -26,6 +26,13 @@ class Plan:
     def acquire_module(self) -> str:
         """The module of the provider."""
         return MODULES[self._config.acquire.provider]
+
+    @property
+    def reader_modules(self) -> list[str]:
+        """The modules that read the three images."""
+        sensors = self._config.sensors
+        images = (sensors.input, sensors.reference, sensors.target)
+        return sorted({READERS[image.product] for image in images})
 
     @property
     def shards(self) -> dict[str, list[Scene]]:

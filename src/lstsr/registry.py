@@ -1,10 +1,11 @@
-"""Models by name. Importing this module imports neither torch nor any model."""
+"""Models and readers by name. Importing this module imports neither torch nor any of them."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from lstsr.errors import LstsrError
@@ -31,6 +32,20 @@ CLASSICAL = frozenset(
 
 TRAINED = frozenset(MODELS) - CLASSICAL
 """Models with weights: one checkpoint per row of the table."""
+
+
+READERS: Mapping[str, str] = {
+    "geotiff": "lstsr.sensors.geotiff",
+    "landsat": "lstsr.sensors.landsat",
+    "gk2a": "lstsr.sensors.gk2a",
+    "goci2": "lstsr.sensors.goci2",
+}
+"""Product, as in the config, to the module that reads it: `grid`, `read` and `inspect`."""
+
+
+def reader(product: str) -> ModuleType:
+    """The module that reads a product."""
+    return import_module(READERS[product])
 
 
 def build(name: str, scale: int, reference_channels: int, **options: Any) -> nn.Module:

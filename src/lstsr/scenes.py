@@ -22,7 +22,10 @@ DROPPED = "dropped"
 
 @dataclass(frozen=True)
 class Scene:
-    """One row of the manifest: a name, three files and the centre in degrees (None: unknown)."""
+    """One row of the manifest: a name, three files and the centre in degrees (None: unknown).
+
+    A file may be a product's folder. ``dem`` is an elevation raster in metres, if there is one.
+    """
 
     scene: str
     input: Path
@@ -31,15 +34,25 @@ class Scene:
     lon: float | None = None
     lat: float | None = None
     time: str = ""
+    dem: Path | None = None
 
     @property
-    def files(self) -> tuple[Path, Path, Path]:
-        """Input, reference and target."""
-        return self.input, self.reference, self.target
+    def files(self) -> list[Path]:
+        """Every file of input, reference, target and elevation."""
+        named = [self.input, self.reference, self.target, *filter(None, [self.dem])]
+        return [file for path in named for file in product_files(path)]
+
+
+def product_files(path: Path) -> list[Path]:
+    """The files of a product: a folder's, those that go with an MTL file, or ``path`` itself."""
+    if path.is_dir():
+        return sorted(file for file in path.iterdir() if file.is_file())
+    product, metadata, _ = path.name.partition("_MTL.")
+    return sorted(path.parent.glob(f"{product}_*")) if metadata else [path]
 
 
 def read_manifest(path: Path) -> list[Scene]:
-    """The scenes of a CSV with columns scene, input, reference, target[, lon, lat, time].
+    """The scenes of a CSV with columns scene, input, reference, target[, lon, lat, time, dem].
 
     File names are relative to the manifest's folder. Raises LstsrError for a missing manifest,
     column or file, a name used twice or unfit for a file name, and a coordinate that is no number.
@@ -56,7 +69,8 @@ def read_manifest(path: Path) -> list[Scene]:
     if missing:
         raise LstsrError(
             f"{path}: column {missing[0]} is missing from the first line, which names the columns "
-            f"{', '.join(('scene', *ROLES))} and, if known, lon, lat, time; separate them by commas"
+            f"{', '.join(('scene', *ROLES))} and, if known, lon, lat, time, dem; separate them by "
+            "commas"
         )
     scenes = [_scene(path, row) for row in table if any(row.values())]
     if not scenes:
@@ -72,11 +86,13 @@ def _scene(manifest: Path, row: Mapping[str, str]) -> Scene:
     name = row["scene"] or ""
     if not name or not all(char.isalnum() or char in "-_." for char in name) or name[0] == ".":
         raise LstsrError(f"{manifest}: scene '{name}' is no name; use letters, digits and - _ .")
-    files = {role: manifest.parent / (row[role] or "") for role in ROLES}
-    for role, file in files.items():
+    for role in ROLES:
         if not row[role]:
             raise LstsrError(f"{manifest}: {role} of scene {name} is empty; name its file")
-        if not file.is_file():
+    named = [role for role in (*ROLES, "dem") if row.get(role)]
+    files = {role: manifest.parent / row[role] for role in named}
+    for role, file in files.items():
+        if not file.exists():
             raise LstsrError(
                 f"{manifest}: {role} of scene {name} is missing: {file}; "
                 "name it relative to the manifest"

@@ -11,9 +11,21 @@ from affine import Affine
 from pyproj import Transformer
 
 from lstsr.acquire.local import describe, read_index, write_index
+from lstsr.config import SensorsConfig
 from lstsr.scenes import Scene
 
-NO_CRS: dict[str, str | None] = {}
+
+def sensors(**crs: str) -> SensorsConfig:
+    """Plain rasters, some with a coordinate system from the config."""
+    return SensorsConfig.model_validate(
+        {
+            role: {"sensor": role, "unit": unit, "crs": crs.get(role)}
+            for role, unit in (("input", "kelvin"), ("reference", "index"), ("target", "kelvin"))
+        }
+    )
+
+
+PLAIN = sensors()
 CORNER = Affine(1000, 0, 500_000, 0, -1000, 5_100_000)
 
 
@@ -36,7 +48,7 @@ def scene(tmp_path: Path) -> Scene:
 
 
 def test_a_scene_is_described_by_its_bytes_and_its_place(scene: Scene) -> None:
-    one = describe(scene, NO_CRS)
+    one = describe(scene, PLAIN)
     assert one.reason == ""
     for role in ("input", "reference", "target"):
         content = getattr(scene, role).read_bytes()
@@ -51,15 +63,15 @@ def test_a_scene_is_described_by_its_bytes_and_its_place(scene: Scene) -> None:
 
 
 def test_the_manifest_s_centre_stands_over_the_file_s(scene: Scene) -> None:
-    one = describe(replace(scene, lon=1.5, lat=44.0), NO_CRS)
+    one = describe(replace(scene, lon=1.5, lat=44.0), PLAIN)
     assert (one.place.lon, one.place.lat) == (1.5, 44.0)
-    assert one.place.outline == describe(scene, NO_CRS).place.outline
+    assert one.place.outline == describe(scene, PLAIN).place.outline
 
 
 def test_a_coordinate_system_from_the_config_places_the_scene(scene: Scene) -> None:
     raster(scene.input, crs=None)
-    assert describe(scene, {"input": "EPSG:32632"}).place.lon == pytest.approx(9.2, abs=0.1)
-    assert "no coordinate system" in describe(scene, NO_CRS).reason
+    assert describe(scene, sensors(input="EPSG:32632")).place.lon == pytest.approx(9.2, abs=0.1)
+    assert "no coordinate system" in describe(scene, PLAIN).reason
 
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
@@ -80,7 +92,7 @@ def test_a_header_at_fault_makes_the_scene_unusable_by_reason(
         path.write_bytes(path.read_bytes()[:40])
     else:
         raster(path, None) if fault == "no crs" else raster(path, transform=Affine.identity())
-    one = describe(scene, NO_CRS)
+    one = describe(scene, PLAIN)
     assert f"{role}.tif: " in one.reason
     assert words in one.reason
     # what was excluded can be traced to the bytes
@@ -90,19 +102,19 @@ def test_a_header_at_fault_makes_the_scene_unusable_by_reason(
 
 def test_a_footprint_that_is_nowhere_makes_the_scene_unusable(scene: Scene) -> None:
     raster(scene.input, transform=Affine(1000, 0, 5e8, 0, -1000, 5e9))
-    assert "no longitude and latitude" in describe(scene, NO_CRS).reason
+    assert "no longitude and latitude" in describe(scene, PLAIN).reason
 
 
 def test_a_file_that_cannot_be_had_stops_the_job(scene: Scene) -> None:
     scene.reference.unlink()
     with pytest.raises(FileNotFoundError):
-        describe(scene, NO_CRS)
+        describe(scene, PLAIN)
 
 
 def test_the_index_keeps_everything(scene: Scene, tmp_path: Path) -> None:
-    good = describe(scene, NO_CRS)
+    good = describe(scene, PLAIN)
     scene.target.write_bytes(b"")
-    lost = describe(replace(scene, scene="lost", lon=None, lat=None, time=""), NO_CRS)
+    lost = describe(replace(scene, scene="lost", lon=None, lat=None, time=""), PLAIN)
     write_index(tmp_path / "shards" / "0.csv", [good, lost])
     again = read_index(tmp_path / "shards" / "0.csv")
     assert [one.reason for one in again] == ["", lost.reason]

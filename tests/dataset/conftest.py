@@ -17,7 +17,6 @@ PLACE = {
     "crs": "EPSG:5179",
     "transform": [250.0, 0.0, 900_000.0, 0.0, -250.0, 1_900_000.0],
     "time": "2023-05-01T02:10:00+00:00",
-    "input_m": 1000.0,
 }
 
 
@@ -29,7 +28,8 @@ def _scene(name: str, split: str, centre_k: float, offset_k: float) -> dict[str,
 META: dict[str, Any] = {
     "dataset": "small",
     "version": "0.1.0",
-    "target_m": 250.0,
+    "target_m": {KEY: 250.0},
+    "widening": {KEY: 1},
     "reference_bands": ["red", "nir"],
     "reference_mean": [0.1, 0.3],
     "reference_std": [0.05, 0.1],
@@ -73,9 +73,9 @@ def dataset_path(tmp_path_factory: pytest.TempPathFactory, truth: dict[str, Scen
     """The file."""
     tensors: dict[str, np.ndarray] = {}
     for name, arrays in truth.items():
-        tensors[f"{name}/reference"] = arrays.reference
-        tensors[f"{name}/reference_valid"] = np.packbits(arrays.reference_valid, axis=-1)
-        tensors[f"{name}/target"] = arrays.target
+        tensors[f"{name}/fine1/reference"] = arrays.reference
+        tensors[f"{name}/fine1/reference_valid"] = np.packbits(arrays.reference_valid, axis=-1)
+        tensors[f"{name}/fine1/target"] = arrays.target
         tensors[f"{name}/{KEY}/input"] = arrays.input
         tensors[f"{name}/{KEY}/input_valid"] = np.packbits(arrays.input_valid, axis=-1)
         tensors[f"{name}/{KEY}/scored"] = np.packbits(arrays.scored, axis=-1)

@@ -84,7 +84,8 @@ def dataset(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 def test_the_header_says_what_the_file_holds(dataset: Dataset) -> None:
     meta = dataset.meta
-    assert (meta.dataset, meta.target_m, meta.scale_k) == ("small", 250.0, SETTINGS.scale_k)
+    assert (meta.dataset, meta.scale_k) == ("small", SETTINGS.scale_k)
+    assert set(meta.target_m.values()) == {250.0}
     assert meta.reference_bands == ("red", "nir")
     assert meta.config == {"why": "test"}
     assert {split: dataset.scenes(split) for split in ("train", "validation", "test")} == {
@@ -283,3 +284,29 @@ def test_an_export_is_the_same_data_with_rows(dataset: Dataset, tmp_path: Path) 
             np.testing.assert_array_equal(one.input, other.input)
             np.testing.assert_array_equal(one.scored, other.scored)
             np.testing.assert_array_equal(one.target, other.target)
+
+
+def test_an_observed_block_of_smaller_scale_sees_wider_pixels(folder: Path, tmp_path: Path) -> None:
+    """1 km cells over 250 m pixels: observed x2 is scored at 500 m, on whole blocks alone."""
+    blocks = [*BLOCKS[:1], Block(track="observed", scale=2), Block(track="degraded-block", scale=2)]
+    pack(tmp_path / "d.safetensors", folder, SPLITS, "small", blocks, SETTINGS, {})
+    dataset = Dataset(tmp_path / "d.safetensors")
+    assert dataset.meta.target_m == {
+        "observed-x4": 250.0,
+        "observed-x2": 500.0,
+        "degraded-block-x2": 250.0,
+    }
+    truth, wide = triplet("a", 0), dataset.scene("a", "observed-x2")
+    assert wide.target.shape == (ROWS * 2, COLUMNS * 2)
+    np.testing.assert_array_equal(wide.input, dataset.scene("a", "observed-x4").input)
+    mean_k, fraction = block_mean_t4(truth.target.values[0], truth.target.valid, 2)
+    assert wide.scored.any()
+    np.testing.assert_allclose(wide.target[wide.scored], mean_k[wide.scored], rtol=1e-6)
+    assert fraction[wide.scored].min() == 1
+    means = truth.reference.values.reshape(2, ROWS * 2, 2, COLUMNS * 2, 2).mean((2, 4))
+    np.testing.assert_allclose(wide.reference[:, wide.scored], means[:, wide.scored], rtol=1e-5)
+    assert dataset.transform("a", "observed-x2")[:2] == (500, 0)
+    assert dataset.transform("a", "observed-x4")[:2] == (250, 0)
+    made = dataset.scene("a", "degraded-block-x2")
+    assert made.input.shape == (ROWS * 2, COLUMNS * 2)
+    assert made.target.shape == (ROWS * 4, COLUMNS * 4)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from pyproj import Transformer
 from rasterio.crs import CRS
 from scipy.ndimage import gaussian_filter, map_coordinates
 
@@ -15,6 +16,7 @@ from lstsr.config import AlignConfig, SensorsConfig
 from lstsr.dataset.triplet import (
     Aligned,
     align,
+    check_times,
     read_index,
     read_triplet,
     record,
@@ -23,8 +25,9 @@ from lstsr.dataset.triplet import (
 )
 from lstsr.errors import SceneError
 from lstsr.geo.coregister import Registration
+from lstsr.geo.parallax import Terrain, apparent
 from lstsr.grid import Grid
-from lstsr.image import SensorImage
+from lstsr.image import SensorImage, Viewpoint
 from lstsr.scenes import Scene
 from lstsr.sensors import geotiff
 
@@ -170,7 +173,7 @@ def test_images_that_do_not_overlap_are_refused_by_name(world: World) -> None:
     with pytest.raises(SceneError, match="^input and target share 0.0% of the grid, align.min_val"):
         to_triplet("a", found | {"target": far}, settings())
     far = replace(found["reference"], grid=found["reference"].grid.moved(4000, 0))
-    with pytest.raises(SceneError, match="^input, target and reference share 0.0%"):
+    with pytest.raises(SceneError, match="^all three images share 0.0%"):
         to_triplet("a", found | {"reference": far}, settings())
 
 
@@ -210,7 +213,7 @@ def test_what_align_writes_is_read_as_the_same_triplet(
     one = align(scene, SENSORS, config, tmp_path / "aligned")
     assert (one.scene, one.reason) == ("s-1", "")
     read = {
-        role: geotiff.read(getattr(scene, role), getattr(SENSORS, role), scene.time)
+        role: replace(geotiff.read(getattr(scene, role), getattr(SENSORS, role)), time=scene.time)
         for role in ("input", "reference", "target")
     }
     expected, _ = to_triplet("s-1", read, config)
@@ -256,3 +259,73 @@ def test_the_index_keeps_what_was_measured(tmp_path: Path) -> None:
     write_index(tmp_path / "index.csv", aligned)
     assert read_index(tmp_path / "index.csv") == aligned
     assert record(aligned[0])["reference_row"] == 0.8123456789
+
+
+def on_a_lattice(**registration: Any) -> AlignConfig:
+    """Cells of 1 km whose corners are whole kilometres, as COARSE's are; the target is the truth."""
+    off = {"reference": False, "input": False}
+    lattice = {"crs": "EPSG:32631", "spacing_m": 1000}
+    return AlignConfig.model_validate(
+        {"anchor": "target", "grid": lattice, "scale": 4, "registration": off | registration}
+    )
+
+
+def test_the_target_stays_and_the_others_come_onto_the_lattice(world: World) -> None:
+    """The input must move by +2, -1 fine pixels to match: half and a quarter of its cells."""
+    wide = bigger(COARSE, 3)
+    found = images(world) | {
+        "input": world.image(wide, seen=wide.moved(2 / 4, -1 / 4)),
+        "reference": world.image(bigger(FINE), "index", seen=bigger(FINE).moved(-1, 0.5)),
+        # a corner beyond the lattice's: cells that it fills in part are left out
+        "target": world.image(FINE.window(-1, -2, FINE.height + 3, FINE.width + 2)),
+    }
+    fixed = {"input": (2, -1), "reference": (-1, 0.5)}
+    triplet, _ = to_triplet("a", found, on_a_lattice(constant=fixed))
+    assert triplet.input.grid.shape == COARSE.shape
+    np.testing.assert_allclose(triplet.input.grid.corners, COARSE.corners)
+    assert triplet.shifts == {"input": (2.0, -1.0), "reference": (-1.0, 0.5), "target": (0.0, 0.0)}
+    truth = world.lst(FINE)
+    np.testing.assert_allclose(triplet.target.values[0], truth, atol=1e-3)
+    assert off(triplet.reference, 0.5 - (truth - 300) / 60) < 0.2 / 60
+    unmoved, _ = to_triplet("a", found, on_a_lattice())
+    # between cells of so rough a field bilinear values are off themselves
+    assert off(triplet.input, world.lst(COARSE)) < 0.5 * off(unmoved.input, world.lst(COARSE))
+
+
+def test_terrain_brings_displaced_images_onto_the_target(world: World) -> None:
+    """A plateau of 1000 m: what a geostationary sensor places 3 to 4 pixels north comes back."""
+    seen_from = Viewpoint(9.0)  # due south of the scene, at 46 N
+    height = Terrain(np.full(bigger(FINE, 60).shape, 1000, np.float32), bigger(FINE, 60))
+    found = images(world) | {"target": world.image(FINE)}
+    grid = bigger(FINE, 30)
+    lon, lat = Transformer.from_crs("EPSG:32631", "EPSG:4326", always_xy=True).transform(
+        *(FINE.transform @ (FINE.width / 2, FINE.height / 2))
+    )
+    x, y = Transformer.from_crs("EPSG:4326", "EPSG:32631", always_xy=True).transform(
+        *apparent(lon, lat, 1000.0, seen_from)
+    )
+    column, row = ~FINE.transform @ (x, y)
+    column, row = column - FINE.width / 2, row - FINE.height / 2
+    assert row < -3, "north by more than 3 pixels of 250 m"
+    placed = world.image(grid, "index", seen=grid.moved(-row, -column))
+    found["reference"] = replace(placed, viewpoint=seen_from)
+    right, _ = to_triplet("a", found, on_a_lattice(), height)
+    wrong, _ = to_triplet("a", found, on_a_lattice())
+    truth = 0.5 - (world.lst(FINE) - 300) / 60
+    assert off(right.reference, truth) < 0.2 / 60
+    assert off(wrong.reference, truth) > 1.0 / 60
+    assert right.reference.viewpoint is None
+
+
+def test_images_of_other_times_are_refused(scene: Scene, world: World, tmp_path: Path) -> None:
+    window = {"input": 10.0}
+    near = settings().model_copy(update={"time_window_min": window})
+    nameless = replace(scene, time="")
+    assert align(nameless, SENSORS, near, tmp_path / "aligned").reason.startswith(
+        "input has no time"
+    )
+    times = {"input": "2023-05-12T02:10:00Z", "target": "2023-05-12T02:31:00+00:00"}
+    timed = {role: replace(world.image(COARSE), time=time) for role, time in times.items()}
+    with pytest.raises(SceneError, match="^input .* is 21 minutes from the target .* allows 10"):
+        check_times(timed, window)
+    check_times(timed, {"input": 21.0})

@@ -1,13 +1,15 @@
 """The figures of a tiny run: they are made, and panels that are compared share their colours."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from triplets import Sample, config_of, make, names
 
-from lstsr.config import Block, DatasetConfig, GenerateConfig, load
+from lstsr.config import Block, DatasetConfig
 from lstsr.dataset.pack import pack
 from lstsr.dataset.triplet import align
 from lstsr.evaluation import figures
@@ -15,8 +17,6 @@ from lstsr.evaluation.figures import Sources, draw
 from lstsr.evaluation.score import score_row
 from lstsr.files import write_csv
 from lstsr.predict.scenes import predict_split
-from lstsr.simulate.places import names
-from lstsr.simulate.triplets import make
 
 MODELS = ("bilinear", "local-linear")
 
@@ -24,16 +24,16 @@ MODELS = ("bilinear", "local-linear")
 @pytest.fixture(scope="module")
 def run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run's folder: aligned scenes and their dataset file, three scenes in the test."""
-    config, folder = load(root / "config.yaml"), tmp_path_factory.mktemp("run")
-    generate = GenerateConfig(scenes=5, coarse_size=24)
-    for index, name in enumerate(names(generate)):
+    config, folder = config_of(), tmp_path_factory.mktemp("run")
+    sample = Sample(scenes=5, coarse_size=24)
+    for index, name in enumerate(names(sample)):
         # the last one is larger: users' scenes have many sizes
-        scene = make(name, folder, generate.model_copy(update={"coarse_size": 24 + index // 4 * 6}))
+        scene = make(name, folder, replace(sample, coarse_size=24 + index // 4 * 6))
         assert not align(scene, config.sensors, config.align, folder / "aligned").reason
     pack(
         folder / "dataset.safetensors",
         folder / "aligned",
-        dict(zip(names(generate), ("train", "validation", "test", "test", "test"), strict=True)),
+        dict(zip(names(sample), ("train", "validation", "test", "test", "test"), strict=True)),
         "sample",
         [Block(track="observed", scale=4), Block(track="degraded-block", scale=4)],
         DatasetConfig(),

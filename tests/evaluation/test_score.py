@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from triplets import Sample, config_of, make, names
 
-from lstsr.config import Block, DatasetConfig, GenerateConfig, load
+from lstsr.config import Block, DatasetConfig
 from lstsr.dataset.loader import Dataset
 from lstsr.dataset.pack import pack
 from lstsr.dataset.triplet import align
@@ -27,22 +28,20 @@ from lstsr.files import read_csv, write_csv
 from lstsr.metrics import score
 from lstsr.predict.scenes import predict_split
 from lstsr.sensors import geotiff
-from lstsr.simulate.places import names
-from lstsr.simulate.triplets import make
 
 
 @pytest.fixture(scope="module")
 def run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run's folder: aligned scenes and their dataset file, one scene a split."""
-    config, folder = load(root / "config.yaml"), tmp_path_factory.mktemp("run")
-    generate = GenerateConfig(scenes=3, coarse_size=24)
-    for name in names(generate):
-        scene = make(name, folder, generate)
+    config, folder = config_of(), tmp_path_factory.mktemp("run")
+    sample = Sample(scenes=3, coarse_size=24)
+    for name in names(sample):
+        scene = make(name, folder, sample)
         assert not align(scene, config.sensors, config.align, folder / "aligned").reason
     pack(
         folder / "dataset.safetensors",
         folder / "aligned",
-        dict(zip(names(generate), ("train", "validation", "test"), strict=True)),
+        dict(zip(names(sample), ("train", "validation", "test"), strict=True)),
         "sample",
         [Block(track="observed", scale=4), Block(track="degraded-block", scale=4)],
         DatasetConfig(),

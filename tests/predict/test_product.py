@@ -11,8 +11,9 @@ import rasterio
 import torch
 from rasterio.enums import Resampling
 from rasterio.warp import calculate_default_transform, reproject
+from triplets import Sample, config_of, make, names, scene_files
 
-from lstsr.config import Block, Config, DatasetConfig, GenerateConfig, load
+from lstsr.config import Block, Config, DatasetConfig
 from lstsr.dataset.loader import Dataset
 from lstsr.dataset.pack import pack
 from lstsr.dataset.triplet import align
@@ -21,13 +22,11 @@ from lstsr.predict.product import Request, make_product
 from lstsr.predict.scenes import predict_split
 from lstsr.registry import build
 from lstsr.sensors import geotiff
-from lstsr.simulate.places import names, scene_files
-from lstsr.simulate.triplets import make
 from lstsr.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from lstsr.training.row import Row
 
 SCALE = 4
-GENERATE = GenerateConfig(scenes=3, coarse_size=32)
+SAMPLE = Sample(scenes=3, coarse_size=32)
 OPTIONS = {"features": 8, "layers": 1}
 MODELS = ("bilinear", "global-linear", "local-linear", "dctnet")
 
@@ -39,15 +38,15 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="module")
 def config(root: Path) -> Config:
-    return load(root / "config.yaml")
+    return config_of()
 
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files of three scenes."""
     folder = tmp_path_factory.mktemp("scenes")
-    for name in names(GENERATE):
-        make(name, folder, GENERATE)
+    for name in names(SAMPLE):
+        make(name, folder, SAMPLE)
     return folder
 
 
@@ -175,9 +174,9 @@ def test_the_same_values_as_in_the_evaluation(
     data = config.model_dump(mode="json")
     data["align"]["registration"] = {"reference": False, "input": False}
     still = Config.model_validate(data)
-    splits = dict(zip(names(GENERATE), ("train", "test", "validation"), strict=True))
+    splits = dict(zip(names(SAMPLE), ("train", "test", "validation"), strict=True))
     for name in splits:
-        scene = scene_files(name, scenes, GENERATE)
+        scene = scene_files(name, scenes, SAMPLE)
         if name == "sample-001":
             scene = replace(scene, input=pair / "lst_coarse.tif", reference=pair / "ndvi_fine.tif")
         assert not align(scene, still.sensors, still.align, tmp_path / "aligned").reason
@@ -251,7 +250,7 @@ def test_an_input_in_celsius(pair: Path) -> None:
 def test_tiles_agree_with_one_piece(
     tmp_path: Path, checkpoint: Path, model: str, within_k: float
 ) -> None:
-    wide = GenerateConfig(scenes=3, coarse_size=56)
+    wide = Sample(scenes=3, coarse_size=56)
     make("sample-001", tmp_path, wide)
     which = checkpoint if model == "dctnet" else model
     request = ask(tmp_path / "sample-001", which)
@@ -356,7 +355,7 @@ def test_the_reference_is_read_as_in_training(pair: Path, checkpoint: Path, tmp_
     }
     trained_on_counts = tmp_path / "counts.safetensors"
     save_checkpoint(
-        trained_on_counts, network.state_dict(), replace(described, reference_sensor=counts)
+        trained_on_counts, network.state_dict(), replace(described, sensors={"reference": counts})
     )
     path = pair / "ndvi_counts.tif"
     with rasterio.open(pair / "ndvi_fine.tif") as dataset:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from triplets import Sample, config_of, make, names
 
 from lstsr.cli import main
-from lstsr.config import Block, Config, DatasetConfig, GenerateConfig, load
+from lstsr.config import Block, Config, DatasetConfig
 from lstsr.dataset.loader import Dataset
 from lstsr.dataset.pack import pack
 from lstsr.dataset.triplet import align
@@ -19,8 +20,6 @@ from lstsr.models.normalisation import Normalisation
 from lstsr.predict.cost import macs_per_pixel, parameter_count
 from lstsr.registry import build
 from lstsr.sensors import geotiff
-from lstsr.simulate.places import names
-from lstsr.simulate.triplets import make
 from lstsr.training.checkpoint import Checkpoint, save_checkpoint
 from lstsr.training.inference import predict_scene
 from lstsr.training.row import Row
@@ -36,23 +35,23 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="module")
 def config(root: Path) -> Config:
-    return load(root / "config.yaml")
+    return config_of()
 
 
 @pytest.fixture(scope="module")
 def data(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset file of four scenes, two of them for the test."""
     folder = tmp_path_factory.mktemp("scenes")
-    generate = GenerateConfig(scenes=4, coarse_size=24)
-    for name in names(generate):
+    sample = Sample(scenes=4, coarse_size=24)
+    for name in names(sample):
         aligned = align(
-            make(name, folder, generate), config.sensors, config.align, folder / "aligned"
+            make(name, folder, sample), config.sensors, config.align, folder / "aligned"
         )
         assert not aligned.reason
     pack(
         folder / "dataset.safetensors",
         folder / "aligned",
-        dict(zip(names(generate), SPLITS, strict=True)),
+        dict(zip(names(sample), SPLITS, strict=True)),
         "sample",
         [Block(track="observed", scale=4), Block(track="degraded-block", scale=8)],
         DatasetConfig(),
@@ -122,7 +121,7 @@ def test_a_trained_row_comes_from_its_checkpoint(
     described = Checkpoint(
         row=Row.from_dict(row),
         dataset="sample",
-        target_m=meta.target_m,
+        target_m=250.0,
         reference_bands=meta.reference_bands,
         scale_k=meta.scale_k,
         reference_mean=meta.reference_mean,

@@ -11,7 +11,7 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from lstsr import __version__
-from lstsr.config import SensorConfig
+from lstsr.config import GeotiffConfig
 from lstsr.errors import LstsrError, SceneError
 from lstsr.grid import Grid
 from lstsr.image import SensorImage, Triplet
@@ -22,8 +22,8 @@ SINUSOIDAL = "+proj=sinu +R=6371007.181 +units=m +no_defs"
 CORNER = Affine(250, 0, 500_000, 0, -250, 5_100_000)
 
 
-def sensor(**options: Any) -> SensorConfig:
-    return SensorConfig.model_validate({"sensor": "test", "unit": "kelvin"} | options)
+def sensor(**options: Any) -> GeotiffConfig:
+    return GeotiffConfig.model_validate({"sensor": "test", "unit": "kelvin"} | options)
 
 
 def stored(path: Path, values: np.ndarray, **profile: Any) -> Path:

@@ -13,7 +13,7 @@ KEY = "observed-x4"
 CELLS, SCALE = 16, 4
 SPLITS = {"a": "train", "b": "train", "c": "train", "d": "validation", "e": "validation"}
 
-PLACE = {"crs": "EPSG:5179", "transform": [250, 0, 0, 0, -250, 0], "time": "", "input_m": 1000.0}
+PLACE = {"crs": "EPSG:5179", "transform": [250, 0, 0, 0, -250, 0], "time": ""}
 ROW: dict[str, Any] = {
     "dataset": "small",
     "track": "observed",
@@ -63,9 +63,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         coarse = rng.normal(300, 2, (CELLS, CELLS)).astype(np.float32)
         target = np.kron(coarse, np.ones((SCALE, SCALE), np.float32)) - 8 * reference
         valid = np.abs(coarse - 300) < 4
-        tensors[f"{name}/reference"] = reference[None]
-        tensors[f"{name}/reference_valid"] = _packed(reference > 0.05)
-        tensors[f"{name}/target"] = target
+        tensors[f"{name}/fine1/reference"] = reference[None]
+        tensors[f"{name}/fine1/reference_valid"] = _packed(reference > 0.05)
+        tensors[f"{name}/fine1/target"] = target
         tensors[f"{name}/{KEY}/input"] = coarse - 4
         tensors[f"{name}/{KEY}/input_valid"] = _packed(valid)
         tensors[f"{name}/{KEY}/scored"] = _packed(reference > 0.1)
@@ -75,7 +75,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     meta = {
         "dataset": "small",
         "version": "0.1.0",
-        "target_m": 250.0,
+        "target_m": {KEY: 250.0},
+        "widening": {KEY: 1},
         "reference_bands": ["ndvi"],
         "reference_mean": [0.5],
         "reference_std": [0.3],

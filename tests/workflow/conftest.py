@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 import shutil
@@ -14,13 +13,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from lstsr.config import GenerateConfig
-from lstsr.simulate.places import names
-from lstsr.simulate.triplets import make
+from triplets import SENSORS, Sample, write_manifest
 
 CONFIG = "small.yaml"
-SCENES = GenerateConfig(scenes=10, coarse_size=16, scale=4, seed=7)
+SCENES = Sample(scenes=10, coarse_size=16, scale=4, seed=7)
 COPIED = ("src", "workflow", "envs", "Snakefile", "config.yaml")
 JOBS = re.compile(r"^(\w+) +(\d+)$", re.MULTILINE)
 
@@ -86,8 +82,7 @@ def build(folder: Path, root: Path) -> Project:
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m lstsr.cli "$@"\n')
     command.chmod(0o755)
-    _write_data(folder / "data")
-    sensors = yaml.safe_load((root / "config.yaml").read_text())["sensors"]
+    write_manifest(folder / "data", SCENES)
     config = {
         "dataset": "small",
         "results": "results/small",
@@ -95,7 +90,7 @@ def build(folder: Path, root: Path) -> Project:
         "shard_size": 4,
         "threads": 1,
         "acquire": {"provider": "local"},
-        "sensors": sensors,
+        "sensors": SENSORS,
         "split": {"test": 0.25, "validation": 0.2},
         # so small a scene has too little texture to be registered
         "align": {"registration": {"reference": False, "input": False}},
@@ -108,16 +103,6 @@ def build(folder: Path, root: Path) -> Project:
     }
     (folder / CONFIG).write_text(yaml.safe_dump(config))
     return Project(folder)
-
-
-def _write_data(folder: Path) -> None:
-    with (folder.parent / "scenes.csv").open("w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(("scene", "input", "reference", "target"))
-        for name in names(SCENES):
-            scene = make(name, folder, SCENES)
-            table.writerow((name, *(path.relative_to(folder) for path in scene.files)))
-    (folder.parent / "scenes.csv").rename(folder / "scenes.csv")
 
 
 @pytest.fixture(scope="session")

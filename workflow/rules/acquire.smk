@@ -5,17 +5,19 @@ rule acquire:
         f"{WORK}/acquire/{{shard}}.csv",
     log:
         f"{LOGS}/acquire/{{shard}}.log",
+    benchmark:
+        f"{BENCHMARKS}/acquire/{{shard}}.tsv"
     conda:
         "../../envs/lstsr.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=3000,
         runtime=30,
     params:
         settings=settings("acquire", "data", "sensors"),
         scenes=lambda wildcards: PLAN.scenes_digest(wildcards.shard),
         folder=f"{WORK}/generated",
-        code=fingerprint("lstsr.acquire.local", PLAN.acquire_module),
+        code=fingerprint("lstsr.acquire.local", PLAN.acquire_module, *PLAN.reader_modules),
     shell:
         "lstsr acquire --settings {params.settings:q} --shard {wildcards.shard}"
         " --folder {params.folder:q} --output {output:q} > {log:q} 2>&1"

@@ -16,7 +16,7 @@ rule align:
     params:
         settings=settings("sensors", "align"),
         folder=f"{WORK}/aligned",
-        code=fingerprint("lstsr.dataset.triplet"),
+        code=fingerprint("lstsr.dataset.triplet", *PLAN.reader_modules),
     shell:
         "lstsr align --settings {params.settings:q} --folder {params.folder:q}"
         " --output {output:q} {input:q} > {log:q} 2>&1"

@@ -7,13 +7,16 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lstsr.errors import SceneError
 from lstsr.files import read_csv, write_csv
 from lstsr.geo.resample import outline
-from lstsr.grid import Grid
-from lstsr.scenes import ROLES, Place, Scene
-from lstsr.sensors import geotiff
+from lstsr.registry import reader
+from lstsr.scenes import ROLES, Place, Scene, product_files
+
+if TYPE_CHECKING:
+    from lstsr.config import SensorsConfig
 
 logger = logging.getLogger(__name__)
 COLUMNS = (
@@ -22,6 +25,7 @@ COLUMNS = (
     "lon",
     "lat",
     "time",
+    "dem",
     *(f"{role}_sha256" for role in ROLES),
     "outline",
     "reason",
@@ -38,16 +42,20 @@ class Acquired:
     reason: str = ""
 
 
-def describe(scene: Scene, crs: dict[str, str | None]) -> Acquired:
-    """Digests and footprint of a scene; ``crs`` replaces a file's own, by role.
+def describe(scene: Scene, sensors: SensorsConfig) -> Acquired:
+    """Digests and footprint of a scene.
 
-    The footprint is the outline of the input. A header that cannot be understood makes the scene
-    unusable, by reason; a file that cannot be read at all raises OSError.
+    The footprint is the outline of the smallest of its three images: where a triplet can be. A
+    header that cannot be understood makes the scene unusable, by reason; a file that cannot be had
+    raises OSError.
     """
     digests = {role: digest(getattr(scene, role)) for role in ROLES}
     try:
-        grids = {role: header(getattr(scene, role), crs.get(role)) for role in ROLES}
-        rim = outline(grids["input"])
+        rims = []
+        for role in ROLES:
+            sensor = getattr(sensors, role)
+            rims.append(outline(reader(sensor.product).grid(getattr(scene, role), sensor)))
+        rim = min(rims, key=_area)
         lon = scene.lon if scene.lon is not None else sum(x for x, _ in rim) / len(rim)
         lat = scene.lat if scene.lat is not None else sum(y for _, y in rim) / len(rim)
         return Acquired(scene, digests, Place(scene.scene, lon, lat, rim))
@@ -56,16 +64,24 @@ def describe(scene: Scene, crs: dict[str, str | None]) -> Acquired:
         return Acquired(scene, digests, Place(scene.scene, scene.lon, scene.lat, ()), str(error))
 
 
-def digest(file: Path) -> str:
-    """SHA-256 of a file's bytes."""
+def _area(rim: tuple[tuple[float, float], ...]) -> float:
+    from shapely.geometry import Polygon
+
+    return float(Polygon(rim).area)
+
+
+def digest(product: Path) -> str:
+    """SHA-256 of a file's bytes; of the names and digests of its files for a product of several."""
+    files = product_files(product)
+    if files == [product]:
+        return _digest(product)
+    listed = "".join(f"{file.name} {_digest(file)}\n" for file in files)
+    return hashlib.sha256(listed.encode()).hexdigest()
+
+
+def _digest(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def header(file: Path, crs: str | None) -> Grid:
-    """The grid that a raster's header states; SceneError where there is none."""
-    with geotiff.opened(file) as dataset:
-        return geotiff.grid_of(dataset, crs)
 
 
 def write_index(path: Path, acquired: Iterable[Acquired]) -> None:
@@ -81,6 +97,7 @@ def _record(one: Acquired) -> dict[str, object]:
         "lon": place.lon,
         "lat": place.lat,
         "time": scene.time,
+        "dem": scene.dem or "",
         **{f"{role}_sha256": one.digests[role] for role in ROLES},
         "outline": " ".join(f"{lon:.6f},{lat:.6f}" for lon, lat in place.outline),
         "reason": one.reason,
@@ -95,7 +112,8 @@ def read_index(path: Path) -> list[Acquired]:
 def _acquired(row: dict[str, str]) -> Acquired:
     lon, lat = (float(row[key]) if row[key] else None for key in ("lon", "lat"))
     files = {role: Path(row[role]) for role in ROLES}
-    scene = Scene(row["scene"], **files, lon=lon, lat=lat, time=row["time"])
+    dem = Path(row["dem"]) if row["dem"] else None
+    scene = Scene(row["scene"], **files, lon=lon, lat=lat, time=row["time"], dem=dem)
     points = [point.split(",") for point in row["outline"].split()]
     rim = tuple((float(x), float(y)) for x, y in points)
     return Acquired(

@@ -24,8 +24,7 @@ class SceneMeta:
 
     By track key, in kelvin, ``centre_k`` is the mean of its valid input and ``offset_k`` the median
     of target minus input over its cells. ``crs`` and ``transform`` (the six numbers of `Grid`)
-    place its fine grid, ``time`` is when the input was taken, and ``input_m`` the spacing of the
-    observed input.
+    place its aligned fine grid, ``time`` is when the input was taken.
     """
 
     scene: str
@@ -35,19 +34,21 @@ class SceneMeta:
     crs: str
     transform: tuple[float, ...]
     time: str
-    input_m: float
 
 
 @dataclass(frozen=True)
 class DatasetMeta:
     """What the header of a dataset file says; bands, means and deviations are per channel.
 
+    By track key, ``target_m`` is the spacing of its fine pixels and ``widening`` how many aligned
+    ones make one of them along a side.
     ``rows`` are the experiments that an exported file names, as JSON objects.
     """
 
     dataset: str
     version: str
-    target_m: float
+    target_m: dict[str, float]
+    widening: dict[str, int]
     reference_bands: tuple[str, ...]
     reference_mean: tuple[float, ...]
     reference_std: tuple[float, ...]
@@ -127,6 +128,12 @@ class Dataset:
             raise LstsrError(f"{self.path}: holds no scene {name}; scenes: {_some(self._scenes)}")
         return self._scenes[name]
 
+    def transform(self, name: str, key: str) -> tuple[float, ...]:
+        """The six numbers that map (column, row) of the scene's fine pixels to (x, y)."""
+        a, b, c, d, e, f = self.place(name).transform
+        wider = self.meta.widening[key]
+        return a * wider, b * wider, c, d * wider, e * wider, f
+
     def row(self, name: str) -> dict[str, Any]:
         """A row that the file was exported with, as a JSON object."""
         if name not in self.meta.rows:
@@ -160,13 +167,14 @@ class Dataset:
             )
         coarse = (row, column, height, width)
         top, left, fine_height, fine_width = fine = tuple(c * scale_of(key) for c in coarse)
+        there = (name, f"fine{self.meta.widening[key]}")
         rows_fine, columns_fine = slice(top, top + fine_height), slice(left, left + fine_width)
         return SceneArrays(
             input=self._slice(name, key, "input")[row : row + height, column : column + width],
             input_valid=self._mask(name, key, "input_valid", *coarse),
-            reference=self._slice(name, "reference")[:, rows_fine, columns_fine],
-            reference_valid=self._mask(name, "reference_valid", *fine),
-            target=self._slice(name, "target")[rows_fine, columns_fine],
+            reference=self._slice(*there, "reference")[:, rows_fine, columns_fine],
+            reference_valid=self._mask(*there, "reference_valid", *fine),
+            target=self._slice(*there, "target")[rows_fine, columns_fine],
             scored=self._mask(name, key, "scored", *fine),
             centre_k=self._scenes[name].centre_k[key],
             offset_k=self._scenes[name].offset_k[key],
@@ -206,7 +214,8 @@ def _read_meta(path: Path, header: dict[str, str] | None) -> DatasetMeta:
         return DatasetMeta(
             dataset=values["dataset"],
             version=values["version"],
-            target_m=float(values["target_m"]),
+            target_m=values["target_m"],
+            widening=values["widening"],
             reference_bands=tuple(values["reference_bands"]),
             reference_mean=tuple(values["reference_mean"]),
             reference_std=tuple(values["reference_std"]),
@@ -220,7 +229,6 @@ def _read_meta(path: Path, header: dict[str, str] | None) -> DatasetMeta:
                     scene["crs"],
                     tuple(scene["transform"]),
                     scene["time"],
-                    scene["input_m"],
                 )
                 for scene in values["scenes"]
             ),

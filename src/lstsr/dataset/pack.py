@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from lstsr import __version__
 from lstsr.dataset.triplet import read_triplet
 from lstsr.errors import LstsrError
 from lstsr.files import whole
-from lstsr.geo.aggregate import block_mean_t4, psf_mean_t4
+from lstsr.geo.aggregate import block_mean_t4, coarsened, psf_mean_t4
 from lstsr.geo.fill import fill
 from lstsr.image import Floats, Mask, Triplet
 from lstsr.scenes import SPLITS
@@ -50,6 +50,8 @@ def pack(
 ) -> dict[str, Any]:
     """Write the scenes of ``splits`` (name to split), aligned in ``folder``, as the file ``path``.
 
+    A block whose fine pixels are wider than the aligned ones sees target and reference averaged.
+
     Returns the statistics: of the reference over valid pixels of training scenes, the number of
     scenes by split, and the wild cells left out, by block. Raises LstsrError where a split has no
     scene left, or a scene no pixel to score.
@@ -62,12 +64,14 @@ def pack(
     training = ReferenceStatistics()
     wild: dict[str, int] = {}
     for name, split in splits.items():
-        triplet = read_triplet(folder, name)
-        tensors |= _fine_tensors(triplet)
+        aligned = read_triplet(folder, name)
         if split == "train":
-            training.add(triplet)
+            training.add(aligned)
         centres, offsets = {}, {}
         for block in blocks:
+            wider = widening(block, aligned.scale)
+            triplet = widened(aligned, wider)
+            tensors |= _fine_tensors(triplet, wider)
             coarse = coarse_input(triplet, block.track, block.scale, settings)
             if not coarse.scored.any():
                 raise LstsrError(f"scene {name}: no pixel to score in {block.key}; raise min_valid")
@@ -76,7 +80,7 @@ def pack(
             offsets[block.key] = coarse.offset_k
             wild[block.key] = wild.get(block.key, 0) + coarse.wild
         found = {"centre_k": centres, "offset_k": offsets}
-        scenes.append({"scene": name, "split": split} | found | _place(triplet))
+        scenes.append({"scene": name, "split": split} | found | _place(aligned))
     statistics = {
         "reference_mean": training.mean,
         "reference_std": training.std,
@@ -85,10 +89,13 @@ def pack(
         "wild_cells": wild,
     }
     first = read_triplet(folder, next(iter(splits)))
+    wider = {block.key: widening(block, first.scale) for block in blocks}
+    fine_m = first.target.grid.gsd_m
     meta = {
         "dataset": dataset,
         "version": __version__,
-        "target_m": round(first.target.grid.gsd_m, 2),
+        "widening": wider,
+        "target_m": {key: round(fine_m * factor, 2) for key, factor in wider.items()},
         "reference_bands": list(first.reference.bands),
         **statistics,
         "scenes": scenes,
@@ -125,6 +132,23 @@ class ReferenceStatistics:
         return [float(value) for value in np.atleast_1d(np.sqrt(variance))]
 
 
+def widening(block: Block, aligned_scale: int) -> int:
+    """How many aligned fine pixels make one of a block's along a side.
+
+    An observed input keeps its own spacing, so a smaller scale means wider fine pixels; a degraded
+    one is made from the aligned target as it is.
+    """
+    return aligned_scale // block.scale if block.track == "observed" else 1
+
+
+def widened(triplet: Triplet, factor: int) -> Triplet:
+    """``triplet`` with reference and target averaged over ``factor`` x ``factor`` valid pixels."""
+    if factor == 1:
+        return triplet
+    reference, target = (coarsened(one, factor, 1.0) for one in (triplet.reference, triplet.target))
+    return replace(triplet, reference=reference, target=target)
+
+
 def coarse_input(triplet: Triplet, track: str, scale: int, settings: DatasetConfig) -> CoarseInput:
     """The input of a track, observed or made from the target, and what is scored with it.
 
@@ -156,12 +180,13 @@ def coarse_input(triplet: Triplet, track: str, scale: int, settings: DatasetConf
     )
 
 
-def _fine_tensors(triplet: Triplet) -> dict[str, np.ndarray]:
+def _fine_tensors(triplet: Triplet, wider: int) -> dict[str, np.ndarray]:
     reference, target = triplet.reference, triplet.target
+    prefix = f"{triplet.scene}/fine{wider}"
     return {
-        f"{triplet.scene}/reference": fill(reference.values, reference.valid),
-        f"{triplet.scene}/reference_valid": np.packbits(reference.valid, axis=-1),
-        f"{triplet.scene}/target": fill(target.values[0], target.valid),
+        f"{prefix}/reference": fill(reference.values, reference.valid),
+        f"{prefix}/reference_valid": np.packbits(reference.valid, axis=-1),
+        f"{prefix}/target": fill(target.values[0], target.valid),
     }
 
 
@@ -179,7 +204,6 @@ def _place(triplet: Triplet) -> dict[str, Any]:
         "crs": grid.crs,
         "transform": list(grid.transform)[:6],
         "time": triplet.input.time,
-        "input_m": round(triplet.input.grid.gsd_m, 2),
     }
 
 

@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from affine import Affine
+from pyproj import Transformer
+
+from lstsr.config import GeotiffConfig
 from lstsr.errors import SceneError
 from lstsr.files import read_csv, write_csv
+from lstsr.geo.aggregate import coarsened
 from lstsr.geo.coregister import Registration, register, register_input
+from lstsr.geo.parallax import Terrain
 from lstsr.geo.resample import resample
+from lstsr.grid import Grid
 from lstsr.image import SensorImage, Triplet
+from lstsr.registry import reader
 from lstsr.scenes import ROLES
 from lstsr.sensors import geotiff
 
 if TYPE_CHECKING:
-    from lstsr.config import AlignConfig, RegistrationConfig, SensorsConfig
+    from lstsr.config import AlignConfig, GridConfig, RegistrationConfig, SensorsConfig
     from lstsr.scenes import Scene
 
 logger = logging.getLogger(__name__)
 MOVED = ("reference", "input")
 MEASURED = ("row", "column", "peak_correlation", "tiles", "residual")
-COLUMNS = ("scene", "reason", *(f"{role}_{name}" for role in MOVED for name in MEASURED))
+PSF = ("input_psf_rows_cells", "input_psf_columns_cells")
+COLUMNS = ("scene", "reason", *(f"{role}_{name}" for role in MOVED for name in MEASURED), *PSF)
 
 
 @dataclass(frozen=True)
@@ -41,11 +53,12 @@ def align(scene: Scene, sensors: SensorsConfig, settings: AlignConfig, folder: P
     A fault of the scene's content excludes it, by reason; anything else is raised.
     """
     try:
-        images = {
-            role: geotiff.read(getattr(scene, role), getattr(sensors, role), scene.time)
-            for role in ROLES
-        }
-        triplet, registrations = to_triplet(scene.scene, images, settings)
+        images = {role: _read(scene, role, sensors) for role in ROLES}
+        check_times(images, settings.time_window_min)
+        matched = _matched(scene, sensors, settings.registration)
+        triplet, registrations = to_triplet(
+            scene.scene, images, settings, read_terrain(scene.dem), matched
+        )
     except SceneError as error:
         logger.warning("scene %s excluded: %s", scene.scene, error)
         return Aligned(scene.scene, str(error))
@@ -54,52 +67,137 @@ def align(scene: Scene, sensors: SensorsConfig, settings: AlignConfig, folder: P
     row, column = triplet.shifts["target"]
     geotiff.write(
         folder / scene.scene / "target_native.tif",
-        images["target"],
+        at_least(images["target"], triplet.target.grid.gsd_m),
         {"moved_row": repr(row), "moved_column": repr(column)},
     )
     return Aligned(scene.scene, "", registrations)
 
 
-def to_triplet(
-    name: str, images: dict[str, SensorImage], settings: AlignConfig
-) -> tuple[Triplet, dict[str, Registration]]:
-    """The input stays where it is; target and reference are moved onto it, resampled once each.
+def _read(scene: Scene, role: str, sensors: SensorsConfig) -> SensorImage:
+    sensor = getattr(sensors, role)
+    image: SensorImage = reader(sensor.product).read(getattr(scene, role), sensor)
+    return image if image.time else replace(image, time=scene.time)
 
-    Registrations are of the reference and of the input against the target, in fine pixels. Raises
-    SceneError where the images do not overlap or cannot be registered.
-    """
-    coarse = images["input"]
-    grid = coarse.grid.refine(settings.scale)
-    target, reference = (resample(images[role], grid) for role in ("target", "reference"))
-    shared = coarse.valid.repeat(settings.scale, 0).repeat(settings.scale, 1)
-    for image, names in ((target, "input and target"), (reference, "input, target and reference")):
-        shared = shared & image.valid
-        if shared.mean() < settings.min_valid:
+
+def check_times(images: dict[str, SensorImage], window_min: Mapping[str, float]) -> None:
+    """Raise SceneError where an image was taken too long before or after the target."""
+    for role, most in window_min.items():
+        for name in (role, "target"):
+            if not images[name].time:
+                raise SceneError(f"{name} has no time, which align.time_window_min asks for")
+        times = [datetime.fromisoformat(images[name].time) for name in (role, "target")]
+        apart_min = abs((times[0] - times[1]).total_seconds()) / 60
+        if apart_min > most:
             raise SceneError(
-                f"{names} share {shared.mean():.1%} of the grid, align.min_valid asks "
-                f"{settings.min_valid:.0%}: do they overlap?"
+                f"{role} ({images[role].time}) is {apart_min:.0f} minutes from the target "
+                f"({images['target'].time}), align.time_window_min allows {most:g}"
             )
-    found = _registrations(coarse, reference, target, settings.registration, settings.scale)
+
+
+def _matched(
+    scene: Scene, sensors: SensorsConfig, settings: RegistrationConfig
+) -> SensorImage | None:
+    """The target's band that the reference is matched to; None for its LST."""
+    if settings.target_band is None:
+        return None
+    sensor = sensors.target.model_copy(update={"bands": [settings.target_band]})
+    image: SensorImage = reader(sensor.product).read(scene.target, sensor)
+    return image
+
+
+def read_terrain(dem: Path | None) -> Terrain | None:
+    """Elevation in metres; SceneError where it cannot be read."""
+    if dem is None:
+        return None
+    sensor = GeotiffConfig(sensor="DEM", unit="metre", names=["elevation"])
+    image = geotiff.read(dem, sensor)
+    return Terrain(image.values[0], image.grid)
+
+
+def at_least(image: SensorImage, gsd_m: float) -> SensorImage:
+    """``image``, averaged over whole blocks of pixels to about ``gsd_m`` where it is finer."""
+    scale = round(gsd_m / image.grid.gsd_m)
+    return coarsened(image, scale) if scale > 1 else image
+
+
+def to_triplet(
+    name: str,
+    images: dict[str, SensorImage],
+    settings: AlignConfig,
+    terrain: Terrain | None = None,
+    matched: SensorImage | None = None,
+) -> tuple[Triplet, dict[str, Registration]]:
+    """The anchor stays where it is; the others are moved onto it, resampled once each.
+
+    Registrations are of the reference and of the input against the target, in fine pixels; the
+    reference is matched to ``matched`` where that is given. Raises SceneError where the images do
+    not overlap or cannot be registered.
+    """
+    scale = settings.scale
+    coarse_grid = _coarse_grid(images, settings)
+    grid = coarse_grid.refine(scale)
+    unmoved = {
+        "input": resample(images["input"], coarse_grid, terrain=terrain),
+        "reference": resample(images["reference"], grid, terrain=terrain),
+        "target": resample(images["target"], grid),
+    }
+    _check_overlap(unmoved, scale, settings.min_valid)
+    fixed = unmoved["target"] if matched is None else resample(matched, grid)
+    found = _registrations(unmoved, fixed, settings.registration, scale)
     for role, one in found.items():
         if not one.accepted:
             raise SceneError(
                 f"{role} cannot be registered to the target "
                 f"(peak correlation {one.peak_correlation:.2f}, {one.tiles} tiles)"
             )
-    row, column = _shift(found.get("input"))
-    of_target = (-row, -column)
-    row, column = _shift(found.get("reference"))
-    of_reference = (row + of_target[0], column + of_target[1])
+    shifts = {role: _shift(found.get(role)) for role in ROLES}
+    anchor_row, anchor_column = shifts[settings.anchor]
+    moved = {role: (r - anchor_row, c - anchor_column) for role, (r, c) in shifts.items()}
+    row, column = moved["input"]
     return (
         Triplet(
             name,
-            coarse,
-            resample(images["reference"], grid, of_reference),
-            resample(images["target"], grid, of_target),
-            {"input": (0.0, 0.0), "reference": of_reference, "target": of_target},
+            resample(images["input"], coarse_grid, (row / scale, column / scale), terrain=terrain),
+            resample(images["reference"], grid, moved["reference"], terrain=terrain),
+            resample(images["target"], grid, moved["target"]),
+            moved,
         ),
         found,
     )
+
+
+def _coarse_grid(images: dict[str, SensorImage], settings: AlignConfig) -> Grid:
+    """The input's own grid, or those whole cells of the configured one that the target can fill."""
+    if settings.grid is None:
+        return images["input"].grid
+    return cells_within(images["target"].grid, settings.grid)
+
+
+def cells_within(grid: Grid, lattice: GridConfig) -> Grid:
+    """The whole cells of ``lattice`` inside the box around the corners of ``grid``.
+
+    Raises SceneError where there is none.
+    """
+    to_lattice = Transformer.from_crs(grid.crs, lattice.crs, always_xy=True)
+    x, y = to_lattice.transform(*np.transpose(grid.corners))
+    step = lattice.spacing_m
+    left, bottom = math.ceil(x.min() / step), math.ceil(y.min() / step)
+    right, top = math.floor(x.max() / step), math.floor(y.max() / step)
+    if right <= left or top <= bottom:
+        raise SceneError(f"the image holds no whole cell of {step:g} m; check align.grid")
+    transform = Affine(step, 0, left * step, 0, -step, top * step)
+    return Grid(lattice.crs, transform, right - left, top - bottom)
+
+
+def _check_overlap(unmoved: dict[str, SensorImage], scale: int, least: float) -> None:
+    shared = unmoved["input"].valid.repeat(scale, 0).repeat(scale, 1)
+    for role, names in (("target", "input and target"), ("reference", "all three images")):
+        shared = shared & unmoved[role].valid
+        if shared.mean() < least:
+            raise SceneError(
+                f"{names} share {shared.mean():.1%} of the grid, align.min_valid asks "
+                f"{least:.0%}: clouds, or no overlap?"
+            )
 
 
 def _shift(found: Registration | None) -> tuple[float, float]:
@@ -107,20 +205,26 @@ def _shift(found: Registration | None) -> tuple[float, float]:
 
 
 def _registrations(
-    coarse: SensorImage,
-    reference: SensorImage,
-    target: SensorImage,
+    unmoved: dict[str, SensorImage],
+    fixed: SensorImage,
     settings: RegistrationConfig,
     scale: int,
 ) -> dict[str, Registration]:
+    coarse, reference, target = (unmoved[role] for role in ROLES)
     found = {}
     if settings.reference:
+        band = reference.bands.index(settings.reference_band or reference.bands[0])
         found["reference"] = register(
-            reference.values[0], target.values[0], reference.valid, target.valid
+            reference.values[band], fixed.values[0], reference.valid, fixed.valid
         )
     if settings.input:
         found["input"] = register_input(
-            coarse.values[0], coarse.valid, target.values[0], target.valid, scale
+            coarse.values[0],
+            coarse.valid,
+            target.values[0],
+            target.valid,
+            scale,
+            psf_cells=settings.input_psf_cells,
         )
     for role, (row, column) in settings.constant.items():
         found[role] = Registration(row, column, 1.0, 0, 0.0, True)
@@ -137,6 +241,8 @@ def record(one: Aligned) -> dict[str, object]:
     row: dict[str, object] = {"scene": one.scene, "reason": one.reason}
     for role, found in one.registrations.items():
         row |= {f"{role}_{name}": getattr(found, name) for name in MEASURED}
+    if "input" in one.registrations:
+        row |= dict(zip(PSF, one.registrations["input"].psf_cells, strict=True))
     return row
 
 
@@ -154,6 +260,7 @@ def read_index(path: Path) -> list[Aligned]:
 
 def _registration(row: dict[str, str], role: str) -> Registration:
     value = {name: row[f"{role}_{name}"] for name in MEASURED}
+    rows, columns = (float(row[name]) if role == "input" else math.nan for name in PSF)
     return Registration(
         float(value["row"]),
         float(value["column"]),
@@ -161,6 +268,7 @@ def _registration(row: dict[str, str], role: str) -> Registration:
         int(value["tiles"]),
         float(value["residual"]),
         True,
+        (rows, columns),
     )
 
 

@@ -181,7 +181,7 @@ def _spectra_figure(dataset: Dataset, key: str, lines: list[Line]) -> Figure:
     axis.set_prop_cycle(color=LINE_COLOURS)
     names = lines[0].scores["scene"].tolist()
     scenes = [dataset.scene(name, key) for name in names]
-    pixel_km = dataset.meta.target_m / 1000
+    pixel_km = dataset.meta.target_m[key] / 1000
 
     def mean_spectrum(fields: list[Floats]) -> tuple[np.ndarray, np.ndarray]:
         pairs = zip(fields, scenes, strict=True)

@@ -12,6 +12,7 @@ import rasterio
 
 from lstsr import __version__
 from lstsr.dataset.loader import Dataset, SceneArrays
+from lstsr.dataset.triplet import at_least
 from lstsr.errors import LstsrError
 from lstsr.files import read_csv, write_csv
 from lstsr.geo.resample import resample
@@ -96,9 +97,10 @@ def score_row(
 def score_on_target_grid(image: SensorImage, scene: SceneArrays, target: Path) -> dict[str, float]:
     """The scores of a prediction brought to the target's own grid.
 
-    The prediction is moved back by what the target was moved by, so the target is not resampled.
+    The prediction is moved back by what the target was moved by, so the target is not resampled;
+    where its pixels are finer than the prediction's, they are averaged over whole blocks.
     """
-    native = geotiff.read_written(target)
+    native = at_least(geotiff.read_written(target), image.grid.gsd_m)
     with rasterio.open(target) as dataset:
         tags = dataset.tags()
     shift = (-float(tags["moved_row"]), -float(tags["moved_column"]))
@@ -117,14 +119,14 @@ def score_on_target_grid(image: SensorImage, scene: SceneArrays, target: Path) -
 def _identity(dataset: Dataset, row: dict[str, Any], split: str) -> dict[str, Any]:
     meta = dataset.meta
     anchor = meta.config["align"]
-    input_m = meta.target_m * row["scale"]
+    target_m = meta.target_m[f"{row['track']}-x{row['scale']}"]
     return {
         "dataset": meta.dataset,
         "split": split,
         "track": row["track"],
         "scale": row["scale"],
-        "input_m": round(input_m, 1),
-        "target_m": round(meta.target_m, 1),
+        "input_m": round(target_m * row["scale"], 1),
+        "target_m": round(target_m, 1),
         "grid": f"{anchor['anchor']}/{anchor['scale']}",
         "model": row["model"],
         "variant": row["variant"],

@@ -12,13 +12,13 @@ one, + south and east: ``moved[r, c] = moving[r - row, c - column]``.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import inf, nan
+from math import exp, hypot, inf, nan
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy import fft, ndimage
+from scipy import fft, ndimage, optimize
 
 from lstsr.image import Mask
 
@@ -40,6 +40,13 @@ MIN_TILES = 4
 MIN_CLEAR = 0.4
 # Standard deviation of the Gaussian whose mean is taken away from the input.
 HIGH_PASS_CELLS = 1.0
+# GK2A over Korea, rows and columns, where the search for the PSF of a scene starts.
+TYPICAL_PSF_CELLS = (1.4, 1.05)
+MAX_FWHM_CELLS = 4.0
+# So far the fitted centre of the PSF may lie from the tiles' shift.
+MAX_FIT_CELLS = 1.0
+# A cell enters the fit of the PSF where so much of it lies on valid pixels, and so many must be.
+MIN_PSF_FILLED, MIN_PSF_CELLS = 0.8, 60
 _FWHM = 2.3548  # of a Gaussian, in standard deviations: 2 sqrt(2 ln 2)
 
 
@@ -51,6 +58,8 @@ class Registration:
     how many tiles have such a peak of their own, ``residual`` the median distance of their shifts
     from the median shift, in fine pixels. Without such tiles the shift is NaN and the residual
     infinite. ``accepted`` asks for the peak, inside the search, and for four tiles that agree.
+    ``psf_cells`` is the coarse sensor's PSF where it was estimated: full width at half maximum
+    along rows and columns, coarse cells.
     """
 
     row: float
@@ -59,6 +68,7 @@ class Registration:
     tiles: int
     residual: float
     accepted: bool
+    psf_cells: tuple[float, float] = (nan, nan)
 
 
 def register(
@@ -93,7 +103,7 @@ def register_input(
     fixed_valid: Mask,
     scale: int,
     *,
-    psf_cells: float | tuple[float, float] = 1.0,
+    psf_cells: float | tuple[float, float] | None = 1.0,
     search: int | None = None,
     tile_cells: int = 16,
     min_peak: float = MIN_PEAK_INPUT,
@@ -106,10 +116,12 @@ def register_input(
     averages correlated on the coarse grid would find only a part of it. Both are high-passed alike,
     so that no large-scale trend decides. The contrast may be inverse, as of NDVI to temperature.
 
+    Without ``psf_cells`` centre and widths of the PSF are fitted to the whole scene (`fit_psf`),
+    starting from the tiles' shift; a fit that leaves it by more than MAX_FIT_CELLS is not accepted.
     ``search`` is the largest shift in fine pixels (two coarse cells unless given), ``tile_cells``
     the side of a tile in coarse cells. Raises ValueError where the shapes do not fit.
     """
-    psf = np.broadcast_to(psf_cells, 2) / _FWHM * scale
+    psf = np.broadcast_to(TYPICAL_PSF_CELLS if psf_cells is None else psf_cells, 2) / _FWHM * scale
     blurred, share = _smooth(fixed, fixed_valid, psf)
     background, _ = _smooth(fixed, fixed_valid, np.hypot(psf, HIGH_PASS_CELLS * scale))
     trend, _ = _smooth(input, input_valid, HIGH_PASS_CELLS)
@@ -135,7 +147,83 @@ def register_input(
     if -total.min() > total.max():
         surfaces = -surfaces
     found = _registration(surfaces, min_peak, MAX_RESIDUAL_CELLS * scale)
-    return replace(found, row=found.row + beside_centre, column=found.column + beside_centre)
+    found = replace(found, row=found.row + beside_centre, column=found.column + beside_centre)
+    if psf_cells is not None or not found.tiles:
+        return found
+    fit = fit_psf(
+        input, input_valid, fixed, fixed_valid, scale, (found.row / scale, found.column / scale)
+    )
+    row, column = fit.row * scale, fit.column * scale
+    left = hypot(row - found.row, column - found.column) / scale
+    return replace(
+        found,
+        row=row,
+        column=column,
+        accepted=found.accepted and left <= MAX_FIT_CELLS,
+        psf_cells=(fit.fwhm_rows, fit.fwhm_columns),
+    )
+
+
+@dataclass(frozen=True)
+class PsfFit:
+    """How a coarse image is made of a fine one, in coarse cells: shift, as in `Registration`, FWHM.
+
+    ``rms`` is what remains between the two, in the input's units.
+    """
+
+    row: float
+    column: float
+    fwhm_rows: float
+    fwhm_columns: float
+    rms: float
+
+
+def fit_psf(
+    input: Array,
+    input_valid: Mask,
+    fixed: Array,
+    fixed_valid: Mask,
+    scale: int,
+    start: tuple[float, float] = (0.0, 0.0),
+) -> PsfFit:
+    """The Gaussian PSF, its centre and widths, through which ``fixed`` looks most like ``input``.
+
+    Least squares of input = a + b blur(fixed) + plane over the cells whose PSF is filled: centre
+    and widths by iteration from ``start`` (coarse cells), a, b and the plane solved for each of
+    them (variable projection, Golub & Pereyra 1973), outliers such as cloud edges weighed down.
+    """
+    rows, columns = np.indices(input.shape).astype(float)
+
+    def seen(parameters: Array) -> tuple[Array, Array]:
+        row, column, *log_fwhm = parameters
+        blurred, share = _smooth(fixed, fixed_valid, np.exp(log_fwhm) / _FWHM * scale)
+        # the content of the input has to move by (row, column): the PSF looks that far before
+        places = [(axis + 0.5 + by) * scale - 0.5 for axis, by in ((rows, row), (columns, column))]
+        at = {"order": 1, "mode": "constant", "cval": 0.0}
+        return (ndimage.map_coordinates(one, places, **at) for one in (blurred, share))
+
+    first = np.array([*start, *np.log(np.broadcast_to(TYPICAL_PSF_CELLS, 2))])
+    _, share = seen(first)
+    cells = input_valid & (share >= MIN_PSF_FILLED)
+    measured = input[cells].astype(float)
+    trend = np.stack([np.ones(cells.sum()), rows[cells], columns[cells]], 1)
+
+    def residuals(parameters: Array) -> Array:
+        blurred, _ = seen(parameters)
+        design = np.column_stack([trend, blurred[cells]])
+        solved, *_ = np.linalg.lstsq(design, measured, rcond=None)
+        left: Array = measured - design @ solved
+        return left
+
+    if cells.sum() < MIN_PSF_CELLS:
+        return PsfFit(nan, nan, nan, nan, inf)
+    widest = np.log(MAX_FWHM_CELLS)
+    reach = [*(np.abs(start) + MAX_FIT_CELLS + 1), widest, widest]
+    fit = optimize.least_squares(
+        residuals, first, bounds=(-np.array(reach), reach), loss="soft_l1", diff_step=1e-2
+    )
+    row, column, *log_fwhm = map(float, fit.x)
+    return PsfFit(row, column, *map(exp, log_fwhm), float(np.sqrt(np.mean(fit.fun**2))))
 
 
 def _log_gradient(image: Array, valid: Mask) -> tuple[Array, Mask]:

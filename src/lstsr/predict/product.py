@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-from pyproj import Transformer
 from torch import nn
 
-from lstsr.config import SensorConfig
 from lstsr.dataset.loader import SceneInputs
 from lstsr.errors import LstsrError
 from lstsr.geo.coregister import Registration, register, register_input
 from lstsr.geo.fill import fill
-from lstsr.geo.resample import gsd_in, resample
-from lstsr.grid import Grid
+from lstsr.geo.resample import resample
 from lstsr.image import SensorImage
 from lstsr.models.normalisation import Normalisation
+from lstsr.predict.pair import Shift, Unit, read, read_pair, reference_sensor
 from lstsr.predict.tiling import tile_of, tiled
 from lstsr.registry import CLASSICAL, build
 from lstsr.sensors import geotiff
@@ -33,9 +28,6 @@ logger = logging.getLogger(__name__)
 CLASSICAL_SCALE_K = 10.0
 # Least standard deviation of a reference band that is taken for contrast.
 FLAT = 1e-6
-# Temperatures outside are no LST (the coldest and hottest surfaces seen lie well inside).
-PLAUSIBLE_K = (170.0, 370.0)
-Shift = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -46,8 +38,9 @@ class Request:
     input: Path
     reference: Path
     output: Path
+    dem: Path | None = None
     scale: int | None = None
-    input_unit: Literal["kelvin", "celsius"] = "kelvin"
+    input_unit: Unit = "kelvin"
     base_image: Path | None = None
     register: bool = True
     tile: int = 512
@@ -64,18 +57,24 @@ class Frame:
 
 
 def make_product(request: Request) -> None:
-    """Predict LST in kelvin on the input's grid divided by the scale, and write it as a COG.
+    """Predict LST in kelvin and write it as a COG.
 
-    The pair may differ in coordinate system and corners; the reference is resampled once, moved by
-    the registration of the two. Cells without valid input are nodata. Raises LstsrError, naming the
-    file, for a pair that cannot be read, does not overlap or does not fit the model.
+    The grid is the input's divided by the scale, or the cells of the grid that the network was
+    trained on. The pair may differ in coordinate system and corners; the reference is resampled
+    once, moved by the registration of the two. Cells without valid input are nodata. Raises
+    LstsrError, naming the file, for a pair that cannot be read, does not overlap or does not fit
+    the model.
     """
     model = _load(request.model)
-    coarse = _read(request.input, _input_sensor(request.input_unit))
-    fine = _read_fine(request.reference, model, coarse.grid)
-    scale = _scale(request, model, coarse, fine)
-    grid = coarse.grid.refine(scale)
-    reference = resample(fine, grid)
+    pair = read_pair(
+        request.input,
+        request.reference,
+        request.dem,
+        request.input_unit,
+        model.described if model else None,
+        _scale(request, model),
+    )
+    coarse, reference, scale = pair.coarse, pair.reference(), pair.scale
     covered = coarse.valid.repeat(scale, 0).repeat(scale, 1)
     if not (reference.valid & covered).any():
         raise LstsrError(
@@ -84,14 +83,15 @@ def make_product(request: Request) -> None:
         )
     frame = _frame(request, coarse, reference, scale)
     if frame.reference != (0.0, 0.0):
-        reference = resample(fine, grid, frame.reference)
-    network = model.network if model else build(request.model, scale, len(fine.bands)).eval()
+        reference = pair.reference(frame.reference)
+    bands = len(reference.bands)
+    network = model.network if model else build(request.model, scale, bands).eval()
     normalisation = _normalisation(model, coarse, reference)
     values = _predict(network, normalisation, coarse, reference, request.tile, scale)
     image = SensorImage(
         values[None],
         covered,
-        grid.moved(*frame.output),
+        reference.grid.moved(*frame.output),
         ("lst",),
         "kelvin",
         coarse.sensor,
@@ -126,67 +126,8 @@ def _load(model: str) -> Trained | None:
     return Trained(*load_checkpoint(Path(model)))
 
 
-def _input_sensor(unit: Literal["kelvin", "celsius"]) -> SensorConfig:
-    low, high = PLAUSIBLE_K
-    offset = geotiff.KELVIN_AT_0_CELSIUS if unit == "celsius" else 0.0
-    return SensorConfig(sensor="input", unit=unit, valid_min=low - offset, valid_max=high - offset)
-
-
-def _read_fine(path: Path, model: Trained | None, coarse: Grid) -> SensorImage:
-    """The reference, read as in the network's training; for a classical row all of its bands."""
-    image = _read(path, _trained_sensor(model) if model else _plain_sensor(path))
-    if not _meet(coarse, image.grid):
-        raise LstsrError(f"{path}: does not overlap the input; name two rasters of one place")
-    return image
-
-
-def _trained_sensor(model: Trained) -> SensorConfig:
-    """How the network's training read the reference, but for the coordinate system of its files."""
-    described = model.described
-    if described.reference_sensor:
-        return SensorConfig.model_validate(described.reference_sensor | {"crs": None})
-    return _bands_as_they_are(list(described.reference_bands))
-
-
-def _plain_sensor(path: Path) -> SensorConfig:
-    with _existing(path):
-        count = geotiff.band_count(path)
-    return _bands_as_they_are([f"band {number + 1}" for number in range(count)])
-
-
-def _bands_as_they_are(names: list[str]) -> SensorConfig:
-    bands = [number + 1 for number in range(len(names))]
-    return SensorConfig(sensor="reference", unit="reflectance", bands=bands, names=names)
-
-
-def _meet(coarse: Grid, fine: Grid) -> bool:
-    """Whether ``fine`` meets the box around the corners of ``coarse``.
-
-    Asked first of all, because far from where a projection is meant, spacings mean nothing.
-    """
-    to_fine = Transformer.from_crs(coarse.crs, fine.crs, always_xy=True)
-    x, y = to_fine.transform(*np.transpose(coarse.corners))
-    column, row = ~fine.transform @ (x, y)
-    return bool(
-        column.max() > 0 and column.min() < fine.width and row.max() > 0 and row.min() < fine.height
-    )
-
-
-def _read(path: Path, sensor: SensorConfig) -> SensorImage:
-    with _existing(path):
-        return geotiff.read(path, sensor)
-
-
-@contextmanager
-def _existing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise LstsrError(f"{path}: {error.strerror}; name an existing raster") from None
-
-
-def _scale(request: Request, model: Trained | None, coarse: SensorImage, fine: SensorImage) -> int:
-    """As asked, as trained, or the whole ratio of the two spacings."""
+def _scale(request: Request, model: Trained | None) -> int | None:
+    """As trained or as asked; None leaves it to the two spacings."""
     if model:
         if request.scale not in (None, model.scale):
             raise LstsrError(
@@ -194,16 +135,9 @@ def _scale(request: Request, model: Trained | None, coarse: SensorImage, fine: S
                 "leave --scale out, or name another checkpoint"
             )
         return model.scale
-    if request.scale is not None:
-        if request.scale < 2:
-            raise LstsrError(f"--scale {request.scale}: give a whole number of at least 2")
-        return request.scale
-    scale = round(coarse.grid.gsd_m / gsd_in(fine.grid, coarse.grid))
-    if scale < 2:
-        raise LstsrError(
-            f"{request.reference}: not finer than {request.input}; check the pair, or give --scale"
-        )
-    return scale
+    if request.scale is not None and request.scale < 2:
+        raise LstsrError(f"--scale {request.scale}: give a whole number of at least 2")
+    return request.scale
 
 
 def _normalisation(
@@ -229,7 +163,8 @@ def _frame(request: Request, coarse: SensorImage, reference: SensorImage, scale:
         if not found.accepted:
             return Frame((0.0, 0.0), (0.0, 0.0), "input", f"not registered: {_words(found)}")
         return Frame((-found.row, -found.column), (0.0, 0.0), "input", _words(found))
-    base = resample(_read_fine(request.base_image, None, coarse.grid), reference.grid)
+    base_image = read(request.base_image, reference_sensor(request.base_image))
+    base = resample(base_image, reference.grid)
     of_reference = register(reference.values[0], base.values[0], reference.valid, base.valid)
     of_input = register_input(coarse.values[0], coarse.valid, base.values[0], base.valid, scale)
     if not (of_reference.accepted and of_input.accepted):

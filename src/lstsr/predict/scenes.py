@@ -101,7 +101,8 @@ def _predict(
 
 def _image(dataset: Dataset, name: str, values: np.ndarray, row: dict[str, Any]) -> SensorImage:
     scene = dataset.place(name)
-    grid = Grid(scene.crs, Affine(*scene.transform), values.shape[1], values.shape[0])
+    transform = dataset.transform(name, f"{row['track']}-x{row['scale']}")
+    grid = Grid(scene.crs, Affine(*transform), values.shape[1], values.shape[0])
     return SensorImage(
         values[None],
         np.isfinite(values),

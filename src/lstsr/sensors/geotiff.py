@@ -18,14 +18,21 @@ from lstsr.errors import SceneError
 from lstsr.files import whole
 from lstsr.grid import Grid
 from lstsr.image import Mask, SensorImage
+from lstsr.sensors.inspection import Assertion, Inspection
 
 if TYPE_CHECKING:
-    from lstsr.config import SensorConfig
+    from lstsr.config import GeotiffConfig
 
 KELVIN_AT_0_CELSIUS = 273.15
 
 
-def read(path: Path, sensor: SensorConfig, time: str = "") -> SensorImage:
+def grid(path: Path, sensor: GeotiffConfig) -> Grid:
+    """The grid that a raster's header states; OSError or SceneError as for ``read``."""
+    with opened(path) as dataset:
+        return grid_of(dataset, sensor.crs)
+
+
+def read(path: Path, sensor: GeotiffConfig) -> SensorImage:
     """The bands that ``sensor`` selects, physical = stored x scale + offset, celsius as kelvin.
 
     Masked are the file's nodata and mask, non-finite values, values outside the valid range in
@@ -33,7 +40,7 @@ def read(path: Path, sensor: SensorConfig, time: str = "") -> SensorImage:
     the content is at fault: unreadable, truncated, no CRS, a missing band, nothing valid.
     """
     with opened(path) as dataset:
-        grid = grid_of(dataset, sensor.crs)
+        placed = grid_of(dataset, sensor.crs)
         stored, valid = _stored(dataset, sensor)
     values = stored * np.float32(sensor.scale) + np.float32(sensor.offset)
     valid &= np.isfinite(values)
@@ -56,12 +63,55 @@ def read(path: Path, sensor: SensorConfig, time: str = "") -> SensorImage:
     return SensorImage(
         values,
         everywhere,
-        grid,
+        placed,
         tuple(sensor.names),
         "kelvin" if sensor.unit == "celsius" else sensor.unit,
         sensor.sensor,
-        time,
-        (f"read {path.name}",),
+        history=(f"read {path.name}",),
+    )
+
+
+def inspect(path: Path) -> Inspection:
+    """The raster's header, band by band."""
+    with opened(path) as dataset:
+        corners = dataset.transform @ (0, 0), dataset.transform @ (dataset.width, dataset.height)
+        facts = (
+            ("file", path.name),
+            ("coordinate system", dataset.crs.to_string() if dataset.crs else "none"),
+            ("size", f"{dataset.height} rows x {dataset.width} columns"),
+            ("spacing", "{:g} x {:g}".format(*dataset.res)),
+            (
+                "corners",
+                "upper left {0[0]:.3f}, {0[1]:.3f}; lower right {1[0]:.3f}, {1[1]:.3f}".format(
+                    *corners
+                ),
+            ),
+            *(
+                (f"band {number}", f"{dataset.dtypes[number - 1]}, {_band_facts(dataset, number)}")
+                for number in dataset.indexes
+            ),
+        )
+        has_crs, is_placed = dataset.crs is not None, not dataset.transform.is_identity
+        return Inspection(
+            "geotiff",
+            facts,
+            (
+                Assertion("the file states a coordinate system", facts[1][1], has_crs),
+                Assertion("the geotransform is not the identity", facts[4][1], is_placed),
+            ),
+        )
+
+
+def _band_facts(dataset: rasterio.DatasetReader, number: int) -> str:
+    """Name, unit, scaling, nodata, valid share and range of a band."""
+    stored, valid = dataset.read(number), dataset.read_masks(number) > 0
+    known = stored[valid & np.isfinite(stored)]
+    seen = f"{known.min():g} .. {known.max():g}" if known.size else "nothing valid"
+    return (
+        f"{dataset.descriptions[number - 1] or 'unnamed'}, "
+        f"unit {dataset.units[number - 1] or '?'}, "
+        f"scale {dataset.scales[number - 1]:g}, offset {dataset.offsets[number - 1]:g}, "
+        f"nodata {dataset.nodata}, valid {valid.mean():.1%}, stored values {seen}"
     )
 
 
@@ -96,7 +146,9 @@ def grid_of(dataset: rasterio.DatasetReader, crs: str | None) -> Grid:
     return Grid(wkt, dataset.transform, dataset.width, dataset.height)
 
 
-def _stored(dataset: rasterio.DatasetReader, sensor: SensorConfig) -> tuple[np.ndarray, np.ndarray]:
+def _stored(
+    dataset: rasterio.DatasetReader, sensor: GeotiffConfig
+) -> tuple[np.ndarray, np.ndarray]:
     if max(sensor.bands) > dataset.count:
         raise SceneError(
             f"{Path(dataset.name).name}: band {max(sensor.bands)} is missing, "

@@ -1,7 +1,10 @@
-"""Where the simulated scenes lie and what their files are called: light, for planning a run."""
+"""Where and when the simulated scenes lie and what their files are called: light, for planning."""
 
 from __future__ import annotations
 
+import hashlib
+import math
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,32 +17,127 @@ if TYPE_CHECKING:
     from lstsr.config import GenerateConfig
 
 CRS = "EPSG:32652"
-FINE_M = 250.0
-ORIGIN = (300_000.0, 4_200_000.0)
+LANDSAT_M = 30
+# The north-western corner of place 0; from there three abreast, southwards.
+EAST_M, NORTH_M = 300_000, 4_180_000
+ABREAST = 3
+GAP_M = 12_000
+# Places stay inside the GK2A KO area (its southern edge lies at 29.7 N): below this northing
+# the rows go on in three more columns, to the west.
+SOUTH_M = 3_330_000
+
+SEASON = date(2023, 3, 1), date(2023, 11, 30)
+PASSAGE = time(2, 8), timedelta(minutes=4)
+GOCI2_NOMINAL = time(2, 15, 30)
+GOCI2_SLOT = 7
+# WRS-2 path of central Korea, and the row and spacing of its scenes (row 34 is centred on 37.3 N).
+PATH, ROW, ROW_LAT_DEG, ROW_STEP_DEG = 115, 34, 37.3, 1.43
 
 
 def names(config: GenerateConfig) -> list[str]:
-    """The scenes that ``make`` can make, known before anything runs."""
-    return [f"sample-{index:03d}" for index in range(config.scenes)]
+    """The scenes that ``make`` can make, known before anything runs: ``p03-20230514``."""
+    return [
+        f"p{number:02d}-{day:%Y%m%d}"
+        for number in range(config.places)
+        for day in _days(number, config)
+    ]
 
 
-def scene_files(name: str, folder: Path, config: GenerateConfig) -> Scene:
-    """The manifest row of a scene: three files in ``folder``, and its centre in degrees."""
+def place(name: str) -> int:
+    """The number of a scene's place."""
+    return int(name[1:].partition("-")[0])
+
+
+def grid_of(name: str, config: GenerateConfig) -> Grid:
+    """The Landsat grid of a scene's place, pixel centres on multiples of 30 m; none overlap.
+
+    It depends on the place's number and ``size_km`` alone, not on how many others there are.
+    """
+    step = config.size_km * 1000 + GAP_M
+    rows = (NORTH_M - SOUTH_M) // step
+    row, column = divmod(place(name), ABREAST)
+    block, row = divmod(row, rows)
+    x = EAST_M + (column - ABREAST * block) * step
+    y = NORTH_M - row * step
+    size = math.ceil(config.size_km * 1000 / LANDSAT_M)
+    half = LANDSAT_M / 2
+    west, north = x // LANDSAT_M * LANDSAT_M - half, y // LANDSAT_M * LANDSAT_M + half
+    return Grid(CRS, Affine(LANDSAT_M, 0, west, 0, -LANDSAT_M, north), size, size)
+
+
+def centre(name: str, config: GenerateConfig) -> tuple[float, float]:
+    """Longitude and latitude of the middle of a scene, degrees."""
     from pyproj import Transformer
 
     grid = grid_of(name, config)
     x, y = grid.transform @ (grid.width / 2, grid.height / 2)
     lon, lat = Transformer.from_crs(CRS, "EPSG:4326", always_xy=True).transform(x, y)
-    of_input, of_reference, of_target = (
-        folder / name / file for file in ("lst_coarse.tif", "ndvi_fine.tif", "lst_fine.tif")
+    return round(lon, 4), round(lat, 4)
+
+
+def time_of(name: str) -> datetime:
+    """When Landsat passes, UTC: between 02:08 and 02:12."""
+    start, span = PASSAGE
+    return _at(name, start) + timedelta(seconds=_draw("passage", name) % span.seconds)
+
+
+def gk2a_time_of(name: str) -> datetime:
+    """The KO slot that matches, UTC: 02:10 or 02:12."""
+    return _at(name, time(2, 10 + 2 * (_draw("slot", name) % 2)))
+
+
+def goci2_time_of(name: str) -> datetime:
+    """The nominal time of the GOCI-II scan, UTC; its slot of Korea is seen 12 minutes later."""
+    return _at(name, GOCI2_NOMINAL)
+
+
+def satellite(name: str) -> int:
+    """Landsat 8 or 9."""
+    return 8 + _draw("satellite", name) % 2
+
+
+def path_row(name: str, config: GenerateConfig) -> tuple[int, int]:
+    """WRS-2 path and row of a scene."""
+    _, lat = centre(name, config)
+    return PATH, ROW + round((ROW_LAT_DEG - lat) / ROW_STEP_DEG)
+
+
+def scene_files(name: str, folder: Path, config: GenerateConfig) -> Scene:
+    """The manifest row of a scene: its files under ``folder / name``, its centre and time.
+
+    The target is the folder of the Landsat product, the input GK2A's LST file, the reference the
+    GOCI-II slot.
+    """
+    lon, lat = centre(name, config)
+    path, row = path_row(name, config)
+    landsat = time_of(name)
+    processed = landsat + timedelta(days=14)
+    home = folder / name
+    return Scene(
+        name,
+        input=home / f"gk2a_ami_le2_lst_ko020lc_{gk2a_time_of(name):%Y%m%d%H%M}.nc",
+        reference=home
+        / f"GK2B_GOCI2_L2_{goci2_time_of(name):%Y%m%d_%H%M%S}_LA_S{GOCI2_SLOT:03d}_AC.nc",
+        target=home / f"LC{satellite(name):02d}_L2SP_{path:03d}{row:03d}"
+        f"_{landsat:%Y%m%d}_{processed:%Y%m%d}_02_T1",
+        lon=lon,
+        lat=lat,
+        time=f"{landsat:%Y-%m-%dT%H:%M:%SZ}",
+        dem=home / "dem.tif",
     )
-    return Scene(name, of_input, of_reference, of_target, round(lon, 4), round(lat, 4))
 
 
-def grid_of(name: str, config: GenerateConfig) -> Grid:
-    """The fine grid of a scene: four abreast, a scene's width apart, so that no two overlap."""
-    size = config.coarse_size * config.scale
-    row, column = divmod(names(config).index(name), 4)
-    x = ORIGIN[0] + 2 * column * size * FINE_M
-    y = ORIGIN[1] - 2 * row * size * FINE_M
-    return Grid(CRS, Affine(FINE_M, 0, x, 0, -FINE_M, y), size, size)
+def _days(number: int, config: GenerateConfig) -> list[date]:
+    """The dates of a place, in order: asking for more keeps those that were there."""
+    first, last = SEASON
+    season = [first + timedelta(days=day) for day in range((last - first).days + 1)]
+    return sorted(sorted(season, key=lambda day: _draw(config.seed, number, day))[: config.dates])
+
+
+def _at(name: str, clock: time) -> datetime:
+    return datetime.combine(date.fromisoformat(name.partition("-")[2]), clock, UTC)
+
+
+def _draw(*of: object) -> int:
+    """A number that depends on the words alone, the same on every machine."""
+    return int.from_bytes(hashlib.sha256(" ".join(map(str, of)).encode()).digest()[:8])

@@ -27,8 +27,8 @@ class Checkpoint:
     ``best_step`` is the optimiser step of the weights kept, ``steps`` how many were made in
     ``train_seconds`` of wall time, validation included;
     ``validation_ubrmse_k`` is the mean over validation scenes at ``best_step``.
-    ``reference_sensor`` is how the reference's files were read (the config's section), so that
-    prediction reads the same physical values.
+    ``sensors`` and ``align`` are the config's sections, so that prediction reads the same physical
+    values and brings them onto the same kind of grid.
     """
 
     row: Row
@@ -42,7 +42,8 @@ class Checkpoint:
     best_step: int
     steps: int
     train_seconds: float
-    reference_sensor: dict[str, Any] = field(default_factory=dict)
+    sensors: dict[str, Any] = field(default_factory=dict)
+    align: dict[str, Any] = field(default_factory=dict)
     version: str = __version__
 
     @property
@@ -104,7 +105,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
             best_step=header["best_step"],
             steps=header["steps"],
             train_seconds=header["train_seconds"],
-            reference_sensor=header["reference_sensor"],
+            sensors=header["sensors"],
+            align=header["align"],
             version=header["version"],
         )
     except (OSError, SafetensorError, KeyError, ValueError) as error:

@@ -195,7 +195,7 @@ def _describe(dataset: Dataset, row: Row, state: TrainState) -> Checkpoint:
     return Checkpoint(
         row=row,
         dataset=meta.dataset,
-        target_m=meta.target_m,
+        target_m=meta.target_m[row.block],
         reference_bands=meta.reference_bands,
         scale_k=meta.scale_k,
         reference_mean=meta.reference_mean,
@@ -204,5 +204,6 @@ def _describe(dataset: Dataset, row: Row, state: TrainState) -> Checkpoint:
         best_step=state.best_step,
         steps=state.step,
         train_seconds=state.seconds,
-        reference_sensor=meta.config.get("sensors", {}).get("reference", {}),
+        sensors=meta.config.get("sensors", {}),
+        align=meta.config.get("align", {}),
     )

@@ -1,38 +1,107 @@
-"""A small seeded generator of georeferenced triplets, so that a run needs no download.
+"""Small georeferenced triplets for tests: a world, a coarse sensor and an optical one, as GeoTIFFs.
 
-A world of elevation, vegetation and water drives LST; the coarse sensor sees it through a blur
-wider than its cell, with bias, noise and a navigation error, the optical one with another. It is a
-stand-in to exercise the pipeline, not a claim about any place.
+LST falls with vegetation and elevation; the coarse sensor sees it through a blur wider than its
+cell, with bias, noise and a navigation error, the optical one with another.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
+from affine import Affine
 from scipy.ndimage import gaussian_filter, shift
 
+from lstsr.config import Config, validate
 from lstsr.geo.aggregate import block_mean_t4
+from lstsr.grid import Grid
 from lstsr.image import SensorImage
 from lstsr.scenes import Scene
 from lstsr.sensors import geotiff
-from lstsr.simulate.places import grid_of, names, scene_files
 
-if TYPE_CHECKING:
-    from lstsr.config import GenerateConfig
-
+CRS = "EPSG:32652"
+FINE_M = 250.0
+ORIGIN = (300_000.0, 4_200_000.0)
 MARGIN = 16
 LAPSE_K_PER_KM = 6.5
+SENSORS = {
+    "input": {"sensor": "coarse", "unit": "kelvin", "valid_min": 200, "valid_max": 360},
+    "reference": {
+        "sensor": "optical",
+        "unit": "index",
+        "names": ["ndvi"],
+        "valid_min": -1,
+        "valid_max": 1,
+    },
+    "target": {"sensor": "fine", "unit": "kelvin", "valid_min": 200, "valid_max": 360},
+}
 
 
-def make(name: str, folder: Path, config: GenerateConfig) -> Scene:
+@dataclass(frozen=True)
+class Sample:
+    """So many scenes of so many coarse cells a side."""
+
+    scenes: int = 12
+    coarse_size: int = 32
+    scale: int = 4
+    seed: int = 2023
+
+
+def config_of(**more: Any) -> Config:
+    """A run on such triplets at x4, observed."""
+    return validate(
+        {
+            "dataset": "sample",
+            "acquire": {"provider": "local"},
+            "sensors": SENSORS,
+            "split": {"test": 0.2, "validation": 0.2},
+            "blocks": [{"track": "observed", "scale": 4}],
+            "train": {"patch": 64},
+        }
+        | more
+    )
+
+
+def write_manifest(folder: Path, sample: Sample) -> None:
+    """Make every scene and list them in ``folder``/scenes.csv."""
+    lines = ["scene,input,reference,target"]
+    for name in names(sample):
+        files = make(name, folder, sample).files
+        lines.append(",".join([name, *(str(file.relative_to(folder)) for file in files)]))
+    (folder / "scenes.csv").write_text("\n".join(lines) + "\n")
+
+
+def names(sample: Sample) -> list[str]:
+    """The scenes that ``make`` can make."""
+    return [f"sample-{index:03d}" for index in range(sample.scenes)]
+
+
+def scene_files(name: str, folder: Path) -> Scene:
+    """The manifest row of a scene: three files in ``folder``."""
+    of_input, of_reference, of_target = (
+        folder / name / file for file in ("lst_coarse.tif", "ndvi_fine.tif", "lst_fine.tif")
+    )
+    return Scene(name, of_input, of_reference, of_target)
+
+
+def grid_of(name: str, sample: Sample) -> Grid:
+    """The fine grid of a scene: four abreast, a scene's width apart, so that no two overlap."""
+    size = sample.coarse_size * sample.scale
+    row, column = divmod(names(sample).index(name), 4)
+    x = ORIGIN[0] + 2 * column * size * FINE_M
+    y = ORIGIN[1] - 2 * row * size * FINE_M
+    return Grid(CRS, Affine(FINE_M, 0, x, 0, -FINE_M, y), size, size)
+
+
+def make(name: str, folder: Path, sample: Sample) -> Scene:
     """Make the three files of a scene; the same name and seed give the same values."""
-    rng = np.random.default_rng([config.seed, names(config).index(name)])
-    fine = grid_of(name, config)
+    rng = np.random.default_rng([sample.seed, names(sample).index(name)])
+    fine = grid_of(name, sample)
     size = fine.width + 2 * MARGIN
     ndvi, lst = _world(rng, size)
-    scale = config.scale
+    scale = sample.scale
     clear = ~_clouds(rng, size)
     seen = _moved(lst, rng.normal(0.7, 0.3, 2))
     blurred = gaussian_filter(seen**4, 0.45 * scale) ** 0.25
@@ -40,7 +109,7 @@ def make(name: str, folder: Path, config: GenerateConfig) -> Scene:
     coarse = coarse + rng.normal(0, 0.8) + rng.normal(0, 0.15, coarse.shape)
     coarse_clear = _inner(clear).reshape(coarse.shape[0], scale, -1, scale).mean((1, 3)) > 0.9
     optical = _moved(ndvi, rng.normal(0.9, 0.3, 2)) + rng.normal(0, 0.01, ndvi.shape)
-    scene = scene_files(name, folder, config)
+    scene = scene_files(name, folder)
     for path, values, valid, grid, unit, sensor in (
         (scene.input, coarse, coarse_clear, fine.coarsen(scale), "kelvin", "simulated coarse"),
         (scene.reference, _inner(optical), _inner(clear), fine, "index", "simulated optical"),

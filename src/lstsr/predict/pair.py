@@ -1,0 +1,173 @@
+"""The two images that a product is made from: read, and brought onto nested grids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import TypeAdapter
+from pyproj import Transformer
+
+from lstsr.config import AlignConfig, Block, GeotiffConfig, SensorConfig
+from lstsr.dataset.pack import widening
+from lstsr.dataset.triplet import cells_within, read_terrain
+from lstsr.errors import LstsrError
+from lstsr.geo.aggregate import coarsened
+from lstsr.geo.parallax import Terrain
+from lstsr.geo.resample import gsd_in, resample
+from lstsr.grid import Grid
+from lstsr.image import SensorImage
+from lstsr.registry import reader
+from lstsr.sensors import geotiff
+from lstsr.sensors.inspection import detect
+from lstsr.training.checkpoint import Checkpoint
+
+# Temperatures outside are no LST (the coldest and hottest surfaces seen lie well inside).
+PLAUSIBLE_K = (170.0, 370.0)
+Shift = tuple[float, float]
+Unit = Literal["kelvin", "celsius"]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """``coarse`` on its final grid, the reference as read, and how the latter gets onto ``grid``.
+
+    ``wider`` pixels of ``grid`` along a side make one pixel of the product.
+    """
+
+    coarse: SensorImage
+    fine: SensorImage
+    grid: Grid
+    wider: int
+    terrain: Terrain | None
+
+    @property
+    def scale(self) -> int:
+        """Product pixels along one side of a coarse cell."""
+        return self.grid.width // self.coarse.grid.width // self.wider
+
+    def reference(self, shift: Shift = (0.0, 0.0)) -> SensorImage:
+        """The reference on the product's grid, moved by ``shift`` product pixels."""
+        row, column = (step * self.wider for step in shift)
+        aligned = resample(self.fine, self.grid, (row, column), terrain=self.terrain)
+        return coarsened(aligned, self.wider, 1.0) if self.wider > 1 else aligned
+
+
+def read_pair(
+    input: Path,
+    reference: Path,
+    dem: Path | None,
+    input_unit: Unit,
+    trained: Checkpoint | None,
+    scale: int | None,
+) -> Pair:
+    """Both images, as a checkpoint's training read and placed them, or as they are.
+
+    A network that was trained on a grid of its own gets the cells of that grid which the reference
+    covers; otherwise the input's own grid is kept. Raises LstsrError, naming the file, for a pair
+    that cannot be read, does not overlap or does not fit.
+    """
+    coarse = read(input, _input_sensor(input, input_unit, trained))
+    fine = read(reference, reference_sensor(reference, trained))
+    if not _meet(coarse.grid, fine.grid):
+        raise LstsrError(f"{reference}: does not overlap the input; name two rasters of one place")
+    with _existing(dem or input):
+        terrain = read_terrain(dem)
+    align = AlignConfig.model_validate(trained.align) if trained and trained.align else None
+    if align is None or align.grid is None:
+        ratio = scale or _ratio(input, reference, coarse, fine)
+        return Pair(coarse, fine, coarse.grid.refine(ratio), 1, terrain)
+    assert trained is not None
+    cells = cells_within(fine.grid, align.grid)
+    block = Block.model_validate({"track": trained.row.track, "scale": trained.row.scale})
+    wider = widening(block, align.scale)
+    placed = resample(coarse, cells, terrain=terrain)
+    return Pair(placed, fine, cells.refine(trained.row.scale * wider), wider, terrain)
+
+
+def read(path: Path, sensor: Any) -> SensorImage:
+    """One image; LstsrError where there is none."""
+    with _existing(path):
+        image: SensorImage = reader(sensor.product).read(path, sensor)
+        return image
+
+
+def reference_sensor(path: Path, trained: Checkpoint | None = None) -> Any:
+    """How the network's training read the reference; without one, all bands as they are.
+
+    The coordinate system of a raster is that of its file.
+    """
+    if trained and trained.sensors:
+        return _validated(_without_crs(trained.sensors["reference"]))
+    if product_of(path) != "geotiff":
+        return _validated({"product": product_of(path)})
+    if trained:
+        return _bands_as_they_are(list(trained.reference_bands))
+    with _existing(path):
+        count = geotiff.band_count(path)
+    return _bands_as_they_are([f"band {number + 1}" for number in range(count)])
+
+
+def product_of(path: Path) -> str:
+    """Which product a file is."""
+    with _existing(path):
+        return detect(path)
+
+
+def _input_sensor(path: Path, unit: Unit, trained: Checkpoint | None) -> Any:
+    product = product_of(path)
+    if product == "geotiff":
+        low, high = PLAUSIBLE_K
+        offset = geotiff.KELVIN_AT_0_CELSIUS if unit == "celsius" else 0.0
+        return GeotiffConfig(
+            sensor="input", unit=unit, valid_min=low - offset, valid_max=high - offset
+        )
+    if trained and trained.sensors and trained.sensors["input"]["product"] == product:
+        return _validated(trained.sensors["input"])
+    return _validated({"product": product})
+
+
+def _validated(sensor: Mapping[str, Any]) -> Any:
+    return TypeAdapter(SensorConfig).validate_python(sensor)
+
+
+def _without_crs(sensor: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in sensor.items() if key != "crs"}
+
+
+def _bands_as_they_are(names: list[str]) -> GeotiffConfig:
+    bands = [number + 1 for number in range(len(names))]
+    return GeotiffConfig(sensor="reference", unit="reflectance", bands=bands, names=names)
+
+
+def _meet(coarse: Grid, fine: Grid) -> bool:
+    """Whether the boxes around the corners of the two meet.
+
+    Asked first of all, because far from where a projection is meant, spacings mean nothing.
+    """
+    to_fine = Transformer.from_crs(coarse.crs, fine.crs, always_xy=True)
+    x, y = to_fine.transform(*np.transpose(coarse.corners))
+    column, row = ~fine.transform @ (x, y)
+    return bool(
+        column.max() > 0 and column.min() < fine.width and row.max() > 0 and row.min() < fine.height
+    )
+
+
+@contextmanager
+def _existing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise LstsrError(f"{path}: {error.strerror}; name an existing raster") from None
+
+
+def _ratio(input: Path, reference: Path, coarse: SensorImage, fine: SensorImage) -> int:
+    """The whole ratio of the two spacings."""
+    scale = round(coarse.grid.gsd_m / gsd_in(fine.grid, coarse.grid))
+    if scale < 2:
+        raise LstsrError(f"{reference}: not finer than {input}; check the pair, or give --scale")
+    return scale

@@ -1,0 +1,556 @@
+"""Landsat 8/9 Collection-2 Level-2 products, and brightness temperature from Level 1 (TM to TIRS).
+
+A product is a folder, or the MTL file in it: text (ODL) or JSON that states grid, time, scale and
+offset of the rasters beside it, one a band. Layouts and quality bits: USGS Landsat 8-9 Collection 2
+Level 2 Science Product Guide (LSDS-1619); Landsat Collection 1 Level 1 Product Definition
+(LSDS-1656) for BQA.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import rasterio
+from affine import Affine
+from pyproj import Transformer
+from rasterio.crs import CRS
+
+from lstsr.errors import SceneError
+from lstsr.grid import Grid
+from lstsr.image import Floats, Mask, SensorImage
+from lstsr.sensors.geotiff import grid_of, opened
+from lstsr.sensors.inspection import Assertion, Inspection
+
+if TYPE_CHECKING:
+    from lstsr.config import LandsatConfig
+
+REFLECTANCE = {
+    "coastal": 1,
+    "blue": 2,
+    "green": 3,
+    "red": 4,
+    "nir08": 5,
+    "swir16": 6,
+    "swir22": 7,
+}
+"""Number of each reflectance band of OLI."""
+
+THERMAL = {"OLI_TIRS": "10", "TIRS": "10", "ETM": "6_VCID_1", "TM": "6"}
+"""Thermal band by sensor; of ETM+ the low gain, which does not saturate over hot land."""
+
+PLANCK = {
+    "LANDSAT_4": (671.62, 1284.30),
+    "LANDSAT_5": (607.76, 1260.56),
+    "LANDSAT_7": (666.09, 1282.71),
+}
+"""K1 (W m-2 sr-1 um-1) and K2 (K) where the MTL states none: Chander, Markham and Helder (2009),
+Remote Sensing of Environment 113, 893, thermal constants of TM and ETM+."""
+
+FILL, UNCERTAINTY_FILL = 0, -9999
+UNCERTAINTY_SCALE_K = 0.01
+LST_RANGE_K = (240.0, 380.0)
+
+FILL_BIT = 1 << 0
+QA_PIXEL = {
+    "dilated_cloud": 1 << 1,
+    "cirrus": 1 << 2,
+    "cloud": 1 << 3,
+    "cloud_shadow": 1 << 4,
+    "snow": 1 << 5,
+    "water": 1 << 7,
+}
+"""Bits of each flag, Collection 2; a flag is up where all its bits are."""
+BQA = {"cloud": 1 << 4, "cloud_shadow": 3 << 7, "snow": 3 << 9, "cirrus": 3 << 11}
+"""The same for Collection 1: a bit, or a confidence of two bits that is high."""
+BQA_SATURATION = 1 << 1 | 3 << 2
+"""What QA_RADSAT says in Collection 2: terrain occlusion (dropped for ETM+), saturated bands."""
+
+LATTICE_TOLERANCE_PX = 0.01
+
+
+def grid(path: Path, sensor: LandsatConfig) -> Grid:
+    """The grid of a product's raster, asserted against its MTL; SceneError where they disagree."""
+    product = _product(path)
+    return _grid(product, _layers(product, sensor.bands)[0].file)
+
+
+def read(path: Path, sensor: LandsatConfig) -> SensorImage:
+    """The bands that ``sensor`` selects: kelvin, or surface reflectance.
+
+    Masked are fill, the flags in ``sensor.masked``, saturation and terrain occlusion, LST whose
+    uncertainty (ST_QA) is unknown or high, saturated thermal numbers of Level 1, and values outside
+    the valid range (LST: 240 to 380 K unless set). ``history`` says what of this took place.
+    Raises SceneError where the product is at fault: level without the band, a file missing or
+    truncated, raster and MTL that disagree, nothing valid; OSError where it cannot be had.
+    """
+    product = _product(path)
+    layers = _layers(product, sensor.bands)
+    placed = _grid(product, layers[0].file)
+    history = [f"read {product.name}"]
+    valid = np.ones(placed.shape, bool)
+    for note, unusable in _masks(product, sensor, placed):
+        history.append(note)
+        valid &= ~unusable
+
+    low, high = _valid_range(sensor)
+    values = np.empty((len(layers), *placed.shape), np.float32)
+    for layer, band in zip(layers, values, strict=True):
+        numbers = _numbers(layer.file, placed)
+        band[:] = layer.calibrated(numbers)
+        valid &= layer.known(numbers)
+        # no comparison holds for NaN, the temperature of no radiance
+        valid &= (band >= low) & (band <= high)
+    if not valid.any():
+        raise SceneError(
+            f"{product.name}: no valid pixel; only fill or cloud, unless masked, "
+            "max_uncertainty_k, valid_min or valid_max are too strict"
+        )
+    values[:, ~valid] = np.nan
+    return SensorImage(
+        values,
+        valid,
+        placed,
+        tuple(sensor.bands),
+        sensor.unit,
+        sensor.sensor,
+        _time(product),
+        tuple(history),
+    )
+
+
+def files(path: Path) -> list[Path]:
+    """The MTL file of a product and the rasters beside it that bear the product's name."""
+    metadata = _metadata(path)
+    name = metadata.name.partition("_MTL.")[0]
+    return [
+        metadata,
+        *sorted(
+            file
+            for file in metadata.parent.iterdir()
+            if file.name.startswith(f"{name}_") and file.suffix.lower() == ".tif"
+        ),
+    ]
+
+
+def inspect(path: Path) -> Inspection:
+    """What the MTL states and what the rasters hold; the first band must be there, others may."""
+    product = _product(path)
+    bands = _bands(product)
+    with opened(_layer(product, bands[0]).file) as dataset:
+        placed = _placed(dataset)
+    facts = [
+        ("file", product.metadata.name),
+        ("product", f"{product.name}, level {product.level}"),
+        ("sensor", f"{product.text('SPACECRAFT_ID')} {product.text('SENSOR_ID')}"),
+        ("time", _time(product)),
+        ("path and row", f"{product.text('WRS_PATH')}, {product.text('WRS_ROW')}"),
+        ("cloud cover", f"{product.text('CLOUD_COVER')} % of the full scene"),
+        ("coordinate system", CRS.from_wkt(placed.crs).to_string()),
+        ("size", f"{placed.height} rows x {placed.width} columns"),
+        ("spacing", f"{placed.gsd_m:g} m"),
+        ("corners", _corners(placed)),
+        *((band, _band_facts(product, band, placed)) for band in bands),
+        ("flags", _flag_facts(product, placed)),
+    ]
+    return Inspection("landsat", tuple(facts), _agreement(product, placed))
+
+
+def brightness_temperature_k(radiance: Floats, k1: float, k2: float) -> Floats:
+    """T = K2 / ln(K1 / L + 1), kelvin, of radiance L in the unit of K1; NaN where L <= 0.
+
+    Chander, Markham and Helder (2009), Remote Sensing of Environment 113, 893, section 5.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        temperature = np.float32(k2) / np.log(np.float32(k1) / radiance + 1)
+    return np.where(radiance > 0, temperature, np.float32(np.nan))
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A raster of numbers: number x scale + offset is the value, or the radiance for ``planck``."""
+
+    file: Path
+    scale: float
+    offset: float
+    planck: tuple[float, float] | None = None
+
+    def calibrated(self, numbers: np.ndarray) -> Floats:
+        values = numbers.astype(np.float32) * np.float32(self.scale) + np.float32(self.offset)
+        return values if self.planck is None else brightness_temperature_k(values, *self.planck)
+
+    def known(self, numbers: np.ndarray) -> Mask:
+        """Not fill and, in Level 1, not the highest number, at which the sensor is saturated."""
+        known: Mask = numbers != FILL
+        return known if self.planck is None else known & (numbers < np.iinfo(numbers.dtype).max)
+
+
+@dataclass(frozen=True)
+class _Product:
+    """An MTL file and its keys."""
+
+    metadata: Path
+    keys: Mapping[str, str]
+
+    def text(self, key: str) -> str:
+        if key not in self.keys:
+            raise SceneError(f"{self.metadata.name}: key {key} is missing")
+        return self.keys[key]
+
+    def number(self, key: str) -> float:
+        text = self.text(key)
+        try:
+            return float(text)
+        except ValueError:
+            raise SceneError(f"{self.metadata.name}: {key} = {text!r} is no number") from None
+
+    def file(self, key: str, ending: str) -> Path:
+        """The raster that ``key`` names, or that is called so by convention."""
+        name = self.keys.get(key, f"{self.name}_{ending}.TIF")
+        # MTL files say .TIF where some archives deliver .tif
+        for file in self.metadata.parent.iterdir():
+            if file.name.lower() == name.lower():
+                return file
+        raise SceneError(f"{name}: missing beside {self.metadata.name}; fetch it again")
+
+    @property
+    def name(self) -> str:
+        """The product's id; before Collection 1 products had only that of their scene."""
+        return self.keys.get("LANDSAT_PRODUCT_ID") or self.text("LANDSAT_SCENE_ID")
+
+    @property
+    def level(self) -> str:
+        """L2SP, L1TP, ...; before Collection 2 the MTL calls it the data type."""
+        return self.keys.get("PROCESSING_LEVEL") or self.text("DATA_TYPE")
+
+
+def _product(path: Path) -> _Product:
+    metadata = _metadata(path)
+    try:
+        text = metadata.read_text("utf-8-sig")
+        groups = _json(text) if metadata.suffix == ".json" else _odl(text)
+    except ValueError as error:
+        raise SceneError(f"{metadata.name}: no MTL file, or truncated ({error})") from None
+    # A Level-2 MTL repeats that of the Level-1 product it was made from: other files and scales
+    # under the same keys.
+    if any(name.startswith("LEVEL2_") for name in groups):
+        groups = {name: keys for name, keys in groups.items() if not name.startswith("LEVEL1_")}
+    return _Product(metadata, {key: text for keys in groups.values() for key, text in keys.items()})
+
+
+def _metadata(path: Path) -> Path:
+    """The MTL file of a product's folder, or ``path`` itself."""
+    if path.suffix and not path.is_dir():
+        return path
+    found = {
+        file.name.partition("_MTL.")[0]: file
+        for file in sorted(path.iterdir())
+        if file.name.endswith(("_MTL.json", "_MTL.txt"))
+    }
+    if not found:
+        raise SceneError(f"{path.name}: no Landsat product, a file ..._MTL.txt or .json is missing")
+    if len(found) > 1:
+        raise SceneError(f"{path.name}: several Landsat products; name the MTL file of one")
+    return found.popitem()[1]
+
+
+def _odl(text: str) -> dict[str, dict[str, str]]:
+    """Keys by group; ValueError for what is no ODL or stops before END."""
+    groups: dict[str, dict[str, str]] = {}
+    group = ""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines or lines[-1] != "END":
+        raise ValueError("no END")
+    for line in lines[:-1]:
+        key, equals, value = (part.strip() for part in line.partition("="))
+        if not equals:
+            raise ValueError(f"line {line!r}")
+        if key == "GROUP":
+            group = value
+        elif key != "END_GROUP":
+            groups.setdefault(group, {})[key] = value.strip('"')
+    return groups
+
+
+def _json(text: str) -> dict[str, dict[str, str]]:
+    """Keys by group; ValueError for what is no JSON of that form."""
+    content: Any = json.loads(text)
+    groups = next(iter(content.values())) if isinstance(content, dict) and content else None
+    if not isinstance(groups, dict) or not all(isinstance(keys, dict) for keys in groups.values()):
+        raise ValueError("no groups of keys")
+    return {name: {key: str(value) for key, value in keys.items()} for name, keys in groups.items()}
+
+
+def _bands(product: _Product) -> tuple[str, ...]:
+    """What a product of its level and sensor holds; SceneError for one that is not supported."""
+    level, sensor = product.level, product.text("SENSOR_ID")
+    if level.startswith("L1"):
+        if sensor not in THERMAL:
+            raise SceneError(f"{product.name}: sensor {sensor} has no thermal band")
+        return ("brightness_temperature",)
+    if level != "L2SP":
+        raise SceneError(
+            f"{product.name}: level {level} has no surface temperature (ST); take an L2SP product"
+        )
+    if sensor != "OLI_TIRS":
+        raise SceneError(
+            f"{product.name}: Level 2 of {sensor} is not supported; take one of Landsat 8 or 9"
+        )
+    return ("lst", *REFLECTANCE)
+
+
+def _layers(product: _Product, bands: Sequence[str]) -> list[_Layer]:
+    """The raster of each band."""
+    held = _bands(product)
+    absent = [band for band in bands if band not in held]
+    if absent:
+        raise SceneError(
+            f"{product.name}: level {product.level} has no {', '.join(absent)}; surface "
+            "temperature and reflectance come in L2SP products, brightness_temperature in Level 1"
+        )
+    return [_layer(product, band) for band in bands]
+
+
+def _layer(product: _Product, band: str) -> _Layer:
+    thermal = band == "brightness_temperature"
+    return _brightness_temperature(product) if thermal else _surface(product, band)
+
+
+def _surface(product: _Product, band: str) -> _Layer:
+    if band == "lst":
+        quantity, key, ending = "TEMPERATURE", "ST_B10", "ST_B10"
+    else:
+        number = REFLECTANCE[band]
+        quantity, key, ending = "REFLECTANCE", f"{number}", f"SR_B{number}"
+    return _Layer(
+        product.file(f"FILE_NAME_BAND_{key}", ending),
+        product.number(f"{quantity}_MULT_BAND_{key}"),
+        product.number(f"{quantity}_ADD_BAND_{key}"),
+    )
+
+
+def _brightness_temperature(product: _Product) -> _Layer:
+    band, spacecraft = THERMAL[product.text("SENSOR_ID")], product.text("SPACECRAFT_ID")
+    stated = f"K1_CONSTANT_BAND_{band}" in product.keys
+    if stated or spacecraft not in PLANCK:
+        k1, k2 = (product.number(f"{key}_CONSTANT_BAND_{band}") for key in ("K1", "K2"))
+    else:
+        k1, k2 = PLANCK[spacecraft]
+    file = product.file(f"FILE_NAME_BAND_{band}", f"B{band}")
+    return _Layer(file, *_radiance(product, band), (k1, k2))
+
+
+def _radiance(product: _Product, band: str) -> tuple[float, float]:
+    """Scale and offset from number to radiance, or what follows from its range."""
+    if f"RADIANCE_MULT_BAND_{band}" in product.keys:
+        mult, add = (product.number(f"RADIANCE_{key}_BAND_{band}") for key in ("MULT", "ADD"))
+        return mult, add
+    low, high = (product.number(f"RADIANCE_{key}IMUM_BAND_{band}") for key in ("MIN", "MAX"))
+    first, last = (product.number(f"QUANTIZE_CAL_{key}_BAND_{band}") for key in ("MIN", "MAX"))
+    scale = (high - low) / (last - first)
+    return scale, low - scale * first
+
+
+def _valid_range(sensor: LandsatConfig) -> tuple[float, float]:
+    low, high = LST_RANGE_K if sensor.bands == ["lst"] else (-np.inf, np.inf)
+    return (
+        low if sensor.valid_min is None else sensor.valid_min,
+        high if sensor.valid_max is None else sensor.valid_max,
+    )
+
+
+def _masks(product: _Product, sensor: LandsatConfig, placed: Grid) -> Iterator[tuple[str, Mask]]:
+    """What the quality rasters say, one after the other: a note, and where pixels are unusable."""
+    quality = _quality(product)
+    if quality is None:
+        yield "no quality band: clouds are not masked", np.zeros(placed.shape, bool)
+    else:
+        numbers = _numbers(quality.file, placed)
+        known = {"fill": FILL_BIT} | {
+            flag: quality.flags[flag] for flag in sensor.masked if flag in quality.flags
+        }
+        unusable = np.any([_up(numbers, bits) for bits in known.values()], axis=0)
+        absent = [flag for flag in sensor.masked if flag not in quality.flags]
+        note = f"masked {', '.join(known)} of {quality.name}"
+        yield note + (f", which has no {', '.join(absent)}" if absent else ""), unusable
+        if sensor.masked_saturation:
+            if quality.saturation is None:
+                key = "FILE_NAME_QUALITY_L1_RADIOMETRIC_SATURATION"
+                saturated = _numbers(product.file(key, "QA_RADSAT"), placed) > 0
+            else:
+                saturated = numbers & quality.saturation > 0
+            yield "masked saturation and terrain occlusion", saturated
+    if sensor.bands == ["lst"] and sensor.max_uncertainty_k is not None:
+        key = "FILE_NAME_QUALITY_L2_SURFACE_TEMPERATURE"
+        numbers = _numbers(product.file(key, "ST_QA"), placed)
+        most = sensor.max_uncertainty_k
+        # 70 x 0.01 is more than 0.7 in floating point
+        uncertain = numbers > round(most / UNCERTAINTY_SCALE_K, 6)
+        yield f"masked uncertainty above {most:g} K", uncertain | (numbers == UNCERTAINTY_FILL)
+
+
+@dataclass(frozen=True)
+class _Quality:
+    """A quality band: bits of its flags and, where no raster of its own has them, of saturation."""
+
+    name: str
+    file: Path
+    flags: Mapping[str, int]
+    saturation: int | None = None
+
+
+def _quality(product: _Product) -> _Quality | None:
+    """The quality band that a product has, if any."""
+    key = "FILE_NAME_QUALITY_L1_PIXEL"
+    if product.level.startswith("L2") or key in product.keys:
+        return _Quality("QA_PIXEL", product.file(key, "QA_PIXEL"), QA_PIXEL)
+    key = "FILE_NAME_BAND_QUALITY"
+    if key not in product.keys:
+        return None
+    # before the collections BQA had other bits
+    if product.number("COLLECTION_NUMBER") != 1:
+        raise SceneError(f"{product.name}: BQA is understood of Collection 1 only")
+    return _Quality("BQA", product.file(key, "BQA"), BQA, BQA_SATURATION)
+
+
+def _up(numbers: np.ndarray, bits: int) -> Mask:
+    up: Mask = numbers & bits == bits
+    return up
+
+
+def _numbers(file: Path, placed: Grid) -> np.ndarray:
+    """The integers of a raster that must lie on ``placed``."""
+    with opened(file) as dataset:
+        if _placed(dataset) != placed:
+            raise SceneError(f"{file.name}: its grid is not that of the product's other rasters")
+        numbers: np.ndarray = dataset.read(1)
+    if numbers.dtype.kind not in "iu":
+        raise SceneError(f"{file.name}: {numbers.dtype} where integers belong; fetch it again")
+    return numbers
+
+
+def _placed(dataset: rasterio.DatasetReader) -> Grid:
+    try:
+        return grid_of(dataset, None)
+    except SceneError:  # its cure, an own coordinate system, is none for Landsat
+        name = Path(dataset.name).name
+        raise SceneError(f"{name}: no georeferencing, truncated? fetch it again") from None
+
+
+def _grid(product: _Product, file: Path) -> Grid:
+    """The grid of a raster, which must be that of the MTL."""
+    with opened(file) as dataset:
+        placed = _placed(dataset)
+    for one in _agreement(product, placed):
+        if not one.passed:
+            raise SceneError(f"{file.name}: raster and MTL disagree, {one.claim}: {one.found}")
+    return placed
+
+
+def _agreement(product: _Product, placed: Grid) -> tuple[Assertion, ...]:
+    """Whether a raster lies where the MTL says."""
+    stated = _stated(product)
+    crs, utm = CRS.from_wkt(placed.crs), CRS.from_string(stated.crs)
+    # the raster's corners, in columns and rows of the stated grid
+    relative = ~stated.transform @ placed.transform
+    corners = np.array([relative @ (0, 0), relative @ (placed.width, placed.height)])
+    (column, row), (last_column, last_row) = whole = np.rint(corners).astype(int)
+    off_px = float(np.abs(corners - whole).max())
+    size = last_row - row, last_column - column
+    inside = min(row, column) >= 0 and last_row <= stated.height and last_column <= stated.width
+    # A product comes whole, but Level-1 scenes also go round as clips: some of the scene's rows
+    # and columns, untouched.
+    if product.level.startswith("L1"):
+        claim, fits = "it lies inside the lines and samples of the MTL", inside
+    else:
+        claim, fits = "it is the lines and samples of the MTL", inside and size == stated.shape
+    end = stated.transform @ (stated.width - 0.5, stated.height - 0.5)
+    said = tuple(product.number(f"CORNER_LR_PROJECTION_{axis}_PRODUCT") for axis in "XY")
+    return (
+        Assertion(
+            "the corners of the MTL span its lines and samples",
+            "lower right {:.0f}, {:.0f}, stated {:.0f}, {:.0f}".format(*end, *said),
+            bool(np.allclose(end, said, rtol=0, atol=stated.gsd_m / 2)),
+        ),
+        Assertion(
+            "the coordinate system is the MTL's UTM zone, north",
+            f"{crs.to_string()}, stated {stated.crs}",
+            crs == utm or crs.to_epsg() == utm.to_epsg(),
+        ),
+        Assertion(
+            "the corners of the MTL are centres of the raster's pixels",
+            f"{off_px:.2f} pixels off, spacing {placed.gsd_m:g} m",
+            off_px < LATTICE_TOLERANCE_PX and size == placed.shape,
+        ),
+        Assertion(
+            claim,
+            f"rows {row} to {last_row} of {stated.height}, "
+            f"columns {column} to {last_column} of {stated.width}",
+            bool(fits),
+        ),
+    )
+
+
+def _stated(product: _Product) -> Grid:
+    """The grid of the MTL, whose corners are pixel centres, in UTM north on both hemispheres."""
+    step = product.number("GRID_CELL_SIZE_THERMAL")
+    x, y = (product.number(f"CORNER_UL_PROJECTION_{axis}_PRODUCT") for axis in "XY")
+    return Grid(
+        f"EPSG:{32600 + int(product.number('UTM_ZONE'))}",
+        Affine(step, 0, x - step / 2, 0, -step, y + step / 2),
+        int(product.number("THERMAL_SAMPLES")),
+        int(product.number("THERMAL_LINES")),
+    )
+
+
+def _time(product: _Product) -> str:
+    stamp = f"{product.text('DATE_ACQUIRED')}T{product.text('SCENE_CENTER_TIME')}"
+    try:
+        return f"{datetime.fromisoformat(stamp):%Y-%m-%dT%H:%M:%SZ}"
+    except ValueError:
+        raise SceneError(f"{product.metadata.name}: {stamp!r} is no time") from None
+
+
+def _corners(placed: Grid) -> str:
+    to_degrees = Transformer.from_crs(placed.crs, "EPSG:4326", always_xy=True)
+    names = ("upper left", "upper right", "lower right", "lower left")
+    degrees = (to_degrees.transform(*corner) for corner in placed.corners)
+    return "; ".join(
+        f"{name} {lat:.4f} N {lon:.4f} E" for name, (lon, lat) in zip(names, degrees, strict=True)
+    )
+
+
+def _band_facts(product: _Product, band: str, placed: Grid) -> str:
+    try:
+        layer = _layer(product, band)
+    except SceneError as error:
+        return str(error)
+    numbers = _numbers(layer.file, placed)
+    known = layer.known(numbers)
+    values = layer.calibrated(numbers)[known]
+    seen = f"{np.nanmin(values):.4g} .. {np.nanmax(values):.4g}" if values.size else "all fill"
+    planck = "" if layer.planck is None else "K1 {:g}, K2 {:g}, ".format(*layer.planck)
+    return (
+        f"{layer.file.name}, {numbers.dtype}, x {layer.scale:g} + {layer.offset:g}, {planck}"
+        f"fill {FILL}, valid {known.mean():.1%}, {seen}"
+    )
+
+
+def _flag_facts(product: _Product, placed: Grid) -> str:
+    try:
+        quality = _quality(product)
+    except SceneError as error:
+        return str(error)
+    if quality is None:
+        return "no quality band"
+    numbers = _numbers(quality.file, placed)
+    shares = (
+        f"{flag} {_up(numbers, bits).mean():.1%}"
+        for flag, bits in {"fill": FILL_BIT, **quality.flags}.items()
+    )
+    return f"{quality.file.name}: {', '.join(shares)}"

@@ -1,0 +1,171 @@
+"""The simulated Korean sample: a scene's three products, its elevation, and the truth behind."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lstsr.files import whole
+from lstsr.geo.aggregate import coarsened
+from lstsr.grid import Grid
+from lstsr.image import Floats, SensorImage
+from lstsr.scenes import Scene
+from lstsr.sensors import geotiff
+from lstsr.simulate import looks
+from lstsr.simulate.clouds import Clouds, clouds_over
+from lstsr.simulate.gk2a import write_lst
+from lstsr.simulate.goci2 import write_ac
+from lstsr.simulate.landsat import write_l2sp
+from lstsr.simulate.places import (
+    GOCI2_SLOT,
+    gk2a_time_of,
+    goci2_time_of,
+    grid_of,
+    path_row,
+    place,
+    scene_files,
+    time_of,
+)
+from lstsr.simulate.world import World, world_of
+
+if TYPE_CHECKING:
+    from lstsr.config import GenerateConfig
+
+# The world goes on around a footprint, further than any sensor's footprint and parallax reach:
+# in world pixels (8.16 km), a multiple of the blocks of the truth.
+MARGIN = 272
+TRUTH_BLOCK, DEM_BLOCK = 8, 3
+TRUTH_FOLDER = "truth"
+# The slot of Korea within the scan of GOCI-II, after the scan's nominal time.
+SLOT_START, SLOT_END = timedelta(minutes=11, seconds=26), timedelta(minutes=12, seconds=30)
+
+
+def make(name: str, folder: Path, config: GenerateConfig) -> Scene:
+    """Make the files of a scene: name, size, cloud share and seed give the same ones anywhere.
+
+    Beside the products and the elevation stands ``truth``: the LST without noise and clouds in
+    blocks of 240 m, and ``truth.json`` with what registration and harmonisation should find.
+    """
+    scene = scene_files(name, folder, config)
+    footprint = grid_of(name, config)
+    moment = time_of(name)
+    seeds = np.random.SeedSequence([config.seed, place(name), int(f"{moment:%Y%m%d}")]).spawn(4)
+    of_clouds, of_landsat, of_gk2a, of_goci2 = (np.random.default_rng(seed) for seed in seeds)
+    world = world_of(world_grid(footprint), place(name), moment, config.seed)
+    clouds = clouds_over(world.grid, config.clouds, of_clouds)
+
+    path, row = path_row(name, config)
+    landsat = looks.landsat(
+        world,
+        clouds,
+        footprint,
+        of_landsat,
+        product_id=scene.target.name,
+        time=moment,
+        path=path,
+        row=row,
+    )
+    write_l2sp(scene.target.parent, landsat)
+
+    gk2a_time = gk2a_time_of(name)
+    gk2a_minutes = (gk2a_time - moment).total_seconds() / 60
+    gk2a = looks.gk2a(world, clouds, gk2a_minutes, of_gk2a)
+    write_lst(scene.input.parent, gk2a_time, "ko", gk2a.lst_k, gk2a.quality)
+
+    nominal = goci2_time_of(name)
+    start, end = nominal + SLOT_START, nominal + SLOT_END
+    goci2_minutes = (start + (end - start) / 2 - moment).total_seconds() / 60
+    goci2 = looks.goci2(world, clouds, footprint, goci2_minutes, of_goci2)
+    write_ac(
+        scene.reference.parent, nominal, GOCI2_SLOT, start, end, goci2.grid, goci2.rhoc, goci2.flag
+    )
+
+    elevation = _raster(world.elevation_m, world.grid, "elevation", "metre")
+    assert scene.dem is not None
+    geotiff.write(scene.dem, coarsened(elevation, DEM_BLOCK))
+    truth = scene.target.parent / TRUTH_FOLDER
+    _write_truth(truth / "lst_240m.tif", world, footprint, scene.time)
+    _write_json(
+        truth / "truth.json",
+        {
+            "scene": name,
+            "input": {
+                "shift": asdict(gk2a.navigation),
+                "bias_k": gk2a.bias_k,
+                "minutes_after_target": gk2a_minutes,
+                "psf_fwhm_m": dict(zip(("row", "column"), looks.GK2A_FWHM_M, strict=True)),
+            },
+            "reference": {
+                "shift": asdict(goci2.navigation),
+                "rayleigh_443": goci2.rayleigh_443,
+                "minutes_after_target": goci2_minutes,
+                "psf_fwhm_px": looks.GOCI2_FWHM_PX,
+            },
+            "target": {
+                "psf_fwhm_m": looks.TIRS_FWHM_M,
+                "cloud_share": landsat.cloud_cover_percent / 100,
+            },
+            "clouds": _described(clouds),
+            "warming_k_per_h": float(np.mean(world.warming_k_per_h)),
+        },
+    )
+    return scene
+
+
+def world_grid(footprint: Grid) -> Grid:
+    """The world around a footprint: its pixels, a margin, and sides of whole blocks."""
+    whole_blocks = math.lcm(TRUTH_BLOCK, DEM_BLOCK, looks.BLOCK)
+    height, width = (
+        math.ceil((side + 2 * MARGIN) / whole_blocks) * whole_blocks for side in footprint.shape
+    )
+    return footprint.window(-MARGIN, -MARGIN, height, width)
+
+
+def _write_truth(path: Path, world: World, footprint: Grid, time: str) -> None:
+    """The world's LST over the footprint, averaged as T^4; the last blocks may reach beyond it."""
+    blocks = coarsened(_raster(world.lst_k, world.grid, "lst", "kelvin", time), TRUTH_BLOCK)
+    start = MARGIN // TRUTH_BLOCK
+    height, width = (math.ceil(side / TRUTH_BLOCK) for side in footprint.shape)
+    inner = slice(start, start + height), slice(start, start + width)
+    geotiff.write(
+        path,
+        replace(
+            blocks,
+            values=blocks.values[:, *inner],
+            valid=blocks.valid[inner],
+            grid=blocks.grid.window(start, start, height, width),
+        ),
+    )
+
+
+def _raster(values: Floats, grid: Grid, band: str, unit: str, time: str = "") -> SensorImage:
+    return SensorImage(
+        values[None].astype(np.float32),
+        np.ones(grid.shape, bool),
+        grid,
+        (band,),
+        unit,
+        "simulated world",
+        time,
+    )
+
+
+def _described(clouds: Clouds) -> dict[str, Any]:
+    east, north = clouds.wind_m_s
+    return {
+        "share": clouds.share,
+        "top_m": clouds.top_m,
+        "wind_east_m_s": east,
+        "wind_north_m_s": north,
+    }
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    with whole(path) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n")

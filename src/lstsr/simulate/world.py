@@ -1,0 +1,307 @@
+"""A simulated place at one moment: its skin temperature and its reflectance, without any sensor.
+
+Skin temperature closes the surface energy balance Rn = G + H + LE of each pixel, linearised about
+air temperature (Monteith & Unsworth 2013, Principles of Environmental Physics, ch. 13). Numbers
+without a source are assumptions; docs/simulation.md lists them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import cos, exp, pi, sin
+
+import cv2
+import numpy as np
+from pyproj import Transformer
+
+from lstsr.grid import Grid
+from lstsr.image import Floats, Mask
+from lstsr.simulate.fields import power_law
+from lstsr.simulate.spectra import SPECTRA, reflectance_at
+from lstsr.simulate.surface import Surface, surface_of
+
+SOLAR_CONSTANT = 1361.0  # W m-2 (Kopp & Lean 2011)
+STEFAN_BOLTZMANN = 5.670374e-8  # W m-2 K-4
+AIR_HEAT_CAPACITY = 1200.0  # J m-3 K-1, of air at sea level
+VON_KARMAN = 0.41
+LAPSE_K_PER_M = 0.0065  # of the standard atmosphere
+KELVIN = 273.15
+# Momentum roughness length (m), Brutsaert (1982), Evaporation into the Atmosphere, Table 5.1.
+ROUGHNESS_M = {"forest": 0.5, "city": 0.3, "field": 0.1}
+HEAT_ROUGHNESS = 0.1  # of the momentum roughness
+BLENDING_M = 40.0  # height where wind and air temperature no longer feel single pixels
+FREE_CONVECTION_M_S = 0.0055  # conductance of still, heated air
+EMISSIVITY = {"green": 0.985, "soil": 0.96, "city": 0.95}
+# Share of net radiation that goes into the ground.
+GROUND_HEAT = {"green": 0.06, "soil": 0.28, "city": 0.38}
+# Kernels of Vinnikov et al. (2012), Geophysical Research Letters 39, L02802: emissivity, solar.
+KERNEL_EMISSIVITY, KERNEL_SOLAR = -0.0138, 0.0140
+
+
+@dataclass(frozen=True)
+class World:
+    """One place at one moment, on a grid of 30 m; fields are (rows, columns).
+
+    ``lst_k`` is the skin temperature seen from above, ``warming_k_per_h`` its rate of change,
+    ``rough`` (0..1) how much of the ground casts shade within a pixel, ``cover`` the share of the
+    ground of each spectrum and ``light`` its illumination relative to flat ground.
+    """
+
+    grid: Grid
+    elevation_m: Floats
+    lst_k: Floats
+    warming_k_per_h: Floats
+    water: Mask
+    sun_elevation_deg: float
+    sun_azimuth_deg: float
+    rough: Floats
+    cover: dict[str, Floats]
+    moisture: Floats
+    bright: Floats
+    light: Floats
+
+    def reflectance(self, wavelength_nm: float) -> Floats:
+        """Surface reflectance of a narrow band, 380 to 2200 nm: covers mixed by their shares.
+
+        Wet soil is darker, bright soil brighter; slopes are lit as they lie, for neither Landsat's
+        nor GOCI-II's products correct that.
+        """
+        total = np.zeros(self.grid.shape, np.float32)
+        for name, share in self.cover.items():
+            total += share * np.float32(reflectance_at(name, wavelength_nm))
+        soil = self.cover["soil"] * np.float32(reflectance_at("soil", wavelength_nm))
+        total += soil * (0.12 * self.bright - 0.35 * self.moisture)
+        lit: Floats = np.clip(total * self.light, 0.003, 1.0)
+        return lit
+
+    def directional_k(self, view_zenith_deg: float, view_azimuth_deg: float) -> Floats:
+        """What a sensor at that direction (azimuth from north) takes for skin temperature, kelvin.
+
+        T (1 + A phi + D psi) with the emissivity and solar kernels of Vinnikov et al. (2012), eq. 4
+        and 5, weighted by how rough the ground is: smooth water and soil look alike from all sides.
+        """
+        view, sun = np.radians(view_zenith_deg), np.radians(90 - self.sun_elevation_deg)
+        between = np.radians(view_azimuth_deg - self.sun_azimuth_deg)
+        emissive = 1 - np.cos(view)
+        solar = np.sin(view) * np.cos(sun) * np.sin(sun) * np.cos(sun - view) * np.cos(between)
+        change = self.rough * (KERNEL_EMISSIVITY * emissive + KERNEL_SOLAR * solar)
+        seen: Floats = self.lst_k * (1 + change).astype(np.float32)
+        return seen
+
+
+@dataclass(frozen=True)
+class Weather:
+    """The moment's weather at sea level: air and water (K), wind (m/s), wetness (0..1), haze."""
+
+    air_k: float
+    water_k: float
+    wind_m_s: float
+    wetness: float
+    transmissivity: float
+
+
+def world_of(grid: Grid, place: int, time: datetime, seed: int) -> World:
+    """The place number ``place`` of the world ``seed`` at a moment; equal calls, equal worlds."""
+    ground = surface_of(grid, place, seed)
+    day = time.astimezone(UTC).timetuple().tm_yday
+    rng = np.random.default_rng([seed, place, time.year, day])
+    weather = _weather(rng, day)
+    zenith, azimuth = _sun(grid, time)
+    green, cover = _cover(ground, day)
+    moisture = _moisture(rng, ground, weather)
+    incidence = np.cos(zenith) * np.cos(ground.slope_rad) + np.sin(zenith) * np.sin(
+        ground.slope_rad
+    ) * np.cos(azimuth - ground.aspect_rad)
+    direct, diffuse = _irradiance(zenith, day, weather)
+    shortwave = direct * np.clip(incidence, 0, None) + diffuse
+    air_k = (
+        weather.air_k
+        - LAPSE_K_PER_M * ground.elevation_m
+        + 0.2 * power_law(grid.shape, 3.4, rng, 8)
+    )
+    excess_k = skin_minus_air_k(ground, green, moisture, shortwave, air_k, weather.wind_m_s)
+    water_k = weather.water_k + 0.3 * power_law(grid.shape, 3.0, rng, 4)
+    land = 1 - ground.water
+    lst_k = (land * (air_k + excess_k) ** 4 + ground.water * water_k**4) ** 0.25
+    later = _sun(
+        grid,
+        time.replace(minute=(time.minute + 30) % 60, hour=time.hour + (time.minute + 30) // 60),
+    )
+    heating = 2 * (np.cos(later[0]) / np.cos(zenith) - 1)  # relative, per hour
+    return World(
+        grid,
+        ground.elevation_m,
+        lst_k.astype(np.float32),
+        (land * (1.0 + heating * excess_k)).astype(np.float32),
+        ground.water > 0.5,
+        float(90 - np.degrees(zenith)),
+        float(np.degrees(azimuth)),
+        np.clip(ground.forest + ground.city + 0.4 * green, 0, 1).astype(np.float32),
+        cover,
+        moisture,
+        ground.bright,
+        (shortwave / (direct * np.cos(zenith) + diffuse)).astype(np.float32),
+    )
+
+
+def skin_minus_air_k(
+    ground: Surface,
+    green: Floats,
+    moisture: Floats,
+    shortwave: Floats,
+    air_k: Floats,
+    wind_m_s: float,
+) -> Floats:
+    """Skin minus air temperature that closes the energy balance, kelvin (rows, columns).
+
+    Rn = (1 - albedo) S + e (L - s T_air^4) - 4 e s T_air^3 d with d the result, G = g Rn,
+    LE = f (Rn - G) and H = C d / r: so d = (1 - f)(1 - g) Rn0 / (C / r + (1 - f)(1 - g) 4 e s T^3).
+    The evaporative fraction f grows with green vegetation and moisture; 1 / r is the neutral
+    aerodynamic conductance k^2 u / (ln(z / z0) ln(z / z0h)) beside that of free convection.
+    """
+    bare = np.clip(1 - green - ground.city, 0, 1)
+    sealed = ground.city
+    albedo = 0.17 * green + (0.22 + 0.025 * ground.bright - 0.07 * moisture) * bare + 0.14 * sealed
+    emissivity, ground_heat = (
+        table["green"] * green + table["soil"] * bare + table["city"] * sealed
+        for table in (EMISSIVITY, GROUND_HEAT)
+    )
+    ground_heat = ground_heat * (1 + 0.22 * ground.hidden * (bare + sealed))
+    # clear sky (Brutsaert 1975, Water Resources Research 11, 742) at about half saturation
+    sky = 0.80 * STEFAN_BOLTZMANN * air_k**4
+    net = (1 - albedo) * shortwave + emissivity * (sky - STEFAN_BOLTZMANN * air_k**4)
+    evaporative = np.clip(
+        green * (0.66 + 0.12 * moisture) + bare * (0.04 + 0.28 * moisture) + 0.05 * sealed, 0, 0.92
+    )
+    kept = (1 - evaporative) * (1 - ground_heat)
+    conductance = _conductance(ground, wind_m_s)
+    warm: Floats = (
+        kept
+        * net
+        / (AIR_HEAT_CAPACITY * conductance + kept * 4 * emissivity * STEFAN_BOLTZMANN * air_k**3)
+    )
+    return warm
+
+
+def _conductance(ground: Surface, wind_m_s: float) -> Floats:
+    """Aerodynamic conductance for heat, m/s; the logarithm of roughness is mixed by cover."""
+    log_z0 = sum(
+        share * np.float32(np.log(ROUGHNESS_M[name]))
+        for name, share in (
+            ("forest", ground.forest),
+            ("city", ground.city),
+            ("field", ground.field + ground.water),
+        )
+    )
+    log_momentum = np.log(BLENDING_M) - log_z0
+    log_heat = log_momentum - np.log(HEAT_ROUGHNESS)
+    neutral = VON_KARMAN**2 * wind_m_s / (log_momentum * log_heat)
+    total: Floats = (neutral + FREE_CONVECTION_M_S).astype(np.float32)
+    return total
+
+
+def _weather(rng: np.random.Generator, day: int) -> Weather:
+    """A clear morning of the season, about 11 h local time; climate of southern Korea, rounded."""
+    season = sin(2 * pi * (day - 115) / 365)
+    return Weather(
+        air_k=KELVIN + 14.5 + 12.0 * season + rng.normal(0, 2.0),
+        water_k=KELVIN + 15.5 + 8.5 * sin(2 * pi * (day - 145) / 365) + rng.normal(0, 0.7),
+        wind_m_s=float(np.clip(rng.gamma(6, 0.5), 1.0, 7.0)),
+        wetness=float(np.clip(0.45 + 0.15 * season + rng.normal(0, 0.15), 0.1, 0.9)),
+        transmissivity=float(np.clip(rng.normal(0.72, 0.04), 0.6, 0.8)),
+    )
+
+
+def _sun(grid: Grid, time: datetime) -> tuple[float, float]:
+    """Zenith and azimuth (clockwise from north) of the sun over the middle of the grid, radians.
+
+    Declination and equation of time: Spencer (1971), Search 2 (5), 172.
+    """
+    x, y = grid.transform @ (grid.width / 2, grid.height / 2)
+    lon, lat_deg = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True).transform(x, y)
+    moment = time.astimezone(UTC)
+    turn = 2 * pi * (moment.timetuple().tm_yday - 1) / 365
+    declination = (
+        0.006918
+        - 0.399912 * cos(turn)
+        + 0.070257 * sin(turn)
+        - 0.006758 * cos(2 * turn)
+        + 0.000907 * sin(2 * turn)
+        - 0.002697 * cos(3 * turn)
+        + 0.00148 * sin(3 * turn)
+    )
+    equation_min = 229.18 * (
+        0.000075
+        + 0.001868 * cos(turn)
+        - 0.032077 * sin(turn)
+        - 0.014615 * cos(2 * turn)
+        - 0.040849 * sin(2 * turn)
+    )
+    solar_h = moment.hour + moment.minute / 60 + moment.second / 3600 + lon / 15 + equation_min / 60
+    hour_angle, lat = np.radians(15 * (solar_h - 12)), np.radians(lat_deg)
+    cosine = sin(lat) * sin(declination) + cos(lat) * cos(declination) * cos(hour_angle)
+    zenith = float(np.arccos(cosine))
+    east = -cos(declination) * sin(hour_angle)
+    north = sin(declination) * cos(lat) - cos(declination) * sin(lat) * cos(hour_angle)
+    return zenith, float(np.arctan2(east, north) % (2 * pi))
+
+
+def _irradiance(zenith: float, day: int, weather: Weather) -> tuple[float, float]:
+    """Direct (normal to the beam) and diffuse irradiance under a clear sky, W m-2.
+
+    Campbell & Norman (1998), An Introduction to Environmental Biophysics, eq. 11.11 and 11.13.
+    """
+    extraterrestrial = SOLAR_CONSTANT * (1 + 0.033 * cos(2 * pi * day / 365))
+    through = weather.transmissivity ** (1 / cos(zenith))
+    return extraterrestrial * through, 0.3 * (1 - through) * extraterrestrial * cos(zenith)
+
+
+def _rises(day: int, middle: int, width: float) -> float:
+    return 1 / (1 + exp(-(day - middle) / width))
+
+
+def _cover(ground: Surface, day: int) -> tuple[Floats, dict[str, Floats]]:
+    """Green share of each pixel's ground, and the share of each spectrum, at a day of the year.
+
+    Leaves unfold about 25 April and fall about 5 November; paddies are flooded from mid-May, green
+    from July, cut in October; other farmland grows parcel by parcel at its own time.
+    """
+    leaf = _rises(day, 115, 7) * (1 - _rises(day, 309, 8))
+    vigour = ground.vigour
+    forest_green = (
+        ground.forest
+        * vigour
+        * (0.88 * ground.conifer + (0.22 + 0.68 * leaf) * (1 - ground.conifer))
+    )
+    flood = _rises(day, 137, 4) * (1 - _rises(day, 178, 7))
+    rice = 0.9 * _rises(day, 182, 9) * (1 - _rises(day, 280, 7))
+    when = 120 + 130 * ground.parcel
+    grown = np.exp(-(((day - when) / 55) ** 2)).astype(np.float32)
+    season = _rises(day, 95, 12) * (1 - _rises(day, 310, 12))
+    dry_land = 0.12 + 0.75 * grown * np.float32(season)
+    crop = np.where(ground.paddy, np.float32(rice) * (0.8 + 0.2 * ground.parcel), dry_land)
+    field_green = ground.field * vigour * crop
+    city_green = ground.city * np.float32(0.08 + 0.12 * leaf)
+    green = (forest_green + field_green + city_green).astype(np.float32)
+    flooded = ground.field * ground.paddy * np.float32(0.7 * flood) * (1 - crop)
+    sealed = ground.city - city_green
+    cover = {
+        "conifer": forest_green * ground.conifer,
+        "leaf": forest_green * (1 - ground.conifer) + field_green + city_green,
+        "city": sealed,
+        "water": ground.water + flooded,
+    }
+    cover["soil"] = np.clip(1 - sum(cover.values()), 0, 1)
+    assert set(cover) == set(SPECTRA)
+    return green, {name: share.astype(np.float32) for name, share in cover.items()}
+
+
+def _moisture(rng: np.random.Generator, ground: Surface, weather: Weather) -> Floats:
+    """Wetness of the root zone, 0..1: the weather's, showers, paddies, and what no one sees."""
+    showers = power_law(ground.elevation_m.shape, 3.0, rng, 8)
+    roots = power_law(ground.elevation_m.shape, 2.4, rng, 2)
+    wet = weather.wetness + 0.04 * showers + 0.10 * roots + 0.05 * ground.hidden
+    wet = wet + 0.25 * ground.paddy * ground.field
+    smooth: Floats = cv2.GaussianBlur(np.clip(wet, 0, 1).astype(np.float32), (0, 0), 1.0)
+    return smooth

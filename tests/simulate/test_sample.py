@@ -1,0 +1,124 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lstsr.config import GenerateConfig, Gk2aConfig, Goci2Config, LandsatConfig
+from lstsr.geo.aggregate import coarsened
+from lstsr.scenes import Scene
+from lstsr.sensors import geotiff, gk2a, goci2, landsat
+from lstsr.simulate.landsat import product_id
+from lstsr.simulate.places import (
+    GOCI2_SLOT,
+    grid_of,
+    names,
+    path_row,
+    satellite,
+    scene_files,
+    time_of,
+)
+from lstsr.simulate.sample import make, world_grid
+
+CONFIG = GenerateConfig(places=3, dates=1, size_km=16)
+NAME = names(CONFIG)[1]
+LANDSAT = LandsatConfig(product="landsat")
+GK2A = Gk2aConfig(product="gk2a")
+GOCI2 = Goci2Config(product="goci2", bands=["rhoc_660", "rhoc_865"])
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    return make(NAME, tmp_path_factory.mktemp("sample"), CONFIG)
+
+
+@pytest.fixture(scope="module")
+def truth(scene: Scene) -> dict:
+    return json.loads((scene.dem.parent / "truth" / "truth.json").read_text())
+
+
+def images(scene: Scene) -> list[np.ndarray]:
+    return [
+        landsat.read(scene.target, LANDSAT).values,
+        gk2a.read(scene.input, GK2A).values,
+        goci2.read(scene.reference, GOCI2).values,
+        geotiff.read_written(scene.dem).values,
+    ]
+
+
+def test_the_files_are_the_planned_ones_and_no_others(scene):
+    folder = scene.dem.parent.parent
+    assert scene == scene_files(NAME, folder, CONFIG)
+    assert scene.target.is_dir() and scene.input.is_file() and scene.reference.is_file()
+    assert {path.name for path in scene.dem.parent.iterdir()} == {
+        *(path.name for path in (scene.target, scene.input, scene.reference, scene.dem)),
+        "truth",
+    }
+    assert f"_S{GOCI2_SLOT:03d}_" in scene.reference.name
+    path_and_row = path_row(NAME, CONFIG)
+    assert scene.target.name == product_id(satellite(NAME), *path_and_row, time_of(NAME))
+
+
+def test_the_target_is_read_as_a_landsat_product(scene):
+    image = landsat.read(scene.target, LANDSAT)
+    footprint = grid_of(NAME, CONFIG)
+    assert image.grid.transform == footprint.transform and image.grid.shape == footprint.shape
+    assert image.time[:16] == scene.time[:16]
+    assert image.valid_fraction > 0.3
+
+
+def test_the_target_is_the_truth_with_noise(scene):
+    image = coarsened(landsat.read(scene.target, LANDSAT), 8, 1.0)
+    true = geotiff.read_written(scene.dem.parent / "truth" / "lst_240m.tif")
+    assert true.unit == "kelvin" and true.grid.gsd_m == 240
+    height, width = image.grid.shape
+    error = (image.values - true.values[:, :height, :width])[0][image.valid]
+    # the noise of 0.3 K has a grain of 100 m
+    assert abs(np.median(error)) < 0.05
+    assert 0.03 < error.std() < 0.3
+
+
+def test_the_input_is_read_as_a_gk2a_product(scene, truth):
+    image = gk2a.read(scene.input, GK2A)
+    assert image.grid.shape == (900, 900)
+    assert 20 < image.valid.sum() < 300
+    true = geotiff.read_written(scene.dem.parent / "truth" / "lst_240m.tif").values
+    assert np.nanmean(image.values) == pytest.approx(true.mean() + truth["input"]["bias_k"], abs=4)
+
+
+def test_the_reference_is_read_as_a_goci2_product(scene):
+    image = goci2.read(scene.reference, GOCI2)
+    assert image.bands == ("rhoc_660", "rhoc_865")
+    assert 50 < image.grid.height < 80 and 70 < image.grid.width < 90
+    assert image.valid_fraction > 0.2
+
+
+def test_the_elevation_covers_the_world(scene):
+    dem = geotiff.read_written(scene.dem)
+    world = world_grid(grid_of(NAME, CONFIG))
+    assert dem.unit == "metre" and dem.grid.gsd_m == 90
+    np.testing.assert_allclose(dem.grid.corners, world.corners)
+    assert dem.valid.all() and np.ptp(dem.values) > 50
+
+
+def test_the_truth_tells_the_shifts_in_pixels_and_metres(truth):
+    gk2a_shift, goci2_shift = truth["input"]["shift"], truth["reference"]["shift"]
+    # a cell of KO, 2 km in its projection, is a little more on the ground
+    for axis in ("row", "column"):
+        assert gk2a_shift[f"{axis}_m"] / gk2a_shift[f"{axis}_px"] == pytest.approx(2040, abs=40)
+        assert 240 < goci2_shift[f"{axis}_m"] / goci2_shift[f"{axis}_px"] < 380
+    assert -2 <= truth["input"]["minutes_after_target"] <= 4
+    assert 15 <= truth["reference"]["minutes_after_target"] <= 20
+
+
+def test_a_scene_is_the_same_wherever_and_among_whatever_it_is_made(scene, tmp_path):
+    more = CONFIG.model_copy(update={"places": 6, "dates": 3})
+    assert NAME in names(more)
+    for one, again in zip(images(scene), images(make(NAME, tmp_path, more)), strict=True):
+        np.testing.assert_array_equal(one, again)
+
+
+def test_another_seed_makes_another_scene(scene, tmp_path: Path):
+    other = make(NAME, tmp_path, CONFIG.model_copy(update={"seed": 1}))
+    for one, another in zip(images(scene), images(other), strict=True):
+        assert one.shape != another.shape or not np.array_equal(one, another, equal_nan=True)

@@ -1,0 +1,129 @@
+"""The simulated world: reproducible, and with the physics that it promises."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from affine import Affine
+
+from lstsr.grid import Grid
+from lstsr.simulate.surface import surface_of
+from lstsr.simulate.world import World, skin_minus_air_k, world_of
+
+GRID = Grid("EPSG:32652", Affine(30, 0, 399_990, 0, -30, 4_060_020), 400, 360)
+SUMMER = datetime(2023, 8, 1, 2, 10, tzinfo=UTC)
+SPRING = datetime(2023, 4, 5, 2, 10, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def summer() -> World:
+    return world_of(GRID, 3, SUMMER, 7)
+
+
+def test_the_same_call_makes_the_same_world_and_another_seed_another(summer: World) -> None:
+    surface_of.cache_clear()
+    again = world_of(GRID, 3, SUMMER, 7)
+    np.testing.assert_array_equal(again.lst_k, summer.lst_k)
+    np.testing.assert_array_equal(again.reflectance(865), summer.reflectance(865))
+    assert np.abs(world_of(GRID, 3, SUMMER, 8).lst_k - summer.lst_k).mean() > 0.5
+
+
+def test_dates_share_the_ground_and_differ_in_weather_and_leaves(summer: World) -> None:
+    spring = world_of(GRID, 3, SPRING, 7)
+    np.testing.assert_array_equal(spring.elevation_m, summer.elevation_m)
+    np.testing.assert_array_equal(spring.water, summer.water)
+    assert summer.lst_k.mean() > spring.lst_k.mean() + 5
+    land = ~summer.water
+
+    def ndvi(world: World) -> np.ndarray:
+        red, nir = world.reflectance(660)[land], world.reflectance(865)[land]
+        return (nir - red) / (nir + red)
+
+    assert ndvi(summer).mean() > ndvi(spring).mean() + 0.1
+
+
+def test_the_energy_balance_closes() -> None:
+    """With the result put back: Rn = G + LE + H, by the definitions of its docstring."""
+    ground = surface_of(GRID, 3, 7)
+    shape = GRID.shape
+    bare = replace(
+        ground,
+        forest=np.zeros(shape, np.float32),
+        city=np.zeros(shape, np.float32),
+        field=np.ones(shape, np.float32),
+        water=np.zeros(shape, np.float32),
+        bright=np.zeros(shape, np.float32),
+        hidden=np.zeros(shape, np.float32),
+    )
+    zero, half = np.zeros(shape, np.float32), np.full(shape, 0.5, np.float32)
+    air_k, shortwave = np.full(shape, 295.0, np.float32), np.full(shape, 700.0, np.float32)
+    warm = float(skin_minus_air_k(bare, zero, half, shortwave, air_k, 3.0)[0, 0])
+    sigma, emissivity, albedo = 5.670374e-8, 0.96, 0.22 - 0.07 * 0.5
+    net = (1 - albedo) * 700 + emissivity * sigma * 295**4 * (0.80 - 1)
+    net -= 4 * emissivity * sigma * 295**3 * warm
+    ground_heat = 0.28 * net
+    latent = (0.04 + 0.28 * 0.5) * (net - ground_heat)
+    log_momentum = np.log(40 / 0.1)
+    conductance = 0.41**2 * 3.0 / (log_momentum * np.log(40 / 0.01)) + 0.0055
+    sensible = 1200 * conductance * warm
+    assert net == pytest.approx(ground_heat + latent + sensible, rel=1e-4)
+    assert 5 < warm < 30
+
+
+def test_plants_and_moisture_cool_and_wind_does() -> None:
+    ground = surface_of(GRID, 3, 7)
+    one, zero = (np.full(GRID.shape, value, np.float32) for value in (1, 0))
+    air_k, light = 295 * one, 700 * one
+
+    def warm(green: float, moisture: float, wind: float) -> float:
+        land = ground.city < 0.01
+        excess = skin_minus_air_k(ground, green * one, moisture * one, light, air_k, wind)
+        return float(excess[land].mean())
+
+    assert warm(0.9, 0.5, 3) < warm(0.1, 0.5, 3) - 3
+    assert warm(0.1, 0.9, 3) < warm(0.1, 0.1, 3) - 1
+    assert warm(0.1, 0.5, 6) < warm(0.1, 0.5, 2)
+    assert skin_minus_air_k(ground, zero, zero, 0 * one, air_k, 3.0).max() < 0
+
+
+def test_sunlit_slopes_are_warmer_and_heights_cooler(summer: World) -> None:
+    """At 11 h the sun stands in the south-east."""
+    ground = surface_of(GRID, 3, 7)
+    assert 100 < summer.sun_azimuth_deg < 170
+    assert 40 < summer.sun_elevation_deg < 75
+    steep = (ground.slope_rad > 0.1) & ~summer.water
+    facing = np.cos(ground.aspect_rad - np.radians(summer.sun_azimuth_deg))
+    sunny, shady = steep & (facing > 0.7), steep & (facing < -0.7)
+    assert sunny.sum() > 100 < shady.sum()
+    lapse = summer.lst_k + 0.0065 * summer.elevation_m
+    assert lapse[sunny].mean() > lapse[shady].mean() + 0.3
+    forest = (ground.forest > 0.9) & (np.abs(summer.light - 1) < 0.05)
+    slope = np.polyfit(summer.elevation_m[forest], summer.lst_k[forest], 1)[0]
+    assert -0.012 < slope < -0.003
+
+
+def test_reflectance_is_physical_and_plants_have_a_red_edge(summer: World) -> None:
+    red, nir = summer.reflectance(660), summer.reflectance(865)
+    for band in (red, nir, summer.reflectance(380), summer.reflectance(2200)):
+        assert 0 < band.min() <= band.max() < 1
+    ground = surface_of(GRID, 3, 7)
+    assert (nir / red)[ground.forest > 0.9].mean() > 5
+    assert (nir / red)[ground.city > 0.7].mean() < 3
+
+
+def test_a_part_of_lst_is_in_no_optical_band(summer: World) -> None:
+    land = ~summer.water
+    known = [summer.reflectance(band)[land] for band in (490, 555, 660, 865, 1610, 2200)]
+    design = np.stack([np.ones(land.sum()), *known, summer.elevation_m[land]], 1)
+    lst = summer.lst_k[land]
+    solved, *_ = np.linalg.lstsq(design, lst, rcond=None)
+    assert 0.1 < np.var(lst - design @ solved) / np.var(lst) < 0.9
+
+
+def test_a_slanted_view_sees_the_ground_a_little_differently(summer: World) -> None:
+    np.testing.assert_array_equal(summer.directional_k(0, 180), summer.lst_k)
+    change = summer.directional_k(43, 180) - summer.lst_k
+    assert 0.05 < np.abs(change).max() < 4
+    backlit = summer.directional_k(43, summer.sun_azimuth_deg + 180)
+    assert (summer.directional_k(43, summer.sun_azimuth_deg) - backlit).mean() > 0.2
