@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from triplets import Sample, config_of, names, write_manifest
 
 from lstsr.acquire.local import digest
 from lstsr.cli import main
 from lstsr.config import Config
 from lstsr.dataset.loader import Dataset
 from lstsr.files import read_csv
+from tests.triplets import Sample, config_of, names, write_manifest
 
 KEYS = ("observed-x4", "degraded-block-x8")
 

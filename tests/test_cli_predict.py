@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import rasterio
 import torch
-from triplets import Sample, config_of, make
 
 from lstsr.cli import main
 from lstsr.registry import build
 from lstsr.sensors import geotiff
 from lstsr.training.checkpoint import Checkpoint, save_checkpoint
 from lstsr.training.row import Row
+from tests.triplets import Sample, config_of, make
 
 OPTIONS = {"features": 8, "layers": 1}
 

@@ -8,10 +8,11 @@ from lstsr.config import Config, load
 from lstsr.errors import LstsrError
 from lstsr.plan import Plan
 from lstsr.scenes import SPLITS, Place, assign, shard_of
+from tests.triplets import config_of
 
 
-def with_manifest(root: Path, folder: Path, scenes: int) -> Config:
-    """The default config, on so many scenes of empty files, every third one in each split."""
+def with_manifest(folder: Path, scenes: int) -> Config:
+    """A run on so many scenes of empty files, every third one in each split."""
     lines = ["scene,input,reference,target,lon,lat"]
     for index in range(scenes):
         for role in "irt":
@@ -19,27 +20,30 @@ def with_manifest(root: Path, folder: Path, scenes: int) -> Config:
         lon, lat = ((129.5, 37), (128, 37), (128, 36))[index % 3]
         lines.append(f"s{index},{index}-i.tif,{index}-r.tif,{index}-t.tif,{lon},{lat}")
     (folder / "scenes.csv").write_text("\n".join(lines) + "\n")
-    config = load(root / "config.yaml")
-    acquire = config.acquire.model_copy(update={"provider": "local"})
-    return config.model_copy(update={"data": str(folder), "acquire": acquire, "shard_size": 8})
+    split = {"test": {"lat_max": 36.4}, "validation": {"lon_min": 128.9}}
+    return config_of(data=str(folder), shard_size=8, split=split)
 
 
 def test_default_run_is_planned_without_any_file(root: Path) -> None:
     config = load(root / "config.yaml")
     plan = Plan(config)
     assert list(plan.rows) == [row.name for row in config.rows()]
-    assert sum(map(len, plan.shards.values())) == config.acquire.generate.scenes
+    generate = config.acquire.generate
+    assert sum(map(len, plan.shards.values())) == generate.places * generate.dates
     assert [plan.files(shard) for shard in plan.shards] == [[] for _ in plan.shards]
     for row in plan.rows:
         expected = [f"results/models/{row}.safetensors"] if plan.rows[row].train else []
         assert plan.checkpoint(row) == expected
     assert {"split", "shifts", "curves", "scenes-observed-x4"} <= set(plan.figures)
+    modules = ["lstsr.sensors.gk2a", "lstsr.sensors.goci2", "lstsr.sensors.landsat"]
+    assert plan.reader_modules == modules
+    assert plan.acquire_module == "lstsr.simulate.sample"
 
 
 def test_default_split_keeps_every_scene_and_fills_all_three(root: Path) -> None:
-    """The simulated scenes lie apart, so that none is lost to a conflict."""
+    """Places lie apart, so that none is lost to a conflict; a place's dates stay together."""
     from lstsr.geo.resample import outline
-    from lstsr.simulate.places import grid_of, names
+    from lstsr.simulate.places import grid_of, names, place
 
     config = load(root / "config.yaml")
     generate = config.acquire.generate
@@ -49,11 +53,13 @@ def test_default_split_keeps_every_scene_and_fills_all_three(root: Path) -> None
         Place(scene.scene, scene.lon, scene.lat, outline(grid_of(scene.scene, generate)))
         for scene in scenes
     ]
-    assert set(assign(places, config.split).values()) == set(SPLITS)
+    chosen = assign(places, config.split)
+    assert set(chosen.values()) == set(SPLITS)
+    assert len({(place(name), split) for name, split in chosen.items()}) == generate.places
 
 
-def test_each_scene_and_its_files_stand_in_one_shard(root: Path, tmp_path: Path) -> None:
-    plan = Plan(with_manifest(root, tmp_path, 20))
+def test_each_scene_and_its_files_stand_in_one_shard(tmp_path: Path) -> None:
+    plan = Plan(with_manifest(tmp_path, 20))
     names = [scene.scene for scenes in plan.shards.values() for scene in scenes]
     assert sorted(names) == sorted(f"s{index}" for index in range(20))
     for shard, scenes in plan.shards.items():
@@ -64,8 +70,8 @@ def test_each_scene_and_its_files_stand_in_one_shard(root: Path, tmp_path: Path)
     assert plan.shard_files("align") == [f"results/work/align/{shard}.csv" for shard in plan.shards]
 
 
-def test_a_changed_manifest_row_shows_in_its_shard_alone(root: Path, tmp_path: Path) -> None:
-    config = with_manifest(root, tmp_path, 20)
+def test_a_changed_manifest_row_shows_in_its_shard_alone(tmp_path: Path) -> None:
+    config = with_manifest(tmp_path, 20)
     plan = Plan(config)
     before = {shard: plan.scenes_digest(shard) for shard in plan.shards}
     path = tmp_path / "scenes.csv"
@@ -75,8 +81,8 @@ def test_a_changed_manifest_row_shows_in_its_shard_alone(root: Path, tmp_path: P
     assert changed == [f"{shard_of('s7', 4)}-of-4"]
 
 
-def test_faults_of_manifest_and_split_are_found_while_planning(root: Path, tmp_path: Path) -> None:
-    config = with_manifest(root, tmp_path, 2)
+def test_faults_of_manifest_and_split_are_found_while_planning(tmp_path: Path) -> None:
+    config = with_manifest(tmp_path, 2)
     with pytest.raises(LstsrError, match="no scene falls into test"):
         Plan(config)
     (tmp_path / "0-t.tif").unlink()

@@ -195,10 +195,19 @@ class Goci2Config(Section):
         return list(self.bands)
 
 
+PRODUCTS: Mapping[Any, type[Section]] = {
+    "<geotiff>": GeotiffConfig,
+    "<landsat>": LandsatConfig,
+    "<gk2a>": Gk2aConfig,
+    "<goci2>": Goci2Config,
+}
+
+
 def _product(value: Any) -> str | None:
     if isinstance(value, Mapping):
         return f"<{value.get('product', 'geotiff')}>"
-    return f"<{value.product}>" if isinstance(value, Section) else None
+    kinds = {kind: tag for tag, kind in PRODUCTS.items()}
+    return kinds.get(type(value))
 
 
 # Without `product` it is a GeoTIFF; tags stand in brackets, as above, so messages leave them out.
@@ -213,14 +222,6 @@ SensorConfig = Annotated[
         custom_error_message="product should be geotiff, landsat, gk2a or goci2",
     ),
 ]
-
-
-PRODUCTS: Mapping[str | int, type[Section]] = {
-    "<geotiff>": GeotiffConfig,
-    "<landsat>": LandsatConfig,
-    "<gk2a>": Gk2aConfig,
-    "<goci2>": Goci2Config,
-}
 
 
 class SensorsConfig(Section):

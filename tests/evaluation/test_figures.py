@@ -7,7 +7,6 @@ from typing import Any
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from triplets import Sample, config_of, make, names
 
 from lstsr.config import Block, DatasetConfig
 from lstsr.dataset.pack import pack
@@ -17,6 +16,7 @@ from lstsr.evaluation.figures import Sources, draw
 from lstsr.evaluation.score import score_row
 from lstsr.files import write_csv
 from lstsr.predict.scenes import predict_split
+from tests.triplets import Sample, config_of, make, names
 
 MODELS = ("bilinear", "local-linear")
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import rasterio
 import torch
-from triplets import Sample, config_of, make, names
 
 from lstsr.config import Block, DatasetConfig
 from lstsr.dataset.loader import Dataset
@@ -28,6 +27,7 @@ from lstsr.files import read_csv, write_csv
 from lstsr.metrics import score
 from lstsr.predict.scenes import predict_split
 from lstsr.sensors import geotiff
+from tests.triplets import Sample, config_of, make, names
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,9 @@
 """Resampling against analytic fields of longitude and latitude, and block sums on nested grids."""
 
+import tracemalloc
+import warnings
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,12 +12,15 @@ from pyproj import Transformer
 from scipy.ndimage import map_coordinates
 
 from lstsr.errors import SceneError
+from lstsr.geo.parallax import Terrain
 from lstsr.geo.resample import gsd_in, outline, resample
 from lstsr.grid import Grid
-from lstsr.image import SensorImage
+from lstsr.image import SensorImage, Viewpoint
 
 SINUSOIDAL = "+proj=sinu +R=6371007.181 +units=m +no_defs"
-UTM = "EPSG:32631"
+SCAN = "+proj=geos +lon_0=128.2 +h=35785863 +a=6378137 +b=6356752.3 +sweep=y"
+KOREA = "+proj=lcc +lat_1=30 +lat_2=60 +lat_0=38 +lon_0=126 +ellps=WGS84 +units=m"
+UTM, UTM52 = "EPSG:32631", "EPSG:32652"
 FINE = Grid(UTM, Affine(250, 0, 500_000, 0, -250, 5_100_000), 64, 48)
 SHIFTS = [(0.0, 0.0), (0.85, 1.05), (-0.3, 0.7), (0.0, -1.4)]
 
@@ -47,6 +53,25 @@ def around(crs: str, lon: float, lat: float, gsd_m: float, height: int, width: i
     x, y = Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(lon, lat)
     corner = Affine.translation(x - width / 2 * gsd_m, y + height / 2 * gsd_m)
     return Grid(crs, corner @ Affine.scale(gsd_m, -gsd_m), width, height)
+
+
+def places(grid: Grid, source: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """(row, column) in ``source`` of the pixel centres of ``grid``, through PROJ alone."""
+    row, column = np.indices(grid.shape) + 0.5
+    to_source = Transformer.from_crs(grid.crs, source.crs, always_xy=True)
+    column, row = ~source.transform @ to_source.transform(*(grid.transform @ (column, row)))
+    return row - 0.5, column - 0.5
+
+
+def waves_k(grid: Grid) -> np.ndarray:
+    """Plane waves of 8, 6, 4 and 2 K, 90, 40, 16 and 8 km long in UTM, as the benchmark has."""
+    row, column = np.indices(grid.shape) + 0.5
+    to_utm = Transformer.from_crs(grid.crs, UTM52, always_xy=True)
+    x, y = to_utm.transform(*(grid.transform @ (column, row)))
+    total = np.full(grid.shape, 300.0)
+    for amplitude, length, turn in [(8, 9e4, 0.35), (6, 4e4, 1.9), (4, 16e3, 1.1), (2, 8e3, 2.7)]:
+        total += amplitude * np.sin((x * np.cos(turn) + y * np.sin(turn)) * 2 * np.pi / length)
+    return total
 
 
 def rmse(difference: np.ndarray) -> float:
@@ -94,11 +119,113 @@ def test_content_moves_south_and_east_by_a_positive_shift() -> None:
     assert half[20, 31] == pytest.approx(280 + 40 * 0.25, abs=1e-3)
 
 
-def test_the_same_grid_gives_the_same_values() -> None:
+def test_a_geostationary_scan_arrives_within_a_hundredth_of_a_kelvin() -> None:
+    """What bilinear interpolation itself errs by; GDAL's affine warp errs by 0.025 K here."""
+    source, grid = (around(crs, 128, 36.5, 250, 600, 600) for crs in (SCAN, UTM52))
+    arrived = resample(image(waves_k(source), source), grid)
+    assert arrived.valid.mean() > 0.95
+    assert rmse(arrived.values[0] - waves_k(grid)) <= 0.012
+
+
+def test_a_geostationary_scan_is_hardly_displaced() -> None:
+    """The place that each pixel was read at; GDAL's affine warp is off by 0.05 pixel here."""
+    source, grid = (around(crs, 128, 36.5, 250, 600, 600) for crs in (SCAN, UTM52))
+    arrived = resample(image(np.indices(source.shape), source, unit="index"), grid)
+    displacement = np.hypot(*(arrived.values - places(grid, source)))
+    assert np.nanmean(displacement) < 0.02
+
+
+def test_a_window_of_a_far_larger_source_costs_a_window_and_is_part_of_the_whole() -> None:
+    source = around(KOREA, 126, 38, 2000, 900, 900)
+    whole = around(UTM52, 127, 37, 2000, 400, 400)
+    part = whole.window(150, 190, 40, 40)
+    scene = image(waves_k(source), source)
+    expected = resample(scene, whole).values[0, 150:190, 190:230]
+    tracemalloc.start()
+    cropped = resample(scene, part)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert cropped.valid.all()
+    # the two lattices have their nodes in different places: 0.01 pixel, where the waves climb
+    # by several kelvin a pixel
+    np.testing.assert_allclose(cropped.values[0], expected, atol=0.04)
+    assert peak < scene.valid.nbytes, "not one array as large as the source is made"
+
+
+@pytest.mark.parametrize("terrain", [False, True])
+def test_what_lies_beyond_the_limb_is_invalid_and_silent(terrain: bool) -> None:
+    """The limb of a geostationary satellite is 81.3 degrees from the point below it."""
+    source = around(SCAN, 128.2, 0, 30_000, 400, 400)
+    grid = Grid("EPSG:4326", Affine(0.25, 0, 100, 0, -0.25, 85), 280, 200)
+    lon, lat = np.radians(coordinates(grid))
+    degrees = np.degrees(np.arccos(np.cos(lat) * np.cos(lon - np.radians(128.2))))
+    scene = replace(image(np.full(source.shape, 290), source), viewpoint=Viewpoint(128.2))
+    hills = Terrain(np.full(grid.shape, 500, np.float32), grid) if terrain else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        seen = resample(scene, grid, terrain=hills)
+    assert (degrees > 81.5).any()
+    assert not seen.valid[degrees > 81.5].any()
+    assert seen.valid[degrees < 80].all()
+
+
+def test_an_image_keeps_its_viewpoint_until_terrain_is_taken_out() -> None:
+    source, grid = (around(crs, 128, 36.5, 250, 40, 40) for crs in (SCAN, UTM52))
+    scene = replace(image(waves_k(source), source), viewpoint=Viewpoint(128.2))
+    terrain = Terrain(np.full(grid.shape, 300, np.float32), grid)
+    assert resample(scene, grid).viewpoint == scene.viewpoint
+    assert resample(scene, grid, terrain=terrain).viewpoint is None
+    upright = resample(replace(scene, viewpoint=None), grid, terrain=terrain)
+    np.testing.assert_array_equal(upright.values, resample(scene, grid).values)
+
+
+@pytest.mark.parametrize("lon", [127.0, 129.5])
+def test_averages_stand_within_a_twentieth_of_a_fine_pixel(lon: float) -> None:
+    """From UTM at 30 m to a Lambert grid of 250 m; a cell's mean of places is its centre's.
+
+    GDAL's own approximation of coordinates is off by 0.12 pixel here.
+    """
+    source = around(UTM52, lon, 36.5, 30, 2400, 2400)
+    grid = around(KOREA, lon, 36.5, 250, 256, 256)
+    arrived = resample(image(np.indices(source.shape), source, unit="index"), grid)
+    assert arrived.valid.all()
+    assert np.hypot(*(arrived.values - places(grid, source))).max() < 0.05
+
+
+@pytest.mark.parametrize(
+    ("source", "grid"),
+    [
+        (around(SCAN, 127.5, 36.5, 250, 900, 900), around(UTM52, 127.5, 36.5, 250, 600, 600)),
+        (around(SCAN, 127.5, 36.5, 250, 900, 900), around(KOREA, 127.5, 36.5, 250, 600, 600)),
+        (around(SCAN, 127.5, 36.5, 2000, 420, 420), around(UTM52, 127.5, 36.5, 2000, 300, 300)),
+        (around(SCAN, 127.5, 36.5, 2000, 420, 420), around(KOREA, 127.5, 36.5, 2000, 300, 300)),
+        (around(SINUSOIDAL, 3, 46, 250, 640, 700), around(UTM, 3, 46, 250, 500, 500)),
+        (around(UTM52, 120, 60, 9000, 600, 600), around("EPSG:32645", 120, 60, 9000, 300, 300)),
+    ],
+    ids=["scan-utm", "scan-lcc", "scan-utm-2km", "scan-lcc-2km", "sinusoidal-utm", "utm-utm"],
+)
+def test_no_pixel_is_read_a_fiftieth_of_a_pixel_away(source: Grid, grid: Grid) -> None:
+    """The lattice's error is below 0.01; OpenCV 4 rounds to 1/32 on top of it."""
+    arrived = resample(image(np.indices(source.shape), source, unit="index"), grid)
+    error = np.abs(arrived.values - places(grid, source))[:, arrived.valid]
+    assert arrived.valid.mean() > 0.6
+    assert error.max() < 0.01 + 1 / 64
+    assert np.abs(arrived.values - places(grid, source))[:, arrived.valid].mean() < 0.01
+
+
+def test_a_grid_wider_than_opencv_addresses() -> None:
+    source = Grid(UTM52, Affine(25, 0, 300_000, 0, -25, 4_100_000), 36_000, 12)
+    grid = source.moved(0.25, 0.25).window(2, 2, 8, 35_000)
+    values = np.broadcast_to(np.arange(source.width) % 1000, source.shape)
+    arrived = resample(image(values, source, unit="index"), grid)
+    assert arrived.valid.all()
+    assert arrived.values[0, 3, 34_000] == pytest.approx((34_002 % 1000) + 0.25, abs=0.02)
+
+
+def test_the_same_grid_gives_the_image_itself() -> None:
     values = np.random.default_rng(0).normal(300, 5, FINE.shape).astype(np.float32)
-    same = resample(image(values, FINE), FINE)
-    assert same.valid.all()
-    np.testing.assert_allclose(same.values[0], values, atol=1e-4)
+    scene = image(values, FINE)
+    assert resample(scene, FINE) is scene
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ import rasterio
 import torch
 from rasterio.enums import Resampling
 from rasterio.warp import calculate_default_transform, reproject
-from triplets import Sample, config_of, make, names, scene_files
 
 from lstsr.config import Block, Config, DatasetConfig
 from lstsr.dataset.loader import Dataset
@@ -24,6 +23,7 @@ from lstsr.registry import build
 from lstsr.sensors import geotiff
 from lstsr.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from lstsr.training.row import Row
+from tests.triplets import Sample, config_of, make, names, scene_files
 
 SCALE = 4
 SAMPLE = Sample(scenes=3, coarse_size=32)
@@ -176,7 +176,7 @@ def test_the_same_values_as_in_the_evaluation(
     still = Config.model_validate(data)
     splits = dict(zip(names(SAMPLE), ("train", "test", "validation"), strict=True))
     for name in splits:
-        scene = scene_files(name, scenes, SAMPLE)
+        scene = scene_files(name, scenes)
         if name == "sample-001":
             scene = replace(scene, input=pair / "lst_coarse.tif", reference=pair / "ndvi_fine.tif")
         assert not align(scene, still.sensors, still.align, tmp_path / "aligned").reason

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import rasterio
 import torch
-from triplets import Sample, config_of, make, names
 
 from lstsr.cli import main
 from lstsr.config import Block, Config, DatasetConfig
@@ -23,6 +22,7 @@ from lstsr.sensors import geotiff
 from lstsr.training.checkpoint import Checkpoint, save_checkpoint
 from lstsr.training.inference import predict_scene
 from lstsr.training.row import Row
+from tests.triplets import Sample, config_of, make, names
 
 SPLITS = ("train", "validation", "test", "test")
 OPTIONS = {"features": 8, "layers": 1}

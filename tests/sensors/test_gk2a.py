@@ -2,8 +2,9 @@
 
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import netCDF4
 import numpy as np
@@ -16,11 +17,14 @@ from lstsr.config import Gk2aConfig
 from lstsr.errors import SceneError
 from lstsr.image import Viewpoint
 from lstsr.sensors.gk2a import AREAS, grid, inspect, read
+from lstsr.sensors.inspection import Inspection
 from lstsr.simulate.gk2a import write_lst
 
 TIME = datetime(2023, 5, 14, 2, 10, tzinfo=UTC)
 CONFIG = Gk2aConfig(product="gk2a")
 PROJECTION = "gk2a_imager_projection"
+FACTOR, HEIGHT_M = 20425338.903339352, 35_785_863.0
+A_M, B_M = 6_378_137.0, 6_356_752.3
 
 
 def lst(area: str) -> tuple[np.ndarray, np.ndarray]:
@@ -53,50 +57,176 @@ def edited(korea: Path, tmp_path: Path) -> Callable[[Callable[[netCDF4.Dataset],
     return edit
 
 
-@pytest.mark.parametrize("area", ["ko", "ea"])
-def test_lambert_pixels_lie_where_kma_s_grid_says(area: str, tmp_path: Path) -> None:
-    """Independent: corner pixel centres of the area's table, through PROJ."""
-    path = write_lst(tmp_path, TIME, area, *lst(area))
-    found = grid(path, CONFIG)
-    west, north = {"ko": (-899_000, 899_000), "ea": (-2_999_000, 2_599_000)}[area]
-    assert found.shape == {"ko": (900, 900), "ea": (2600, 3000)}[area]
-    lcc = "+proj=lcc +lat_1=30 +lat_2=60 +lat_0=38 +lon_0=126 +ellps=WGS84"
-    to_degrees = Transformer.from_crs(lcc, "EPSG:4326", always_xy=True)
-    for row, column in ((0, 0), (0, 899), (450, 450), (899, 899)):
-        truth = to_degrees.transform(west + 2000 * column, north - 2000 * row)
-        here = found.transform @ (column + 0.5, row + 0.5)
-        ours = Transformer.from_crs(found.crs, "EPSG:4326", always_xy=True).transform(*here)
-        x, y = to_degrees.transform(*ours, direction="INVERSE")
-        a, b = to_degrees.transform(*truth, direction="INVERSE")
-        assert np.hypot(x - a, y - b) < 0.05 * 2000
-        assert ours == pytest.approx(truth, abs=2e-5)
+def by_hand(path: Path, projection: dict[str, Any], size: int, axes: str = "dim") -> Path:
+    """A small file of 290 K, without the writer: no packing, no sizes, no global attributes."""
+    with netCDF4.Dataset(path, "w") as dataset:
+        dimensions = [f"{axes}_y", f"{axes}_x"]
+        for name in dimensions:
+            dataset.createDimension(name, size)
+        dataset.createVariable("DQF_LST", "u1", dimensions)[:] = 0
+        dataset.createVariable("LST", "u2", dimensions)[:] = 29000
+        dataset.createVariable(PROJECTION, "i4").setncatts(projection)
+    return path
 
 
-def test_full_disk_pixels_lie_where_the_scan_angles_say(tmp_path: Path) -> None:
-    """Independent: the CGMS normalised geostationary projection, written out."""
-    path = write_lst(tmp_path, TIME, "fd", *lst("fd"))
-    found = grid(path, CONFIG)
-    assert found.shape == (5500, 5500)
-    column, row = 2700, 1200  # counted from 0
-    x = np.radians((column + 1 - 2750.5) * 65536 / 20425338.903339352)
-    y = -np.radians((row + 1 - 2750.5) * 65536 / 20425338.903339352)
-    distance, a, b = 42_164_000.0, 6_378_137.0, 6_356_752.3
-    # the line of sight (cos x cos y, sin x cos y, sin y) meets the ellipsoid
-    ray = np.array([-np.cos(x) * np.cos(y), np.sin(x) * np.cos(y), np.sin(y)])
-    scale = np.array([1 / a, 1 / a, 1 / b])
-    start = np.array([distance, 0, 0])
-    p, q, r = (
-        ((ray * scale) ** 2).sum(),
-        (ray * start * scale**2).sum(),
-        ((start * scale) ** 2).sum() - 1,
-    )
+def lambert(size: int, **changes: Any) -> dict[str, Any]:
+    """Korea, +-900 km, in ``size`` pixels a side."""
+    edge = 900_000 - 900_000 / size
+    corners = {
+        f"{name}_{axis}": sign * edge
+        for name, signs in (
+            ("upper_left", (-1, 1)),
+            ("upper_right", (1, 1)),
+            ("lower_left", (-1, -1)),
+            ("lower_right", (1, -1)),
+        )
+        for axis, sign in zip(("easting", "northing"), signs, strict=True)
+    }
+    return {
+        "grid_mapping_name": "lambert_conformal_conic",
+        "standard_parallel1": 30.0,
+        "standard_parallel2": 60.0,
+        "origin_latitude": 38.0,
+        "central_meridian": 126.0,
+        "pixel_size": 1_800_000 / size,
+    } | (corners | changes)
+
+
+def disk(size: int, **changes: Any) -> dict[str, Any]:
+    """The full disk in ``size`` pixels a side."""
+    return {
+        "grid_mapping_name": "geostationary",
+        "longitude_of_projection_origin": 128.2,
+        "perspective_point_height": HEIGHT_M,
+        "semi_major_axis": A_M,
+        "semi_minor_axis": B_M,
+        "column_scale_factor": FACTOR * size / 5500,
+        "line_scale_factor": -FACTOR * size / 5500,
+        "column_offset": (size + 1) / 2,
+        "line_offset": (size + 1) / 2,
+    } | changes
+
+
+def lambert_place(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(lon, lat) by Snyder (1987, USGS PP 1395), Lambert conformal conic on WGS84, written out."""
+    a, f = 6_378_137.0, 1 / 298.257223563
+    e = np.sqrt(f * (2 - f))
+
+    def squeeze(phi):
+        return ((1 - e * np.sin(phi)) / (1 + e * np.sin(phi))) ** (e / 2)
+
+    def m(phi):  # (14-15)
+        return np.cos(phi) / np.sqrt(1 - (e * np.sin(phi)) ** 2)
+
+    def t(phi):  # (15-9)
+        return np.tan(np.pi / 4 - phi / 2) / squeeze(phi)
+
+    first, second, origin = np.radians([30.0, 60.0, 38.0])
+    n = np.log(m(first) / m(second)) / np.log(t(first) / t(second))  # (15-8)
+    big_f = m(first) / (n * t(first) ** n)  # (15-10)
+    down = a * big_f * t(origin) ** n - y
+    lon = 126 + np.degrees(np.arctan2(x, down) / n)  # (14-11), (14-9)
+    t_here = (np.hypot(x, down) / (a * big_f)) ** (1 / n)  # (15-11)
+    phi = np.pi / 2 - 2 * np.arctan(t_here)
+    for _ in range(8):  # (7-9)
+        phi = np.pi / 2 - 2 * np.arctan(t_here * squeeze(phi))
+    return lon, np.degrees(phi)
+
+
+def scan_place(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(lon, lat) where the line of sight at scan angles (x east, y north) meets the ellipsoid."""
+    ray = np.stack([-np.cos(x) * np.cos(y), np.sin(x) * np.cos(y), np.sin(y)])
+    squeeze = (1 / np.array([A_M, A_M, B_M])).reshape(3, 1, 1)
+    start = np.array([HEIGHT_M + A_M, 0, 0]).reshape(3, 1, 1)
+    p = ((ray * squeeze) ** 2).sum(0)
+    q = (ray * start * squeeze**2).sum(0)
+    r = ((start * squeeze) ** 2).sum() - 1
     point = start + ray * (-q - np.sqrt(q * q - p * r)) / p
-    lon = 128.2 + np.degrees(np.arctan2(point[1], point[0]))
-    lat = np.degrees(np.arctan(point[2] / np.hypot(*point[:2]) * (a / b) ** 2))
-    to_grid = Transformer.from_crs("EPSG:4326", found.crs, always_xy=True)
-    where = ~found.transform @ to_grid.transform(lon, lat)
-    assert where == pytest.approx((column + 0.5, row + 0.5), abs=0.05)
-    assert read(path, CONFIG).viewpoint == Viewpoint(128.2)
+    lat = np.arctan(point[2] / np.hypot(point[0], point[1]) * (A_M / B_M) ** 2)
+    return 128.2 + np.degrees(np.arctan2(point[1], point[0])), np.degrees(lat)
+
+
+def truth(area: str, row: np.ndarray, column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(lon, lat) of pixel centres, rows and columns from 0, by the area's published numbers."""
+    if area == "fd":
+        step = np.radians(65536 / FACTOR)
+        return scan_place((column + 1 - 2750.5) * step, -(row + 1 - 2750.5) * step)
+    west, north = {"ko": (-899_000, 899_000), "ea": (-2_999_000, 2_599_000)}[area]
+    return lambert_place(west + 2000.0 * column, north - 2000.0 * row)
+
+
+SHAPES = {"ko": (900, 900), "ea": (2600, 3000), "fd": (5500, 5500)}
+# Upper left pixels of two windows each, side by side: the corners and the middle; on the disk,
+# Korea and the south.
+SIDE = 40
+WINDOWS = {
+    "ko": [(0, 0), (0, 820), (430, 430), (860, 0), (860, 820)],
+    "ea": [(0, 0), (0, 2920), (1300, 1500), (2560, 0), (2560, 2920)],
+    "fd": [(1200, 2600), (4000, 3500), (2000, 900)],
+}
+K_PER_DEG = 40
+
+
+@pytest.mark.parametrize("area", ["ko", "ea", "fd"])
+def test_pixels_lie_where_closed_formulas_say(area: str, tmp_path: Path) -> None:
+    """LST encodes the longitude of each pixel in one window, the latitude in the one beside it."""
+    lst_k = np.full(SHAPES[area], np.nan, np.float32)
+    middles = {}
+    for row, column in WINDOWS[area]:
+        for axis in (0, 1):
+            part = np.s_[row : row + SIDE, column + SIDE * axis : column + SIDE * (axis + 1)]
+            degrees = truth(area, *np.mgrid[part].astype(float))[axis]
+            middles[row, column, axis] = part, axis, degrees.mean()
+            lst_k[part] = 280 + K_PER_DEG * (degrees - degrees.mean())
+    image = read(write_lst(tmp_path, TIME, area, lst_k, np.zeros(SHAPES[area], np.uint8)), CONFIG)
+    assert image.grid.shape == SHAPES[area]
+    assert image.viewpoint == Viewpoint(128.2, HEIGHT_M + A_M, A_M, B_M)
+    to_degrees = Transformer.from_crs(image.grid.crs, "EPSG:4326", always_xy=True)
+    for part, axis, middle in middles.values():
+        row, column = np.mgrid[part]
+        ours = to_degrees.transform(*(image.grid.transform @ (column + 0.5, row + 0.5)))[axis]
+        encoded = middle + (image.values[0][part] - 280) / K_PER_DEG
+        per_pixel = np.hypot(*np.gradient(ours))
+        assert np.abs((encoded - ours) / per_pixel).max() < 0.05
+
+
+@pytest.mark.parametrize("size", [36, 60])
+def test_any_pixel_size_spans_the_same_area(size: int, tmp_path: Path) -> None:
+    path = by_hand(tmp_path / "202305140210.nc", lambert(size), size)
+    found = grid(path, CONFIG)
+    np.testing.assert_allclose(found.corners, AREAS["ko"].corners)
+    assert found.crs == "+proj=lcc +lat_1=30 +lat_2=60 +lat_0=38 +lon_0=126 +datum=WGS84 +units=m"
+    assert read(path, CONFIG).values.ravel() == pytest.approx(290)
+
+
+def test_the_disk_s_dimensions_may_have_level_1_names_and_its_numbers_be_text(tmp_path: Path):
+    projection = disk(55, column_offset="28.0", semi_major_axis="6378137", sweep_angle_axis="y")
+    path = by_hand(tmp_path / "202305140210.nc", projection, 55, "dim_image")
+    image = read(path, CONFIG)
+    assert image.grid.crs == "+proj=geos +lon_0=128.2 +h=35785863 +a=6378137 +b=6356752.3 +sweep=y"
+    np.testing.assert_allclose(image.grid.corners, AREAS["fd"].corners)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"line_scale_factor": FACTOR / 100}, "line_scale_factor = 204253 should be negative"),
+        ({"column_scale_factor": -FACTOR / 100}, "column_scale_factor = -204253 should be pos"),
+        ({"line_offset": 27.5}, "line_offset is the middle of the full disk fails: 27.5 of 55"),
+        ({"column_offset": 27.0}, "column_offset is the middle of the full disk fails"),
+        ({"sweep_angle_axis": "x"}, "sweep_angle_axis = y fails: x"),
+        ({"column_scale_factor": FACTOR / 50}, "outer edges are those of fd fails"),
+        ({"longitude_of_projection_origin": 140.7}, "outer edges are those of fd fails"),
+        ({"image_height": 5500}, "image_height = LST's fails: 5500 and 55"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else next(iter(value)),
+)
+def test_a_disk_that_is_mirrored_moved_or_cut_is_refused(
+    changes: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    path = by_hand(tmp_path / "202305140210.nc", disk(55, **changes), 55)
+    with pytest.raises(SceneError, match=words):
+        grid(path, CONFIG)
 
 
 def test_values_are_kelvin_to_a_hundredth_where_flags_allow(korea: Path) -> None:
@@ -130,11 +260,11 @@ def test_packing_of_a_file_without_attributes_is_kma_s(edited: Callable) -> None
 def test_trap_4_gdal_misplaces_the_file_and_the_reader_does_not(korea: Path) -> None:
     """GDAL finds no standard parallels under their CF names: a wrong system, no transform."""
     with rasterio.open(f'NETCDF:"{korea}":LST') as dataset:
-        system = dataset.crs.to_dict() if dataset.crs else {}
-        assert dataset.transform.is_identity or system.get("lat_0") != 38
-        assert system.get("lon_0", 0) != 126
+        theirs, system = dataset.transform, dataset.crs.to_dict()
+    assert theirs.is_identity
+    assert (system["proj"], system["lat_0"], system["lon_0"]) == ("lcc", 0, 0)
     ours = grid(korea, CONFIG)
-    assert ours.transform @ (0, 0) == (-900_000, 900_000)
+    assert ours.corners[0] == pytest.approx((-900_000, 900_000))
     assert "+lat_0=38 +lon_0=126" in ours.crs
 
 
@@ -153,17 +283,44 @@ def test_trap_corner_attributes_are_centres_of_pixels(korea: Path, edited: Calla
         grid(edited(outer), CONFIG)
 
 
-def test_a_flipped_or_resized_file_is_refused(edited: Callable) -> None:
-    def flip(dataset: netCDF4.Dataset) -> None:
-        dataset[PROJECTION].lower_left_northing = 899_000.0
+def moved(axis: str, by_m: float) -> dict[str, float]:
+    return {name: value + by_m for name, value in lambert(900).items() if name.endswith(f"_{axis}")}
 
-    def shrink(dataset: netCDF4.Dataset) -> None:
-        dataset[PROJECTION].image_width = 1800
 
-    with pytest.raises(SceneError, match="lower_left"):
-        grid(edited(flip), CONFIG)
-    with pytest.raises(SceneError, match="image_width = LST's fails: 1800 and 900"):
-        grid(edited(shrink), CONFIG)
+def mirrored() -> dict[str, float]:
+    return {name: -value for name, value in lambert(900).items() if name.endswith("_northing")}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"lower_left_northing": 899_000.0}, "lower_left_easting/northing on the grid fails"),
+        ({"lower_right_northing": np.nan}, "lower_right_easting/northing on the grid fails"),
+        (mirrored(), "lower_left_easting/northing on the grid fails"),
+        (moved("easting", -1000), "outer edges are those of ko fails: off by 0.50 pixels"),
+        (moved("northing", 1000), "outer edges are those of ko fails: off by 0.50 pixels"),
+        ({"pixel_size": 4000.0}, "pixel_size = 4000 is the step between the corners' centres"),
+        ({"pixel_size": 0.0}, "pixel_size = 0 is no size"),
+        ({"image_width": 1800}, "image_width = LST's fails: 1800 and 900"),
+        ({"image_height": 899}, "image_height = LST's fails: 899 and 900"),
+        ({"false_easting": 500_000.0}, "false_easting = 0 fails: 500000"),
+    ],
+    ids=["one corner", "nan", "mirrored", "west", "north", "step", "0", "width", "height", "false"],
+)
+@pytest.mark.parametrize("name", ["gk2a_ami_le2_lst_ko020lc_202305140210.nc", "202305140210.nc"])
+def test_attributes_that_disagree_are_refused_by_name(
+    edited: Callable, name: str, changes: dict[str, float], words: str
+) -> None:
+    """Also where all four corners are displaced together, which only the area's edges show."""
+    path = edited(lambda dataset: dataset[PROJECTION].setncatts(changes), name)
+    with pytest.raises(SceneError, match=words):
+        grid(path, CONFIG)
+
+
+def test_a_missing_corner_is_named(edited: Callable) -> None:
+    path = edited(lambda dataset: dataset[PROJECTION].delncattr("upper_right_easting"))
+    with pytest.raises(SceneError, match="attribute upper_right_easting is missing"):
+        grid(path, CONFIG)
 
 
 def test_numbers_may_be_stored_as_text(edited: Callable) -> None:
@@ -181,20 +338,46 @@ def test_numbers_may_be_stored_as_text(edited: Callable) -> None:
         grid(edited(garble), CONFIG)
 
 
-def test_the_wrong_area_code_is_refused(korea: Path, tmp_path: Path) -> None:
+def test_the_wrong_area_code_is_refused(korea: Path, edited: Callable, tmp_path: Path) -> None:
     path = tmp_path / korea.name.replace("ko020lc", "ea020lc")
     shutil.copy(korea, path)
-    with pytest.raises(SceneError, match="name says ea, the grid is that of ko"):
+    with pytest.raises(SceneError, match="area code of name fails: name says ea, .* that of ko"):
+        read(path, CONFIG)
+    path = edited(lambda dataset: dataset.setncattr("processing_area", "FD"), "202305140210.nc")
+    with pytest.raises(SceneError, match="processing_area says fd, the grid is that of ko"):
+        read(path, CONFIG)
+    # the name's area is no excuse for another projection than the area's
+    path = edited(lambda dataset: dataset[PROJECTION].setncattr("standard_parallel1", 45.0))
+    with pytest.raises(SceneError, match="name says ko, the grid is that of another area"):
         read(path, CONFIG)
 
 
 def test_a_name_without_time_is_refused(korea: Path, tmp_path: Path) -> None:
-    for name, words in (("lst.nc", "no time in the name"), ("202313010210.nc", "is no time")):
+    for name, words in (
+        ("lst.nc", "no time in the name; rename it"),
+        ("20230514021030.nc", "no time in the name"),
+        ("202313010210.nc", "202313010210 is no time"),
+    ):
         shutil.copy(korea, tmp_path / name)
         with pytest.raises(SceneError, match=words):
             read(tmp_path / name, CONFIG)
-    shutil.copy(korea, tmp_path / "202305140212.nc")
-    assert read(tmp_path / "202305140212.nc", CONFIG).time == "2023-05-14T02:12:00Z"
+    for name in ("202305140212.nc", "gk2a_ami_le2_lst_ko_202305140212.nc"):
+        shutil.copy(korea, tmp_path / name)
+        assert read(tmp_path / name, CONFIG).time == "2023-05-14T02:12:00Z"
+
+
+def test_a_stated_observation_time_goes_before_the_name_s(edited: Callable) -> None:
+    """Seconds from noon, as in Level 1B: from midnight they would be half a day early."""
+    start = (TIME + timedelta(minutes=1) - datetime(2000, 1, 1, 12, tzinfo=UTC)).total_seconds()
+
+    def state(dataset: netCDF4.Dataset) -> None:
+        dataset.observation_start_time, dataset.observation_end_time = start, str(start + 80)
+
+    assert read(edited(state, "lst.nc"), CONFIG).time == "2023-05-14T02:11:40Z"
+    for wrong in (TIME.timestamp() * 1000, 1.0, np.nan, "20230514_021000"):
+        path = edited(lambda one, wrong=wrong: one.setncattr("observation_start_time", wrong))
+        with pytest.raises(SceneError, match="observation_start_time = .* is no time of GK2A"):
+            read(path, CONFIG)
 
 
 @pytest.mark.parametrize("name", ["LST", "DQF_LST", PROJECTION])
@@ -206,19 +389,63 @@ def test_a_missing_variable_is_named(edited: Callable, name: str) -> None:
 
 def test_another_projection_is_named(edited: Callable) -> None:
     path = edited(lambda one: one[PROJECTION].setncattr("grid_mapping_name", "mercator"))
-    with pytest.raises(SceneError, match="'mercator' is neither Lambert"):
+    with pytest.raises(SceneError, match="wrong area: projection 'mercator' is neither Lambert"):
         grid(path, CONFIG)
 
 
 def test_truncated_and_foreign_bytes_are_named(korea: Path, tmp_path: Path) -> None:
     whole = korea.read_bytes()
-    for name, content in (("cut", whole[: len(whole) // 2]), ("page", b"<html>sign in</html>")):
-        path = tmp_path / f"{name}_202305140210.nc"
+    contents = whole[: len(whole) // 2], whole[:-100], whole[:8], b"", b"<html>sign in</html>"
+    for content in contents:
+        path = tmp_path / "gk2a_ami_le2_lst_ko020lc_202305140210.nc"
         path.write_bytes(content)
-        with pytest.raises(SceneError, match="no NetCDF, or truncated"):
+        with pytest.raises(SceneError, match=f"{path.name}: no NetCDF, or truncated"):
             read(path, CONFIG)
     with pytest.raises(FileNotFoundError):
         read(tmp_path / "none.nc", CONFIG)
+
+
+def test_arrays_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "202305140210.nc"
+    with netCDF4.Dataset(path, "w") as dataset:
+        for name, size in (("time", 1), ("dim_y", 36), ("dim_x", 36)):
+            dataset.createDimension(name, size)
+        dataset.createVariable("DQF_LST", "u1", ("dim_y", "dim_x"))[:] = 0
+        dataset.createVariable("LST", "u2", ("time", "dim_y", "dim_x"))[:] = 29000
+        dataset.createVariable(PROJECTION, "i4").setncatts(lambert(36))
+    with pytest.raises(SceneError, match=r"LST of \(1, 36, 36\) where \(rows, columns\) belong"):
+        grid(path, CONFIG)
+    path.unlink()
+    by_hand(path, lambert(36), 36)
+    with netCDF4.Dataset(path, "a") as dataset:
+        dataset.renameVariable("DQF_LST", "other")
+        dataset.createDimension("half", 18)
+        dataset.createVariable("DQF_LST", "u1", ("half", "half"))[:] = 0
+    with pytest.raises(SceneError, match=r"DQF_LST of \(18, 18\) for LST of \(36, 36\)"):
+        read(path, CONFIG)
+
+
+def test_a_file_s_own_packing_and_fill_are_used(tmp_path: Path) -> None:
+    """Fill that would be a sound temperature, were it not fill."""
+    path = by_hand(tmp_path / "202305140210.nc", lambert(36), 36)
+    with netCDF4.Dataset(path, "a") as dataset:
+        dataset.set_auto_maskandscale(False)
+        dataset.renameVariable("LST", "other")
+        lst = dataset.createVariable("LST", "u2", ("dim_y", "dim_x"), fill_value=11000)
+        lst.setncatts({"scale_factor": "0.02", "add_offset": 50.0})
+        lst.set_auto_maskandscale(False)
+        lst[:] = 12000
+        lst[3, 4] = 11000
+    image = read(path, CONFIG)
+    assert np.argwhere(~image.valid).tolist() == [[3, 4]]
+    assert image.values[0][image.valid] == pytest.approx(290)
+
+
+def test_values_beyond_the_valid_range_are_masked(tmp_path: Path) -> None:
+    path = by_hand(tmp_path / "202305140210.nc", lambert(36), 36)
+    with netCDF4.Dataset(path, "a") as dataset:
+        dataset["LST"][0, :4] = 19999, 20000, 36000, 36001
+    assert np.argwhere(~read(path, CONFIG).valid).tolist() == [[0, 0], [0, 3]]
 
 
 def test_a_scene_of_cloud_has_no_valid_pixel(tmp_path: Path) -> None:
@@ -248,5 +475,49 @@ def test_inspect_tells_what_holds_and_what_does_not(korea: Path, edited: Callabl
     def flip(dataset: netCDF4.Dataset) -> None:
         dataset[PROJECTION].lower_left_northing = 899_000.0
 
-    failed = [check.claim for check in inspect(edited(flip)).assertions if not check.passed]
-    assert failed == ["lower_left_easting/northing on the grid"]
+    assert failed(inspect(edited(flip))) == ["lower_left_easting/northing on the grid"]
+
+
+def failed(inspection: Inspection) -> list[str]:
+    return [check.claim for check in inspection.assertions if not check.passed]
+
+
+@pytest.mark.parametrize(
+    ("change", "claims", "facts"),
+    [
+        (
+            lambda one: one.renameVariable("DQF_LST", "other"),
+            ["DQF_LST can be read"],
+            {"time", "size", "LST"},
+        ),
+        (
+            lambda one: one.renameVariable(PROJECTION, "other"),
+            ["the projection is understood", "the grid can be checked"],
+            {"time", "LST", "DQF_LST", "valid share"},
+        ),
+        (
+            lambda one: one[PROJECTION].delncattr("lower_right_easting"),
+            ["the grid can be checked"],
+            {"time", "size", "corners", "LST", "DQF_LST"},
+        ),
+        (
+            lambda one: one.setncattr("observation_start_time", 1.0),
+            ["the observation time is known"],
+            {"size", "LST", "DQF_LST"},
+        ),
+    ],
+    ids=["flag", "projection", "corner", "time"],
+)
+def test_inspect_of_a_bad_file_tells_what_can_be_read(
+    edited: Callable, change: Callable, claims: list[str], facts: set[str]
+) -> None:
+    found = inspect(edited(change))
+    assert failed(found) == claims
+    assert facts <= dict(found.facts).keys()
+
+
+def test_inspect_places_the_disk_whose_corners_are_in_space(tmp_path: Path) -> None:
+    found = inspect(by_hand(tmp_path / "202305140210.nc", disk(55), 55))
+    assert not failed(found)
+    assert "in space" in dict(found.facts)["corners"]
+    assert dict(found.facts)["band"] == "lst, kelvin = stored x 0.01 + 0, fill 65535"

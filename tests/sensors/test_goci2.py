@@ -12,19 +12,26 @@ import rasterio
 import xarray
 from affine import Affine
 from pyproj import Transformer
+from rasterio.crs import CRS
 from rasterio.warp import Resampling, reproject
 
 from lstsr.config import Goci2Config
 from lstsr.errors import SceneError
-from lstsr.geo.resample import resample
+from lstsr.geo.resample import outline, resample
 from lstsr.grid import Grid
-from lstsr.sensors.goci2 import WAVELENGTHS_NM, grid, inspect, read
+from lstsr.image import SensorImage
+from lstsr.sensors.goci2 import WAVELENGTHS_NM, geostationary, grid, inspect, read
 from lstsr.simulate.goci2 import slot_grid, write_ac
+
+Change = Callable[[netCDF4.Dataset], None]
 
 NOMINAL = datetime(2023, 5, 14, 2, 15, 30, tzinfo=UTC)
 START, END = NOMINAL.replace(minute=32, second=27), NOMINAL.replace(minute=33, second=31)
 CONFIG = Goci2Config(product="goci2")
 GRID = slot_grid(127.4, 36.6, 140, 160)
+CORNERS = (0, 0), (160, 0), (160, 140), (0, 140)  # (column, row), clockwise
+RHOC_660, FLAG = "geophysical_data/RhoC/RhoC_660", "geophysical_data/flag"
+LATITUDE, LONGITUDE = "navigation_data/latitude", "navigation_data/longitude"
 
 
 def reflectances(shape: tuple[int, int] = GRID.shape) -> dict[int, np.ndarray]:
@@ -42,6 +49,11 @@ def flags() -> np.ndarray:
     return flag
 
 
+def written(folder: Path, placed: Grid = GRID, slot: int | None = 10) -> Path:
+    flag = flags() if placed.shape == GRID.shape else np.zeros(placed.shape, np.int32)
+    return write_ac(folder, NOMINAL, slot, START, END, placed, reflectances(placed.shape), flag)
+
+
 @pytest.fixture(scope="module")
 def slot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("slot")
@@ -51,8 +63,8 @@ def slot(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def edited(slot: Path, tmp_path: Path) -> Callable[[Callable[[netCDF4.Dataset], None]], Path]:
-    def edit(change: Callable[[netCDF4.Dataset], None]) -> Path:
+def edited(slot: Path, tmp_path: Path) -> Callable[[Change], Path]:
+    def edit(change: Change) -> Path:
         path = tmp_path / slot.name
         shutil.copy(slot, path)
         with netCDF4.Dataset(path, "a") as dataset:
@@ -63,9 +75,35 @@ def edited(slot: Path, tmp_path: Path) -> Callable[[Callable[[netCDF4.Dataset], 
     return edit
 
 
-def scan_angle_place(column: float, row: float) -> tuple[float, float]:
-    """Longitude and latitude of a place of GRID by the CGMS 03 projection, written out."""
-    x, y = np.array(GRID.transform @ (column, row)) / 35_785_863.0
+@pytest.fixture
+def rewritten(slot: Path, tmp_path: Path) -> Callable[..., Path]:
+    """The file without one of its variables, or with another in its place."""
+
+    def copy(whole: netCDF4.Dataset, part: netCDF4.Dataset, name: str, other: Change) -> None:
+        for dimension, length in whole.dimensions.items():
+            part.createDimension(dimension, len(length))
+        part.setncatts({key: whole.getncattr(key) for key in whole.ncattrs()})
+        for last, one in whole.variables.items():
+            if f"{whole.path}/{last}".strip("/") == name:
+                other(part)
+            else:
+                part.createVariable(last, one.dtype, one.dimensions, fill_value=-999)[:] = one[:]
+        for last, group in whole.groups.items():
+            copy(group, part.createGroup(last), name, other)
+
+    def rewrite(name: str, other: Change = lambda group: None) -> Path:
+        path = tmp_path / slot.name
+        with netCDF4.Dataset(slot) as whole, netCDF4.Dataset(path, "w") as part:
+            whole.set_auto_maskandscale(False)
+            copy(whole, part, name, other)
+        return path
+
+    return rewrite
+
+
+def scan_angle_place(column: float, row: float, placed: Grid = GRID) -> tuple[float, float]:
+    """Longitude and latitude of a place of a grid by the CGMS 03 projection, written out."""
+    x, y = np.array(placed.transform @ (column, row)) / 35_785_863.0
     distance, flat = 42_164_000.0, (6_378_137.0 / 6_356_752.3) ** 2
     cx, sx, cy, sy = np.cos(x), np.sin(x), np.cos(y), np.sin(y)
     a = cy**2 + flat * sy**2
@@ -77,13 +115,28 @@ def scan_angle_place(column: float, row: float) -> tuple[float, float]:
     )
 
 
+def place_in(found: Grid, lon_lat: tuple[float, float]) -> tuple[float, float]:
+    """(column, row) of a place in degrees."""
+    to_grid = Transformer.from_crs("EPSG:4326", found.crs, always_xy=True)
+    return ~found.transform @ to_grid.transform(*lon_lat)
+
+
 def test_pixels_lie_where_the_scan_angles_say(slot: Path) -> None:
     found = grid(slot, CONFIG)
     assert found.shape == GRID.shape
-    to_grid = Transformer.from_crs("EPSG:4326", found.crs, always_xy=True)
     for column, row in ((0.5, 0.5), (159.5, 0.5), (80.5, 70.5), (0.5, 139.5), (159.5, 139.5)):
-        place = ~found.transform @ to_grid.transform(*scan_angle_place(column, row))
+        place = place_in(found, scan_angle_place(column, row))
         assert place == pytest.approx((column, row), abs=0.05)
+
+
+def test_a_whole_slot_has_its_footprint(tmp_path: Path) -> None:
+    """As wide as a slot is over Korea, of every tenth line and column."""
+    wide = slot_grid(127.0, 36.0, 270, 270)
+    wide = Grid(wide.crs, wide.transform @ Affine.scale(10), 270, 270)
+    found = grid(written(tmp_path, wide), CONFIG)
+    ends = ((0, 0), (270, 0), (270, 270), (0, 270))
+    truth = [scan_angle_place(*end, placed=wide) for end in ends]
+    np.testing.assert_allclose(outline(found, 1), truth, atol=1e-4)
 
 
 def test_trap_latitudes_are_of_pixel_centres(slot: Path) -> None:
@@ -91,64 +144,73 @@ def test_trap_latitudes_are_of_pixel_centres(slot: Path) -> None:
     found = grid(slot, CONFIG)
     assert ~found.transform @ (GRID.transform @ (0, 0)) == pytest.approx((0, 0), abs=0.02)
     with netCDF4.Dataset(slot) as dataset:
-        first = [
-            float(dataset["navigation_data"][name][0, 0]) for name in ("longitude", "latitude")
-        ]
-    to_grid = Transformer.from_crs("EPSG:4326", found.crs, always_xy=True)
-    assert ~found.transform @ to_grid.transform(*first) == pytest.approx((0.5, 0.5), abs=0.02)
+        first = float(dataset[LONGITUDE][0, 0]), float(dataset[LATITUDE][0, 0])
+    assert place_in(found, first) == pytest.approx((0.5, 0.5), abs=0.02)
+
+
+def test_rotation_is_kept(tmp_path: Path) -> None:
+    turned = Grid(
+        GRID.crs,
+        GRID.transform @ Affine.rotation(0.3) @ Affine.shear(0.1, 0),
+        GRID.width,
+        GRID.height,
+    )
+    found = grid(written(tmp_path, turned), CONFIG)
+    for corner in CORNERS:
+        assert ~turned.transform @ (found.transform @ corner) == pytest.approx(corner, abs=0.02)
 
 
 def test_trap_5_rasterio_takes_geolocation_arrays_for_corners(slot: Path) -> None:
-    """Half a pixel off by rasterio's arrays, not by the fitted grid: the same smooth field."""
+    """Half a pixel off by rasterio's arrays, not by the fitted grid: easting and northing.
+
+    Here a pixel of 250 m at nadir is 259 m wide and 352 m high.
+    """
     with netCDF4.Dataset(slot) as dataset:
-        lon, lat = (
-            np.asarray(dataset["navigation_data"][name][:], float)
-            for name in ("longitude", "latitude")
-        )
+        lon, lat = (np.asarray(dataset[name][:], float) for name in (LONGITUDE, LATITUDE))
     to_utm = Transformer.from_crs("EPSG:4326", "EPSG:32652", always_xy=True)
-    x, y = to_utm.transform(lon, lat)
-    fine = Grid("EPSG:32652", Affine(250, 0, x.mean() - 1e4, 0, -250, y.mean() + 1e4), 80, 80)
-    columns, rows = np.meshgrid(np.arange(80) + 0.5, np.arange(80) + 0.5)
-    truth_x, truth_y = fine.transform @ (columns, rows)
-    for source, truth in ((x, truth_x), (y, truth_y)):
+    east, north = to_utm.transform(lon, lat)
+    fine = Grid(
+        "EPSG:32652", Affine(250, 0, east.mean() - 1e4, 0, -250, north.mean() + 1e4), 80, 80
+    )
+    true_east, true_north = fine.transform @ (np.indices(fine.shape)[::-1] + 0.5)
+    pixel_m = np.gradient(east, axis=1).mean(), -np.gradient(north, axis=0).mean()
+    inner = np.s_[5:-5, 5:-5]
+    shifts = []
+    for field, truth in ((east, true_east), (north, true_north)):
         naive = np.zeros(fine.shape)
         reproject(
-            source,
+            field,
             naive,
             src_geoloc_array=np.stack([lon, lat]),
-            src_crs="EPSG:4326",
+            src_crs=CRS.from_epsg(4326),
             dst_transform=fine.transform,
-            dst_crs=fine.crs,
+            dst_crs=CRS.from_string(fine.crs),
             resampling=Resampling.bilinear,
         )
-        image = read(slot, CONFIG)
-        placed = image.__class__(
-            (source - source.mean())[None].astype(np.float32),
-            np.ones(GRID.shape, bool),
-            image.grid,
-            ("b",),
-            "reflectance",
-            "s",
-        )
-        ours = resample(placed, fine).values[0] + source.mean()
-        inner = np.s_[5:-5, 5:-5]
-        assert abs((naive - truth)[inner].mean()) > 0.3 * 250
-        assert np.abs((ours - truth)[inner]).max() < 0.05 * 250
+        shifts.append((naive - truth)[inner].mean())
+        values = (field - field.mean())[None].astype(np.float32)
+        valid = np.ones(GRID.shape, bool)
+        image = SensorImage(values, valid, grid(slot, CONFIG), ("metre",), "metre", "field")
+        ours = resample(image, fine).values[0] + field.mean()
+        assert np.abs((ours - truth)[inner]).max() < 0.02 * 250
+    east_px, north_px = np.divide(shifts, pixel_m)
+    assert (east_px, north_px) == pytest.approx((-0.5, 0.5), abs=0.03)
 
 
 @pytest.mark.parametrize("slot_number", [10, None])
 def test_satpy_opens_slot_and_mosaic_alike(slot_number: int | None, tmp_path: Path) -> None:
     from satpy import Scene
 
-    path = write_ac(tmp_path, NOMINAL, slot_number, START, END, GRID, reflectances(), flags())
+    path = written(tmp_path, slot=slot_number)
     scene = Scene(reader="goci2_l2_nc", filenames=[str(path)])
     scene.load(["RhoC_865"])
     theirs, ours = scene["RhoC_865"], read(path, CONFIG)
-    valid = ours.valid
-    np.testing.assert_allclose(theirs.values[valid], ours.values[1][valid], rtol=1e-6)
+    np.testing.assert_array_equal(theirs.values[ours.valid], ours.values[1][ours.valid])
     assert theirs.attrs["start_time"].replace(tzinfo=UTC) == START
     lon, lat = (np.asarray(one) for one in theirs.attrs["area"].get_lonlats())
-    assert (lon[70, 80], lat[70, 80]) == pytest.approx(scan_angle_place(80.5, 70.5), abs=1e-4)
+    to_degrees = Transformer.from_crs(ours.grid.crs, "EPSG:4326", always_xy=True)
+    x, y = ours.grid.transform @ (np.indices(GRID.shape)[::-1] + 0.5)
+    np.testing.assert_allclose((lon, lat), to_degrees.transform(x, y), atol=2e-5)
 
 
 def test_xarray_and_gdal_open_it(slot: Path) -> None:
@@ -165,66 +227,143 @@ def test_bands_flags_and_fill(slot: Path) -> None:
     clear = (flag & (1 << 2 | 1 << 4)) == 0
     clear[0, :5] = False
     np.testing.assert_array_equal(image.valid, clear)
+    assert np.isnan(image.values[:, ~clear]).all()
     assert image.bands == ("rhoc_660", "rhoc_865", "ndvi")
     red, nir = truth[660][clear], truth[865][clear]
     np.testing.assert_allclose(image.values[:2, clear], [red, nir], rtol=1e-6)
     np.testing.assert_allclose(image.values[2, clear], (nir - red) / (nir + red), rtol=1e-4)
     assert image.viewpoint is not None and image.viewpoint.longitude_deg == 128.2
-    shadow = read(slot, CONFIG.model_copy(update={"masked": ["CLOUD"]}))
-    assert shadow.valid[45, 40]
-    with pytest.raises(SceneError, match="flag DUST is unknown; known are CLOUD"):
+
+
+def test_flags_are_those_of_the_config(slot: Path, edited: Callable) -> None:
+    clouds = CONFIG.model_copy(update={"masked": ["CLOUD"]})
+    assert read(slot, clouds).valid[45, 40], "a shadow"
+
+    def lose(dataset: netCDF4.Dataset) -> None:
+        dataset[FLAG][90, 90] = -999
+
+    assert not read(edited(lose), clouds).valid[90, 90], "fill, with the cloud's bit down"
+    moved = CONFIG.model_copy(update={"masked": ["CLOUD"], "flag_bits": {"CLOUD": 16}})
+    assert not read(slot, moved).valid[65, 40] and read(slot, moved).valid[15, 40]
+    with pytest.raises(SceneError, match="flag DUST is unknown; known are CLOUD.*or flag_bits"):
         read(slot, CONFIG.model_copy(update={"masked": ["DUST"]}))
 
 
-def test_the_file_s_own_flag_meanings_come_first(edited: Callable) -> None:
+@pytest.mark.parametrize("masks", [np.array([1 << 4, 1 << 2], np.int32), "16, 4"])
+def test_the_file_s_own_flag_meanings_come_first(edited: Callable, masks: np.ndarray | str) -> None:
     def name(dataset: netCDF4.Dataset) -> None:
-        flag = dataset["geophysical_data/flag"]
-        flag.flag_masks = np.array([1 << 4, 1 << 2], np.int32)
-        flag.flag_meanings = "CLOUD HAZE"
+        dataset[FLAG].flag_masks = masks
+        dataset[FLAG].flag_meanings = "CLOUD HAZE"
 
     image = read(edited(name), CONFIG.model_copy(update={"masked": ["CLOUD"]}))
     assert not image.valid[45, 40], "bit 4 is the cloud now"
     assert image.valid[15, 40]
+    with pytest.raises(SceneError, match="HIGH_GLINT is unknown; known are CLOUD, HAZE"):
+        read(edited(name), CONFIG.model_copy(update={"masked": ["HIGH_GLINT"]}))
+
+
+@pytest.mark.parametrize("masks", [[4], [4, 3], "four eight"])
+def test_masks_that_are_no_bits_of_the_meanings_are_refused(
+    edited: Callable, masks: object
+) -> None:
+    def name(dataset: netCDF4.Dataset) -> None:
+        dataset[FLAG].flag_masks = masks if isinstance(masks, str) else np.array(masks, np.int32)
+        dataset[FLAG].flag_meanings = "CLOUD HIGH_GLINT"
+
+    with pytest.raises(SceneError, match="no single bits of flag_meanings 'CLOUD HIGH_GLINT'"):
+        read(edited(name), CONFIG)
+
+
+def test_stored_numbers_are_scaled_and_their_own_fill_is_masked(rewritten: Callable) -> None:
+    def scaled(group: netCDF4.Group) -> None:
+        dimensions = ("number_of_lines", "pixels_per_line")
+        stored = group.createVariable("RhoC_660", "i2", dimensions, fill_value=-32768)
+        stored.set_auto_maskandscale(False)
+        stored.scale_factor, stored.add_offset = 1e-4, 0.1
+        numbers = np.full(GRID.shape, 1500, np.int16)
+        numbers[0, :3] = -32768, -999, 30000
+        stored[:] = numbers
+
+    only = CONFIG.model_copy(update={"bands": ["rhoc_660"]})
+    image = read(rewritten(RHOC_660, scaled), only)
+    assert image.values[0, 1, 1] == pytest.approx(0.25)
+    assert image.values[0, 0, 1] == pytest.approx(0.1 - 0.0999), "no fill here"
+    np.testing.assert_array_equal(image.valid[0, :4], [False, True, False, True])
+
+
+def test_ranges_hold_for_each_band_and_ndvi_has_its_own(edited: Callable) -> None:
+    pairs = {  # red, near infrared: the index that is left, if any
+        (0.3, 0.1): -0.5,
+        (0.004, 0.005): None,
+        (-0.2, 0.1): None,
+        (-0.1, 0.4): None,
+        (2.5, 2.6): None,
+        (np.inf, 0.2): None,
+        (-999.0, 0.2): None,
+        (0.2, np.nan): None,
+    }
+
+    def put(dataset: netCDF4.Dataset) -> None:
+        for wavelength, values in zip((660, 865), zip(*pairs, strict=True), strict=True):
+            dataset["geophysical_data/RhoC"][f"RhoC_{wavelength}"][100, : len(pairs)] = values
+
+    expected = [np.nan if index is None else index for index in pairs.values()]
+    for low in (-1.0, 0.0):
+        only = CONFIG.model_copy(update={"bands": ["ndvi"], "valid_min": low})
+        found = read(edited(put), only).values[0, 100, : len(pairs)]
+        np.testing.assert_allclose(found, expected, rtol=1e-6, err_msg=f"valid_min {low}")
+    both = read(edited(put), CONFIG.model_copy(update={"bands": ["rhoc_660", "rhoc_865"]}))
+    inside = [True, True, True, True, False, False, False, False]
+    np.testing.assert_array_equal(both.valid[100, : len(pairs)], inside)
 
 
 def test_trap_9_the_slot_s_time_is_not_the_file_s(slot: Path, edited: Callable) -> None:
     """The scan of 02:15:30 saw slot S010 from 02:32:27 to 02:33:31."""
     assert "_021530_LA_S010" in slot.name
     assert read(slot, CONFIG).time == "2023-05-14T02:32:59Z"
-    iso = edited(lambda one: one.setncattr("observation_start_time", "2023-05-14T02:32:27Z"))
-    assert read(iso, CONFIG).time == "2023-05-14T02:32:59Z"
+    for text in ("2023-05-14T02:32:27Z", "2023-05-14 11:32:27+09:00", "2023-05-14T02:32:27"):
+        iso = edited(lambda one, text=text: one.setncattr("observation_start_time", text))
+        assert read(iso, CONFIG).time == "2023-05-14T02:32:59Z"
     lost = edited(lambda one: one.delncattr("observation_end_time"))
     with pytest.raises(SceneError, match="attribute observation_end_time is missing"):
         read(lost, CONFIG)
+    odd = edited(lambda one: one.setncattr("observation_end_time", "soon"))
+    with pytest.raises(SceneError, match="observation_end_time = 'soon' is no time"):
+        read(odd, CONFIG)
+    assert [one.found for one in inspect(odd).assertions if not one.passed] == [
+        "20230514_023227 to soon"
+    ]
 
 
 def test_trap_8_level_1b_is_no_level_2(tmp_path: Path) -> None:
     """Other names, dimensions and fill: refused by name, not read as an empty file."""
     path = tmp_path / "GK2_GOCI2_L1B_20230514_021530_LA_S010.nc"
+    dimensions = ("number_of_lines", "number_of_columns")
     with netCDF4.Dataset(path, "w") as dataset:
-        dataset.createDimension("number_of_lines", 4)
-        dataset.createDimension("number_of_columns", 4)
-        group = dataset.createGroup("geophysical_data")
-        group.createVariable("L_TOA_865", "f4", ("number_of_lines", "number_of_columns"))
-    with pytest.raises(SceneError, match="Level 1B"):
-        read(path, CONFIG)
+        for name in dimensions:
+            dataset.createDimension(name, 4)
+        for name in ("geophysical_data/L_TOA_865", LATITUDE, LONGITUDE):
+            dataset.createVariable(name, "f4", dimensions)[:] = np.arange(16).reshape(4, 4)
+    for use in (lambda: read(path, CONFIG), lambda: grid(path, CONFIG), lambda: inspect(path)):
+        with pytest.raises(SceneError, match="LA_S010.nc: Level 1B .*not Level 2 AC"):
+            use()
 
 
 def test_a_product_without_rhoc_is_named(tmp_path: Path) -> None:
     path = tmp_path / "GK2B_GOCI2_L2_20230514_021530_LA_Chl.nc"
     with netCDF4.Dataset(path, "w") as dataset:
         dataset.createGroup("geophysical_data").createVariable("Chl", "f4")
-    with pytest.raises(SceneError, match="no RhoC in it"):
-        read(path, CONFIG)
+    for use in (read, grid):
+        with pytest.raises(SceneError, match="no RhoC in it"):
+            use(path, CONFIG)
 
 
 def test_a_curved_grid_is_refused_and_its_residual_told(edited: Callable) -> None:
     """0.2 pixel of curvature; the rounding of 32-bit degrees passes."""
 
     def bend(dataset: netCDF4.Dataset) -> None:
-        latitude = dataset["navigation_data/latitude"]
         rows = np.linspace(-1, 1, GRID.height)[:, None]
-        latitude[:] = latitude[:] + 0.4 * rows**2 * 0.0031
+        dataset[LATITUDE][:] = dataset[LATITUDE][:] + 0.32 * rows**2 * 0.0031
 
     path = edited(bend)
     with pytest.raises(SceneError, match="no regular geostationary grid .off by 0.2"):
@@ -233,29 +372,104 @@ def test_a_curved_grid_is_refused_and_its_residual_told(edited: Callable) -> Non
     assert len(failed) == 1 and "residual 0.2" in failed[0]
 
 
-def test_inspect_tells_bands_flags_and_times(slot: Path) -> None:
+def test_places_that_are_fill_are_left_out(slot: Path, edited: Callable) -> None:
+    def cut(dataset: netCDF4.Dataset) -> None:
+        for name in (LATITUDE, LONGITUDE):
+            dataset[name][:8], dataset[name][:, -30:] = -999, np.nan
+
+    found = grid(edited(cut), CONFIG)
+    for corner in CORNERS:
+        assert ~GRID.transform @ (found.transform @ corner) == pytest.approx(corner, abs=0.02)
+
+    def empty(dataset: netCDF4.Dataset) -> None:
+        dataset[LATITUDE][:] = -999
+
+    with pytest.raises(SceneError, match="latitude and longitude are empty or constant"):
+        grid(edited(empty), CONFIG)
+
+
+def test_the_longitude_that_fits_is_the_grid_s(
+    slot: Path, edited: Callable, tmp_path: Path
+) -> None:
+    """Without one in the file, beside that of a drifting satellite, and beside one in radians."""
+    nominal = grid(slot, CONFIG)
+
+    def bare(dataset: netCDF4.Dataset) -> None:
+        for name in ("sub_longitude", "longitude_of_projection_origin"):
+            dataset.delncattr(name)
+
+    assert grid(edited(bare), CONFIG) == nominal
+    for other in (127.9, 128.9, np.radians(128.2), "128.2"):
+
+        def drift(dataset: netCDF4.Dataset, other: float | str = other) -> None:
+            dataset.delncattr("longitude_of_projection_origin")
+            dataset.sub_longitude = other
+
+        assert grid(edited(drift), CONFIG) == nominal
+
+    moved = Grid(geostationary(120.0), GRID.transform, GRID.width, GRID.height)
+    path = written(tmp_path, moved)
+    with pytest.raises(SceneError, match="no regular geostationary grid"):
+        grid(path, CONFIG)
+    with netCDF4.Dataset(path, "a") as dataset:
+        dataset.longitude_of_projection_origin = 120.0
+    assert grid(path, CONFIG).crs == moved.crs
+
+
+def test_inspect_tells_bands_flags_and_times(slot: Path, rewritten: Callable) -> None:
     found = inspect(slot)
     assert all(check.passed for check in found.assertions)
     facts = dict(found.facts)
-    assert facts["observed"] == "20230514_023227 to 20230514_023331"
-    assert "CLOUD (bit 2) 0.9%" in facts["flags"]
-    assert "rhoc_660 100.0%" in facts["bands"]
+    assert facts["observed"] == "20230514_023227 to 20230514_023331, middle 2023-05-14T02:32:59Z"
+    assert "CLOUD (bit 2) 0.9%" in facts["flags"] and "assumed" in facts["flags"]
+    assert "rhoc_660 100.0% (100.0% over land), 0.215 .. 0.315, float32" in facts["bands"]
+    lost = inspect(rewritten(RHOC_660))
+    assert [check.found for check in lost.assertions if not check.passed] == ["missing 660"]
 
 
-def test_faults_are_named(slot: Path, edited: Callable, tmp_path: Path) -> None:
-    gone = edited(lambda one: one["geophysical_data/RhoC"].renameVariable("RhoC_660", "x"))
-    with pytest.raises(SceneError, match="variable geophysical_data/RhoC/RhoC_660 is missing"):
-        read(gone, CONFIG)
-    gone = edited(lambda one: one["navigation_data"].renameVariable("latitude", "x"))
-    with pytest.raises(SceneError, match="variable navigation_data/latitude is missing"):
-        grid(gone, CONFIG)
+def test_missing_variables_are_named(rewritten: Callable) -> None:
+    for name, reads in ((RHOC_660, read), (LATITUDE, grid), (FLAG, read)):
+        with pytest.raises(SceneError, match=f"variable {name} is missing"):
+            reads(rewritten(name), CONFIG)
 
+
+def test_arrays_of_another_shape_are_named(rewritten: Callable) -> None:
+    def short(group: netCDF4.Group) -> None:
+        group.createDimension("short", 7)
+        group.createVariable("RhoC_660", "f4", ("number_of_lines", "short"))
+
+    with pytest.raises(SceneError, match=r"RhoC_660 has shape \(140, 7\), .*latitude \(140, 160\)"):
+        read(rewritten(RHOC_660, short), CONFIG)
+
+
+def test_a_scene_without_a_valid_pixel_says_why(edited: Callable) -> None:
     def cover(dataset: netCDF4.Dataset) -> None:
-        dataset["geophysical_data/flag"][:] = 4
+        dataset[FLAG][:] = 4
 
-    with pytest.raises(SceneError, match="no valid pixel: RhoC is filled in 100"):
+    with pytest.raises(SceneError, match="no valid pixel: RhoC is there in 100.0%, 0.0% carries"):
         read(edited(cover), CONFIG)
+
+    def empty(dataset: netCDF4.Dataset) -> None:
+        dataset[RHOC_660][:] = -999
+
+    with pytest.raises(SceneError, match="no valid pixel: RhoC is empty there .* over land"):
+        read(edited(empty), CONFIG)
+
+
+def test_damaged_files_are_named(slot: Path, tmp_path: Path) -> None:
+    content = slot.read_bytes()
     path = tmp_path / "cut.nc"
-    path.write_bytes(slot.read_bytes()[: slot.stat().st_size // 2])
-    with pytest.raises(SceneError, match="no NetCDF, or truncated"):
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(SceneError, match="cut.nc: no NetCDF, or truncated"):
         read(path, CONFIG)
+    damaged = tmp_path / "damaged.nc"
+    damaged.write_bytes(content)
+    with netCDF4.Dataset(slot) as dataset:
+        size = dataset[RHOC_660][:].nbytes // 2
+    start = len(content) // 2
+    damaged.write_bytes(content[:start] + bytes(size) + content[start + size :])
+    every = CONFIG.model_copy(update={"bands": [f"rhoc_{nm}" for nm in WAVELENGTHS_NM]})
+    with pytest.raises(SceneError, match="damaged.nc: cannot be read to its end"):
+        read(damaged, every)
+    with pytest.raises(FileNotFoundError):
+        read(tmp_path / "none.nc", CONFIG)

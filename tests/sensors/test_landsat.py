@@ -512,20 +512,21 @@ def test_constants_must_be_stated_or_published(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flag", "up", "down"),
+    ("flag", "up", "down", "own"),
     [
-        ("cloud", 1 << 4, 3 << 5),
-        ("cloud_shadow", 3 << 7, 2 << 7),
-        ("snow", 3 << 9, 1 << 9),
-        ("cirrus", 3 << 11, 1 << 11),
+        ("cloud", 1 << 4, 2 << 5, 7 << 4),
+        ("cloud", 3 << 5, 1 << 5, 7 << 4),
+        ("cloud_shadow", 3 << 7, 2 << 7, 3 << 7),
+        ("snow", 3 << 9, 1 << 9, 3 << 9),
+        ("cirrus", 3 << 11, 1 << 11, 3 << 11),
     ],
 )
 def test_each_flag_of_collection_1_is_its_bits_of_bqa(
-    tmp_path: Path, flag: str, up: int, down: int
+    tmp_path: Path, flag: str, up: int, down: int, own: int
 ) -> None:
     bqa = np.zeros(GRID.shape, np.uint16)
     # fill and saturation come with every flag
-    bqa[0, :5] = up, down, 1, 1 << 2, 0xFFF0 ^ up
+    bqa[0, :5] = up, down, 1, 1 << 2, 0xFFF0 & ~own
     keys = TIRS | {"FILE_NAME_BAND_QUALITY": f"{TIRS['LANDSAT_PRODUCT_ID']}_BQA.TIF"}
     rasters = {"B10": counts("uint16", 20_000, 32_000), "BQA": bqa}
     folder = level_1(tmp_path, keys, rasters)

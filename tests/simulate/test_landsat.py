@@ -1,9 +1,11 @@
 """The writer of L2SP folders: what stands in the files, read without our reader."""
 
 import json
+import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -176,7 +178,47 @@ def test_every_key_of_the_facts_stands_in_its_group(folder: Path) -> None:
         for corner in ("UL", "UR", "LL", "LR")
         for axis in ("PROJECTION_X", "PROJECTION_Y", "LAT", "LON")
     ]
-    assert groups["PROJECTION_ATTRIBUTES"].keys() >= {"GRID_CELL_SIZE_THERMAL", *corners}
+    for group, stated in {
+        "PRODUCT_CONTENTS": (
+            "LANDSAT_PRODUCT_ID",
+            "PROCESSING_LEVEL",
+            "COLLECTION_CATEGORY",
+            "FILE_NAME_BAND_ST_B10",
+            "FILE_NAME_QUALITY_L1_PIXEL",
+            "FILE_NAME_QUALITY_L2_SURFACE_TEMPERATURE",
+        ),
+        "IMAGE_ATTRIBUTES": (
+            "SPACECRAFT_ID",
+            "SENSOR_ID",
+            "WRS_PATH",
+            "WRS_ROW",
+            "DATE_ACQUIRED",
+            "SCENE_CENTER_TIME",
+            "CLOUD_COVER",
+            "CLOUD_COVER_LAND",
+            "SUN_AZIMUTH",
+            "SUN_ELEVATION",
+            "ROLL_ANGLE",
+            "IMAGE_QUALITY_TIRS",
+        ),
+        "PROJECTION_ATTRIBUTES": (
+            "UTM_ZONE",
+            "GRID_CELL_SIZE_THERMAL",
+            "THERMAL_LINES",
+            "THERMAL_SAMPLES",
+            *corners,
+        ),
+        "LEVEL2_SURFACE_TEMPERATURE_PARAMETERS": (
+            "TEMPERATURE_MULT_BAND_ST_B10",
+            "TEMPERATURE_ADD_BAND_ST_B10",
+            "QUANTIZE_CAL_MAXIMUM_BAND_ST_B10",
+            "QUANTIZE_CAL_MINIMUM_BAND_ST_B10",
+        ),
+        "LEVEL2_SURFACE_REFLECTANCE_PARAMETERS": tuple(
+            f"REFLECTANCE_{key}_BAND_{number}" for key in ("MULT", "ADD") for number in range(1, 8)
+        ),
+    }.items():
+        assert groups[group].keys() >= set(stated)
     # the Level-1 product's own scale, under the keys of Level 2
     assert groups["LEVEL1_RADIOMETRIC_RESCALING"]["REFLECTANCE_MULT_BAND_4"] == "2.0000E-05"
 
@@ -211,6 +253,30 @@ def test_a_folder_of_that_name_is_always_whole(tmp_path: Path) -> None:
     write_l2sp(tmp_path, replace(made, cloud_cover_percent=50.0))
     assert keys(folder)["IMAGE_ATTRIBUTES"]["CLOUD_COVER"] == "50.00"
     assert not (folder / "stale.txt").exists()
+
+
+def test_a_replacement_that_is_cut_short_leaves_a_whole_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_l2sp(tmp_path, product())
+    unlink = os.unlink
+    removed: list[Any] = []
+
+    def killed(path: Any, **options: Any) -> None:
+        if len(removed) == 3:
+            raise KeyboardInterrupt
+        removed.append(path)
+        unlink(path, **options)
+
+    with monkeypatch.context() as during:
+        during.setattr(os, "unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            write_l2sp(tmp_path, replace(product(), cloud_cover_percent=50.0))
+    assert len(list((tmp_path / NAME).iterdir())) == 13
+    assert keys(tmp_path / NAME)["IMAGE_ATTRIBUTES"]["CLOUD_COVER"] == "50.00"
+    # the next one clears what was left
+    write_l2sp(tmp_path, product())
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]
 
 
 @pytest.mark.parametrize(

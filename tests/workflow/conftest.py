@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from triplets import SENSORS, Sample, write_manifest
+
+from tests.triplets import SENSORS, Sample, write_manifest
 
 CONFIG = "small.yaml"
 SCENES = Sample(scenes=10, coarse_size=16, scale=4, seed=7)

@@ -89,13 +89,13 @@ def pack(
         "wild_cells": wild,
     }
     first = read_triplet(folder, next(iter(splits)))
-    wider = {block.key: widening(block, first.scale) for block in blocks}
+    wideners = {block.key: widening(block, first.scale) for block in blocks}
     fine_m = first.target.grid.gsd_m
     meta = {
         "dataset": dataset,
         "version": __version__,
-        "widening": wider,
-        "target_m": {key: round(fine_m * factor, 2) for key, factor in wider.items()},
+        "widening": wideners,
+        "target_m": {key: round(fine_m * factor, 2) for key, factor in wideners.items()},
         "reference_bands": list(first.reference.bands),
         **statistics,
         "scenes": scenes,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from affine import Affine
@@ -79,7 +79,7 @@ def _read(scene: Scene, role: str, sensors: SensorsConfig) -> SensorImage:
     return image if image.time else replace(image, time=scene.time)
 
 
-def check_times(images: dict[str, SensorImage], window_min: Mapping[str, float]) -> None:
+def check_times(images: dict[str, SensorImage], window_min: Mapping[Any, float]) -> None:
     """Raise SceneError where an image was taken too long before or after the target."""
     for role, most in window_min.items():
         for name in (role, "target"):

@@ -70,9 +70,9 @@ def _ecef(
     lon_deg: ArrayLike, lat_deg: ArrayLike, height_m: ArrayLike, viewpoint: Viewpoint
 ) -> Doubles:
     """Earth-centred coordinates (..., 3), metres (e.g. Hofmann-Wellenhof et al. 2008, eq. 8.1)."""
-    lon, lat = np.radians(lon_deg), np.radians(lat_deg)
+    lon, lat, height = np.radians(lon_deg), np.radians(lat_deg), np.asarray(height_m, float)
     a, b = viewpoint.equatorial_radius_m, viewpoint.polar_radius_m
     normal = a**2 / np.hypot(a * np.cos(lat), b * np.sin(lat))
-    x = (normal + height_m) * np.cos(lat)
-    z = ((b / a) ** 2 * normal + height_m) * np.sin(lat)
+    x = (normal + height) * np.cos(lat)
+    z = ((b / a) ** 2 * normal + height) * np.sin(lat)
     return np.stack(np.broadcast_arrays(x * np.cos(lon), x * np.sin(lon), z), -1)

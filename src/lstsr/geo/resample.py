@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -17,22 +17,29 @@ from rasterio.warp import reproject
 from lstsr.errors import SceneError
 from lstsr.geo.parallax import Terrain, apparent
 from lstsr.grid import Grid
-from lstsr.image import Floats, Mask, SensorImage, Viewpoint
+from lstsr.image import Floats, Mask, SensorImage
 
 # A destination cell is averaged from the source's where it is at least this many times wider.
 COARSER = 1.5
 # By so much a valid share may fall short of what is asked.
 ROUNDING = 1e-3
-# Coordinates are exact at every LATTICE-th pixel and linear between; the step is halved until they
-# err by no more than LATTICE_ERROR source pixels.
+# Coordinates are exact at every LATTICE-th pixel and bilinear between; the step is halved until
+# they err by no more than LATTICE_ERROR source pixels.
 LATTICE, LATTICE_ERROR = 16, 0.005
-# Rows that are resampled at a time: their maps stay in the processor's cache.
-BLOCK_ROWS = 64
-# Displacement grows linearly with height; the lattice holds it for this one.
+# Rows and columns that are resampled at a time: maps and source stay in the processor's cache, and
+# no side reaches the 32767 pixels that OpenCV can address.
+TILE = (64, 1024)
+# Displacement is linear in height (to millimetres for Korea's); the lattice holds it for this one.
 HEIGHT_M = 1000.0
-# A place outside of every image, for those that projections do not reach.
-FAR = -1e6
+# GDAL takes rows for straight where they are bent by less than an eighth of a source pixel; what it
+# averages at a time is cut until they are bent by less than this.
+SAG = 0.02
 Doubles = NDArray[np.float64]
+Tile = tuple[slice, slice]
+Pair = tuple[Doubles, Doubles]
+# Pixels (row, column) of a destination to places (row, column) in a source, from the centre of its
+# first pixel; NaN where the projections do not reach.
+Locator = Callable[[Doubles, Doubles], Pair]
 
 
 def resample(
@@ -47,12 +54,13 @@ def resample(
     Onto a coarser grid: area-weighted mean of the valid pixels, temperatures as T^4 (what a
     radiometer of the coarse cell would see; Stefan-Boltzmann), valid from ``min_fraction`` on.
     Otherwise: bilinear, valid only where every contributing pixel is. What lies outside the image
-    counts as invalid in both.
+    or beyond the limb counts as invalid in both.
 
     With ``terrain``, an image seen from a viewpoint is read where its line of sight puts the ground
-    of each pixel, and stands where it is afterwards. That a slope may hide what lies behind it is
-    left out: at the view zenith angles of Korea (44 degrees at most) it takes slopes beyond 46.
-    Raises SceneError where an image with terrain would have to be averaged.
+    of each pixel of ``grid``, and stands where it is afterwards. That a slope may hide what lies
+    behind it is left out: at the view zenith angles of Korea (44 degrees at most) it takes slopes
+    beyond 46 that face away. Raises SceneError where an image with terrain would have to be
+    averaged.
     """
     terrain = terrain if image.viewpoint else None
     if grid == image.grid and shift == (0.0, 0.0) and terrain is None:
@@ -60,17 +68,15 @@ def resample(
     sampled = grid.moved(-shift[0], -shift[1])
     ratio = grid.gsd_m / gsd_in(image.grid, grid)
     if ratio < COARSER:
-        values, valid = _bilinear(image, sampled, terrain)
+        # the ground is that of the pixel, wherever the image's navigation makes it be read
+        values, valid = _bilinear(image, sampled, _elevation(terrain, grid) if terrain else None)
     elif terrain is None:
-        values, valid = _average(
-            _rimmed(_around(image, sampled), 1 + math.ceil(ratio)), sampled, min_fraction
-        )
+        values, valid = _average(image, sampled, min_fraction, rim=1 + math.ceil(ratio))
     else:
         raise SceneError(
             f"a grid of {grid.gsd_m:.0f} m is too coarse to take terrain out of an image of "
             f"{image.grid.gsd_m:.0f} m; choose a finer one"
         )
-    values[:, ~valid] = np.nan
     moved = f"moved by {shift[0]:.3f}, {shift[1]:.3f}"
     without = ", terrain displacement taken out" if terrain else ""
     return replace(
@@ -83,197 +89,230 @@ def resample(
     )
 
 
-def _bilinear(image: SensorImage, grid: Grid, terrain: Terrain | None) -> tuple[Floats, Mask]:
-    values = np.zeros((len(image.values), *grid.shape), np.float32)
-    valid = np.zeros(grid.shape, bool)
-    for rows, row, column in _maps(image, grid, terrain):
-        window = _window(row, column, image.grid.shape)
-        if window is None:
-            continue
-        known = image.valid[window]
-        row -= window[0].start
-        column -= window[1].start
-        if known.all() and _inside(row, column, known.shape):
-            valid[rows] = True
-            for band, out in zip(image.values, values, strict=True):
-                cv2.remap(band[window], column, row, cv2.INTER_LINEAR, dst=out[rows])
-            continue
-        share = _remapped(known.astype(np.float32), row, column)
-        valid[rows] = share >= 1 - ROUNDING
-        for band, out in zip(image.values, values, strict=True):
-            # NaN under the mask would spread with weight 0, too
-            source = np.where(known, band[window], np.float32(0))
-            out[rows] = _remapped(source, row, column) / np.maximum(share, 0.5)
+def _elevation(terrain: Terrain, grid: Grid) -> Floats:
+    """Height of each pixel of ``grid``, metres; 0 where unknown, as over the sea."""
+    height = np.nan_to_num(terrain.elevation_m, nan=0.0).astype(np.float32)[None]
+    known = np.ones(terrain.grid.shape, bool)
+    image = SensorImage(height, known, terrain.grid, ("height",), "metre", "DEM")
+    return np.nan_to_num(resample(image, grid).values[0], nan=0.0)
+
+
+def _bilinear(image: SensorImage, grid: Grid, elevation_m: Floats | None) -> tuple[Floats, Mask]:
+    values = np.empty((len(image.values), *grid.shape), np.float32)
+    valid = np.empty(grid.shape, bool)
+    flat = _locator(image, grid)
+    raised = None if elevation_m is None else _locator(image, grid, HEIGHT_M)
+    for tile in _tiles(grid.shape):
+        row, column = _map(flat, tile, raised, None if elevation_m is None else elevation_m[tile])
+        _read(image, row, column, values[:, *tile], valid[tile])
     return values, valid
 
 
-def _remapped(source: Floats, row: Floats, column: Floats) -> Floats:
-    """Bilinear values at (row, column); outside stands 0."""
-    out: Floats = cv2.remap(
+def _tiles(shape: tuple[int, int]) -> Iterator[Tile]:
+    (height, width), (rows, columns) = shape, TILE
+    for row in range(0, height, rows):
+        for column in range(0, width, columns):
+            yield (
+                slice(row, min(row + rows, height)),
+                slice(column, min(column + columns, width)),
+            )
+
+
+def _read(image: SensorImage, row: Floats, column: Floats, values: Floats, valid: Mask) -> None:
+    """Fill ``values`` (band, row, column) and ``valid`` from places in the image."""
+    height, width = image.grid.shape
+    if _between(row, 0, height - 1) and _between(column, 0, width - 1):
+        window = _window(row, column, image.grid.shape)
+        if image.valid[window].all():
+            valid[:] = True
+            row -= window[0].start
+            column -= window[1].start
+            for band, out in zip(image.values, values, strict=True):
+                cv2.remap(band[window], column, row, cv2.INTER_LINEAR, dst=out)
+            return
+    _read_masked(image, row, column, values, valid)
+
+
+def _between(places: Floats, low: float, high: float) -> bool:
+    """Whether all places are; NaN is nowhere."""
+    return bool(places.min() >= low and places.max() <= high)
+
+
+def _read_masked(
+    image: SensorImage, row: Floats, column: Floats, values: Floats, valid: Mask
+) -> None:
+    height, width = image.grid.shape
+    inside = (row > -1) & (row < height) & (column > -1) & (column < width)
+    values[:], valid[:] = np.nan, False
+    if not inside.any():
+        return
+    window = _window(row[inside], column[inside], image.grid.shape)
+    known = image.valid[window]
+    row -= window[0].start
+    column -= window[1].start
+    row[~inside] = column[~inside] = -2
+    share = _with_zero_around(known.astype(np.float32), row, column)
+    valid[:] = share >= 1 - ROUNDING
+    for band, out in zip(image.values, values, strict=True):
+        # NaN under the mask would spread with weight 0, too
+        source = np.where(known, band[window], np.float32(0))
+        out[valid] = (_with_zero_around(source, row, column) / np.maximum(share, 0.5))[valid]
+
+
+def _with_zero_around(source: Floats, row: Floats, column: Floats) -> Floats:
+    """Bilinear values at (row, column), 0 outside."""
+    out = cv2.remap(
         source, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0.0
     )
-    return out
+    return np.asarray(out, np.float32)
 
 
-def _inside(row: Floats, column: Floats, shape: tuple[int, ...]) -> bool:
-    """Whether all places have four pixels around them."""
-    return bool(
-        row.min() >= 0
-        and column.min() >= 0
-        and row.max() <= shape[0] - 1
-        and column.max() <= shape[1] - 1
-    )
-
-
-def _window(
-    row: NDArray, column: NDArray, shape: tuple[int, int], margin: int = 0
-) -> tuple[slice, slice] | None:
-    """The part of the source that is read; None where the map lies outside it."""
+def _window(row: NDArray, column: NDArray, shape: tuple[int, int], margin: int = 0) -> Tile:
+    """The part of the source that is read."""
     bounds = []
     for places, length in ((row, shape[0]), (column, shape[1])):
         first = max(math.floor(places.min()) - margin, 0)
         last = min(math.floor(places.max()) + 2 + margin, length)
-        if last <= first:
-            return None
         bounds.append(slice(first, last))
     return bounds[0], bounds[1]
 
 
-def _maps(
-    image: SensorImage, grid: Grid, terrain: Terrain | None
-) -> Iterator[tuple[slice, Floats, Floats]]:
-    """By blocks of rows, where in the source (row, column of pixel centres) each pixel is read."""
-    lattice = _lattice(image, grid, terrain is not None)
-    elevation = _elevation(terrain, grid) if terrain else None
-    for start in range(0, grid.height, BLOCK_ROWS):
-        rows = slice(start, min(start + BLOCK_ROWS, grid.height))
-        row, column = (_filled(nodes, lattice, rows, grid.width) for nodes in lattice.flat)
-        if elevation is not None:
-            height = elevation[rows] / np.float32(HEIGHT_M)
-            for places, nodes in zip((row, column), lattice.raised, strict=True):
-                places += height * _filled(nodes, lattice, rows, grid.width)
-        yield rows, row, column
+def _locator(image: SensorImage, grid: Grid, height_m: float = 0.0) -> Locator:
+    """Where ``image`` shows what stands ``height_m`` above the pixels of ``grid``."""
+    seen = _projection(image, grid, height_m)
+    there, back = grid.transform, ~image.grid.transform
+
+    def locate(row: Doubles, column: Doubles) -> Pair:
+        x, y = seen(
+            there.a * (column + 0.5) + there.b * (row + 0.5) + there.c,
+            there.d * (column + 0.5) + there.e * (row + 0.5) + there.f,
+        )
+        reached = np.isfinite(x) & np.isfinite(y)
+        x, y = (np.where(reached, axis, np.nan) for axis in (x, y))
+        return back.d * x + back.e * y + back.f - 0.5, back.a * x + back.b * y + back.c - 0.5
+
+    return locate
 
 
-@dataclass(frozen=True)
-class Lattice:
-    """Source (row, column) of every ``step``-th pixel, and their change with HEIGHT_M of height."""
+def _projection(image: SensorImage, grid: Grid, height_m: float) -> Locator:
+    """Coordinates (x, y) of ``grid`` to those of ``image``."""
+    viewpoint = image.viewpoint
+    if not height_m or viewpoint is None:
+        straight: Locator = Transformer.from_crs(grid.crs, image.grid.crs, always_xy=True).transform
+        return straight
+    to_degrees = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True)
+    to_image = Transformer.from_crs("EPSG:4326", image.grid.crs, always_xy=True)
 
-    step: int
-    flat: list[Doubles]
-    raised: list[Doubles]
+    def seen(x: Doubles, y: Doubles) -> Pair:
+        found: Pair = to_image.transform(
+            *apparent(*to_degrees.transform(x, y), height_m, viewpoint)
+        )
+        return found
+
+    return seen
 
 
-def _lattice(image: SensorImage, grid: Grid, raised: bool) -> Lattice:
+def _map(
+    flat: Locator, tile: Tile, raised: Locator | None = None, height_m: Floats | None = None
+) -> tuple[Floats, Floats]:
+    """Where in the source (row, column) each pixel of the tile is read."""
+    step, pixels, nodes = _lattice(flat, tile)
+    shape = (tile[0].stop - tile[0].start, tile[1].stop - tile[1].start)
+    row, column = (_filled(axis, step, shape) for axis in nodes)
+    if raised is not None and height_m is not None:
+        share = height_m / np.float32(HEIGHT_M)
+        change = [high - low for high, low in zip(raised(*pixels), nodes, strict=True)]
+        row += share * _filled(change[0], step, shape)
+        column += share * _filled(change[1], step, shape)
+    return row, column
+
+
+def _lattice(locate: Locator, tile: Tile) -> tuple[int, tuple[Doubles, ...], Pair]:
+    """Step, pixels (row, column) and their places; two nodes beyond the tile's last pixel."""
     step = LATTICE
     while True:
-        rows, columns = (
-            np.arange(0, length + step, step, dtype=np.float64) for length in grid.shape
-        )
-        flat = _places(image, grid, *np.meshgrid(rows, columns, indexing="ij"))
-        middle = np.meshgrid(rows[:-1] + step / 2, columns[:-1] + step / 2, indexing="ij")
-        exact = _places(image, grid, *middle)
-        error = max(_worst(nodes, truth) for nodes, truth in zip(flat, exact, strict=True))
-        if error <= LATTICE_ERROR or step == 1:
-            break
+        axes = (np.arange(side.start, side.stop + 2.0 * step, step) for side in tile)
+        pixels = np.meshgrid(*axes, indexing="ij")
+        nodes = locate(*pixels)
+        if step == 1 or max(_bend(axis) for axis in nodes) <= LATTICE_ERROR:
+            return step, tuple(pixels), nodes
         step //= 2
-    reached = [np.where(np.isfinite(nodes), nodes, FAR) for nodes in flat]
-    if not raised:
-        return Lattice(step, reached, [])
-    above = _places(image, grid, *np.meshgrid(rows, columns, indexing="ij"), height_m=HEIGHT_M)
-    changes = [high - low for high, low in zip(above, flat, strict=True)]
-    return Lattice(step, reached, [np.nan_to_num(change, posinf=0, neginf=0) for change in changes])
 
 
-def _worst(nodes: Doubles, middle: Doubles) -> float:
-    """The largest difference of exact values in the middle of cells to the mean of the corners."""
-    mean = (nodes[:-1, :-1] + nodes[1:, :-1] + nodes[:-1, 1:] + nodes[1:, 1:]) / 4
-    error = np.abs(mean - middle)
-    return float(error[np.isfinite(error)].max(initial=0.0))
+def _bend(nodes: Doubles) -> float:
+    """Bound of the error between nodes: an eighth of the second differences along both axes.
 
-
-def _places(
-    image: SensorImage, grid: Grid, rows: Doubles, columns: Doubles, height_m: float = 0.0
-) -> tuple[Doubles, Doubles]:
-    """(row, column) in the source, from its first pixel's centre, of pixels' centres of ``grid``.
-
-    Not finite where the projections do not reach, or beyond the limb.
+    Of linear interpolation (e.g. de Boor 2001, ch. III); of smooth maps, as projections are.
     """
-    x, y = grid.transform @ (columns + 0.5, rows + 0.5)
-    if height_m:
-        x, y = _seen(x, y, grid.crs, image, height_m)
-    else:
-        x, y = Transformer.from_crs(grid.crs, image.grid.crs, always_xy=True).transform(x, y)
-    with np.errstate(invalid="ignore"):
-        column, row = ~image.grid.transform @ (x, y)
-    return row - 0.5, column - 0.5
+    return sum(_largest(np.diff(nodes, 2, axis)) for axis in (0, 1)) / 8
 
 
-def _seen(
-    x: Doubles, y: Doubles, crs: str, image: SensorImage, height_m: float
-) -> tuple[Doubles, Doubles]:
-    """Where in its own coordinates the image shows places (x, y) of ``crs`` at a height."""
-    viewpoint = image.viewpoint
-    assert isinstance(viewpoint, Viewpoint)
-    lon, lat = Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(x, y)
-    to_image = Transformer.from_crs("EPSG:4326", image.grid.crs, always_xy=True)
-    found: tuple[Doubles, Doubles] = to_image.transform(*apparent(lon, lat, height_m, viewpoint))
-    return found
+def _largest(values: Doubles) -> float:
+    """The largest magnitude among what is finite; 0 without any."""
+    return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
 
 
-def _filled(nodes: Doubles, lattice: Lattice, rows: slice, width: int) -> Floats:
-    """The lattice between its nodes, for some rows (all columns)."""
-    step = lattice.step
-    at = np.arange(rows.start, rows.stop)
-    upper, lower = nodes[at // step], nodes[at // step + 1]
-    down = (at % step / step)[:, None]
-    known = upper + (lower - upper) * down
-    slope = np.diff(known, axis=1)
-    right = np.arange(step) / step
-    filled = known[:, :-1, None] + slope[:, :, None] * right
-    return filled.reshape(len(at), -1)[:, :width].astype(np.float32)
+def _filled(nodes: Doubles, step: int, shape: tuple[int, int]) -> Floats:
+    """All pixels (row, column) between nodes that are ``step`` apart."""
+    rows, columns = (math.ceil(length / step) for length in shape)
+    part = np.arange(step) / step
+    along = nodes[: rows + 1, :columns, None] + np.diff(nodes)[: rows + 1, :columns, None] * part
+    along = along.reshape(rows + 1, -1)[:, : shape[1]]
+    upper, drop = along[:-1, None].astype(np.float32), np.diff(along, axis=0)[:, None]
+    filled = drop.astype(np.float32) * part.astype(np.float32)[:, None]
+    filled += upper
+    out: Floats = filled.reshape(-1, shape[1])[: shape[0]]
+    return out
 
 
-def _elevation(terrain: Terrain, grid: Grid) -> Floats:
-    """Height of each pixel of ``grid``, metres; 0 where unknown, as over the sea."""
-    valid = np.isfinite(terrain.elevation_m)
-    image = SensorImage(
-        terrain.elevation_m[None].astype(np.float32),
-        valid,
-        terrain.grid,
-        ("height",),
-        "metre",
-        "DEM",
-    )
-    return np.nan_to_num(resample(image, grid).values[0], nan=0.0)
+def _average(image: SensorImage, grid: Grid, min_fraction: float, rim: int) -> tuple[Floats, Mask]:
+    power = 4 if image.unit == "kelvin" else 1
+    values = np.full((len(image.values), *grid.shape), np.nan, np.float32)
+    valid = np.zeros(grid.shape, bool)
+    locate = _locator(image, grid)
+    for columns in _strips(locate, grid.height, slice(0, grid.width)):
+        strip = grid.window(0, columns.start, grid.height, columns.stop - columns.start)
+        part = _under(image, locate, grid.height, columns)
+        if part is None:
+            continue
+        part = _rimmed(part, rim)
+        fraction = _averaged(part.valid[None], part.grid, strip)[0]
+        known = np.where(part.valid, part.values.astype(np.float64), np.nan)
+        means = _averaged(known**power, part.grid, strip, np.nan)
+        valid[:, columns] = (fraction >= min_fraction - ROUNDING) & np.isfinite(means).all(0)
+        values[:, :, columns] = np.where(valid[:, columns], means, np.nan) ** (1 / power)
+    return values, valid
 
 
-def _around(image: SensorImage, grid: Grid) -> SensorImage:
-    """The part of ``image`` under ``grid``, a few pixels more on each side."""
-    rows, columns = (np.linspace(-1, length, 9) for length in grid.shape)
-    places = _places(image, grid, *np.meshgrid(rows, columns, indexing="ij"))
-    if not np.isfinite(places).all():
+def _strips(locate: Locator, height: int, columns: slice) -> Iterator[slice]:
+    """``columns``, halved until rows of pixels are straight in the source, to SAG."""
+    ends = np.linspace(columns.start, columns.stop, 3) - 0.5
+    nodes = locate(*np.meshgrid(np.linspace(0, height, 9) - 0.5, ends, indexing="ij"))
+    sag = max(_largest(np.diff(axis, 2)) for axis in nodes) / 2
+    middle = (columns.start + columns.stop) // 2
+    if sag <= SAG or middle == columns.start:
+        yield columns
+        return
+    yield from _strips(locate, height, slice(columns.start, middle))
+    yield from _strips(locate, height, slice(middle, columns.stop))
+
+
+def _under(image: SensorImage, locate: Locator, height: int, columns: slice) -> SensorImage | None:
+    """The part of ``image`` under some columns, a few pixels more on each side; None without."""
+    pixels = (np.linspace(-2, height + 1, 65), np.linspace(columns.start - 2, columns.stop + 1, 65))
+    row, column = locate(*np.meshgrid(*pixels, indexing="ij"))
+    if not np.isfinite(row + column).all():
         return image
-    window = _window(*places, image.grid.shape, margin=4)
-    if window is None:
-        return image
-    rows, columns = window
-    size = (rows.stop - rows.start, columns.stop - columns.start)
+    window = _window(row, column, image.grid.shape, margin=4)
+    size = [side.stop - side.start for side in window]
+    if min(size) <= 0:
+        return None
     return replace(
         image,
         values=image.values[:, *window],
         valid=image.valid[window],
-        grid=image.grid.window(rows.start, columns.start, *size),
+        grid=image.grid.window(window[0].start, window[1].start, *size),
     )
-
-
-def _average(image: SensorImage, grid: Grid, min_fraction: float) -> tuple[Floats, Mask]:
-    power = 4 if image.unit == "kelvin" else 1
-    fraction = _averaged(image.valid[None], image.grid, grid)[0]
-    known = np.where(image.valid, image.values.astype(np.float64), np.nan)
-    values = _averaged(known**power, image.grid, grid, np.nan)
-    with np.errstate(invalid="ignore"):
-        return (values ** (1 / power)).astype(np.float32), fraction >= min_fraction - ROUNDING
 
 
 def _rimmed(image: SensorImage, width: int) -> SensorImage:

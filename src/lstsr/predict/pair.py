@@ -73,8 +73,7 @@ def read_pair(
     """
     coarse = read(input, _input_sensor(input, input_unit, trained))
     fine = read(reference, reference_sensor(reference, trained))
-    if not _meet(coarse.grid, fine.grid):
-        raise LstsrError(f"{reference}: does not overlap the input; name two rasters of one place")
+    check_overlap(reference, coarse.grid, fine.grid)
     with _existing(dem or input):
         terrain = read_terrain(dem)
     align = AlignConfig.model_validate(trained.align) if trained and trained.align else None
@@ -144,17 +143,17 @@ def _bands_as_they_are(names: list[str]) -> GeotiffConfig:
     return GeotiffConfig(sensor="reference", unit="reflectance", bands=bands, names=names)
 
 
-def _meet(coarse: Grid, fine: Grid) -> bool:
-    """Whether the boxes around the corners of the two meet.
+def check_overlap(path: Path, coarse: Grid, fine: Grid) -> None:
+    """Raise LstsrError where ``path`` (on ``fine``) misses the box around ``coarse``.
 
     Asked first of all, because far from where a projection is meant, spacings mean nothing.
     """
     to_fine = Transformer.from_crs(coarse.crs, fine.crs, always_xy=True)
     x, y = to_fine.transform(*np.transpose(coarse.corners))
     column, row = ~fine.transform @ (x, y)
-    return bool(
-        column.max() > 0 and column.min() < fine.width and row.max() > 0 and row.min() < fine.height
-    )
+    meets = column.max() > 0 and column.min() < fine.width
+    if not (meets and row.max() > 0 and row.min() < fine.height):
+        raise LstsrError(f"{path}: does not overlap the input; name two rasters of one place")
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from lstsr.geo.fill import fill
 from lstsr.geo.resample import resample
 from lstsr.image import SensorImage
 from lstsr.models.normalisation import Normalisation
-from lstsr.predict.pair import Shift, Unit, read, read_pair, reference_sensor
+from lstsr.predict.pair import Shift, Unit, check_overlap, read, read_pair, reference_sensor
 from lstsr.predict.tiling import tile_of, tiled
 from lstsr.registry import CLASSICAL, build
 from lstsr.sensors import geotiff
@@ -164,6 +164,7 @@ def _frame(request: Request, coarse: SensorImage, reference: SensorImage, scale:
             return Frame((0.0, 0.0), (0.0, 0.0), "input", f"not registered: {_words(found)}")
         return Frame((-found.row, -found.column), (0.0, 0.0), "input", _words(found))
     base_image = read(request.base_image, reference_sensor(request.base_image))
+    check_overlap(request.base_image, coarse.grid, base_image.grid)
     base = resample(base_image, reference.grid)
     of_reference = register(reference.values[0], base.values[0], reference.valid, base.valid)
     of_input = register_input(coarse.values[0], coarse.valid, base.values[0], base.valid, scale)

@@ -56,17 +56,22 @@ FILL, UNCERTAINTY_FILL = 0, -9999
 UNCERTAINTY_SCALE_K = 0.01
 LST_RANGE_K = (240.0, 380.0)
 
-FILL_BIT = 1 << 0
+FILL_BIT = (1 << 0,)
 QA_PIXEL = {
-    "dilated_cloud": 1 << 1,
-    "cirrus": 1 << 2,
-    "cloud": 1 << 3,
-    "cloud_shadow": 1 << 4,
-    "snow": 1 << 5,
-    "water": 1 << 7,
+    "dilated_cloud": (1 << 1,),
+    "cirrus": (1 << 2,),
+    "cloud": (1 << 3,),
+    "cloud_shadow": (1 << 4,),
+    "snow": (1 << 5,),
+    "water": (1 << 7,),
 }
-"""Bits of each flag, Collection 2; a flag is up where all its bits are."""
-BQA = {"cloud": 1 << 4, "cloud_shadow": 3 << 7, "snow": 3 << 9, "cirrus": 3 << 11}
+"""Bits of each flag, Collection 2; a flag is up where all bits of one of its patterns are."""
+BQA = {
+    "cloud": (1 << 4, 3 << 5),
+    "cloud_shadow": (3 << 7,),
+    "snow": (3 << 9,),
+    "cirrus": (3 << 11,),
+}
 """The same for Collection 1: a bit, or a confidence of two bits that is high."""
 BQA_SATURATION = 1 << 1 | 3 << 2
 """What QA_RADSAT says in Collection 2: terrain occlusion (dropped for ETM+), saturated bands."""
@@ -374,7 +379,7 @@ def _masks(product: _Product, sensor: LandsatConfig, placed: Grid) -> Iterator[t
         known = {"fill": FILL_BIT} | {
             flag: quality.flags[flag] for flag in sensor.masked if flag in quality.flags
         }
-        unusable = np.any([_up(numbers, bits) for bits in known.values()], axis=0)
+        unusable = np.any([_up(numbers, patterns) for patterns in known.values()], axis=0)
         absent = [flag for flag in sensor.masked if flag not in quality.flags]
         note = f"masked {', '.join(known)} of {quality.name}"
         yield note + (f", which has no {', '.join(absent)}" if absent else ""), unusable
@@ -400,7 +405,7 @@ class _Quality:
 
     name: str
     file: Path
-    flags: Mapping[str, int]
+    flags: Mapping[str, tuple[int, ...]]
     saturation: int | None = None
 
 
@@ -418,8 +423,8 @@ def _quality(product: _Product) -> _Quality | None:
     return _Quality("BQA", product.file(key, "BQA"), BQA, BQA_SATURATION)
 
 
-def _up(numbers: np.ndarray, bits: int) -> Mask:
-    up: Mask = numbers & bits == bits
+def _up(numbers: np.ndarray, patterns: tuple[int, ...]) -> Mask:
+    up: Mask = np.any([numbers & bits == bits for bits in patterns], axis=0)
     return up
 
 
@@ -550,7 +555,7 @@ def _flag_facts(product: _Product, placed: Grid) -> str:
         return "no quality band"
     numbers = _numbers(quality.file, placed)
     shares = (
-        f"{flag} {_up(numbers, bits).mean():.1%}"
-        for flag, bits in {"fill": FILL_BIT, **quality.flags}.items()
+        f"{flag} {_up(numbers, patterns).mean():.1%}"
+        for flag, patterns in {"fill": FILL_BIT, **quality.flags}.items()
     )
     return f"{quality.file.name}: {', '.join(shares)}"

@@ -29,7 +29,8 @@ def opened(path: Path) -> Iterator[netCDF4.Dataset]:
         dataset.set_auto_maskandscale(False)
         try:
             yield dataset
-        except RuntimeError as error:  # how netCDF4 reports damaged chunks
+        except RuntimeError as error:  # how netCDF4 reports damaged chunks, and a failing disk
+            path.read_bytes()
             raise SceneError(
                 f"{path.name}: cannot be read to its end, truncated? ({error})"
             ) from None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from scipy import fft
 from scipy.special import expit
 
@@ -29,7 +32,7 @@ def power_law(
     return normed
 
 
-def ramp(field: Floats, middle: float, width: float) -> Floats:
+def ramp(field: NDArray[np.floating[Any]], middle: float, width: float) -> Floats:
     """From 0 to 1 as ``field`` rises through ``middle``, over about ``width`` on either side."""
-    rising: Floats = expit(np.float32(2 / width) * (field - np.float32(middle)))
+    rising: Floats = expit((2 / width) * (field - middle)).astype(np.float32)
     return rising

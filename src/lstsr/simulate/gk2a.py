@@ -35,16 +35,18 @@ def write_lst(
 ) -> Path:
     """Write one slot's file and return its path.
 
-    ``lst_k`` (rows, columns of the area) in kelvin, NaN where there is none; ``quality`` is DQF_LST
-    (0 good; the meaning of other codes is not known).
+    ``time`` is with its time zone; ``area`` is ko, ea or fd. ``lst_k`` (rows, columns of the area)
+    in kelvin, NaN where there is none; ``quality`` is DQF_LST (0 good; the meaning of other codes
+    is not known).
     """
+    time = time.astimezone(UTC)
     path = folder / f"gk2a_ami_le2_lst_{SUFFIX[area]}_{time:%Y%m%d%H%M}.nc"
     stored = np.where(np.isfinite(lst_k), np.round((lst_k - ADD_OFFSET) / SCALE_FACTOR), FILL)
     with whole(path) as partial, netCDF4.Dataset(partial, "w", format="NETCDF4") as dataset:
         dataset.setncatts(_global_attributes(area, time))
         dataset.createDimension("dim_y", AREAS[area].height)
         dataset.createDimension("dim_x", AREAS[area].width)
-        shape = {"dimensions": ("dim_y", "dim_x"), "zlib": True, "complevel": 1}
+        shape: dict[str, Any] = {"dimensions": ("dim_y", "dim_x"), "zlib": True, "complevel": 1}
         flag = dataset.createVariable("DQF_LST", "u1", fill_value=np.uint8(255), **shape)
         flag.setncatts({"long_name": "data quality flag of LST", "grid_mapping": PROJECTION})
         flag[:] = quality
@@ -74,14 +76,13 @@ def _global_attributes(area: str, time: datetime) -> dict[str, Any]:
         "observation_mode": MODE[area],
         "processing_area": MODE[area],
         "algorithm_version": "simulated",
-        "file_creation_time": f"{time.astimezone(UTC):%Y%m%d_%H%M%S}",
+        "file_creation_time": f"{time:%Y%m%d_%H%M%S}",
     }
 
 
 def _projection_attributes(area: str) -> dict[str, Any]:
     grid = AREAS[area]
-    size = {"image_width": grid.width, "image_height": grid.height}
-    if area == "fd":
+    if area == "fd":  # without size and corners: public readers of such files use none
         return {
             "grid_mapping_name": "geostationary",
             "longitude_of_projection_origin": LONGITUDE_DEG,
@@ -93,8 +94,8 @@ def _projection_attributes(area: str) -> dict[str, Any]:
             "column_offset": (grid.width + 1) / 2,
             "line_offset": (grid.height + 1) / 2,
             "sweep_angle_axis": "y",
-        } | size
-    corners = {}
+        }
+    corners: dict[str, float] = {}
     for name, (row, column) in CORNERS.items():
         centre = (column * (grid.width - 1) + 0.5, row * (grid.height - 1) + 0.5)
         x, y = grid.transform @ centre
@@ -108,6 +109,7 @@ def _projection_attributes(area: str) -> dict[str, Any]:
         "false_easting": 0.0,
         "false_northing": 0.0,
         "pixel_size": grid.gsd_m,
-        **size,
+        "image_width": grid.width,
+        "image_height": grid.height,
         **corners,
     }

@@ -25,13 +25,15 @@ from lstsr.sensors.goci2 import (
     geostationary,
 )
 
-# Pixels of the geostationary grid, metres at nadir: 250 m is the mission's nominal figure; the
-# real sampling step has not been seen in a file.
+# Spacing of the pixels in the geostationary projection: metres at nadir.
 STEP_M = 250.0
 
 
 def slot_grid(lon: float, lat: float, rows: int, columns: int) -> Grid:
-    """``rows`` x ``columns`` pixels around a point (degrees) on the lattice that slots share."""
+    """``rows`` x ``columns`` pixels around a point (degrees) on the lattice that slots share.
+
+    Pixels are 250 m at nadir, the nominal figure; the real step is not confirmed by any file.
+    """
     crs = geostationary(LONGITUDE_DEG)
     x, y = Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(lon, lat)
     west = (floor(x / STEP_M) - columns // 2) * STEP_M

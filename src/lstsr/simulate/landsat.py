@@ -30,6 +30,7 @@ QA_PIXEL_FILL = 1
 SPACING_M = 30
 TILE = 256
 PROCESSED_AFTER = timedelta(days=14)
+NOT_ASSESSED, BEST_QUALITY = "-1.00", "9"
 
 # Level 1 of the same scene, whose keys an L2SP's MTL repeats in groups of their own.
 LEVEL1_REFLECTANCE = "2.0000E-05", "-0.100000"
@@ -87,8 +88,11 @@ def write_l2sp(folder: Path, product: LandsatProduct) -> Path:
     that was there is replaced. Returns the folder made.
     """
     made = folder / product.product_id
-    partial = folder / f".{product.product_id}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
+    partial, replaced = (
+        folder / f".{product.product_id}.{state}" for state in ("partial", "replaced")
+    )
+    for stale in (partial, replaced):
+        shutil.rmtree(stale, ignore_errors=True)
     partial.mkdir(parents=True)
     for ending, (numbers, nodata) in _rasters(product).items():
         _write(partial / f"{product.product_id}_{ending}.TIF", product.grid, numbers, nodata)
@@ -96,8 +100,11 @@ def write_l2sp(folder: Path, product: LandsatProduct) -> Path:
     stem = f"{product.product_id}_MTL"
     (partial / f"{stem}.txt").write_text(_odl(groups))
     (partial / f"{stem}.json").write_text(json.dumps({"LANDSAT_METADATA_FILE": groups}, indent=2))
-    shutil.rmtree(made, ignore_errors=True)
+    # removed under another name: a removal that is cut short leaves half a folder
+    if made.exists():
+        made.rename(replaced)
     partial.rename(made)
+    shutil.rmtree(replaced, ignore_errors=True)
     return made
 
 
@@ -194,6 +201,10 @@ def _groups(product: LandsatProduct) -> Groups:
             "DATE_ACQUIRED": f"{product.time:%Y-%m-%d}",
             "SCENE_CENTER_TIME": f"{product.time:%H:%M:%S.%f}0Z",
             "CLOUD_COVER": f"{product.cloud_cover_percent:.2f}",
+            "CLOUD_COVER_LAND": NOT_ASSESSED,
+            "IMAGE_QUALITY_OLI": BEST_QUALITY,
+            "IMAGE_QUALITY_TIRS": BEST_QUALITY,
+            "ROLL_ANGLE": "0.000",
             "SUN_AZIMUTH": f"{product.sun_azimuth_deg:.8f}",
             "SUN_ELEVATION": f"{product.sun_elevation_deg:.8f}",
         },

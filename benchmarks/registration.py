@@ -1,0 +1,152 @@
+"""How well the shifts of the simulated sample are found, with and without the terrain's parallax.
+
+    python benchmarks/registration.py CONFIG.yaml GENERATED_FOLDER [--pairs 200]
+
+GENERATED_FOLDER is `work/generated` of a run of CONFIG, with the truth beside each scene. Prints
+the error of the shifts of input and reference in pixels of their own grids, and how many
+deliberately mismatched pairs (input and reference against another scene's target) are accepted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from lstsr.config import Config, load
+from lstsr.dataset.triplet import cells_within, read_terrain
+from lstsr.errors import SceneError
+from lstsr.geo.coregister import Registration, register, register_input
+from lstsr.geo.parallax import Terrain
+from lstsr.geo.resample import resample
+from lstsr.image import SensorImage
+from lstsr.plan import scenes
+from lstsr.registry import reader
+from lstsr.scenes import Scene
+
+ROLES = ("input", "reference")
+
+
+@dataclass(frozen=True)
+class Unmoved:
+    """A scene's images on the common grids, not registered: coarse, NIR twice, and fine LST."""
+
+    coarse: SensorImage
+    reference: SensorImage
+    nir: SensorImage
+    lst: SensorImage
+
+
+def unmoved(scene: Scene, config: Config, terrain: Terrain | None) -> Unmoved:
+    """The images of a scene."""
+    sensors, align = config.sensors, config.align
+    assert align.grid is not None
+    target = reader("landsat").read(scene.target, sensors.target)
+    nir = sensors.target.model_copy(update={"bands": ["nir08"]})
+    cells = cells_within(target.grid, align.grid)
+    fine = cells.refine(align.scale)
+    return Unmoved(
+        resample(reader("gk2a").read(scene.input, sensors.input), cells, terrain=terrain),
+        resample(reader("goci2").read(scene.reference, sensors.reference), fine, terrain=terrain),
+        resample(reader("landsat").read(scene.target, nir), fine),
+        resample(target, fine),
+    )
+
+
+def registered(moving: Unmoved, fixed: Unmoved, config: Config) -> dict[str, Registration]:
+    """Both registrations of one scene's images against another's (or its own) target."""
+    scale = config.align.scale
+    rows, columns = np.min([moving.coarse.grid.shape, fixed.coarse.grid.shape], axis=0)
+    cells, pixels = np.s_[:rows, :columns], np.s_[: rows * scale, : columns * scale]
+    band = moving.reference.bands.index(str(config.align.registration.reference_band))
+    return {
+        "input": register_input(
+            moving.coarse.values[0][cells],
+            moving.coarse.valid[cells],
+            fixed.lst.values[0][pixels],
+            fixed.lst.valid[pixels],
+            scale,
+            psf_cells=config.align.registration.input_psf_cells,
+        ),
+        "reference": register(
+            moving.reference.values[band][pixels],
+            fixed.nir.values[0][pixels],
+            moving.reference.valid[pixels],
+            fixed.nir.valid[pixels],
+        ),
+    }
+
+
+def error_px(found: Registration, truth: dict[str, float], fine_m: float) -> float:
+    """Distance of a shift from the truth, in pixels of the sensor's own grid."""
+    off = []
+    for axis in ("row", "column"):
+        pixel_m = truth[f"{axis}_m"] / truth[f"{axis}_px"]
+        off.append((getattr(found, axis) * fine_m - truth[f"{axis}_m"]) / pixel_m)
+    return float(np.hypot(*off))
+
+
+def errors(config: Config, folder: Path, with_terrain: bool) -> dict[str, list[float]]:
+    """Of all accepted scenes, by role; what is not accepted is printed."""
+    found: dict[str, list[float]] = {role: [] for role in ROLES}
+    for scene in tqdm(scenes(config, folder)):
+        truth = json.loads((folder / scene.scene / "truth" / "truth.json").read_text())
+        try:
+            images = unmoved(scene, config, read_terrain(scene.dem) if with_terrain else None)
+        except SceneError as error:
+            print(f"{scene.scene}: {error}")
+            continue
+        fine_m = images.lst.grid.gsd_m
+        for role, one in registered(images, images, config).items():
+            if one.accepted:
+                found[role].append(error_px(one, truth[role]["shift"], fine_m))
+            else:
+                print(f"{scene.scene}: {role} not accepted, peak {one.peak_correlation:.2f}")
+    return found
+
+
+def mismatched(config: Config, folder: Path, pairs: int) -> dict[str, int]:
+    """How many of so many pairs of different places are accepted, by role."""
+    images = {}
+    for scene in scenes(config, folder):
+        try:
+            images[scene.scene] = unmoved(scene, config, read_terrain(scene.dem))
+        except SceneError:
+            continue
+    rng = np.random.default_rng(0)
+    names = sorted(images)
+    accepted = dict.fromkeys(ROLES, 0)
+    for _ in tqdm(range(pairs)):
+        one, other = "", ""
+        while one.partition("-")[0] == other.partition("-")[0]:
+            one, other = rng.choice(names, 2, replace=False)
+        for role, found in registered(images[one], images[other], config).items():
+            accepted[role] += found.accepted
+    return accepted
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--pairs", type=int, default=200)
+    options = parser.parse_args()
+    config = load(options.config)
+    for with_terrain in (True, False):
+        case = "with" if with_terrain else "without"
+        for role, found in errors(config, options.folder, with_terrain).items():
+            print(
+                f"{case} terrain, {role}: n = {len(found)}, median {np.median(found):.3f}, "
+                f"95 % {np.percentile(found, 95):.3f} pixels of its own"
+            )
+    accepted = mismatched(config, options.folder, options.pairs)
+    print(f"mismatched pairs accepted, of {options.pairs}: {accepted}")
+
+
+if __name__ == "__main__":
+    main()

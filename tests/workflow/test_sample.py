@@ -1,0 +1,198 @@
+"""The default run's data stages on a few simulated scenes: true shifts, and products at fault."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import netCDF4
+import numpy as np
+import pytest
+import rasterio
+
+from lstsr.acquire.local import describe
+from lstsr.config import Config, load
+from lstsr.dataset.triplet import Aligned, align, read_triplet
+from lstsr.geo.coregister import Registration
+from lstsr.predict.product import Request, make_product
+from lstsr.scenes import Scene
+from lstsr.sensors.geotiff import read_written
+from lstsr.simulate.places import names, scene_files
+from lstsr.simulate.sample import make
+
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("sample")]
+SCENES = 4
+
+
+@pytest.fixture(scope="module")
+def config(root: Path) -> Config:
+    return load(root / "config.yaml")
+
+
+@pytest.fixture(scope="module")
+def sample(config: Config, tmp_path_factory: pytest.TempPathFactory) -> list[Scene]:
+    """Scenes of four places, 30 % of cloud on average."""
+    folder = tmp_path_factory.mktemp("sample")
+    generate = config.acquire.generate.model_copy(
+        update={"places": SCENES, "dates": 1, "clouds": 0.3}
+    )
+    return [make(name, folder, generate) for name in names(generate)]
+
+
+@pytest.fixture(scope="module")
+def aligned(
+    config: Config, sample: list[Scene], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[Aligned]]:
+    folder = tmp_path_factory.mktemp("aligned")
+    return folder, [align(scene, config.sensors, config.align, folder) for scene in sample]
+
+
+def error_px(scene: Scene, role: str, found: Registration) -> float:
+    """Distance of a shift from the truth, in pixels of the sensor's own grid."""
+    truth = json.loads((scene.input.parent / "truth" / "truth.json").read_text())[role]["shift"]
+    pixel_m = {axis: truth[f"{axis}_m"] / truth[f"{axis}_px"] for axis in ("row", "column")}
+    off = [
+        (getattr(found, axis) * 250 - truth[f"{axis}_m"]) / pixel_m[axis]
+        for axis in ("row", "column")
+    ]
+    return float(np.hypot(*off))
+
+
+def test_true_shifts_are_found_and_terrain_makes_the_difference(
+    config: Config, sample: list[Scene], aligned: tuple[Path, list[Aligned]], tmp_path: Path
+) -> None:
+    """Within 0.2 pixel of GK2A and 0.15 of GOCI-II in the median, all within 0.4."""
+    bars = {"input": 0.2, "reference": 0.15}
+    with_terrain: dict[str, list[float]] = {"input": [], "reference": []}
+    without: dict[str, list[float]] = {"input": [], "reference": []}
+    for scene, one in zip(sample, aligned[1], strict=True):
+        if one.reason:  # so much cloud that too little is left to match
+            assert "share" in one.reason or "tiles" in one.reason
+            continue
+        flat = align(replace(scene, dem=None), config.sensors, config.align, tmp_path)
+        for role in bars:
+            with_terrain[role].append(error_px(scene, role, one.registrations[role]))
+            if not flat.reason:
+                without[role].append(error_px(scene, role, flat.registrations[role]))
+    for role, bar in bars.items():
+        assert len(with_terrain[role]) >= SCENES - 1
+        assert np.median(with_terrain[role]) <= bar
+        assert max(with_terrain[role]) <= 0.4
+    assert np.median(without["reference"]) > 1.5 * np.median(with_terrain["reference"])
+
+
+def test_images_of_one_place_come_together(aligned: tuple[Path, list[Aligned]]) -> None:
+    """Nested grids of 2 km and 250 m; the input tells the same temperatures but for a bias."""
+    folder, scenes = aligned
+    name = next(one.scene for one in scenes if not one.reason)
+    triplet = read_triplet(folder, name)
+    assert triplet.scale == 8
+    assert (triplet.input.grid.gsd_m, triplet.target.grid.gsd_m) == (2000, 250)
+    assert triplet.reference.bands == ("rhoc_660", "rhoc_865", "ndvi")
+    rows, columns = triplet.input.grid.shape
+    cells = triplet.target.values[0].reshape(rows, 8, columns, 8)
+    with np.errstate(invalid="ignore"):
+        share = np.isfinite(cells).mean((1, 3))
+        mean_k = np.nanmean(np.where(share[:, None, :, None] > 0.9, cells, np.nan), axis=(1, 3))
+    both = np.isfinite(mean_k) & triplet.input.valid
+    assert both.sum() > 50
+    assert np.corrcoef(mean_k[both], triplet.input.values[0][both])[0, 1] > 0.9
+
+
+def test_a_product_is_made_of_the_agencies_files(
+    config: Config, sample: list[Scene], tmp_path: Path
+) -> None:
+    scene = sample[0]
+    request = Request(
+        model="local-linear",
+        input=scene.input,
+        reference=scene.reference,
+        output=tmp_path / "out.tif",
+        dem=scene.dem,
+        scale=8,
+    )
+    make_product(request)
+    product = read_written(tmp_path / "out.tif")
+    assert product.unit == "kelvin"
+    assert product.grid.gsd_m == 250
+    assert 250 < np.nanmean(product.values) < 330
+
+
+Fault = Callable[[Scene], Scene]
+
+
+def truncate(scene: Scene) -> Scene:
+    content = scene.input.read_bytes()
+    scene.input.write_bytes(content[: len(content) // 2])
+    return scene
+
+
+def forget_lst(scene: Scene) -> Scene:
+    with netCDF4.Dataset(scene.input, "a") as dataset:
+        dataset.renameVariable("LST", "TEMPERATURE")
+    return scene
+
+
+def rename_area(scene: Scene) -> Scene:
+    path = scene.input.with_name(scene.input.name.replace("ko020lc", "ea020lc"))
+    return replace(scene, input=scene.input.rename(path))
+
+
+def leave_out_st(scene: Scene) -> Scene:
+    folder = scene.target
+    for path in folder.iterdir():
+        if "_ST_" in path.name:
+            path.unlink()
+        elif "_MTL" in path.name:
+            path.write_text(path.read_text().replace("L2SP", "L2SR"))
+    return scene
+
+
+def cover_all(scene: Scene) -> Scene:
+    (quality,) = scene.target.glob("*_QA_PIXEL.TIF")
+    with rasterio.open(quality, "r+") as dataset:
+        dataset.write(np.full(dataset.shape, 1 << 3, np.uint16), 1)
+    return scene
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (truncate, "truncated"),
+        (forget_lst, "LST is missing"),
+        (rename_area, "name says ea"),
+        (leave_out_st, "L2SR"),
+        (cover_all, "no valid pixel"),
+    ],
+)
+def test_a_product_at_fault_excludes_its_scene_in_one_line(
+    config: Config, sample: list[Scene], tmp_path: Path, fault: Fault, words: str
+) -> None:
+    scene = fault(copied(sample[0], config, tmp_path))
+    reason = describe(scene, config.sensors).reason
+    if not reason:
+        reason = align(scene, config.sensors, config.align, tmp_path / "aligned").reason
+    assert words in reason
+    assert "\n" not in reason
+    assert not (tmp_path / "aligned").exists()
+
+
+def test_a_slot_that_misses_the_area_excludes_its_scene(
+    config: Config, sample: list[Scene], tmp_path: Path
+) -> None:
+    """GOCI-II of another place: nothing is shared, and the reason says so."""
+    still = config.align.model_copy(update={"time_window_min": {}})
+    scene = replace(sample[0], reference=sample[2].reference)
+    one = align(scene, config.sensors, still, tmp_path / "aligned")
+    assert one.reason.startswith("all three images share 0.0% of the grid")
+
+
+def copied(scene: Scene, config: Config, folder: Path) -> Scene:
+    """The scene's files in another folder, to be damaged."""
+    shutil.copytree(scene.input.parent, folder / scene.scene)
+    moved = scene_files(scene.scene, folder, config.acquire.generate)
+    assert moved.target.is_dir()
+    return moved
