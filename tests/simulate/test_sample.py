@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from lstsr.config import GenerateConfig, Gk2aConfig, Goci2Config, LandsatConfig
-from lstsr.geo.aggregate import coarsened
+from lstsr.geo.coarsen import coarsened
 from lstsr.scenes import Scene
 from lstsr.sensors import geotiff, gk2a, goci2, landsat
 from lstsr.simulate.landsat import product_id

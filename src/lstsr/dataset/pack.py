@@ -16,7 +16,8 @@ from lstsr import __version__
 from lstsr.dataset.triplet import read_triplet
 from lstsr.errors import LstsrError
 from lstsr.files import whole
-from lstsr.geo.aggregate import block_mean_t4, coarsened, psf_mean_t4
+from lstsr.geo.aggregate import block_mean_t4, psf_mean_t4
+from lstsr.geo.coarsen import coarsened
 from lstsr.geo.fill import fill
 from lstsr.image import Floats, Mask, Triplet
 from lstsr.scenes import SPLITS

@@ -17,7 +17,7 @@ from pyproj import Transformer
 from lstsr.config import GeotiffConfig
 from lstsr.errors import SceneError
 from lstsr.files import read_csv, write_csv
-from lstsr.geo.aggregate import coarsened
+from lstsr.geo.coarsen import at_least
 from lstsr.geo.coregister import Registration, register, register_input
 from lstsr.geo.parallax import Terrain
 from lstsr.geo.resample import resample
@@ -112,12 +112,6 @@ def read_terrain(dem: Path | None) -> Terrain | None:
     sensor = GeotiffConfig(sensor="DEM", unit="metre", names=["elevation"])
     image = geotiff.read(dem, sensor)
     return Terrain(image.values[0], image.grid)
-
-
-def at_least(image: SensorImage, gsd_m: float) -> SensorImage:
-    """``image``, averaged over whole blocks of pixels to about ``gsd_m`` where it is finer."""
-    scale = round(gsd_m / image.grid.gsd_m)
-    return coarsened(image, scale) if scale > 1 else image
 
 
 def to_triplet(

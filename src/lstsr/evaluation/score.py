@@ -12,9 +12,9 @@ import rasterio
 
 from lstsr import __version__
 from lstsr.dataset.loader import Dataset, SceneArrays
-from lstsr.dataset.triplet import at_least
 from lstsr.errors import LstsrError
 from lstsr.files import read_csv, write_csv
+from lstsr.geo.coarsen import at_least
 from lstsr.geo.resample import resample
 from lstsr.image import Floats, SensorImage
 from lstsr.metrics import score

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lstsr.errors import LstsrError
-from lstsr.image import SensorImage
 
 # FWHM of a Gaussian in standard deviations: 2 sqrt(2 ln 2)
 SIGMAS_PER_FWHM = 2.0 * np.sqrt(2.0 * np.log(2.0))
@@ -26,8 +23,8 @@ def block_mean_t4(
     size is no multiple of ``scale``, shapes differ, or a valid value is not finite.
     """
     t4, mask = _masked_t4(values_k, valid, scale)
-    fraction = _blocks(mask, scale).mean(axis=(1, 3))
-    return _mean_k(_blocks(t4, scale).mean(axis=(1, 3)), fraction, min_fraction), fraction
+    fraction = blocks(mask, scale).mean(axis=(1, 3))
+    return _mean_k(blocks(t4, scale).mean(axis=(1, 3)), fraction, min_fraction), fraction
 
 
 def psf_mean_t4(
@@ -43,31 +40,6 @@ def psf_mean_t4(
     rows, columns = (_psf_weights(length, scale, fwhm) for length in t4.shape)
     fraction = rows @ mask @ columns.T
     return _mean_k(rows @ t4 @ columns.T, fraction, min_fraction), fraction
-
-
-def coarsened(image: SensorImage, scale: int, min_fraction: float = 0.5) -> SensorImage:
-    """``image`` in blocks of ``scale`` x ``scale`` pixels: kelvin as T^4, all else plainly.
-
-    A block is valid from the share ``min_fraction`` of valid pixels on, of which it is the mean.
-    What is left over in the south and east is left out.
-    """
-    height, width = (length // scale * scale for length in image.grid.shape)
-    power = 4 if image.unit == "kelvin" else 1
-    valid = image.valid[:height, :width]
-    known = np.where(valid, image.values[:, :height, :width].astype(np.float64), 0.0) ** power
-    fraction = _blocks(valid, scale).mean(axis=(1, 3))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means = [_blocks(band, scale).mean(axis=(1, 3)) / fraction for band in known]
-    values = np.stack(means) ** (1 / power)
-    usable = fraction >= max(min_fraction, 1 / scale**2)
-    values[:, ~usable] = np.nan
-    return replace(
-        image,
-        values=values.astype(np.float32),
-        valid=usable,
-        grid=image.grid.window(0, 0, height, width).coarsen(scale),
-        history=(*image.history, f"averaged over {scale} x {scale} pixels"),
-    )
 
 
 def _masked_t4(
@@ -96,7 +68,7 @@ def _mean_k(
     return np.where(fraction >= min_fraction, mean_k, np.nan)
 
 
-def _blocks(image: NDArray, scale: int) -> NDArray:
+def blocks(image: NDArray, scale: int) -> NDArray:
     """(H, W) as (H / scale, scale, W / scale, scale)."""
     height, width = image.shape
     return image.reshape(height // scale, scale, width // scale, scale)

@@ -16,7 +16,7 @@ from lstsr.config import AlignConfig, Block, GeotiffConfig, SensorConfig
 from lstsr.dataset.pack import widening
 from lstsr.dataset.triplet import cells_within, read_terrain
 from lstsr.errors import LstsrError
-from lstsr.geo.aggregate import coarsened
+from lstsr.geo.coarsen import coarsened
 from lstsr.geo.parallax import Terrain
 from lstsr.geo.resample import gsd_in, resample
 from lstsr.grid import Grid

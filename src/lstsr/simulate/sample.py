@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lstsr.files import whole
-from lstsr.geo.aggregate import coarsened
+from lstsr.geo.coarsen import coarsened
 from lstsr.grid import Grid
 from lstsr.image import Floats, SensorImage
 from lstsr.scenes import Scene
