@@ -13,8 +13,9 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.warp import Resampling, reproject
 from scipy import ndimage
+from skimage.registration import phase_cross_correlation
 
-from lstsr.geo.coregister import Registration, register, register_input
+from lstsr.geo.coregister import Registration, fit_psf, register, register_input
 
 Array = NDArray[np.floating[Any]]
 Mask = NDArray[np.bool_]
@@ -31,6 +32,7 @@ class Waves:
     seed: int
     shortest: float = 6
     longest: float = 60
+    side: int = SIDE
 
     def at(
         self,
@@ -51,7 +53,7 @@ class Waves:
         amplitude = wavelength**0.7 * np.sinc(per_row * box) * np.sinc(per_column * box) / 60
         blur = (per_row * sigma[0]) ** 2 + (per_column * sigma[1]) ** 2
         amplitude = amplitude * np.exp(-2 * np.pi**2 * blur)
-        centre = np.arange(SIDE // step) * step + (step - 1) / 2
+        centre = np.arange(self.side // step) * step + (step - 1) / 2
         rows = np.exp(2j * np.pi * np.outer(centre - shift[0], per_row) + 1j * phase)
         columns = np.exp(2j * np.pi * np.outer(per_column, centre - shift[1]))
         return ((rows * amplitude) @ columns).real
@@ -76,6 +78,10 @@ def clouded(seed: int, image: Array) -> tuple[Array, Mask]:
 
 def found(registration: Registration) -> Array:
     return np.array([registration.row, registration.column])
+
+
+def register_pair(moving: tuple[Array, Mask], fixed: tuple[Array, Mask]) -> Registration:
+    return register(moving[0], fixed[0], moving[1], fixed[1])
 
 
 @pytest.mark.parametrize("shift", SHIFTS)
@@ -212,6 +218,112 @@ def test_names_grids_that_differ() -> None:
         register_input(image[::4, ::4], clear[::4, ::4], image, clear, 8)
 
 
+# GK2A over Korea, in cells of 2 km, along rows and columns.
+PSF = (1.4, 1.05)
+
+
+def seen_by_geostationary(
+    seed: int, shift_cells: Shift, cells: int, *, other: int = 0
+) -> tuple[Array, Mask, Array, Mask]:
+    """Input and target of 8 pixels a cell: clouds in both, noise, a bias and a plane between them.
+
+    The target shows the landscape ``seed + other``.
+    """
+    rng = np.random.default_rng(seed)
+    shift = (8 * shift_cells[0], 8 * shift_cells[1])
+    fixed = 300 + 3 * Waves(seed + other, longest=120, side=8 * cells).at(shift)
+    sigma = np.array(PSF) * 8 / np.sqrt(8 * np.log(2))
+    seen = 3 * Waves(seed, longest=120, side=8 * cells).at(step=8, sigma=(sigma[0], sigma[1]))
+    row, column = np.indices(seen.shape)
+    coarse = 298.5 + seen + 0.05 * row - 0.03 * column
+    return (
+        *clouded(2 * seed, coarse + rng.normal(0, 0.3, coarse.shape)),
+        *clouded(2 * seed + 1, fixed + rng.normal(0, 0.3, fixed.shape)),
+    )
+
+
+@pytest.mark.parametrize(("cells", "tolerance"), [(32, 0.15), (24, 0.25)])
+def test_fits_shift_and_footprint_between_clouds(cells: int, tolerance: float) -> None:
+    distance, widths = [], []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        shift, start = rng.uniform(-0.9, 0.9, 2), rng.uniform(-0.3, 0.3, 2)
+        scene = seen_by_geostationary(seed, tuple(shift), cells)
+        fit = fit_psf(*scene, 8, tuple(shift + start))
+        distance.append(np.hypot(fit.row - shift[0], fit.column - shift[1]))
+        widths.append((fit.fwhm_rows, fit.fwhm_columns))
+    assert np.median(distance) <= 0.05
+    assert max(distance) <= 0.2
+    np.testing.assert_allclose(np.divide(widths, PSF), 1, atol=tolerance)
+
+
+def test_registers_an_input_whose_footprint_is_unknown() -> None:
+    for seed in range(10):
+        shift = tuple(np.random.default_rng(seed).uniform(-0.9, 0.9, 2))
+        result = register_input(*seen_by_geostationary(seed, shift, 32), 8, psf_cells=None)
+        assert result.accepted
+        np.testing.assert_allclose(found(result) / 8, shift, atol=0.1)
+        np.testing.assert_allclose(np.divide(result.psf_cells, PSF), 1, atol=0.15)
+
+
+def test_refuses_other_landscapes_whatever_the_footprint() -> None:
+    for seed in range(10):
+        scene = seen_by_geostationary(seed, (0, 0), 32, other=100)
+        assert not register_input(*scene, 8, psf_cells=None).accepted
+
+
+def test_refuses_too_few_clear_cells_to_fit_a_footprint() -> None:
+    coarse, coarse_clear, fixed, fixed_clear = seen_by_geostationary(1, (0, 0), 32)
+    for clear in (0, 1, 6):
+        few = np.zeros_like(coarse_clear)
+        few[:clear, :clear] = coarse_clear[:clear, :clear]
+        result = register_input(coarse, few, fixed, fixed_clear, 8, psf_cells=None)
+        assert not result.accepted
+        assert np.isnan(fit_psf(coarse, few, fixed, fixed_clear, 8).row)
+    small = seen_by_geostationary(1, (0, 0), 8)
+    assert not register_input(*small, 8, psf_cells=None).accepted
+
+
+def cloudy_pair(seed: int) -> tuple[tuple[Array, Mask], tuple[Array, Mask], Array]:
+    """One quantity seen twice, 30 % clouds in each, a fraction of a pixel to a few apart."""
+    rng = np.random.default_rng(seed)
+    shift = rng.uniform(-2, 2, 2)
+    moving = Waves(seed).at(sigma=(0.5, 0.5))
+    fixed = Waves(seed).at(tuple(shift))
+    noise = 0.02 * rng.normal(size=(2, *moving.shape))
+    return clouded(2 * seed, moving + noise[0]), clouded(2 * seed + 1, fixed + noise[1]), shift
+
+
+def test_like_with_like_between_clouds_is_found_to_a_tenth_of_a_pixel() -> None:
+    errors = []
+    for seed in range(20):
+        moving, fixed, shift = cloudy_pair(seed)
+        result = register_pair(moving, fixed)
+        assert result.accepted
+        errors.append(np.hypot(*(found(result) - shift)))
+    assert np.median(errors) <= 0.1
+    assert np.quantile(errors, 0.95) <= 0.3
+
+
+def test_trap_7_masked_phase_correlation_finds_whole_pixels_only() -> None:
+    naive, ours = [], []
+    for seed in range(8):
+        (moving, moving_clear), (fixed, fixed_clear), shift = cloudy_pair(seed)
+        whole, *_ = phase_cross_correlation(
+            np.nan_to_num(fixed),
+            np.nan_to_num(moving),
+            upsample_factor=20,
+            reference_mask=fixed_clear,
+            moving_mask=moving_clear,
+        )
+        np.testing.assert_array_equal(whole, np.round(whole))
+        naive.append(np.hypot(*(whole - shift)))
+        result = register(moving, fixed, moving_clear, fixed_clear)
+        ours.append(np.hypot(*(found(result) - shift)))
+    assert np.median(naive) > 0.3
+    assert np.median(ours) < 0.1
+
+
 CRS = "+proj=sinu +R=6371007.181 +units=m +no_defs"  # what the files carry has other parameters
 
 
@@ -271,10 +383,6 @@ def scenes(shared: Path) -> list[Scene]:
 @pytest.fixture(scope="module")
 def references(scenes: list[Scene]) -> list[Registration]:
     return [register_pair(scene.reference(), scene.target()) for scene in scenes]
-
-
-def register_pair(moving: tuple[Array, Mask], fixed: tuple[Array, Mask]) -> Registration:
-    return register(moving[0], fixed[0], moving[1], fixed[1])
 
 
 def register_coarse(coarse: tuple[Array, Mask], fixed: tuple[Array, Mask]) -> Registration:
