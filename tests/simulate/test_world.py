@@ -111,6 +111,24 @@ def test_sunlit_slopes_are_warmer_and_heights_cooler(summer: World) -> None:
     assert -0.010 < solved[1] < -0.004, "kelvin a metre, all else equal"
 
 
+def test_the_land_follows_the_seasons_and_water_lags_behind() -> None:
+    """Monthly means of Korean coastal waters lie within about 4 and 28 degrees Celsius."""
+    land_k, water_k = [], []
+    for month, day in ((1, 15), (4, 5), (8, 1), (11, 5)):
+        world = world_of(GRID, 3, datetime(2023, month, day, 2, 10, tzinfo=UTC), 7)
+        share = surface_of(GRID, 3, 7).water
+        land_k.append(world.lst_k[share < 0.01].mean())
+        water = world.lst_k[share > 0.99]
+        assert 277 < water.min() <= water.max() < 301
+        assert water.std() < 1 < world.lst_k[share < 0.01].std()
+        assert np.abs(world.warming_k_per_h[share > 0.99]).max() < 0.1
+        water_k.append(water.mean())
+    january, april, august, november = land_k
+    assert january < april < august > november > january
+    assert np.ptp(water_k) < np.ptp(land_k)
+    assert water_k[3] > water_k[1], "autumn water is warmer than spring water"
+
+
 def test_reflectance_is_physical_and_plants_have_a_red_edge(summer: World) -> None:
     red, nir = summer.reflectance(660), summer.reflectance(865)
     for band in (red, nir, summer.reflectance(380), summer.reflectance(2200)):
