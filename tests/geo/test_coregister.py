@@ -353,7 +353,7 @@ class Scene:
         self, name: str, crs: str | None, valid: Callable[[Array], Mask], shift: Shift
     ) -> tuple[Array, Mask]:
         with rasterio.open(self.folder / "modis_lst_1km.tif") as file:
-            grid = file.transform * Affine.scale(1 / 4)
+            grid = file.transform @ Affine.scale(1 / 4)
         with rasterio.open(self.folder / name) as file:
             values, source, crs = file.read(1).astype(float), file.transform, crs or file.crs
         image = np.full((256, 256), np.nan)
@@ -363,7 +363,7 @@ class Scene:
             src_transform=source,
             src_crs=crs,
             src_nodata=np.nan,
-            dst_transform=grid * Affine.translation(-shift[1], -shift[0]),
+            dst_transform=grid @ Affine.translation(-shift[1], -shift[0]),
             dst_crs=CRS,
             dst_nodata=np.nan,
             resampling=Resampling.bilinear,

@@ -383,17 +383,6 @@ def test_a_folder_holds_one_product(folder: Path, tmp_path: Path) -> None:
     assert landsat.read(folder / f"{NAME}_MTL.txt", sensor()).valid.all()
 
 
-def test_files_are_the_mtl_and_the_rasters_of_its_product(folder: Path) -> None:
-    for other in ("LC09_other_ST_B10.TIF", f"{NAME}_ANG.txt", f"{NAME}_ST_B10.TIF.aux.xml"):
-        (folder / other).touch()
-    found = landsat.files(folder)
-    assert found[0] == folder / f"{NAME}_MTL.txt"
-    assert len(found) == 12
-    assert all(file.name.startswith(NAME) and file.is_file() for file in found)
-    by_json = landsat.files(folder / f"{NAME}_MTL.json")
-    assert by_json == [folder / f"{NAME}_MTL.json", *found[1:]]
-
-
 # --- Level 1 ------------------------------------------------------------------------------------
 
 TM = {
@@ -645,7 +634,6 @@ def test_real_etm_scenes_have_the_temperatures_of_summer_days(
         radiance = dataset.read(1) * 0.067 - 0.06709
     np.testing.assert_allclose(image.values[0], planck_k(radiance, 666.09, 1282.71), atol=1e-3)
     assert all(one.passed for one in landsat.inspect(folder).assertions)
-    assert len(landsat.files(folder)) == 8
 
 
 @pytest.mark.real

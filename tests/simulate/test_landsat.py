@@ -15,7 +15,8 @@ from pyproj import Transformer
 from rasterio.crs import CRS
 
 from lstsr.grid import Grid
-from lstsr.simulate.landsat import LandsatProduct, product_id, write_l2sp
+from lstsr.simulate.landsat import LandsatProduct, write_l2sp
+from lstsr.simulate.places import product_id
 
 BANDS = ("coastal", "blue", "green", "red", "nir08", "swir16", "swir22")
 TIME = datetime(2023, 5, 12, 2, 10, 31, 978399, tzinfo=UTC)

@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 from lstsr.geo.parallax import apparent
 from lstsr.grid import Grid
 from lstsr.sensors.gk2a import AREAS
+from lstsr.sensors.goci2 import FLAG_BITS, WAVELENGTHS_NM
 from lstsr.simulate import looks
 from lstsr.simulate.clouds import Clouds
 from lstsr.simulate.sample import MARGIN, world_grid
@@ -251,8 +252,8 @@ def test_goci2_bands_carry_noise_and_a_remainder_of_rayleigh(world, monkeypatch)
     monkeypatch.setattr(looks, "GOCI2_NOISE", (0.0, 0.0))
     monkeypatch.setattr(looks, "GOCI2_RAYLEIGH", 0.0)
     exact = looks.goci2(world, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(3))
-    assert set(look.rhoc) == set(looks.GOCI2_NM)
-    for nm in looks.GOCI2_NM:
+    assert set(look.rhoc) == set(WAVELENGTHS_NM)
+    for nm in WAVELENGTHS_NM:
         error = look.rhoc[nm] - exact.rhoc[nm]
         assert 0.0018 < error.std() < 0.0042
         assert error.mean() == pytest.approx(look.rayleigh_443 * (443 / nm) ** 4, abs=2e-4)
@@ -271,7 +272,7 @@ def test_goci2_window_holds_the_footprint_and_a_margin(world):
 def test_goci2_sees_clouds_displaced_to_the_north(world):
     clouds = one_cloud(world.grid)
     look = looks.goci2(world, clouds, FOOTPRINT, 18, np.random.default_rng(1))
-    cloud = (look.flag & looks.CLOUD) > 0
+    cloud = (look.flag & 1 << FLAG_BITS["CLOUD"]) > 0
     rows, columns = np.nonzero(cloud)
     to_ground = Transformer.from_crs(look.grid.crs, world.grid.crs, always_xy=True)
     right = look.grid.moved(look.navigation.row_px, look.navigation.column_px)

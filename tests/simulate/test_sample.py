@@ -8,12 +8,12 @@ from lstsr.config import GenerateConfig, Gk2aConfig, Goci2Config, LandsatConfig
 from lstsr.geo.coarsen import coarsened
 from lstsr.scenes import Scene
 from lstsr.sensors import geotiff, gk2a, goci2, landsat
-from lstsr.simulate.landsat import product_id
 from lstsr.simulate.places import (
     GOCI2_SLOT,
     grid_of,
     names,
     path_row,
+    product_id,
     satellite,
     scene_files,
     time_of,

@@ -129,20 +129,6 @@ def read(path: Path, sensor: LandsatConfig) -> SensorImage:
     )
 
 
-def files(path: Path) -> list[Path]:
-    """The MTL file of a product and the rasters beside it that bear the product's name."""
-    metadata = _metadata(path)
-    name = metadata.name.partition("_MTL.")[0]
-    return [
-        metadata,
-        *sorted(
-            file
-            for file in metadata.parent.iterdir()
-            if file.name.startswith(f"{name}_") and file.suffix.lower() == ".tif"
-        ),
-    ]
-
-
 def inspect(path: Path) -> Inspection:
     """What the MTL states and what the rasters hold; the first band must be there, others may."""
     product = _product(path)

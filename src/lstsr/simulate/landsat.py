@@ -10,7 +10,7 @@ import json
 import re
 import shutil
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from rasterio.crs import CRS
 from lstsr.grid import Grid
 from lstsr.image import Floats
 from lstsr.sensors.landsat import FILL, REFLECTANCE, UNCERTAINTY_FILL, UNCERTAINTY_SCALE_K
+from lstsr.simulate.places import PROCESSED_AFTER
 
 LST_SCALE_K, LST_OFFSET_K = 0.00341802, 149.0
 REFLECTANCE_SCALE, REFLECTANCE_OFFSET = 2.75e-05, -0.2
@@ -29,7 +30,6 @@ QUANTISED = 1, 65535
 QA_PIXEL_FILL = 1
 SPACING_M = 30
 TILE = 256
-PROCESSED_AFTER = timedelta(days=14)
 NOT_ASSESSED, BEST_QUALITY = "-1.00", "9"
 
 # Level 1 of the same scene, whose keys an L2SP's MTL repeats in groups of their own.
@@ -73,12 +73,6 @@ class LandsatProduct:
     def utm_zone(self) -> int:
         """Of the grid."""
         return (CRS.from_string(self.grid.crs).to_epsg() or 0) - 32600
-
-
-def product_id(satellite: int, path: int, row: int, time: datetime) -> str:
-    """The name of a tier-1 L2SP product that was processed a fortnight after ``time``."""
-    processed = time + PROCESSED_AFTER
-    return f"LC{satellite:02d}_L2SP_{path:03d}{row:03d}_{time:%Y%m%d}_{processed:%Y%m%d}_02_T1"
 
 
 def write_l2sp(folder: Path, product: LandsatProduct) -> Path:

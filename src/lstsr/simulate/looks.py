@@ -24,10 +24,11 @@ from lstsr.geo.resample import outline
 from lstsr.grid import Grid
 from lstsr.image import Floats, Mask, Viewpoint
 from lstsr.sensors.gk2a import AREAS, LONGITUDE_DEG
+from lstsr.sensors.goci2 import FLAG_BITS, WAVELENGTHS_NM
 from lstsr.simulate.clouds import Clouds, leaning
 from lstsr.simulate.goci2 import slot_grid
 from lstsr.simulate.landsat import LandsatProduct
-from lstsr.simulate.world import World
+from lstsr.simulate.world import LAPSE_K_PER_M, World
 
 # GK2A and GK2B share a longitude.
 VIEWPOINT = Viewpoint(LONGITUDE_DEG)
@@ -36,7 +37,6 @@ BLOCK = 2
 ITERATIONS = 15
 """Each multiplies the error by slope x tan(view zenith): below 1 m for slopes to 35 degrees."""
 
-LAPSE_K_PER_M = 0.0065
 CLOUD_REFLECTANCE = 0.65
 SHADOW_DIMMING = 0.6
 CLOUDY = 0.1
@@ -71,14 +71,12 @@ PSF_SHARE = 0.995
 # meaning is not published where we could find it.
 GOOD, NO_LST, NOT_SEEN = 0, 1, 2
 
-GOCI2_NM = (380, 412, 443, 490, 510, 555, 620, 660, 680, 709, 745, 865)
 GOCI2_FWHM_PX = 1.2
 GOCI2_NAVIGATION_PX = 0.7
 GOCI2_NOISE = (0.002, 0.004)
 GOCI2_RAYLEIGH = 0.015
 """Most that is left of Rayleigh scattering at 443 nm; it falls with wavelength^-4."""
 GOCI2_MARGIN_PX = 6
-COASTLINE, LAND, CLOUD, CLOUD_SHADOW = (1 << bit for bit in (0, 1, 2, 4))
 
 
 @dataclass(frozen=True)
@@ -248,7 +246,7 @@ def goci2(
     shadow = clouds.shadow(world.sun_elevation_deg, world.sun_azimuth_deg, minutes)
     lost = measured(view.inside, outside=0.0) < PSF_SHARE
     rhoc = {}
-    for nm in GOCI2_NM:
+    for nm in WAVELENGTHS_NM:
         ground = view.placed(_shaded(world.reflectance(nm), shadow))
         band = measured(_under(ground, opacity, CLOUD_REFLECTANCE))
         band += rng.uniform(*GOCI2_NOISE) * rng.standard_normal(slot.shape, np.float32)
@@ -259,13 +257,13 @@ def goci2(
     cloudy = measured(opacity) > CLOUDY
     shaded = measured(view.placed(shadow)) > CLOUDY
     flag = np.zeros(slot.shape, np.int32)
-    for bit, where in (
-        (COASTLINE, (water > 0.05) & (water < 0.95)),
-        (LAND, water < 0.5),
-        (CLOUD, cloudy),
-        (CLOUD_SHADOW, shaded & ~cloudy),
+    for name, where in (
+        ("COASTLINE", (water > 0.05) & (water < 0.95)),
+        ("LAND", water < 0.5),
+        ("CLOUD", cloudy),
+        ("CLOUD_SHADOW", shaded & ~cloudy),
     ):
-        flag[where] |= bit
+        flag[where] |= 1 << FLAG_BITS[name]
     return Goci2Look(slot, rhoc, flag, navigation, rayleigh_443)
 
 

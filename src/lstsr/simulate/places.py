@@ -30,6 +30,7 @@ SEASON = date(2023, 3, 1), date(2023, 11, 30)
 PASSAGE = time(2, 8), timedelta(minutes=4)
 GOCI2_NOMINAL = time(2, 15, 30)
 GOCI2_SLOT = 7
+PROCESSED_AFTER = timedelta(days=14)
 # WRS-2 path of central Korea, and the row and spacing of its scenes (row 34 is centred on 37.3 N).
 PATH, ROW, ROW_LAT_DEG, ROW_STEP_DEG = 115, 34, 37.3, 1.43
 
@@ -102,6 +103,12 @@ def path_row(name: str, config: GenerateConfig) -> tuple[int, int]:
     return PATH, ROW + round((ROW_LAT_DEG - lat) / ROW_STEP_DEG)
 
 
+def product_id(satellite: int, path: int, row: int, time: datetime) -> str:
+    """The name of a tier-1 L2SP product that was processed a fortnight after ``time``."""
+    processed = time + PROCESSED_AFTER
+    return f"LC{satellite:02d}_L2SP_{path:03d}{row:03d}_{time:%Y%m%d}_{processed:%Y%m%d}_02_T1"
+
+
 def scene_files(name: str, folder: Path, config: GenerateConfig) -> Scene:
     """The manifest row of a scene: its files under ``folder / name``, its centre and time.
 
@@ -109,17 +116,14 @@ def scene_files(name: str, folder: Path, config: GenerateConfig) -> Scene:
     GOCI-II slot.
     """
     lon, lat = centre(name, config)
-    path, row = path_row(name, config)
     landsat = time_of(name)
-    processed = landsat + timedelta(days=14)
     home = folder / name
     return Scene(
         name,
         input=home / f"gk2a_ami_le2_lst_ko020lc_{gk2a_time_of(name):%Y%m%d%H%M}.nc",
         reference=home
         / f"GK2B_GOCI2_L2_{goci2_time_of(name):%Y%m%d_%H%M%S}_LA_S{GOCI2_SLOT:03d}_AC.nc",
-        target=home / f"LC{satellite(name):02d}_L2SP_{path:03d}{row:03d}"
-        f"_{landsat:%Y%m%d}_{processed:%Y%m%d}_02_T1",
+        target=home / product_id(satellite(name), *path_row(name, config), landsat),
         lon=lon,
         lat=lat,
         time=f"{landsat:%Y-%m-%dT%H:%M:%SZ}",
