@@ -58,7 +58,7 @@ def test_the_energy_balance_closes() -> None:
     )
     zero, half = np.zeros(shape, np.float32), np.full(shape, 0.5, np.float32)
     air_k, shortwave = np.full(shape, 295.0, np.float32), np.full(shape, 700.0, np.float32)
-    warm = float(skin_minus_air_k(bare, zero, half, shortwave, air_k, 3.0)[0, 0])
+    warm = float(skin_minus_air_k(bare, zero, zero, half, shortwave, air_k, 3.0)[0, 0])
     sigma, emissivity, albedo = 5.670374e-8, 0.96, 0.22 - 0.07 * 0.5
     net = (1 - albedo) * 700 + emissivity * sigma * 295**4 * (0.80 - 1)
     net -= 4 * emissivity * sigma * 295**3 * warm
@@ -78,13 +78,30 @@ def test_plants_and_moisture_cool_and_wind_does() -> None:
 
     def warm(green: float, moisture: float, wind: float) -> float:
         land = ground.city < 0.01
-        excess = skin_minus_air_k(ground, green * one, moisture * one, light, air_k, wind)
+        excess = skin_minus_air_k(ground, green * one, zero, moisture * one, light, air_k, wind)
         return float(excess[land].mean())
 
     assert warm(0.9, 0.5, 3) < warm(0.1, 0.5, 3) - 3
     assert warm(0.1, 0.9, 3) < warm(0.1, 0.1, 3) - 1
     assert warm(0.1, 0.5, 6) < warm(0.1, 0.5, 2)
-    assert skin_minus_air_k(ground, zero, zero, 0 * one, air_k, 3.0).max() < 0
+    assert skin_minus_air_k(ground, zero, zero, zero, 0 * one, air_k, 3.0).max() < 0
+
+
+def test_flooded_paddies_are_cooler_than_dry_farmland_and_warmer_than_lakes() -> None:
+    june = world_of(GRID, 3, datetime(2023, 6, 10, 2, 10, tzinfo=UTC), 7)
+    ground = surface_of(GRID, 3, 7)
+    farmland = (ground.field > 0.9) & (ground.elevation_m < 100)
+    flooded = farmland & (june.cover["water"] - ground.water > 0.5)
+    dry = farmland & (june.cover["water"] < 0.05) & (june.cover["soil"] > 0.5)
+    lake = ground.water > 0.99
+    assert min(map(np.count_nonzero, (flooded, dry, lake))) > 50
+    lake_k, flooded_k, dry_k = (june.lst_k[where].mean() for where in (lake, flooded, dry))
+    assert lake_k + 2 < flooded_k < dry_k - 2
+
+
+def test_the_last_half_hour_of_a_day_has_a_world() -> None:
+    world = world_of(GRID, 3, datetime(2023, 6, 10, 23, 45, tzinfo=UTC), 7)
+    assert np.isfinite(world.warming_k_per_h).all()
 
 
 def test_sunlit_slopes_are_warmer_and_heights_cooler(summer: World) -> None:

@@ -13,7 +13,7 @@ from lstsr.image import Floats, Mask
 from lstsr.simulate.fields import power_law, ramp
 
 # Every figure here is an assumption, chosen to look like southern Korea; docs/simulation.md.
-RELIEF_M = (90.0, 330.0)
+RELIEF_M = (120.0, 440.0)
 COASTAL_SHARE = 0.35
 PARCEL_M = (140.0, 320.0)
 
@@ -26,7 +26,7 @@ class Surface:
     ``conifer`` is the share of the forest, ``parcel`` a number in 0..1 that all pixels of a parcel
     of farmland share and ``paddy`` whether it is a rice paddy; ``vigour`` (about 1) is how densely
     plants stand; ``bright`` (about 0 +- 1) varies the soil, ``hidden`` (same) what no optical band
-    shows: depth and conductivity of the ground.
+    shows: depth and conductivity of the ground, and the water that roots reach.
     """
 
     elevation_m: Floats
@@ -61,8 +61,8 @@ def surface_of(grid: Grid, place: int, seed: int) -> Surface:
     river = _rivers(rng, shape, elevation)
     water = np.maximum(sea, river)
     flat = 1 - ramp(slope, 0.12, 0.05)
-    wild = 1 - flat + 0.25 * power_law(shape, 2.6, rng, 2) + elevation / 700
-    forest = ramp(wild, 0.55, 0.12)
+    wild = 1 - flat + 0.25 * power_law(shape, 2.6, rng, 2) + elevation / 500
+    forest = ramp(wild, 0.42, 0.12)
     crowd = power_law(shape, 3.0, rng, 4)
     blocks = power_law(shape, 1.8, rng)
     city = ramp(crowd + 0.25 * blocks, 1.35, 0.3) * flat * np.clip(0.75 + 0.12 * blocks, 0, 1)
@@ -82,7 +82,7 @@ def surface_of(grid: Grid, place: int, seed: int) -> Surface:
         paddy & (elevation < 250),
         np.clip(0.88 + 0.16 * power_law(shape, 2.7, rng), 0.3, 1.08),
         power_law(shape, 2.2, rng),
-        power_law(shape, 2.4, rng, 2),
+        power_law(shape, 1.8, rng, 2),
     )
 
 
@@ -100,7 +100,7 @@ def _elevation(rng: np.random.Generator, shape: tuple[int, int]) -> Floats:
 def _sea(rng: np.random.Generator, shape: tuple[int, int]) -> tuple[Floats, Floats]:
     """The share of sea, at some places a ragged coast along one side; and a rise behind the shore.
 
-    The latter goes from 0 to 1 within about a kilometre.
+    The latter goes from 0 to 1 within a few kilometres.
     """
     coastal, towards = rng.random() < COASTAL_SHARE, rng.uniform(0, 2 * np.pi)
     ragged = power_law(shape, 3.0, rng, 4)
@@ -109,7 +109,7 @@ def _sea(rng: np.random.Generator, shape: tuple[int, int]) -> tuple[Floats, Floa
     rows, columns = (np.linspace(-1, 1, length, dtype=np.float32) for length in shape)
     offshore = np.sin(towards) * rows[:, None] + np.cos(towards) * columns
     seawards = offshore + 0.2 * ragged
-    return ramp(seawards, 0.75, 0.004), 1 - ramp(seawards, 0.725, 0.012)
+    return ramp(seawards, 0.75, 0.004), 1 - ramp(seawards, 0.6, 0.1)
 
 
 def _rivers(rng: np.random.Generator, shape: tuple[int, int], elevation: Floats) -> Floats:
@@ -130,7 +130,7 @@ def _parcels(
     row = ((np.arange(shape[0])[:, None] + 3 * warp) / side[0]).astype(np.int64)
     column = ((np.arange(shape[1]) + 3 * warp[::-1]) / side[1]).astype(np.int64)
     number = (row * 7919 + column) % 65536
-    drawn = rng.random(65536, np.float32)
+    drawn, wetness = rng.random((2, 65536), np.float32)
     # paddies lie together, along the same valleys
     wetland = power_law(shape, 3.2, rng, 4)
-    return drawn[number], wetland + 0.5 * (drawn[number[::-1]] - 0.5) > -0.2
+    return drawn[number], wetland + 0.5 * (wetness[number] - 0.5) > -0.2

@@ -8,7 +8,7 @@ without a source are assumptions; docs/simulation.md lists them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import cos, exp, pi, sin
 
 import cv2
@@ -32,9 +32,9 @@ ROUGHNESS_M = {"forest": 0.5, "city": 0.3, "field": 0.1}
 HEAT_ROUGHNESS = 0.1  # of the momentum roughness
 BLENDING_M = 40.0  # height where wind and air temperature no longer feel single pixels
 FREE_CONVECTION_M_S = 0.0055  # conductance of still, heated air
-EMISSIVITY = {"green": 0.985, "soil": 0.96, "city": 0.95}
+EMISSIVITY = {"green": 0.985, "soil": 0.96, "city": 0.95, "flooded": 0.985}
 # Share of net radiation that goes into the ground.
-GROUND_HEAT = {"green": 0.06, "soil": 0.28, "city": 0.38}
+GROUND_HEAT = {"green": 0.06, "soil": 0.28, "city": 0.38, "flooded": 0.28}
 # Kernels of Vinnikov et al. (2012), Geophysical Research Letters 39, L02802: emissivity, solar.
 KERNEL_EMISSIVITY, KERNEL_SOLAR = -0.0138, 0.0140
 
@@ -120,14 +120,14 @@ def world_of(grid: Grid, place: int, time: datetime, seed: int) -> World:
         - LAPSE_K_PER_M * ground.elevation_m
         + 0.2 * power_law(grid.shape, 3.4, rng, 8)
     )
-    excess_k = skin_minus_air_k(ground, green, moisture, shortwave, air_k, weather.wind_m_s)
+    flooded = cover["water"] - ground.water
+    excess_k = skin_minus_air_k(
+        ground, green, flooded, moisture, shortwave, air_k, weather.wind_m_s
+    )
     water_k = weather.water_k + 0.3 * power_law(grid.shape, 3.0, rng, 4)
     land = 1 - ground.water
     lst_k = (land * (air_k + excess_k) ** 4 + ground.water * water_k**4) ** 0.25
-    later = _sun(
-        grid,
-        time.replace(minute=(time.minute + 30) % 60, hour=time.hour + (time.minute + 30) // 60),
-    )
+    later = _sun(grid, time + timedelta(minutes=30))
     heating = 2 * (np.cos(later[0]) / np.cos(zenith) - 1)  # relative, per hour
     return World(
         grid,
@@ -148,6 +148,7 @@ def world_of(grid: Grid, place: int, time: datetime, seed: int) -> World:
 def skin_minus_air_k(
     ground: Surface,
     green: Floats,
+    flooded: Floats,
     moisture: Floats,
     shortwave: Floats,
     air_k: Floats,
@@ -160,19 +161,29 @@ def skin_minus_air_k(
     The evaporative fraction f grows with green vegetation and moisture; 1 / r is the neutral
     aerodynamic conductance k^2 u / (ln(z / z0) ln(z / z0h)) beside that of free convection.
     """
-    bare = np.clip(1 - green - ground.city, 0, 1)
+    bare = np.clip(1 - green - ground.city - flooded, 0, 1)
     sealed = ground.city
     albedo = 0.17 * green + (0.22 + 0.025 * ground.bright - 0.07 * moisture) * bare + 0.14 * sealed
+    albedo = albedo + 0.08 * flooded
     emissivity, ground_heat = (
-        table["green"] * green + table["soil"] * bare + table["city"] * sealed
+        table["green"] * green
+        + table["soil"] * bare
+        + table["city"] * sealed
+        + table["flooded"] * flooded
         for table in (EMISSIVITY, GROUND_HEAT)
     )
-    ground_heat = ground_heat * (1 + 0.22 * ground.hidden * (bare + sealed))
+    ground_heat = ground_heat * (1 + 0.28 * ground.hidden * (bare + sealed))
     # clear sky (Brutsaert 1975, Water Resources Research 11, 742) at about half saturation
     sky = 0.80 * STEFAN_BOLTZMANN * air_k**4
     net = (1 - albedo) * shortwave + emissivity * (sky - STEFAN_BOLTZMANN * air_k**4)
     evaporative = np.clip(
-        green * (0.66 + 0.12 * moisture) + bare * (0.04 + 0.28 * moisture) + 0.05 * sealed, 0, 0.92
+        green * (0.66 + 0.12 * moisture)
+        + bare * (0.04 + 0.28 * moisture)
+        + 0.04 * ground.hidden * (green + bare)
+        + 0.05 * sealed
+        + 0.75 * flooded,
+        0,
+        0.92,
     )
     kept = (1 - evaporative) * (1 - ground_heat)
     conductance = _conductance(ground, wind_m_s)
