@@ -34,7 +34,9 @@ def checkpoint(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     row = {"dataset": "d", "track": "observed", "scale": 4, "model": "dctnet", "variant": "base"}
     train = config_of().train.model_dump()
     described = Checkpoint(
-        row=Row.from_dict(row | {"seed": 0, "options": OPTIONS, "train": train}),
+        row=Row.from_dict(
+            row | {"seed": 0, "harmonised": False, "options": OPTIONS, "train": train}
+        ),
         dataset="d",
         target_m=250.0,
         reference_bands=("red", "nir"),
@@ -45,6 +47,7 @@ def checkpoint(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         best_step=1,
         steps=1,
         train_seconds=1.0,
+        fallback="bicubic",
     )
     save_checkpoint(path, build("dctnet", 4, 2, **OPTIONS).state_dict(), described)
     return path
@@ -60,7 +63,7 @@ def test_a_product_by_the_command(scene: Path, tmp_path: Path) -> None:
     coarse, reference = scene / "lst_coarse.tif", scene / "ndvi_fine.tif"
     assert predict("local-linear", coarse, reference, output, "--input-unit", "kelvin") == 0
     assert geotiff.read_written(output).grid.shape == (96, 96)
-    assert [file.name for file in output.parent.iterdir()] == ["out.tif"]
+    assert {file.name for file in output.parent.iterdir()} == {"out.tif", "out_flags.tif"}
     assert predict("bicubic", coarse, reference, output, "--scale", "2") == 0
     assert geotiff.read_written(output).grid.shape == (48, 48)
 

@@ -215,6 +215,7 @@ def predict(options: argparse.Namespace) -> None:
             reference=options.reference,
             output=options.output,
             dem=options.dem,
+            water=options.water,
             scale=options.scale,
             input_unit=options.input_unit,
             base_image=options.base_image,
@@ -316,6 +317,7 @@ def _parser() -> argparse.ArgumentParser:
     stage.add_argument("--model", required=True, help="a checkpoint, or a classical row's name")
     paths(stage, "input", "reference", "output")
     stage.add_argument("--dem", type=Path, help="elevation in metres, against terrain parallax")
+    stage.add_argument("--water", type=Path, help="share of water, 0..1, for layers and flags")
     stage.add_argument("--scale", type=int, help="default: the checkpoint's")
     stage.add_argument("--input-unit", choices=("kelvin", "celsius"), default="kelvin")
     stage.add_argument("--base-image", type=Path, help="static image that both are registered to")

@@ -56,6 +56,19 @@ Goci2Band = Literal[
 ]
 
 
+Layer = Literal[
+    "elevation",
+    "slope",
+    "northness",
+    "eastness",
+    "water",
+    "view_zenith",
+    "sun_zenith",
+    "illumination",
+]
+Covariate = Literal["view_zenith", "sun_zenith", "hour", "season", "ndvi", "elevation", "water"]
+
+
 class Section(BaseModel):
     """A part of the configuration: unknown keys are refused."""
 
@@ -328,10 +341,19 @@ class AlignConfig(Section):
     )
     grid: GridConfig | None = Field(None, description="the coarse grid; default: the input's own")
     scale: int = Field(4, ge=2, le=16, description="input spacing / spacing of the fine grid")
-    time_window_min: dict[Literal["input", "reference"], float] = Field(
-        {}, description="most minutes between that image and the target"
+    time_window_min: float | None = Field(
+        None, gt=0, description="most minutes between input and target; default: not checked"
+    )
+    reference_max_age_h: float = Field(
+        24.0, gt=0, description="most hours between reference and input, where both times are known"
     )
     registration: RegistrationConfig = RegistrationConfig()
+    layers: list[Layer] = Field(
+        [], description="channels added to the reference: terrain, water share, view and sun"
+    )
+    covariates: list[Covariate] = Field(
+        [], description="of which the input's bias is a linear function; none: no harmonisation"
+    )
     min_valid: float = Field(0.05, gt=0, le=1, description="least share of usable fine pixels")
     max_excluded_share: float = Field(
         0.2, ge=0, le=1, description="of scenes, before the run fails"
@@ -351,6 +373,12 @@ class DatasetConfig(Section):
     wild_k: float = Field(15.0, gt=0, description="cells off the scene's median offset by more")
     min_cell_valid: float = Field(0.5, gt=0, le=1, description="valid share of a degraded cell")
     psf_fwhm: float = Field(1.0, ge=0.25, le=4, description="of degraded-psf, in coarse cells")
+    water: Literal["kept", "masked"] = Field(
+        "kept", description="whether pixels that are mostly water are trained on and scored"
+    )
+    without_reference: Literal["kept", "masked"] = Field(
+        "masked", description="whether pixels without a valid reference are trained on and scored"
+    )
 
 
 class Block(Section):
@@ -396,6 +424,9 @@ class ModelConfig(Section):
     model: str
     variant: Name = "base"
     blocks: list[str] | None = Field(None, description="track-xscale; default: all blocks")
+    harmonised: bool = Field(
+        False, description="see the input without its bias (observed blocks; align.covariates)"
+    )
     options: dict[str, Any] = Field({}, description="constructor arguments of the model")
     train: TrainConfig = Field(TrainConfig(), description="what differs from the run's `train`")
 
@@ -429,6 +460,7 @@ class Row(Section):
     model: str
     variant: str
     seed: int
+    harmonised: bool = False
     options: dict[str, Any]
     train: TrainConfig | None
 
@@ -488,6 +520,8 @@ class Config(Section):
                 raise ValueError(
                     f"train.patch = {row.train.patch} of {row.name} is no multiple of the scale"
                 )
+        if any(row.harmonised for row in self.rows()) and not self.align.covariates:
+            raise ValueError("align.covariates: name some, for there are rows with harmonised")
         names = [row.name for row in self.rows()]
         if len(set(names)) < len(names):
             raise ValueError(
@@ -499,6 +533,11 @@ class Config(Section):
         found, reference = self.align.registration, self.sensors.reference
         if self.sensors.input.product == "gk2a" and self.align.anchor == "input":
             raise ValueError("align.anchor = 'input': GK2A shows terrain displaced; use 'target'")
+        if "ndvi" in self.align.covariates and "ndvi" not in reference.names:
+            raise ValueError(
+                f"align.covariates: ndvi needs the reference band ndvi, "
+                f"there are {', '.join(reference.names)}"
+            )
         if found.target_band and self.sensors.target.product != "landsat":
             raise ValueError("align.registration.target_band: only a Landsat target has bands")
         if found.reference_band and found.reference_band not in reference.names:
@@ -514,6 +553,8 @@ class Config(Section):
             for model in [*classical, *self.models]:
                 if model.blocks is not None and block.key not in model.blocks:
                     continue
+                if model.harmonised and block.track != "observed":
+                    continue
                 for seed in self.seeds if model.model not in CLASSICAL else [0]:
                     yield Row(
                         dataset=self.dataset,
@@ -522,6 +563,7 @@ class Config(Section):
                         model=model.model,
                         variant=model.variant,
                         seed=seed,
+                        harmonised=model.harmonised,
                         options=model.options,
                         train=self._train(model),
                     )

@@ -66,6 +66,8 @@ class Triplet:
     """Input, reference and target of one place and moment; reference and target share a fine grid.
 
     ``shifts`` says how far each was moved to meet the anchor, in fine pixels (row, column).
+    ``water`` is the share of water on the fine grid and ``covariates`` on the coarse one that of
+    which the input's bias is a function, where they are known.
     """
 
     scene: str
@@ -73,6 +75,8 @@ class Triplet:
     reference: SensorImage
     target: SensorImage
     shifts: dict[str, tuple[float, float]] = field(default_factory=dict)
+    water: SensorImage | None = None
+    covariates: SensorImage | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError unless the input's grid nests in the shared fine grid."""

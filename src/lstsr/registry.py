@@ -30,6 +30,9 @@ CLASSICAL = frozenset(
 )
 """Models without weights: they need no training and no checkpoint."""
 
+UNGUIDED = frozenset({"bilinear", "bicubic", "bicubic-backprojected", "esrnet"})
+"""Models that see no reference."""
+
 TRAINED = frozenset(MODELS) - CLASSICAL
 """Models with weights: one checkpoint per row of the table."""
 

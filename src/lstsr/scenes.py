@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lstsr.config import SplitConfig
 
 ROLES = ("input", "reference", "target")
+STATIC = ("dem", "water")
 SPLITS = ("train", "validation", "test")
 DROPPED = "dropped"
 
@@ -24,7 +25,8 @@ DROPPED = "dropped"
 class Scene:
     """One row of the manifest: a name, three files and the centre in degrees (None: unknown).
 
-    A file may be a product's folder. ``dem`` is an elevation raster in metres, if there is one.
+    A file may be a product's folder. ``dem`` is an elevation raster in metres and ``water`` one of
+    the share of water, 0..1, if there are any.
     """
 
     scene: str
@@ -35,11 +37,12 @@ class Scene:
     lat: float | None = None
     time: str = ""
     dem: Path | None = None
+    water: Path | None = None
 
     @property
     def files(self) -> list[Path]:
-        """Every file of input, reference, target and elevation."""
-        named = [self.input, self.reference, self.target, *filter(None, [self.dem])]
+        """Every file of input, reference, target, elevation and water."""
+        named = [self.input, self.reference, self.target, *filter(None, [self.dem, self.water])]
         return [file for path in named for file in product_files(path)]
 
 
@@ -52,7 +55,7 @@ def product_files(path: Path) -> list[Path]:
 
 
 def read_manifest(path: Path) -> list[Scene]:
-    """The scenes of a CSV with columns scene, input, reference, target[, lon, lat, time, dem].
+    """The scenes of a CSV: scene, input, reference, target[, lon, lat, time, dem, water].
 
     File names are relative to the manifest's folder. Raises LstsrError for a missing manifest,
     column or file, a name used twice or unfit for a file name, and a coordinate that is no number.
@@ -69,8 +72,8 @@ def read_manifest(path: Path) -> list[Scene]:
     if missing:
         raise LstsrError(
             f"{path}: column {missing[0]} is missing from the first line, which names the columns "
-            f"{', '.join(('scene', *ROLES))} and, if known, lon, lat, time, dem; separate them by "
-            "commas"
+            f"{', '.join(('scene', *ROLES))} and, if known, lon, lat, time, "
+            f"{', '.join(STATIC)}; separate them by commas"
         )
     scenes = [_scene(path, row) for row in table if any(row.values())]
     if not scenes:
@@ -89,7 +92,7 @@ def _scene(manifest: Path, row: Mapping[str, str]) -> Scene:
     for role in ROLES:
         if not row[role]:
             raise LstsrError(f"{manifest}: {role} of scene {name} is empty; name its file")
-    named = [role for role in (*ROLES, "dem") if row.get(role)]
+    named = [role for role in (*ROLES, *STATIC) if row.get(role)]
     files = {role: manifest.parent / row[role] for role in named}
     for role, file in files.items():
         if not file.exists():

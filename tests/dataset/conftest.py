@@ -40,6 +40,7 @@ META: dict[str, Any] = {
         _scene("c", "validation", 290.0, 2.0),
     ],
     "config": {"wild_k": 15.0},
+    "harmonisation": None,
     "rows": {"dctnet-base-x4-observed-s0": {"model": "dctnet", "scale": 4}},
 }
 

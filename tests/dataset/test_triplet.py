@@ -13,6 +13,7 @@ from rasterio.crs import CRS
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from lstsr.config import AlignConfig, SensorsConfig
+from lstsr.dataset.layers import Ground
 from lstsr.dataset.triplet import (
     Aligned,
     align,
@@ -313,7 +314,7 @@ def test_terrain_brings_displaced_images_onto_the_target(world: World) -> None:
     assert row < -3, "north by more than 3 pixels of 250 m"
     placed = world.image(grid, "index", seen=grid.moved(-row, -column))
     found["reference"] = replace(placed, viewpoint=seen_from)
-    right, _ = to_triplet("a", found, on_a_lattice(), height)
+    right, _ = to_triplet("a", found, on_a_lattice(), Ground(height))
     wrong, _ = to_triplet("a", found, on_a_lattice())
     truth = 0.5 - (world.lst(FINE) - 300) / 60
     assert off(right.reference, truth) < 0.2 / 60
@@ -322,14 +323,19 @@ def test_terrain_brings_displaced_images_onto_the_target(world: World) -> None:
 
 
 def test_images_of_other_times_are_refused(scene: Scene, world: World, tmp_path: Path) -> None:
-    window = {"input": 10.0}
-    near = settings().model_copy(update={"time_window_min": window})
+    near = settings().model_copy(update={"time_window_min": 10.0})
     nameless = replace(scene, time="")
     assert align(nameless, SENSORS, near, tmp_path / "aligned").reason.startswith(
         "input has no time"
     )
     times = {"input": "2023-05-12T02:10:00Z", "target": "2023-05-12T02:31:00+00:00"}
+    times["reference"] = "2023-05-11T03:10:00Z"
     timed = {role: replace(world.image(COARSE), time=time) for role, time in times.items()}
     with pytest.raises(SceneError, match="^input .* is 21 minutes from the target .* allows 10"):
-        check_times(timed, window)
-    check_times(timed, {"input": 21.0})
+        check_times(timed, near)
+    wide = near.model_copy(update={"time_window_min": 21.0})
+    assert check_times(timed, wide) == pytest.approx(23.0), "hours that the reference is older"
+    with pytest.raises(SceneError, match=r"^reference .* is 23.0 hours older than .* allows 20"):
+        check_times(timed, wide.model_copy(update={"reference_max_age_h": 20.0}))
+    timed["reference"] = replace(timed["reference"], time="")
+    assert check_times(timed, wide) is None, "unknown"

@@ -71,6 +71,7 @@ def row_of(config: Config, model: str) -> dict[str, Any]:
         "model": model,
         "variant": "base",
         "seed": 0,
+        "harmonised": False,
         "options": OPTIONS if model == "dctnet" else {},
         "train": config.train.model_dump(),
     }
@@ -97,6 +98,7 @@ def checkpoint(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path
         best_step=1,
         steps=1,
         train_seconds=1.0,
+        fallback="bicubic",
     )
     save_checkpoint(path, network.state_dict(), described)
     return path
@@ -194,7 +196,7 @@ def test_the_same_values_as_in_the_evaluation(
             reference_std=meta.reference_std,
             scale_k=meta.scale_k,
         )
-        save_checkpoint(path, network.state_dict(), of_dataset)
+        save_checkpoint(path, network.network.state_dict(), of_dataset)
     predict_split(packed, row_of(config, model), "test", path, tmp_path / "index.csv", 1)
     expected = geotiff.read_written(tmp_path / "sample-001.tif").values[0]
     values = product(ask(pair, path or model, register=False))
@@ -355,7 +357,7 @@ def test_the_reference_is_read_as_in_training(pair: Path, checkpoint: Path, tmp_
     }
     trained_on_counts = tmp_path / "counts.safetensors"
     save_checkpoint(
-        trained_on_counts, network.state_dict(), replace(described, sensors={"reference": counts})
+        trained_on_counts, network.network.state_dict(), replace(described, sensors={"reference": counts})
     )
     path = pair / "ndvi_counts.tif"
     with rasterio.open(pair / "ndvi_fine.tif") as dataset:

@@ -64,7 +64,7 @@ def row_of(config: Config, model: str, track: str, scale: int) -> dict[str, Any]
     identity = {"dataset": "sample", "track": track, "scale": scale, "variant": "base", "seed": 0}
     options = OPTIONS if model == "dctnet" else {}
     train = config.train.model_dump() if model == "dctnet" else None
-    return identity | {"model": model, "options": options, "train": train}
+    return identity | {"model": model, "harmonised": False, "options": options, "train": train}
 
 
 def predict(data: Path, row: dict[str, Any], output: Path, *more: str) -> int:
@@ -130,6 +130,7 @@ def test_a_trained_row_comes_from_its_checkpoint(
         best_step=1,
         steps=1,
         train_seconds=12.5,
+        fallback="bicubic",
     )
     checkpoint = tmp_path / "dctnet.safetensors"
     save_checkpoint(checkpoint, network.state_dict(), described)
@@ -139,7 +140,12 @@ def test_a_trained_row_comes_from_its_checkpoint(
         assert float(entry["macs_per_pixel"]) == macs_per_pixel(network, 4, 1)
         assert float(entry["train_seconds"]) == 12.5
         scene = dataset.scene(entry["scene"], "observed-x4")
-        expected = predict_scene(network, scene, described.normalisation(scene.centre_k))
+        normalisation = described.normalisation(scene.centre_k)
+        guided, unguided = (
+            predict_scene(one, scene, normalisation) for one in (network, build("bicubic", 4, 1))
+        )
+        assert not scene.reference_valid.all(), "some pixels are left to the fallback"
+        expected = np.where(scene.reference_valid, guided, unguided)
         image = geotiff.read_written(tmp_path / entry["file"])
         np.testing.assert_allclose(image.values[0], expected, atol=1e-3)
 

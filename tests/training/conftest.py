@@ -21,6 +21,7 @@ ROW: dict[str, Any] = {
     "model": "dctnet",
     "variant": "base",
     "seed": 3,
+    "harmonised": False,
     "options": {"features": 8, "layers": 1},
     "train": {
         "steps": 24,
@@ -83,6 +84,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "scale_k": 10.0,
         "scenes": scenes,
         "config": {},
+        "harmonisation": None,
     }
     path = tmp_path_factory.mktemp("data") / "dataset.safetensors"
     save_file(tensors, path, {"lstsr": json.dumps(meta)})

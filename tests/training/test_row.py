@@ -9,7 +9,8 @@ from lstsr.training.row import Row
 def test_row_round_trip_and_names(row_dict: dict[str, Any]) -> None:
     row = Row.from_dict(row_dict)
     assert row.to_dict() == row_dict
-    assert row.block == "observed-x4"
+    assert row.key == "observed-x4"
+    assert Row.from_dict(row_dict | {"harmonised": True}).key == "harmonised-x4"
     assert row.name == "dctnet-base-x4-observed-s3"
     assert row.train.learning_rate == 1e-2
 

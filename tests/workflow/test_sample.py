@@ -184,7 +184,7 @@ def test_a_slot_that_misses_the_area_excludes_its_scene(
     config: Config, sample: list[Scene], tmp_path: Path
 ) -> None:
     """GOCI-II of another place: nothing is shared, and the reason says so."""
-    still = config.align.model_copy(update={"time_window_min": {}})
+    still = config.align.model_copy(update={"time_window_min": None})
     scene = replace(sample[0], reference=sample[2].reference)
     one = align(scene, config.sensors, still, tmp_path / "aligned")
     assert one.reason.startswith("all three images share 0.0% of the grid")

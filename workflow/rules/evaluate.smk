@@ -29,6 +29,7 @@ rule table:
         markdown=f"{RESULTS}/table.md",
         scenes=f"{RESULTS}/scenes.csv",
         target_grid=f"{RESULTS}/scenes_target_grid.csv",
+        surfaces=f"{RESULTS}/surfaces.csv",
         timings=f"{RESULTS}/timings.csv",
     log:
         f"{LOGS}/table.log",

@@ -13,7 +13,7 @@ from lstsr.errors import SceneError
 from lstsr.files import read_csv, write_csv
 from lstsr.geo.resample import outline
 from lstsr.registry import reader
-from lstsr.scenes import ROLES, Place, Scene, product_files
+from lstsr.scenes import ROLES, STATIC, Place, Scene, product_files
 
 if TYPE_CHECKING:
     from lstsr.config import SensorsConfig
@@ -25,7 +25,7 @@ COLUMNS = (
     "lon",
     "lat",
     "time",
-    "dem",
+    *STATIC,
     *(f"{role}_sha256" for role in ROLES),
     "outline",
     "reason",
@@ -97,7 +97,7 @@ def _record(one: Acquired) -> dict[str, object]:
         "lon": place.lon,
         "lat": place.lat,
         "time": scene.time,
-        "dem": scene.dem or "",
+        **{name: getattr(scene, name) or "" for name in STATIC},
         **{f"{role}_sha256": one.digests[role] for role in ROLES},
         "outline": " ".join(f"{lon:.6f},{lat:.6f}" for lon, lat in place.outline),
         "reason": one.reason,
@@ -112,8 +112,8 @@ def read_index(path: Path) -> list[Acquired]:
 def _acquired(row: dict[str, str]) -> Acquired:
     lon, lat = (float(row[key]) if row[key] else None for key in ("lon", "lat"))
     files = {role: Path(row[role]) for role in ROLES}
-    dem = Path(row["dem"]) if row["dem"] else None
-    scene = Scene(row["scene"], **files, lon=lon, lat=lat, time=row["time"], dem=dem)
+    static = {name: Path(row[name]) for name in STATIC if row[name]}
+    scene = Scene(row["scene"], **files, **static, lon=lon, lat=lat, time=row["time"])
     points = [point.split(",") for point in row["outline"].split()]
     rim = tuple((float(x), float(y)) for x, y in points)
     return Acquired(

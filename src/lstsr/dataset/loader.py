@@ -42,7 +42,8 @@ class DatasetMeta:
 
     By track key, ``target_m`` is the spacing of its fine pixels and ``widening`` how many aligned
     ones make one of them along a side.
-    ``rows`` are the experiments that an exported file names, as JSON objects.
+    ``rows`` are the experiments that an exported file names, as JSON objects; ``harmonisation``
+    is the model of the input's bias, if one was fitted.
     """
 
     dataset: str
@@ -56,6 +57,7 @@ class DatasetMeta:
     scenes: tuple[SceneMeta, ...]
     config: dict[str, Any]
     rows: dict[str, dict[str, Any]]
+    harmonisation: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,8 @@ class SceneArrays(SceneInputs):
 class Dataset:
     """A dataset file, opened for lazy reading.
 
-    ``key`` names track and scale, e.g. ``observed-x4``. Every method raises LstsrError on a scene
-    or key that the file does not hold.
+    ``key`` names track and scale, e.g. ``observed-x4`` (`key_of`). Every method raises LstsrError
+    on a scene or key that the file does not hold.
     """
 
     def __init__(self, path: Path) -> None:
@@ -151,6 +153,14 @@ class Dataset:
         scale = scale_of(key)
         return self._mask(name, key, "scored", 0, 0, rows * scale, columns * scale)
 
+    def water(self, name: str, key: str) -> Mask | None:
+        """(H, W): the fine pixels that are mostly water; None where no one knows."""
+        rows, columns = (length * scale_of(key) for length in self.shape(name, key))
+        there = (name, f"fine{self.meta.widening[key]}", "water")
+        if "/".join(there) not in self._names:
+            return None
+        return self._mask(*there, 0, 0, rows, columns)
+
     def scene(self, name: str, key: str) -> SceneArrays:
         """The whole scene."""
         return self.window(name, key, 0, 0, *self.shape(name, key))
@@ -199,6 +209,11 @@ class Dataset:
         return np.unpackbits(packed, axis=-1)[:, start : start + width].astype(bool)
 
 
+def key_of(track: str, scale: int, harmonised: bool = False) -> str:
+    """The track key under which a file holds an input: an observed one as it is or harmonised."""
+    return f"{'harmonised' if harmonised else track}-x{scale}"
+
+
 def scale_of(key: str) -> int:
     """The scale that a track key ends in: 4 of ``observed-x4``."""
     _, _, scale = key.rpartition("-x")
@@ -234,6 +249,7 @@ def _read_meta(path: Path, header: dict[str, str] | None) -> DatasetMeta:
             ),
             config=values["config"],
             rows=values.get("rows", {}),
+            harmonisation=values["harmonisation"],
         )
     except (KeyError, TypeError, ValueError) as error:
         raise LstsrError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from lstsr import __version__
+from lstsr.dataset.harmonise import Harmonisation, Samples, fit
+from lstsr.dataset.loader import key_of
 from lstsr.dataset.triplet import read_triplet
 from lstsr.errors import LstsrError
 from lstsr.files import whole
@@ -51,11 +54,12 @@ def pack(
 ) -> dict[str, Any]:
     """Write the scenes of ``splits`` (name to split), aligned in ``folder``, as the file ``path``.
 
-    A block whose fine pixels are wider than the aligned ones sees target and reference averaged.
+    A block whose fine pixels are wider than the aligned ones sees target and reference averaged;
+    an observed one also has its input harmonised, where scenes have covariates.
 
     Returns the statistics: of the reference over valid pixels of training scenes, the number of
-    scenes by split, and the wild cells left out, by block. Raises LstsrError where a split has no
-    scene left, or a scene no pixel to score.
+    scenes by split, the wild cells left out, by block, and the harmonisation. Raises
+    LstsrError where a split has no scene left, or a scene no pixel to score.
     """
     for split in SPLITS:
         if split not in splits.values():
@@ -63,6 +67,10 @@ def pack(
     tensors: dict[str, np.ndarray] = {}
     scenes: list[dict[str, Any]] = []
     training = ReferenceStatistics()
+    harmonisation = fit_harmonisation(
+        (read_triplet(folder, name) for name, split in splits.items() if split == "train"), settings
+    )
+    wideners: dict[str, int] = {}
     wild: dict[str, int] = {}
     for name, split in splits.items():
         aligned = read_triplet(folder, name)
@@ -73,13 +81,15 @@ def pack(
             wider = widening(block, aligned.scale)
             triplet = widened(aligned, wider)
             tensors |= _fine_tensors(triplet, wider)
-            coarse = coarse_input(triplet, block.track, block.scale, settings)
-            if not coarse.scored.any():
-                raise LstsrError(f"scene {name}: no pixel to score in {block.key}; raise min_valid")
-            tensors |= _coarse_tensors(f"{name}/{block.key}", coarse)
-            centres[block.key] = float(coarse.values[coarse.valid].mean(dtype=np.float64))
-            offsets[block.key] = coarse.offset_k
-            wild[block.key] = wild.get(block.key, 0) + coarse.wild
+            inputs = coarse_inputs(triplet, block, settings, harmonisation)
+            wild[block.key] = wild.get(block.key, 0) + inputs[block.key].wild
+            for key, coarse in inputs.items():
+                if not coarse.scored.any():
+                    raise LstsrError(f"scene {name}: no pixel to score in {key}; raise min_valid")
+                tensors |= _coarse_tensors(f"{name}/{key}", coarse)
+                centres[key] = float(coarse.values[coarse.valid].mean(dtype=np.float64))
+                offsets[key] = coarse.offset_k
+                wideners[key] = wider
         found = {"centre_k": centres, "offset_k": offsets}
         scenes.append({"scene": name, "split": split} | found | _place(aligned))
     statistics = {
@@ -88,9 +98,9 @@ def pack(
         "scale_k": settings.scale_k,
         "n_scenes": {split: _count(splits, split) for split in sorted(set(splits.values()))},
         "wild_cells": wild,
+        "harmonisation": harmonisation.to_dict() if harmonisation else None,
     }
     first = read_triplet(folder, next(iter(splits)))
-    wideners = {block.key: widening(block, first.scale) for block in blocks}
     fine_m = first.target.grid.gsd_m
     meta = {
         "dataset": dataset,
@@ -143,18 +153,63 @@ def widening(block: Block, aligned_scale: int) -> int:
 
 
 def widened(triplet: Triplet, factor: int) -> Triplet:
-    """``triplet`` with reference and target averaged over ``factor`` x ``factor`` valid pixels."""
+    """``triplet`` with its fine images averaged over ``factor`` x ``factor`` valid pixels."""
     if factor == 1:
         return triplet
     reference, target = (coarsened(one, factor, 1.0) for one in (triplet.reference, triplet.target))
-    return replace(triplet, reference=reference, target=target)
+    water = triplet.water and coarsened(triplet.water, factor, 1.0)
+    return replace(triplet, reference=reference, target=target, water=water)
+
+
+def fit_harmonisation(training: Iterable[Triplet], settings: DatasetConfig) -> Harmonisation | None:
+    """The input's correction by training scenes; None where they have no covariates.
+
+    Its cells are valid, hold some target, and are not wild.
+    """
+    names: tuple[str, ...] = ()
+    samples = []
+    for triplet in training:
+        if triplet.covariates is None:
+            return None
+        names = triplet.covariates.bands
+        blocks, fraction = block_mean_t4(
+            triplet.target.values[0], triplet.target.valid, triplet.scale
+        )
+        differences = blocks - triplet.input.values[0]
+        cells = triplet.input.valid & (fraction >= settings.min_cell_valid)
+        if cells.any():
+            cells &= np.abs(differences - np.median(differences[cells])) <= settings.wild_k
+        covariates = triplet.covariates.values[:, cells].astype(float)
+        samples.append(Samples(covariates, differences[cells].astype(float)))
+    return fit(names, samples)
+
+
+def coarse_inputs(
+    triplet: Triplet, block: Block, settings: DatasetConfig, harmonisation: Harmonisation | None
+) -> dict[str, CoarseInput]:
+    """The inputs of a block by their key: as it is and, of an observed one, harmonised.
+
+    Both are scored on the same pixels.
+    """
+    plain = coarse_input(triplet, block.track, block.scale, settings)
+    if harmonisation is None or block.track != "observed":
+        return {block.key: plain}
+    assert triplet.covariates is not None
+    correction_k = harmonisation.correction_k(triplet.covariates)
+    corrected = replace(
+        triplet, input=replace(triplet.input, values=triplet.input.values + correction_k)
+    )
+    harmonised = coarse_input(corrected, block.track, block.scale, settings)
+    key = key_of(block.track, block.scale, harmonised=True)
+    return {block.key: plain, key: replace(harmonised, scored=plain.scored)}
 
 
 def coarse_input(triplet: Triplet, track: str, scale: int, settings: DatasetConfig) -> CoarseInput:
     """The input of a track, observed or made from the target, and what is scored with it.
 
     Scored are fine pixels where target, reference and input are valid and the cell is not wild:
-    its input minus the target's mean is within ``wild_k`` of the scene's median difference. Where
+    its input minus the target's mean is within ``wild_k`` of the scene's median difference; as
+    ``settings`` say, also those without a valid reference, or not those of water. Where
     ``scale`` does not divide the scene, what is left over in the south and east is left out.
     """
     height, width = (length // scale * scale for length in triplet.target.grid.shape)
@@ -171,24 +226,36 @@ def coarse_input(triplet: Triplet, track: str, scale: int, settings: DatasetConf
     both = valid & (fraction > 0)
     offset_k = float(np.median((blocks - values)[both])) if both.any() else 0.0
     tame = ~both | (np.abs(blocks - values - offset_k) <= settings.wild_k)
-    usable = (valid & tame).repeat(scale, 0).repeat(scale, 1)
+    scored = (valid & tame).repeat(scale, 0).repeat(scale, 1) & target_valid
+    if settings.without_reference == "masked":
+        scored &= triplet.reference.valid[:height, :width]
+    if settings.water == "masked":
+        scored &= ~mostly_water(triplet)[:height, :width]
     return CoarseInput(
-        fill(values.astype(np.float32), valid),
-        valid,
-        usable & target_valid & triplet.reference.valid[:height, :width],
-        offset_k,
-        int((~tame).sum()),
+        fill(values.astype(np.float32), valid), valid, scored, offset_k, int((~tame).sum())
     )
+
+
+def mostly_water(triplet: Triplet) -> Mask:
+    """Fine pixels with more water than land; raises LstsrError where no one knows."""
+    if triplet.water is None:
+        raise LstsrError(
+            f"scene {triplet.scene}: packing.water = masked needs the manifest column water"
+        )
+    return triplet.water.valid & (triplet.water.values[0] > 0.5)
 
 
 def _fine_tensors(triplet: Triplet, wider: int) -> dict[str, np.ndarray]:
     reference, target = triplet.reference, triplet.target
     prefix = f"{triplet.scene}/fine{wider}"
-    return {
+    tensors: dict[str, np.ndarray] = {
         f"{prefix}/reference": fill(reference.values, reference.valid),
         f"{prefix}/reference_valid": np.packbits(reference.valid, axis=-1),
         f"{prefix}/target": fill(target.values[0], target.valid),
     }
+    if triplet.water is not None:
+        tensors[f"{prefix}/water"] = np.packbits(mostly_water(triplet), axis=-1)
+    return tensors
 
 
 def _coarse_tensors(prefix: str, coarse: CoarseInput) -> dict[str, np.ndarray]:

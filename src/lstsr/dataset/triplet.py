@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from affine import Affine
 from pyproj import Transformer
 
 from lstsr.config import GeotiffConfig
+from lstsr.dataset.harmonise import covariates_of
+from lstsr.dataset.layers import UNKNOWN, Ground, with_layers
 from lstsr.errors import SceneError
 from lstsr.files import read_csv, write_csv
 from lstsr.geo.coarsen import at_least
@@ -32,19 +34,29 @@ if TYPE_CHECKING:
     from lstsr.scenes import Scene
 
 logger = logging.getLogger(__name__)
+OPTIONAL = ("water", "covariates")
 MOVED = ("reference", "input")
 MEASURED = ("row", "column", "peak_correlation", "tiles", "residual")
 PSF = ("input_psf_rows_cells", "input_psf_columns_cells")
-COLUMNS = ("scene", "reason", *(f"{role}_{name}" for role in MOVED for name in MEASURED), *PSF)
+AGE = "reference_age_h"
+COLUMNS = (
+    *("scene", "reason", AGE),
+    *(f"{role}_{name}" for role in MOVED for name in MEASURED),
+    *PSF,
+)
 
 
 @dataclass(frozen=True)
 class Aligned:
-    """What became of a scene: the two registrations against the target, or why it is excluded."""
+    """What became of a scene: the two registrations against the target, or why it is excluded.
+
+    ``reference_age_h`` is by how many hours the reference is older than the input.
+    """
 
     scene: str
     reason: str = ""
     registrations: dict[str, Registration] = field(default_factory=dict)
+    reference_age_h: float | None = None
 
 
 def align(scene: Scene, sensors: SensorsConfig, settings: AlignConfig, folder: Path) -> Aligned:
@@ -54,23 +66,24 @@ def align(scene: Scene, sensors: SensorsConfig, settings: AlignConfig, folder: P
     """
     try:
         images = {role: _read(scene, role, sensors) for role in ROLES}
-        check_times(images, settings.time_window_min)
+        age_h = check_times(images, settings)
         matched = _matched(scene, sensors, settings.registration)
-        triplet, registrations = to_triplet(
-            scene.scene, images, settings, read_terrain(scene.dem), matched
-        )
+        ground = Ground(read_terrain(scene.dem), read_water(scene.water))
+        triplet, registrations = to_triplet(scene.scene, images, settings, ground, matched)
     except SceneError as error:
         logger.warning("scene %s excluded: %s", scene.scene, error)
         return Aligned(scene.scene, str(error))
-    for role in ROLES:
-        geotiff.write(folder / scene.scene / f"{role}.tif", getattr(triplet, role))
+    for name in (*ROLES, *OPTIONAL):
+        image = getattr(triplet, name)
+        if image is not None:
+            geotiff.write(folder / scene.scene / f"{name}.tif", image)
     row, column = triplet.shifts["target"]
     geotiff.write(
         folder / scene.scene / "target_native.tif",
         at_least(images["target"], triplet.target.grid.gsd_m),
         {"moved_row": repr(row), "moved_column": repr(column)},
     )
-    return Aligned(scene.scene, "", registrations)
+    return Aligned(scene.scene, "", registrations, age_h)
 
 
 def _read(scene: Scene, role: str, sensors: SensorsConfig) -> SensorImage:
@@ -79,19 +92,38 @@ def _read(scene: Scene, role: str, sensors: SensorsConfig) -> SensorImage:
     return image if image.time else replace(image, time=scene.time)
 
 
-def check_times(images: dict[str, SensorImage], window_min: Mapping[Any, float]) -> None:
-    """Raise SceneError where an image was taken too long before or after the target."""
-    for role, most in window_min.items():
-        for name in (role, "target"):
-            if not images[name].time:
-                raise SceneError(f"{name} has no time, which align.time_window_min asks for")
-        times = [datetime.fromisoformat(images[name].time) for name in (role, "target")]
-        apart_min = abs((times[0] - times[1]).total_seconds()) / 60
-        if apart_min > most:
+def check_times(images: dict[str, SensorImage], settings: AlignConfig) -> float | None:
+    """By how many hours the reference is older than the input, negative if newer; None if unknown.
+
+    Raises SceneError where input and target, or reference and input, lie too far apart in time.
+    """
+    most_min = settings.time_window_min
+    if most_min is not None:
+        for role in ("input", "target"):
+            if not images[role].time:
+                raise SceneError(f"{role} has no time, which align.time_window_min asks for")
+        apart_min = abs(hours_between(images["target"], images["input"])) * 60
+        if apart_min > most_min:
             raise SceneError(
-                f"{role} ({images[role].time}) is {apart_min:.0f} minutes from the target "
-                f"({images['target'].time}), align.time_window_min allows {most:g}"
+                f"input ({images['input'].time}) is {apart_min:.0f} minutes from the target "
+                f"({images['target'].time}), align.time_window_min allows {most_min:g}"
             )
+    if not (images["reference"].time and images["input"].time):
+        return None
+    age_h = hours_between(images["reference"], images["input"])
+    if abs(age_h) > settings.reference_max_age_h:
+        raise SceneError(
+            f"reference ({images['reference'].time}) is {abs(age_h):.1f} hours "
+            f"{'older' if age_h > 0 else 'newer'} than the input ({images['input'].time}), "
+            f"align.reference_max_age_h allows {settings.reference_max_age_h:g}"
+        )
+    return age_h
+
+
+def hours_between(earlier: SensorImage, later: SensorImage) -> float:
+    """From one image's time to another's; both must have one."""
+    start, end = (datetime.fromisoformat(one.time) for one in (earlier, later))
+    return (end - start).total_seconds() / 3600
 
 
 def _matched(
@@ -114,20 +146,35 @@ def read_terrain(dem: Path | None) -> Terrain | None:
     return Terrain(image.values[0], image.grid)
 
 
+def read_water(path: Path | None) -> SensorImage | None:
+    """The share of water, 0..1; SceneError where it cannot be read or is no share."""
+    if path is None:
+        return None
+    sensor = GeotiffConfig(sensor="water mask", unit="index", names=["water"])
+    image = geotiff.read(path, sensor)
+    low, high = image.values[0][image.valid].min(), image.values[0][image.valid].max()
+    if low < 0 or high > 1:
+        raise SceneError(
+            f"{path.name}: shares of water lie within {low:g} .. {high:g}, not 0 .. 1; scale them"
+        )
+    return image
+
+
 def to_triplet(
     name: str,
     images: dict[str, SensorImage],
     settings: AlignConfig,
-    terrain: Terrain | None = None,
+    ground: Ground = UNKNOWN,
     matched: SensorImage | None = None,
 ) -> tuple[Triplet, dict[str, Registration]]:
     """The anchor stays where it is; the others are moved onto it, resampled once each.
 
     Registrations are of the reference and of the input against the target, in fine pixels; the
-    reference is matched to ``matched`` where that is given. Raises SceneError where the images do
-    not overlap or cannot be registered.
+    reference is matched to ``matched`` where that is given, and gets ``settings.layers`` of the
+    ``ground`` as further channels. Raises SceneError where the images do not overlap or cannot be
+    registered.
     """
-    scale = settings.scale
+    scale, terrain = settings.scale, ground.terrain
     coarse_grid = _coarse_grid(images, settings)
     grid = coarse_grid.refine(scale)
     unmoved = {
@@ -148,13 +195,18 @@ def to_triplet(
     anchor_row, anchor_column = shifts[settings.anchor]
     moved = {role: (r - anchor_row, c - anchor_column) for role, (r, c) in shifts.items()}
     row, column = moved["input"]
+    coarse = resample(images["input"], coarse_grid, (row / scale, column / scale), terrain=terrain)
+    reference = resample(images["reference"], grid, moved["reference"], terrain=terrain)
+    viewpoint = images["input"].viewpoint
     return (
         Triplet(
             name,
-            resample(images["input"], coarse_grid, (row / scale, column / scale), terrain=terrain),
-            resample(images["reference"], grid, moved["reference"], terrain=terrain),
+            coarse,
+            with_layers(reference, settings.layers, coarse.time, viewpoint, ground),
             resample(images["target"], grid, moved["target"]),
             moved,
+            ground.water_on(grid),
+            covariates_of(settings.covariates, coarse, viewpoint, reference, ground),
         ),
         found,
     )
@@ -233,6 +285,8 @@ def write_index(path: Path, aligned: Iterable[Aligned]) -> None:
 def record(one: Aligned) -> dict[str, object]:
     """A scene's row: its name, the reason against it, and what was measured."""
     row: dict[str, object] = {"scene": one.scene, "reason": one.reason}
+    if one.reference_age_h is not None:
+        row[AGE] = round(one.reference_age_h, 3)
     for role, found in one.registrations.items():
         row |= {f"{role}_{name}": getattr(found, name) for name in MEASURED}
     if "input" in one.registrations:
@@ -247,6 +301,7 @@ def read_index(path: Path) -> list[Aligned]:
             row["scene"],
             row["reason"],
             {role: _registration(row, role) for role in MOVED if row[f"{role}_row"]},
+            float(row[AGE]) if row[AGE] else None,
         )
         for row in read_csv(path)
     ]
@@ -269,4 +324,16 @@ def _registration(row: dict[str, str], role: str) -> Registration:
 def read_triplet(folder: Path, scene: str) -> Triplet:
     """The triplet that ``align`` wrote."""
     images = {role: geotiff.read_written(folder / scene / f"{role}.tif") for role in ROLES}
-    return Triplet(scene, images["input"], images["reference"], images["target"])
+    known = {
+        name: geotiff.read_written(path)
+        for name in OPTIONAL
+        if (path := folder / scene / f"{name}.tif").exists()
+    }
+    return Triplet(
+        scene,
+        images["input"],
+        images["reference"],
+        images["target"],
+        water=known.get("water"),
+        covariates=known.get("covariates"),
+    )

@@ -11,13 +11,13 @@ import pandas as pd
 import rasterio
 
 from lstsr import __version__
-from lstsr.dataset.loader import Dataset, SceneArrays
+from lstsr.dataset.loader import Dataset, SceneArrays, key_of
 from lstsr.errors import LstsrError
 from lstsr.files import read_csv, write_csv
 from lstsr.geo.coarsen import at_least
 from lstsr.geo.resample import resample
-from lstsr.image import Floats, SensorImage
-from lstsr.metrics import score
+from lstsr.image import Floats, Mask, SensorImage
+from lstsr.metrics import bias_k, rmse_k, score, ubrmse_k
 from lstsr.sensors import geotiff
 
 logger = logging.getLogger(__name__)
@@ -44,6 +44,8 @@ METRICS = (
     "bias_k",
     "consistency_k",
 )
+SURFACES = ("land", "water")
+SURFACE_METRICS = {"rmse_k": rmse_k, "ubrmse_k": ubrmse_k, "bias_k": bias_k}
 COST = ("parameters", "macs_per_pixel", "train_seconds", "predict_seconds")
 TARGET_GRID = "target_grid_"
 NAMES = ("dataset", "split", "track", "grid", "model", "variant", "scene", "version")
@@ -53,6 +55,7 @@ COLUMNS = (
     "scene",
     *METRICS,
     *(TARGET_GRID + name for name in METRICS),
+    *(f"{surface}_{name}" for surface in SURFACES for name in ("n_pixels", *SURFACE_METRICS)),
     *COST,
     "version",
 )
@@ -67,7 +70,7 @@ def score_row(
     degraded one is not, since its input was made from the target on the common grid.
     """
     dataset = Dataset(data)
-    key = f"{row['track']}-x{row['scale']}"
+    key = key_of(row["track"], row["scale"], row["harmonised"])
     records = []
     for entry in read_csv(predictions):
         name = entry["scene"]
@@ -83,6 +86,7 @@ def score_row(
                 scene.input_valid,
                 row["scale"],
             )
+            record |= score_by_surface(image.values[0], scene, dataset.water(name, key))
             if row["track"] == "observed":
                 native = score_on_target_grid(image, scene, aligned / name / "target_native.tif")
                 record |= {TARGET_GRID + metric: value for metric, value in native.items()}
@@ -92,6 +96,23 @@ def score_row(
         logger.info("%s %s: ubRMSE %.3f K", row["model"], name, record["ubrmse_k"])
         records.append(record)
     write_csv(output, COLUMNS, ({key: record.get(key) for key in COLUMNS} for record in records))
+
+
+def score_by_surface(
+    prediction_k: Floats, scene: SceneArrays, water: Mask | None
+) -> dict[str, float]:
+    """Pixels and errors over land and over water, named ``land_rmse_k`` and alike.
+
+    Empty where no one knows what is water; without errors where nothing of a surface is scored.
+    """
+    found: dict[str, float] = {}
+    for surface, there in {} if water is None else {"land": ~water, "water": water}.items():
+        scored = scene.scored & there
+        found[f"{surface}_n_pixels"] = float(np.count_nonzero(scored))
+        if scored.any():
+            for name, measure in SURFACE_METRICS.items():
+                found[f"{surface}_{name}"] = measure(prediction_k, scene.target, scored)
+    return found
 
 
 def score_on_target_grid(image: SensorImage, scene: SceneArrays, target: Path) -> dict[str, float]:
@@ -119,7 +140,7 @@ def score_on_target_grid(image: SensorImage, scene: SceneArrays, target: Path) -
 def _identity(dataset: Dataset, row: dict[str, Any], split: str) -> dict[str, Any]:
     meta = dataset.meta
     anchor = meta.config["align"]
-    target_m = meta.target_m[f"{row['track']}-x{row['scale']}"]
+    target_m = meta.target_m[key_of(row["track"], row["scale"])]
     return {
         "dataset": meta.dataset,
         "split": split,

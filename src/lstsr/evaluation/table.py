@@ -9,7 +9,15 @@ import numpy as np
 import pandas as pd
 
 from lstsr.errors import LstsrError
-from lstsr.evaluation.score import COST, IDENTITY, METRICS, TARGET_GRID, read_scores
+from lstsr.evaluation.score import (
+    COST,
+    IDENTITY,
+    METRICS,
+    SURFACE_METRICS,
+    SURFACES,
+    TARGET_GRID,
+    read_scores,
+)
 from lstsr.files import whole
 from lstsr.metrics import gain_db, paired_bootstrap
 
@@ -52,7 +60,8 @@ DIGITS = 6
 
 def write_tables(scores: Sequence[Path], output: Path, resamples: int) -> None:
     """Write ``table.csv`` (``output``) and, beside it, ``table.md``, ``scenes.csv``,
-    ``scenes_target_grid.csv`` and ``timings.csv`` from the scores of all rows. Raises LstsrError
+    ``scenes_target_grid.csv``, ``surfaces.csv`` (land and water apart, where a scene's water is
+    known) and ``timings.csv`` from the scores of all rows. Raises LstsrError
     where rows of a block were not scored on the same scenes and pixels.
     """  # noqa: D205
     scenes = pd.concat([read_scores(path) for path in scores], ignore_index=True)
@@ -67,6 +76,7 @@ def write_tables(scores: Sequence[Path], output: Path, resamples: int) -> None:
         ),
         folder / "scenes_target_grid.csv",
     )
+    _save(surfaces(scenes), folder / "surfaces.csv")
     _save(_timings(scenes), folder / "timings.csv")
     with whole(folder / "table.md") as partial:
         partial.write_text(markdown(table), "utf-8")
@@ -125,6 +135,21 @@ def _gains(scenes: pd.DataFrame, one: pd.DataFrame, model: str) -> np.ndarray:
     base = scenes[same].set_index("scene")["ubrmse_k"]
     pairs = zip(base.loc[one["scene"]], one["ubrmse_k"], strict=True)
     return np.array([gain_db(baseline, model) for baseline, model in pairs])
+
+
+def surfaces(scenes: pd.DataFrame) -> pd.DataFrame:
+    """One row an experiment and surface: errors averaged over the scenes that show some of it."""
+    parts = []
+    for surface in SURFACES:
+        names = {f"{surface}_{name}": name for name in ("n_pixels", *SURFACE_METRICS)}
+        there = scenes[scenes[f"{surface}_n_pixels"] > 0]
+        one = there[[*EXPERIMENT, *names]].rename(columns=names)
+        how = {"n_scenes": ("n_pixels", "size"), "n_pixels": ("n_pixels", "sum")}
+        how |= {name: (name, "mean") for name in SURFACE_METRICS}
+        grouped = one.groupby(EXPERIMENT, sort=False).agg(**how).reset_index()
+        grouped.insert(len(EXPERIMENT), "surface", surface)
+        parts.append(grouped)
+    return pd.concat(parts, ignore_index=True)
 
 
 def _timings(scenes: pd.DataFrame) -> pd.DataFrame:

@@ -69,7 +69,7 @@ def resample(
     ratio = grid.gsd_m / gsd_in(image.grid, grid)
     if ratio < COARSER:
         # the ground is that of the pixel, wherever the image's navigation makes it be read
-        values, valid = _bilinear(image, sampled, _elevation(terrain, grid) if terrain else None)
+        values, valid = _bilinear(image, sampled, elevation_on(terrain, grid) if terrain else None)
     elif terrain is None:
         values, valid = _average(image, sampled, min_fraction, rim=1 + math.ceil(ratio))
     else:
@@ -89,7 +89,7 @@ def resample(
     )
 
 
-def _elevation(terrain: Terrain, grid: Grid) -> Floats:
+def elevation_on(terrain: Terrain, grid: Grid) -> Floats:
     """Height of each pixel of ``grid``, metres; 0 where unknown, as over the sea."""
     height = np.nan_to_num(terrain.elevation_m, nan=0.0).astype(np.float32)[None]
     known = np.ones(terrain.grid.shape, bool)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,14 +13,15 @@ from pydantic import TypeAdapter
 from pyproj import Transformer
 
 from lstsr.config import AlignConfig, Block, GeotiffConfig, SensorConfig
+from lstsr.dataset.harmonise import Harmonisation, covariates_of
+from lstsr.dataset.layers import Ground, with_layers
 from lstsr.dataset.pack import widening
-from lstsr.dataset.triplet import cells_within, read_terrain
+from lstsr.dataset.triplet import cells_within, hours_between, read_terrain, read_water
 from lstsr.errors import LstsrError
 from lstsr.geo.coarsen import coarsened
-from lstsr.geo.parallax import Terrain
 from lstsr.geo.resample import gsd_in, resample
 from lstsr.grid import Grid
-from lstsr.image import SensorImage
+from lstsr.image import SensorImage, Viewpoint
 from lstsr.registry import reader
 from lstsr.sensors import geotiff
 from lstsr.sensors.inspection import detect
@@ -36,14 +37,17 @@ Unit = Literal["kelvin", "celsius"]
 class Pair:
     """``coarse`` on its final grid, the reference as read, and how the latter gets onto ``grid``.
 
-    ``wider`` pixels of ``grid`` along a side make one pixel of the product.
+    ``wider`` pixels of ``grid`` along a side make one pixel of the product; ``layers`` are added to
+    the reference, seen from ``viewpoint``.
     """
 
     coarse: SensorImage
     fine: SensorImage
     grid: Grid
     wider: int
-    terrain: Terrain | None
+    ground: Ground
+    viewpoint: Viewpoint | None
+    layers: tuple[str, ...] = ()
 
     @property
     def scale(self) -> int:
@@ -53,14 +57,37 @@ class Pair:
     def reference(self, shift: Shift = (0.0, 0.0)) -> SensorImage:
         """The reference on the product's grid, moved by ``shift`` product pixels."""
         row, column = (step * self.wider for step in shift)
-        aligned = resample(self.fine, self.grid, (row, column), terrain=self.terrain)
-        return coarsened(aligned, self.wider, 1.0) if self.wider > 1 else aligned
+        aligned = resample(self.fine, self.grid, (row, column), terrain=self.ground.terrain)
+        layered = with_layers(aligned, self.layers, self.coarse.time, self.viewpoint, self.ground)
+        return coarsened(layered, self.wider, 1.0) if self.wider > 1 else layered
+
+    def harmonised(self, reference: SensorImage, trained: Checkpoint) -> Pair:
+        """The pair with its input corrected as the network's training had it."""
+        if trained.harmonisation is None:
+            return self
+        names = trained.align["covariates"]
+        covariates = covariates_of(names, self.coarse, self.viewpoint, reference, self.ground)
+        assert covariates is not None
+        correction_k = Harmonisation.from_dict(trained.harmonisation).correction_k(covariates)
+        corrected = replace(
+            self.coarse,
+            values=self.coarse.values + correction_k,
+            history=(*self.coarse.history, "harmonised with the target's sensor"),
+        )
+        return replace(self, coarse=corrected)
+
+    def age_h(self) -> float | None:
+        """By how many hours the reference is older than the input; None if unknown."""
+        if not (self.coarse.time and self.fine.time):
+            return None
+        return hours_between(self.fine, self.coarse)
 
 
 def read_pair(
     input: Path,
     reference: Path,
     dem: Path | None,
+    water: Path | None,
     input_unit: Unit,
     trained: Checkpoint | None,
     scale: int | None,
@@ -76,16 +103,21 @@ def read_pair(
     check_overlap(reference, coarse.grid, fine.grid)
     with _existing(dem or input):
         terrain = read_terrain(dem)
+    with _existing(water or input):
+        ground = Ground(terrain, read_water(water))
     align = AlignConfig.model_validate(trained.align) if trained and trained.align else None
+    layers = tuple(align.layers) if align else ()
     if align is None or align.grid is None:
         ratio = scale or _ratio(input, reference, coarse, fine)
-        return Pair(coarse, fine, coarse.grid.refine(ratio), 1, terrain)
+        fine_grid = coarse.grid.refine(ratio)
+        return Pair(coarse, fine, fine_grid, 1, ground, coarse.viewpoint, layers)
     assert trained is not None
     cells = cells_within(fine.grid, align.grid)
     block = Block.model_validate({"track": trained.row.track, "scale": trained.row.scale})
     wider = widening(block, align.scale)
     placed = resample(coarse, cells, terrain=terrain)
-    return Pair(placed, fine, cells.refine(trained.row.scale * wider), wider, terrain)
+    fine_grid = cells.refine(trained.row.scale * wider)
+    return Pair(placed, fine, fine_grid, wider, ground, coarse.viewpoint, layers)
 
 
 def read(path: Path, sensor: Any) -> SensorImage:

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
+from lstsr.config import AlignConfig
 from lstsr.dataset.loader import SceneInputs
 from lstsr.errors import LstsrError
 from lstsr.geo.coregister import Registration, register, register_input
 from lstsr.geo.fill import fill
 from lstsr.geo.resample import resample
-from lstsr.image import SensorImage
+from lstsr.image import Mask, SensorImage
 from lstsr.models.normalisation import Normalisation
-from lstsr.predict.pair import Shift, Unit, check_overlap, read, read_pair, reference_sensor
+from lstsr.predict.pair import Pair, Shift, Unit, check_overlap, read, read_pair, reference_sensor
 from lstsr.predict.tiling import tile_of, tiled
 from lstsr.registry import CLASSICAL, build
 from lstsr.sensors import geotiff
@@ -26,6 +28,8 @@ from lstsr.training.inference import best_device, predict_scene
 logger = logging.getLogger(__name__)
 # Scale of the networks' units for rows without training; it cancels out of linear models.
 CLASSICAL_SCALE_K = 10.0
+# What a pixel of the flags beside a product may say, from bit 0 on.
+FLAGS = ("no_input", "no_reference", "water")
 # Least standard deviation of a reference band that is taken for contrast.
 FLAT = 1e-6
 
@@ -39,6 +43,7 @@ class Request:
     reference: Path
     output: Path
     dem: Path | None = None
+    water: Path | None = None
     scale: int | None = None
     input_unit: Unit = "kelvin"
     base_image: Path | None = None
@@ -61,7 +66,8 @@ def make_product(request: Request) -> None:
 
     The grid is the input's divided by the scale, or the cells of the grid that the network was
     trained on. The pair may differ in coordinate system and corners; the reference is resampled
-    once, moved by the registration of the two. Cells without valid input are nodata. Raises
+    once, moved by the registration of the two. Cells without valid input are nodata,
+    pixels without valid reference those of a row that needs none; `flags_path` says which. Raises
     LstsrError, naming the file, for a pair that cannot be read, does not overlap or does not fit
     the model.
     """
@@ -70,10 +76,12 @@ def make_product(request: Request) -> None:
         request.input,
         request.reference,
         request.dem,
+        request.water,
         request.input_unit,
         model.described if model else None,
         _scale(request, model),
     )
+    _check_age(request, model, pair.age_h())
     coarse, reference, scale = pair.coarse, pair.reference(), pair.scale
     covered = coarse.valid.repeat(scale, 0).repeat(scale, 1)
     if not (reference.valid & covered).any():
@@ -84,6 +92,8 @@ def make_product(request: Request) -> None:
     frame = _frame(request, coarse, reference, scale)
     if frame.reference != (0.0, 0.0):
         reference = pair.reference(frame.reference)
+    if model:
+        coarse = pair.harmonised(reference, model.described).coarse
     bands = len(reference.bands)
     network = model.network if model else build(request.model, scale, bands).eval()
     normalisation = _normalisation(model, coarse, reference)
@@ -98,7 +108,14 @@ def make_product(request: Request) -> None:
         coarse.time,
         (*coarse.history, f"x{scale} by {Path(request.model).name}"),
     )
-    geotiff.write(request.output, image, _tags(frame, request, scale))
+    geotiff.write_flags(
+        flags_path(request.output),
+        _flags(covered, reference, pair),
+        image.grid,
+        FLAGS,
+        image.time,
+    )
+    geotiff.write(request.output, image, _tags(frame, request, scale, pair.age_h()))
     logger.info("%s: frame of %s; %s", request.output, frame.name, frame.quality)
 
 
@@ -218,8 +235,34 @@ def _predict(
     return tiled(window, coarse.grid.shape, scale, tile_of(network, tile))
 
 
-def _tags(frame: Frame, request: Request, scale: int) -> dict[str, str]:
-    return {
+def flags_path(output: Path) -> Path:
+    """The flags beside the product ``output``."""
+    return output.with_name(f"{output.stem}_flags{output.suffix}")
+
+
+def _flags(covered: Mask, reference: SensorImage, pair: Pair) -> NDArray[np.uint8]:
+    """`FLAGS` of each pixel, the first one being bit 0."""
+    water = pair.ground.water_on(reference.grid)
+    there = np.zeros_like(covered) if water is None else water.valid & (water.values[0] > 0.5)
+    raised = np.stack([~covered, ~reference.valid & covered, there])
+    return np.packbits(raised, axis=0, bitorder="little")[0]
+
+
+def _check_age(request: Request, model: Trained | None, age_h: float | None) -> None:
+    """Raise LstsrError where the reference is older than the network's training allowed."""
+    if model is None or age_h is None or not model.described.align:
+        return
+    most_h = AlignConfig.model_validate(model.described.align).reference_max_age_h
+    if abs(age_h) > most_h:
+        raise LstsrError(
+            f"{request.reference}: {abs(age_h):.1f} hours {'older' if age_h > 0 else 'newer'} than "
+            f"the input; {request.model} was trained with align.reference_max_age_h = {most_h:g}"
+        )
+
+
+def _tags(frame: Frame, request: Request, scale: int, age_h: float | None) -> dict[str, str]:
+    age = {} if age_h is None else {"reference_age_h": f"{age_h:.2f}"}
+    return age | {
         "model": Path(request.model).name,
         "scale": str(scale),
         "reference": request.reference.name,

@@ -13,7 +13,7 @@ from affine import Affine
 from torch import nn
 from tqdm import tqdm
 
-from lstsr.dataset.loader import Dataset, scale_of
+from lstsr.dataset.loader import Dataset, key_of, scale_of
 from lstsr.errors import LstsrError
 from lstsr.files import write_csv
 from lstsr.grid import Grid
@@ -53,7 +53,7 @@ def predict_split(
     if threads:
         torch.set_num_threads(threads)
     dataset = Dataset(data)
-    key = f"{row['track']}-x{row['scale']}"
+    key = key_of(row["track"], row["scale"], row["harmonised"])
     network, train_seconds = _network(dataset, row, checkpoint)
     device = best_device()
     network.to(device)
@@ -101,7 +101,7 @@ def _predict(
 
 def _image(dataset: Dataset, name: str, values: np.ndarray, row: dict[str, Any]) -> SensorImage:
     scene = dataset.place(name)
-    transform = dataset.transform(name, f"{row['track']}-x{row['scale']}")
+    transform = dataset.transform(name, key_of(row["track"], row["scale"]))
     grid = Grid(scene.crs, Affine(*transform), values.shape[1], values.shape[0])
     return SensorImage(
         values[None],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import rasterio
+from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.errors import CRSError, RasterioError
 from scipy.ndimage import binary_erosion
@@ -201,6 +202,36 @@ def write(path: Path, image: SensorImage, tags: dict[str, str] | None = None) ->
             history="; ".join(image.history),
             lstsr_version=__version__,
             **(tags or {}),
+        )
+
+
+def write_flags(
+    path: Path, flags: NDArray[np.uint8], grid: Grid, meanings: Sequence[str], time: str
+) -> None:
+    """A cloud-optimised GeoTIFF of bit flags (row, column), whose tags name the bits (CF 3.5)."""
+    with (
+        whole(path) as partial,
+        rasterio.open(
+            partial,
+            "w",
+            driver="COG",
+            dtype="uint8",
+            count=1,
+            height=grid.height,
+            width=grid.width,
+            crs=grid.crs,
+            transform=grid.transform,
+            compress="deflate",
+            overview_resampling="mode",
+        ) as dataset,
+    ):
+        dataset.write(flags, 1)
+        dataset.descriptions = ("flags",)
+        dataset.update_tags(
+            flag_meanings=" ".join(meanings),
+            flag_masks=" ".join(str(1 << bit) for bit in range(len(meanings))),
+            time=time,
+            lstsr_version=__version__,
         )
 
 

@@ -128,6 +128,7 @@ def scene_files(name: str, folder: Path, config: GenerateConfig) -> Scene:
         lat=lat,
         time=f"{landsat:%Y-%m-%dT%H:%M:%SZ}",
         dem=home / "dem.tif",
+        water=home / "water.tif",
     )
 
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 # The world goes on around a footprint, further than any sensor's footprint and parallax reach:
 # in world pixels (8.16 km), a multiple of the blocks of the truth.
 MARGIN = 272
-TRUTH_BLOCK, DEM_BLOCK = 8, 3
+TRUTH_BLOCK, STATIC_BLOCK = 8, 3
 TRUTH_FOLDER = "truth"
 # The slot of Korea within the scan of GOCI-II, after the scan's nominal time.
 SLOT_START, SLOT_END = timedelta(minutes=11, seconds=26), timedelta(minutes=12, seconds=30)
@@ -86,9 +86,11 @@ def make(name: str, folder: Path, config: GenerateConfig) -> Scene:
         scene.reference.parent, nominal, GOCI2_SLOT, start, end, goci2.grid, goci2.rhoc, goci2.flag
     )
 
+    assert scene.dem is not None and scene.water is not None
     elevation = _raster(world.elevation_m, world.grid, "elevation", "metre")
-    assert scene.dem is not None
-    geotiff.write(scene.dem, coarsened(elevation, DEM_BLOCK))
+    geotiff.write(scene.dem, coarsened(elevation, STATIC_BLOCK))
+    water = _raster(world.water.astype(np.float32), world.grid, "water", "share")
+    geotiff.write(scene.water, coarsened(water, STATIC_BLOCK))
     truth = scene.target.parent / TRUTH_FOLDER
     _write_truth(truth / "lst_240m.tif", world, footprint, scene.time)
     _write_json(
@@ -120,7 +122,7 @@ def make(name: str, folder: Path, config: GenerateConfig) -> Scene:
 
 def world_grid(footprint: Grid) -> Grid:
     """The world around a footprint: its pixels, a margin, and sides of whole blocks."""
-    whole_blocks = math.lcm(TRUTH_BLOCK, DEM_BLOCK, looks.BLOCK)
+    whole_blocks = math.lcm(TRUTH_BLOCK, STATIC_BLOCK, looks.BLOCK)
     height, width = (
         math.ceil((side + 2 * MARGIN) / whole_blocks) * whole_blocks for side in footprint.shape
     )

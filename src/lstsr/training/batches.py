@@ -51,7 +51,7 @@ class Batches(torch.utils.data.Dataset[Batch]):
         self.patches = candidate_patches(
             dataset,
             "train",
-            row.block,
+            row.key,
             size,
             stride=max(1, size // STRIDES_PER_PATCH),
             min_fraction=row.train.min_patch_valid,
@@ -66,7 +66,7 @@ class Batches(torch.utils.data.Dataset[Batch]):
     def _sample(self, patch: Patch, rng: np.random.Generator) -> tuple[NDArray, ...]:
         """One patch, turned and flipped, its contrast changed, sometimes without its reference."""
         scene = self.dataset.window(
-            patch.scene, self.row.block, patch.row, patch.column, patch.size, patch.size
+            patch.scene, self.row.key, patch.row, patch.column, patch.size, patch.size
         )
         scene = oriented(scene, turns=int(rng.integers(4)), flip=bool(rng.integers(2)))
         if rng.random() < self.row.train.reference_dropout:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from lstsr import __version__
 from lstsr.errors import LstsrError
 from lstsr.files import whole
+from lstsr.models.fallback import WithFallback
 from lstsr.models.normalisation import Normalisation
 from lstsr.registry import build
 from lstsr.training.row import Row
@@ -27,8 +28,10 @@ class Checkpoint:
     ``best_step`` is the optimiser step of the weights kept, ``steps`` how many were made in
     ``train_seconds`` of wall time, validation included;
     ``validation_ubrmse_k`` is the mean over validation scenes at ``best_step``.
-    ``sensors`` and ``align`` are the config's sections, so that prediction reads the same physical
-    values and brings them onto the same kind of grid.
+    ``fallback`` is the classical row that takes over where there is no valid reference, the best
+    one on validation; None of a network that sees no reference. ``sensors`` and ``align`` are the
+    config's sections, so that prediction reads the same physical values and brings them onto the
+    same kind of grid; ``harmonisation`` is what the row's input was corrected by, if it was.
     """
 
     row: Row
@@ -42,8 +45,10 @@ class Checkpoint:
     best_step: int
     steps: int
     train_seconds: float
+    fallback: str | None
     sensors: dict[str, Any] = field(default_factory=dict)
     align: dict[str, Any] = field(default_factory=dict)
+    harmonisation: dict[str, Any] | None = None
     version: str = __version__
 
     @property
@@ -71,7 +76,7 @@ def save_checkpoint(path: Path, weights: Mapping[str, Tensor], checkpoint: Check
 
 
 def load_checkpoint(path: Path) -> tuple[nn.Module, Checkpoint]:
-    """The network on the CPU in evaluation mode, and its description.
+    """The network with its fallback, on the CPU in evaluation mode, and its description.
 
     Raises LstsrError where the file is missing, not a checkpoint, or does not fit its model.
     """
@@ -85,6 +90,9 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, Checkpoint]:
             f"{path}: made by version {checkpoint.version}, does not fit model {row.model} of "
             f"version {__version__}; train it again ({error})"
         ) from error
+    if checkpoint.fallback:
+        fallback = build(checkpoint.fallback, row.scale, checkpoint.reference_channels)
+        network = WithFallback(network, fallback)
     return network.eval(), checkpoint
 
 
@@ -105,8 +113,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
             best_step=header["best_step"],
             steps=header["steps"],
             train_seconds=header["train_seconds"],
+            fallback=header["fallback"],
             sensors=header["sensors"],
             align=header["align"],
+            harmonisation=header["harmonisation"],
             version=header["version"],
         )
     except (OSError, SafetensorError, KeyError, ValueError) as error:

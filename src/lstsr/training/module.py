@@ -23,7 +23,7 @@ from tqdm import tqdm
 from lstsr.dataset.loader import Dataset
 from lstsr.errors import LstsrError
 from lstsr.metrics import ubrmse_k
-from lstsr.registry import CLASSICAL, build
+from lstsr.registry import CLASSICAL, UNGUIDED, build
 from lstsr.training.batches import Batch, Batches
 from lstsr.training.checkpoint import Checkpoint, save_checkpoint
 from lstsr.training.inference import predict_scene, scene_normalisation
@@ -155,16 +155,16 @@ def _step(
 
 def _validation(dataset: Dataset, row: Row) -> Callable[[nn.Module, torch.device], float]:
     """A function that gives the mean ubRMSE over the validation scenes, kelvin; NaN if diverged."""
-    names = [name for name in dataset.scenes("validation") if dataset.scored(name, row.block).any()]
+    names = [name for name in dataset.scenes("validation") if dataset.scored(name, row.key).any()]
     if not names:
         raise LstsrError(
-            f"{dataset.path}: has no validation scene with scored pixels of {row.block}; add one"
+            f"{dataset.path}: has no validation scene with scored pixels of {row.key}; add one"
         )
 
     def validate(network: nn.Module, device: torch.device) -> float:
         errors_k = []
         for name in names:
-            scene = dataset.scene(name, row.block)
+            scene = dataset.scene(name, row.key)
             normalisation = scene_normalisation(dataset, scene.centre_k)
             prediction_k = predict_scene(network, scene, normalisation, device)
             if not np.isfinite(prediction_k).all():
@@ -173,6 +173,19 @@ def _validation(dataset: Dataset, row: Row) -> Callable[[nn.Module, torch.device
         return float(np.mean(errors_k))
 
     return validate
+
+
+def _fallback(dataset: Dataset, row: Row) -> str | None:
+    """The classical row without reference that is best on validation; None for an unguided row."""
+    if row.model in UNGUIDED:
+        return None
+    validate, channels = _validation(dataset, row), len(dataset.meta.reference_bands)
+    cpu = torch.device("cpu")
+    errors_k = {
+        name: validate(build(name, row.scale, channels).eval(), cpu)
+        for name in sorted(CLASSICAL & UNGUIDED)
+    }
+    return min(errors_k, key=lambda name: errors_k[name])
 
 
 def _tensorboard(output: Path) -> list[Logger]:
@@ -195,7 +208,7 @@ def _describe(dataset: Dataset, row: Row, state: TrainState) -> Checkpoint:
     return Checkpoint(
         row=row,
         dataset=meta.dataset,
-        target_m=meta.target_m[row.block],
+        target_m=meta.target_m[row.key],
         reference_bands=meta.reference_bands,
         scale_k=meta.scale_k,
         reference_mean=meta.reference_mean,
@@ -204,6 +217,8 @@ def _describe(dataset: Dataset, row: Row, state: TrainState) -> Checkpoint:
         best_step=state.best_step,
         steps=state.step,
         train_seconds=state.seconds,
+        fallback=_fallback(dataset, row),
+        harmonisation=meta.harmonisation if row.harmonised else None,
         sensors=meta.config.get("sensors", {}),
         align=meta.config.get("align", {}),
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
+from lstsr.dataset.loader import key_of
 from lstsr.errors import LstsrError
 
 
@@ -41,7 +42,10 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class Row:
-    """Dataset x track x scale x model x variant x seed, and what it takes to train it."""
+    """Dataset x track x scale x model x variant x seed, and what it takes to train it.
+
+    With ``harmonised`` it sees the input of its observed track without the bias that is known.
+    """
 
     dataset: str
     track: str
@@ -49,6 +53,7 @@ class Row:
     model: str
     variant: str
     seed: int
+    harmonised: bool
     options: dict[str, Any]
     train: TrainSettings
 
@@ -66,9 +71,9 @@ class Row:
         return asdict(self)
 
     @property
-    def block(self) -> str:
-        """The track key that names its arrays in the dataset: track-xscale."""
-        return f"{self.track}-x{self.scale}"
+    def key(self) -> str:
+        """The track key that names its arrays in the dataset."""
+        return key_of(self.track, self.scale, self.harmonised)
 
     @property
     def name(self) -> str:

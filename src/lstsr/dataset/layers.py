@@ -1,0 +1,142 @@
+"""Further channels of the reference: terrain, water, and from where satellite and sun look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from pyproj import Transformer
+
+from lstsr.errors import SceneError
+from lstsr.geo.parallax import Terrain, view_zenith_deg
+from lstsr.geo.resample import elevation_on, resample
+from lstsr.geo.sun import sun_position_deg
+from lstsr.grid import Grid
+from lstsr.image import SensorImage, Viewpoint
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What is known of a place at all times: elevation, and the share of water (0..1)."""
+
+    terrain: Terrain | None = None
+    water: SensorImage | None = None
+
+    def water_on(self, grid: Grid) -> SensorImage | None:
+        """The share of water on ``grid``."""
+        return None if self.water is None else resample(self.water, grid)
+
+
+UNKNOWN = Ground()
+
+
+def with_layers(
+    reference: SensorImage,
+    names: Sequence[str],
+    time: str,
+    viewpoint: Viewpoint | None,
+    ground: Ground,
+) -> SensorImage:
+    """``reference`` with the layers ``names`` as further bands, on its own grid.
+
+    Time and viewpoint, on which sun and view depend, are those of the input. A pixel is valid where
+    all its bands are. Raises SceneError where a layer needs an elevation, a water share, a time or
+    a viewpoint that is not there.
+    """
+    if not names:
+        return reference
+    made = Layers(reference.grid, time, viewpoint, ground)
+    layers = np.stack([getattr(made, name)() for name in names])
+    valid = reference.valid & np.isfinite(layers).all(axis=0)
+    values = np.concatenate([reference.values, layers.astype(np.float32)])
+    values[:, ~valid] = np.nan
+    return replace(reference, values=values, valid=valid, bands=(*reference.bands, *names))
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The layers of one grid and moment, a method each; arrays (row, column), NaN where unknown."""
+
+    grid: Grid
+    time: str
+    viewpoint: Viewpoint | None
+    ground: Ground
+
+    def elevation(self) -> Doubles:
+        """Metres; unknown elevation, as over the sea, counts as 0."""
+        return self._elevation_m
+
+    def slope(self) -> Doubles:
+        """Angle against the horizontal, degrees."""
+        return np.degrees(self._inclination[0])
+
+    def northness(self) -> Doubles:
+        """Sine of the slope times cosine of the aspect: 1 for a cliff that faces north."""
+        slope, aspect = self._inclination
+        return np.sin(slope) * np.cos(aspect)
+
+    def eastness(self) -> Doubles:
+        """Sine of the slope times sine of the aspect."""
+        slope, aspect = self._inclination
+        return np.sin(slope) * np.sin(aspect)
+
+    def water(self) -> Doubles:
+        """Share, 0..1."""
+        water = self.ground.water_on(self.grid)
+        if water is None:
+            raise SceneError("layer water: the manifest has no column water for it")
+        return np.where(water.valid, water.values[0], np.nan).astype(float)
+
+    def view_zenith(self) -> Doubles:
+        """Angle at the ground between the vertical and the input's satellite, degrees."""
+        if self.viewpoint is None:
+            raise SceneError("layer view_zenith: the input comes from no geostationary satellite")
+        return view_zenith_deg(*self.lon_lat_deg, self.viewpoint)
+
+    def sun_zenith(self) -> Doubles:
+        """Degrees."""
+        return self._sun_deg[0]
+
+    def illumination(self) -> Doubles:
+        """Cosine of the angle between the sun and the normal of the slope, 0 where self-shadowed.
+
+        cos i = cos z cos s + sin z sin s cos(azimuth - aspect) (e.g. Iqbal 1983, eq. 1.6.5a).
+        """
+        zenith, azimuth = np.radians(self._sun_deg)
+        slope, aspect = self._inclination
+        direct = np.cos(zenith) * np.cos(slope)
+        direct += np.sin(zenith) * np.sin(slope) * np.cos(azimuth - aspect)
+        return np.clip(direct, 0, None)
+
+    @cached_property
+    def _elevation_m(self) -> Doubles:
+        terrain = self.ground.terrain
+        if terrain is None:
+            raise SceneError("layers of terrain: the manifest has no column dem for them")
+        return elevation_on(terrain, self.grid).astype(float)
+
+    @cached_property
+    def _inclination(self) -> tuple[Doubles, Doubles]:
+        """Slope, and the azimuth it faces (clockwise from the grid's north), radians."""
+        down, right = np.gradient(self._elevation_m, self.grid.gsd_m)
+        return np.arctan(np.hypot(down, right)), np.arctan2(-right, down)
+
+    @cached_property
+    def lon_lat_deg(self) -> tuple[Doubles, Doubles]:
+        """Longitude and latitude of each pixel's centre."""
+        rows, columns = np.mgrid[: self.grid.height, : self.grid.width] + 0.5
+        to_degrees = Transformer.from_crs(self.grid.crs, "EPSG:4326", always_xy=True)
+        lon, lat = to_degrees.transform(*(self.grid.transform @ (columns, rows)))
+        return lon, lat
+
+    @cached_property
+    def _sun_deg(self) -> tuple[Doubles, Doubles]:
+        if not self.time:
+            raise SceneError("layers of the sun: the input has no time; add it to the manifest")
+        return sun_position_deg(datetime.fromisoformat(self.time), *self.lon_lat_deg)
