@@ -16,7 +16,8 @@ from pyproj import Transformer
 from lstsr.config import Gk2aConfig
 from lstsr.errors import SceneError
 from lstsr.image import Viewpoint
-from lstsr.sensors.gk2a import AREAS, grid, inspect, read
+from lstsr.sensors.ami import AREAS
+from lstsr.sensors.gk2a import grid, inspect, read
 from lstsr.sensors.inspection import Inspection
 from lstsr.simulate.gk2a import write_lst
 

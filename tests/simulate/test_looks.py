@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from lstsr.geo.parallax import apparent
 from lstsr.grid import Grid
-from lstsr.sensors.gk2a import AREAS
+from lstsr.sensors.ami import AREAS
 from lstsr.sensors.goci2 import FLAG_BITS, WAVELENGTHS_NM
 from lstsr.simulate import looks
 from lstsr.simulate.clouds import Clouds

@@ -12,19 +12,16 @@ from numpy.typing import NDArray
 
 from lstsr.files import whole
 from lstsr.image import Floats
-from lstsr.sensors.gk2a import (
-    ADD_OFFSET,
+from lstsr.sensors.ami import (
     AREAS,
     COLUMN_FACTOR,
     CORNERS,
     FD_A_M,
     FD_B_M,
     FD_HEIGHT_M,
-    FILL,
     LONGITUDE_DEG,
-    PROJECTION,
-    SCALE_FACTOR,
 )
+from lstsr.sensors.gk2a import ADD_OFFSET, FILL, PROJECTION, SCALE_FACTOR
 
 SUFFIX = {"ko": "ko020lc", "ea": "ea020lc", "fd": "fd020ge"}
 MODE = {"ko": "ELA", "ea": "ELA", "fd": "FD"}

@@ -23,7 +23,7 @@ from lstsr.geo.parallax import apparent, view_zenith_deg
 from lstsr.geo.resample import outline
 from lstsr.grid import Grid
 from lstsr.image import Floats, Mask, Viewpoint
-from lstsr.sensors.gk2a import AREAS, LONGITUDE_DEG
+from lstsr.sensors.ami import AREAS, LONGITUDE_DEG
 from lstsr.sensors.goci2 import FLAG_BITS, WAVELENGTHS_NM
 from lstsr.simulate.clouds import Clouds, leaning
 from lstsr.simulate.goci2 import slot_grid
