@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from math import inf, radians
 from typing import NamedTuple
@@ -13,11 +13,14 @@ import numpy as np
 from affine import Affine
 
 from lstsr.errors import SceneError
+from lstsr.geo.resample import outline
 from lstsr.grid import Grid
 from lstsr.sensors.inspection import Assertion
 from lstsr.sensors.netcdf import attribute, file_name, number
 
 Holder = netCDF4.Dataset | netCDF4.Variable
+Fact = tuple[str, str]
+
 # Sub-satellite longitude of GK2A, degrees east.
 LONGITUDE_DEG = 128.2
 NAME_TIME = re.compile(r"(?<!\d)(\d{12})(?!\d)")
@@ -129,6 +132,40 @@ def lambert_grid(holder: Holder, shape: tuple[int, int]) -> Grid:
     west = number(holder, "upper_left_easting") - step / 2
     north = number(holder, "upper_left_northing") + step / 2
     return Grid(crs, Affine(step, 0, west, 0, -step, north), shape[1], shape[0])
+
+
+def passed(holder: Holder, checks: Iterable[Assertion]) -> None:
+    """Raise SceneError with the first of ``checks`` that fails."""
+    for check in checks:
+        if not check.passed:
+            raise SceneError(f"{file_name(holder)}: {check.claim} fails: {check.found}")
+
+
+def gathered(
+    dataset: netCDF4.Dataset, parts: Mapping[str, Callable[[netCDF4.Dataset], list[Fact]]]
+) -> tuple[list[Fact], list[Assertion]]:
+    """The facts of a file's ``parts``; what cannot be read is a failed assertion, named by key."""
+    facts: list[Fact] = [("file", file_name(dataset))]
+    failed = []
+    for claim, part in parts.items():
+        try:
+            facts += part(dataset)
+        except (SceneError, RuntimeError) as error:  # RuntimeError: damaged chunks
+            failed.append(Assertion(claim, str(error), False))
+    return facts, failed
+
+
+def grid_facts(placed: Grid) -> list[Fact]:
+    """Coordinate system, size and corners of a grid."""
+    try:
+        corners = ", ".join(f"{lon:.3f} E {lat:.3f} N" for lon, lat in outline(placed, 1))
+    except SceneError:
+        corners = "in space, beside the disk"
+    return [
+        ("coordinate system", placed.crs),
+        ("size", f"{placed.height} rows x {placed.width} columns of {placed.gsd_m:.2f} m"),
+        ("corners", f"{corners} (outer, clockwise from the upper left)"),
+    ]
 
 
 def size_checks(

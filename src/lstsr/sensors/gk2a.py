@@ -15,18 +15,21 @@ import netCDF4
 import numpy as np
 
 from lstsr.errors import SceneError
-from lstsr.geo.resample import outline
 from lstsr.grid import Grid
 from lstsr.image import Floats, Mask, SensorImage, Viewpoint
 from lstsr.sensors.ami import (
     LONGITUDE_DEG,
     TOLERANCE_PX,
+    Fact,
     ScanNames,
     area_checks,
+    gathered,
     geostationary,
+    grid_facts,
     instant,
     lambert_checks,
     lambert_grid,
+    passed,
     scan_grid,
     size_checks,
     time_in_name,
@@ -41,8 +44,6 @@ PROJECTION = "gk2a_imager_projection"
 # Packing of LST in kelvin, where a file does not state its own.
 SCALE_FACTOR, ADD_OFFSET, FILL = 0.01, 0.0, 65535
 SCAN = ScanNames("column_scale_factor", "line_scale_factor", "column_offset", "line_offset")
-
-Fact = tuple[str, str]
 
 
 def grid(path: Path, sensor: Gk2aConfig) -> Grid:
@@ -91,20 +92,14 @@ def inspect(path: Path) -> Inspection:
     A part that is missing or damaged is a failed assertion among the others; SceneError is raised
     only where the file cannot be opened.
     """
-    facts: list[Fact] = [("file", path.name)]
-    checks: list[Assertion] = []
     parts = {
         "the observation time is known": _time_facts,
-        "the projection is understood": _grid_facts,
+        "the projection is understood": lambda dataset: grid_facts(_stated(dataset)),
         "LST can be read": _lst_facts,
         "DQF_LST can be read": _quality_facts,
     }
     with opened(path) as dataset:
-        for claim, part in parts.items():
-            try:
-                facts += part(dataset)
-            except (SceneError, RuntimeError) as error:  # RuntimeError: damaged chunks
-                checks.append(Assertion(claim, str(error), False))
+        facts, checks = gathered(dataset, parts)
         try:
             checks += _assertions(dataset, _stated(dataset))
         except SceneError as error:
@@ -114,19 +109,6 @@ def inspect(path: Path) -> Inspection:
 
 def _time_facts(dataset: netCDF4.Dataset) -> list[Fact]:
     return [("time", _time(dataset))]
-
-
-def _grid_facts(dataset: netCDF4.Dataset) -> list[Fact]:
-    placed = _stated(dataset)
-    try:
-        corners = ", ".join(f"{lon:.3f} E {lat:.3f} N" for lon, lat in outline(placed, 1))
-    except SceneError:
-        corners = "in space, beside the disk"
-    return [
-        ("coordinate system", placed.crs),
-        ("size", f"{placed.height} rows x {placed.width} columns of {placed.gsd_m:.2f} m"),
-        ("corners", f"{corners} (outer, clockwise from the upper left)"),
-    ]
 
 
 def _lst_facts(dataset: netCDF4.Dataset) -> list[Fact]:
@@ -190,9 +172,7 @@ def _shape(dataset: netCDF4.Dataset) -> tuple[int, int]:
 def _placed(dataset: netCDF4.Dataset) -> Grid:
     """The stated grid; SceneError with the first assertion that fails."""
     placed = _stated(dataset)
-    for check in _assertions(dataset, placed):
-        if not check.passed:
-            raise SceneError(f"{file_name(dataset)}: {check.claim} fails: {check.found}")
+    passed(dataset, _assertions(dataset, placed))
     return placed
 
 
