@@ -110,6 +110,27 @@ FAULTS = [
     ),
     ("sensors.target", {"product": "landsat", "band": 1}, "there are product, sensor, bands, mask"),
     ("sensors.input", {"product": "gk2a"}, "align.anchor = 'input': GK2A shows terrain displ"),
+    ("sensors.input", {"product": "gk2a-l1b"}, "align.anchor = 'input': GK2A shows terrain displ"),
+    (
+        "sensors.input",
+        {"product": "gk2a-l1b", "bands": ["ir110"]},
+        "config key sensors.input.bands.0 = 'ir110': must be 'lst', 'vi004'",
+    ),
+    (
+        "sensors.input",
+        {"product": "gk2a-l1b", "bands": ["vi006"]},
+        "input.unit = 'reflectance': allowed are kelvin, celsius",
+    ),
+    (
+        "sensors.input",
+        {"product": "gk2a-l1b", "cloud": {"depth_k": 8}},
+        "sensors.input.cloud.depth_k is unknown: allowed there are coldest_k, depression_k",
+    ),
+    (
+        "acquire.generate",
+        {"places": 28, "level": 1},
+        "acquire.generate.places = 28: the LA sector of level 1 holds 27 of 64 km",
+    ),
     ("align.anchor", "target", "config key align.anchor and grid: `target` needs a grid"),
     ("seeds", [1, 1], "config key seeds: 1 is named twice"),
     ("train.patch", 100, "train.patch = 100 of esrnet-base-x8-degraded-block-s0 is no multiple"),

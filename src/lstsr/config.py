@@ -56,7 +56,8 @@ Goci2Band = Literal[
 ]
 
 
-AmiChannel = Literal[
+AmiBand = Literal[
+    "lst",
     "vi004",
     "vi005",
     "vi006",
@@ -221,7 +222,7 @@ class Gk2aL1bConfig(Section):
 
     product: Literal["gk2a-l1b"]
     sensor: str = Field("GK2A/AMI", description="name written into every raster")
-    bands: list[Literal["lst"] | AmiChannel] = Field(
+    bands: list[AmiBand] = Field(
         ["lst"],
         min_length=1,
         max_length=1,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import netCDF4
 import numpy as np
@@ -13,13 +13,22 @@ import pytest
 from affine import Affine
 from pyproj import Transformer
 
-from lstsr.config import AlignConfig, Gk2aL1bConfig
+from lstsr.config import AlignConfig, AmiBand, Gk2aL1bConfig
 from lstsr.dataset.triplet import to_triplet
 from lstsr.errors import SceneError
 from lstsr.grid import Grid
 from lstsr.image import SensorImage, Viewpoint
 from lstsr.sensors.ami import AREAS
-from lstsr.sensors.gk2a_l1b import VALID_BITS, WAVENUMBERS, grid, inspect, planck, planck_k, read
+from lstsr.sensors.gk2a_l1b import (
+    REFLECTIVE,
+    VALID_BITS,
+    WAVENUMBERS,
+    grid,
+    inspect,
+    planck,
+    planck_k,
+    read,
+)
 from lstsr.sensors.inspection import detect
 from lstsr.sensors.split_window import split_window_k
 from lstsr.simulate.gk2a import CALIBRATIONS, SECTOR, write_l1b
@@ -94,6 +103,12 @@ def setting(**values: Any) -> Callable[[netCDF4.Dataset], None]:
 
 
 # ---- calibration
+
+
+def test_the_config_knows_every_channel() -> None:
+    channels = {*WAVENUMBERS, *REFLECTIVE}
+    assert set(get_args(AmiBand)) == channels | {"lst"}
+    assert set(CALIBRATIONS) == channels and set(VALID_BITS) < channels
 
 
 @pytest.mark.parametrize(("count", "known_k"), [(3508, 291.538), (3127, 296.397), (6198, 246.946)])
@@ -309,8 +324,9 @@ def test_a_sector_that_looks_at_the_sea_does_not_meet_the_scene(tmp_path: Path) 
 
 
 def satpy_scene(*paths: Path, mode: str = "file") -> Any:
-    satpy = pytest.importorskip("satpy")
-    return satpy.Scene(
+    from satpy import Scene
+
+    return Scene(
         [str(path) for path in paths], reader="ami_l1b", reader_kwargs={"calib_mode": mode}
     )
 

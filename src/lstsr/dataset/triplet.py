@@ -202,9 +202,9 @@ def _check_overlap(
 
 def _meets(source: Grid, grid: Grid) -> bool:
     """Whether any of 33 x 33 points of ``grid`` lies inside ``source``."""
-    columns, rows = np.meshgrid(*(np.linspace(0, side, 33) for side in (grid.width, grid.height)))
+    rows, columns = np.indices((33, 33)) / 32
     to_source = Transformer.from_crs(grid.crs, source.crs, always_xy=True)
-    x, y = to_source.transform(*(grid.transform @ (columns, rows)))
+    x, y = to_source.transform(*(grid.transform @ (columns * grid.width, rows * grid.height)))
     column, row = ~source.transform @ (x, y)
     inside = (column > 0) & (column < source.width) & (row > 0) & (row < source.height)
     return bool(inside.any())
