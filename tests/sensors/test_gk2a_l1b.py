@@ -574,7 +574,7 @@ def test_inspect_tells_what_holds_and_what_does_not(sector: Path, edited: Edit) 
 def test_inspect_of_a_bare_file_tells_what_can_be_read(edited: Edit) -> None:
     path = edited(lambda dataset: dataset.delncattr("projection_type"))
     failed = {check.claim: check.found for check in inspect(path).assertions if not check.passed}
-    for claim in ("the projection is understood", "grid checks can be made"):
+    for claim in ("the projection is understood", "the grid can be checked"):
         assert failed[claim] == f"{path.name}: attribute projection_type is missing"
     path = edited(lambda dataset: dataset.delncattr("DN_to_Radiance_Gain"))
     failed = {check.claim: check.found for check in inspect(path).assertions if not check.passed}

@@ -184,14 +184,14 @@ def inspect(path: Path) -> Inspection:
         "counts can be calibrated": _value_facts,
         "the navigation residual can be read": _residual_facts,
     }
+    checked = {"grid": _grid_checks, "channel": _channel_checks, "time": _time_checks}
     with opened(path) as dataset:
         facts, checks = gathered(dataset, parts)
-        for of_part in (_grid_checks, _channel_checks, _time_checks):
+        for name, of_part in checked.items():
             try:
                 checks += of_part(dataset)
             except SceneError as error:
-                claim = f"{of_part.__name__.strip('_').replace('_', ' ')} can be made"
-                checks.append(Assertion(claim, str(error), False))
+                checks.append(Assertion(f"the {name} can be checked", str(error), False))
     return Inspection("GK2A/AMI L1B", tuple(facts), tuple(checks))
 
 
