@@ -67,6 +67,25 @@ Layer = Literal[
     "illumination",
 ]
 Covariate = Literal["view_zenith", "sun_zenith", "hour", "season", "ndvi", "elevation", "water"]
+AmiBand = Literal[
+    "lst",
+    "vi004",
+    "vi005",
+    "vi006",
+    "vi008",
+    "nr013",
+    "nr016",
+    "sw038",
+    "wv063",
+    "wv069",
+    "wv073",
+    "ir087",
+    "ir096",
+    "ir105",
+    "ir112",
+    "ir123",
+    "ir133",
+]
 
 
 class Section(BaseModel):
@@ -83,6 +102,20 @@ class GenerateConfig(Section):
     size_km: int = Field(64, ge=16, le=128, multiple_of=16, description="side of a footprint")
     clouds: float = Field(0.15, ge=0, le=0.6, description="mean cloud share")
     seed: int = Field(2023, ge=0, description="of the world: terrain, cover, weather, sensors")
+    level: Literal[1, 2] = Field(
+        2, description="of GK2A: 2 writes LST, 1 the channels of L1B that LST is made from"
+    )
+
+    @model_validator(mode="after")
+    def _in_sector(self) -> Self:
+        # three abreast, 12 km apart; the sector ends 700 km south of the first
+        most = 3 * (700 // (self.size_km + 12))
+        if self.level == 1 and self.places > most:
+            raise ValueError(
+                f"places = {self.places}: the LA sector of level 1 holds {most} of {self.size_km} "
+                "km; take fewer or smaller ones"
+            )
+        return self
 
 
 class AcquireConfig(Section):
@@ -181,6 +214,61 @@ class Gk2aConfig(Section):
         return self.names
 
 
+class CloudTestConfig(Section):
+    """What counts as cloud where a file has no mask, by brightness temperature at 11 um (IR112)."""
+
+    coldest_k: float = Field(250.0, gt=0, description="colder is cloud")
+    depression_k: float = Field(
+        8.0, gt=0, description="colder by more than the warmest 3 x 3 pixels around is cloud"
+    )
+    reach_px: int = Field(12, ge=1, le=100, description="how far around that is, pixels")
+    difference_k: float = Field(5.0, gt=0, description="IR112 - IR123 of more is thin cloud")
+
+
+class Gk2aL1bConfig(Section):
+    """GK2A/AMI Level 1B (FD, LA, KO or EA): LST by split window, or one channel.
+
+    For lst the scene names the file of IR112 or IR123; the other one lies beside it.
+    """
+
+    product: Literal["gk2a-l1b"]
+    sensor: str = Field("GK2A/AMI", description="name written into every raster")
+    bands: list[AmiBand] = Field(
+        ["lst"],
+        min_length=1,
+        max_length=1,
+        description="lst, or a channel: kelvin from sw038 on, reflectance factor before",
+    )
+    accepted: list[Annotated[int, Field(ge=0, le=3)]] = Field(
+        [0],
+        min_length=1,
+        description="quality flags of usable pixels: 0 good, 1 conditional, 2 not seen, 3 error",
+    )
+    max_residual_px: float = Field(
+        0.75, gt=0, description="largest mean navigation residual, pixels (42 urad at 2 km)"
+    )
+    emissivity: float = Field(0.978, gt=0.8, le=1, description="mean of IR112 and IR123 (lst)")
+    emissivity_difference: float = Field(
+        -0.003, ge=-0.05, le=0.05, description="IR112 - IR123: -0.005 bare soil, 0 leaves (lst)"
+    )
+    water_vapour_g_cm2: float = Field(
+        2.5, ge=0, le=8, description="column of water vapour along the line of sight (lst)"
+    )
+    cloud: CloudTestConfig = Field(CloudTestConfig(), description="cloud test of lst")
+    valid_min: float | None = Field(None, description="in the band's unit; below is masked")
+    valid_max: float | None = Field(None, description="in the band's unit; above is masked")
+
+    @property
+    def unit(self) -> str:
+        """Kelvin for temperatures."""
+        return "reflectance" if self.bands[0].startswith(("vi", "nr")) else "kelvin"
+
+    @property
+    def names(self) -> list[str]:
+        """The one band."""
+        return list(self.bands)
+
+
 class Goci2Config(Section):
     """GK2B/GOCI-II Level-2 AC: Rayleigh-corrected reflectance, a slot or a mosaic."""
 
@@ -212,6 +300,7 @@ PRODUCTS: Mapping[Any, type[Section]] = {
     "<geotiff>": GeotiffConfig,
     "<landsat>": LandsatConfig,
     "<gk2a>": Gk2aConfig,
+    "<gk2a-l1b>": Gk2aL1bConfig,
     "<goci2>": Goci2Config,
 }
 
@@ -228,11 +317,12 @@ SensorConfig = Annotated[
     Annotated[GeotiffConfig, Tag("<geotiff>")]
     | Annotated[LandsatConfig, Tag("<landsat>")]
     | Annotated[Gk2aConfig, Tag("<gk2a>")]
+    | Annotated[Gk2aL1bConfig, Tag("<gk2a-l1b>")]
     | Annotated[Goci2Config, Tag("<goci2>")],
     Discriminator(
         _product,
         custom_error_type="product",
-        custom_error_message="product should be geotiff, landsat, gk2a or goci2",
+        custom_error_message="product should be geotiff, landsat, gk2a, gk2a-l1b or goci2",
     ),
 ]
 
@@ -531,7 +621,7 @@ class Config(Section):
 
     def _check_sensors(self) -> None:
         found, reference = self.align.registration, self.sensors.reference
-        if self.sensors.input.product == "gk2a" and self.align.anchor == "input":
+        if self.sensors.input.product.startswith("gk2a") and self.align.anchor == "input":
             raise ValueError("align.anchor = 'input': GK2A shows terrain displaced; use 'target'")
         if "ndvi" in self.align.covariates and "ndvi" not in reference.names:
             raise ValueError(

@@ -41,6 +41,7 @@ READERS: Mapping[str, str] = {
     "geotiff": "lstsr.sensors.geotiff",
     "landsat": "lstsr.sensors.landsat",
     "gk2a": "lstsr.sensors.gk2a",
+    "gk2a-l1b": "lstsr.sensors.gk2a_l1b",
     "goci2": "lstsr.sensors.goci2",
 }
 """Product, as in the config, to the module that reads it: `grid`, `read` and `inspect`."""

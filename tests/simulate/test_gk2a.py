@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from lstsr.config import Gk2aConfig
+from lstsr.sensors.ami import AREAS
 from lstsr.sensors.gk2a import read
-from lstsr.simulate.gk2a import write_lst
+from lstsr.simulate.gk2a import SECTOR, level_1_name, write_l1b, write_lst
 
 TIME = datetime(2023, 5, 14, 2, 10, tzinfo=UTC)
 SHAPES = {"ko": (900, 900), "ea": (2600, 3000), "fd": (5500, 5500)}
@@ -111,3 +112,67 @@ def test_a_write_that_fails_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises((ValueError, IndexError)):
         write_lst(tmp_path, TIME, "ko", lst_k[:800], quality)
     assert not list(tmp_path.iterdir())
+
+
+# ---- Level 1B
+
+
+def level_1(folder: Path, area: str, channel: str = "ir105") -> Path:
+    lies = SECTOR if area == "la" else AREAS[area]
+    values = np.full(lies.shape, np.nan, np.float32)
+    values[10:20, 10:20] = 291.538
+    return write_l1b(folder, TIME, area, channel, lies, values, np.zeros(lies.shape, np.uint8))
+
+
+def test_names_of_level_1_are_those_of_the_bucket() -> None:
+    assert level_1_name("ir105", "fd", TIME) == "gk2a_ami_le1b_ir105_fd020ge_202305140210.nc"
+    assert level_1_name("vi006", "la", TIME) == "gk2a_ami_le1b_vi006_la005ge_202305140210.nc"
+    assert level_1_name("vi008", "ko", TIME) == "gk2a_ami_le1b_vi008_ko010lc_202305140210.nc"
+
+
+def test_the_sector_s_header_is_the_real_one_s(tmp_path: Path) -> None:
+    with netCDF4.Dataset(level_1(tmp_path, "la")) as dataset:
+        found = dataset.__dict__
+        image = dataset["image_pixel_values"]
+        assert image.dtype == np.uint16 and image.filters()["zlib"]
+        assert image.dimensions == ("dim_image_y", "dim_image_x") and image.shape == (500, 500)
+        assert not {"_FillValue", "scale_factor"} & set(image.ncattrs())
+        assert (image.channel_name, image.number_of_valid_bits_per_pixel) == ("IR105", 13)
+        assert (image[10:20, 10:20] == 3508).all() and image[0, 0] == 0x8000
+        assert {"sc_position", "nav_average_residual_ew", "nav_average_residual_ns"} < set(
+            dataset.variables
+        )
+    numbers = {
+        "cfac": 20425338.903339352,
+        "lfac": -20425338.903339352,
+        "coff": 314.30357,
+        "loff": 2089.57138,
+        "sub_longitude": 2.2375121010567303,
+        "nominal_satellite_height": 42_164_000.0,
+        "earth_equatorial_radius": 6_378_137.0,
+        "earth_polar_radius": 6_356_752.3,
+        "DN_to_Radiance_Gain": -0.0198196955025196,
+        "DN_to_Radiance_Offset": 161.580139160156,
+        "Teff_to_Tbb_c0": -0.142866448475177,
+        "image_upperleft_latitude": np.radians(44.17488),
+        "image_upperleft_longitude": np.radians(119.91453),
+    }
+    for name, value in numbers.items():
+        assert found[name] == pytest.approx(value, rel=2e-7), name
+    days = 8534  # from 2000-01-01 to 2023-05-14; seconds count from noon
+    assert found["observation_start_time"] == (days * 24 + 2 - 12) * 3600 + 600
+    assert found["scene_acquisition_time"] == "20230514_021000"
+    assert (found["projection_type"], found["observation_mode"]) == ("GEOS", "LA")
+    assert (found["channel_center_wavelength"], found["satellite_name"]) == ("10.5", "GK-2A")
+
+
+def test_korea_s_header_has_no_calibration_no_times_and_no_flags(tmp_path: Path) -> None:
+    with netCDF4.Dataset(level_1(tmp_path, "ko")) as dataset:
+        image, found = dataset["image_pixel_values"], dataset.__dict__
+        assert image.dimensions == ("dim_y", "dim_x") and image.shape == (900, 900)
+        assert found["projection_type"] == "lambert_conformal_conic"
+        assert (found["standard_parallel1"], found["upper_left_easting"]) == (30, -899_000)
+        assert found["origianl_sourece_file"] == "gk2a_ami_le1b_ir105_ela020ge_202305140210.nc"
+        absent = ("DN_to", "Teff", "observation_", "scene_acq", "cfac")
+        assert not [name for name in found if name.startswith(absent)]
+        assert not [name for name in image.ncattrs() if "quality" in name]

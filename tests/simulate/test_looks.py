@@ -9,15 +9,19 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from lstsr.geo.parallax import apparent
 from lstsr.grid import Grid
-from lstsr.sensors.gk2a import AREAS
+from lstsr.sensors.ami import AREAS
+from lstsr.sensors.gk2a_l1b import WAVENUMBERS, planck, planck_k
 from lstsr.sensors.goci2 import FLAG_BITS, WAVELENGTHS_NM
 from lstsr.simulate import looks
+from lstsr.simulate.atmosphere import emissivity_of
 from lstsr.simulate.clouds import Clouds
+from lstsr.simulate.gk2a import SECTOR
 from lstsr.simulate.sample import MARGIN, world_grid
 from lstsr.simulate.world import World, world_of
 
 FOOTPRINT = Grid("EPSG:32652", Affine(30, 0, 340_005, 0, -30, 4_100_025), 534, 534)
 TIME = datetime(2023, 5, 14, 2, 10, tzinfo=UTC)
+WAVENUMBERS_OF_LST = {name: WAVENUMBERS[name] for name in ("ir105", "ir112", "ir123")}
 FWHM = 2 * np.sqrt(2 * np.log(2))
 
 
@@ -135,34 +139,45 @@ def exact_gk2a(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(looks, "GK2A_BIAS_K", 0.0)
 
 
-def test_gk2a_is_the_integral_over_its_footprint(world, monkeypatch):
-    """Against a sum over ground pixels: each where it appears, by the area that it appears on."""
-    exact_gk2a(monkeypatch)
-    minutes = 2.5
-    look = looks.gk2a(world, clear(world.grid), minutes, np.random.default_rng(4))
+def over_footprints(world: World, moved: Grid, cells: np.ndarray, radiance) -> np.ndarray:
+    """Sums over ground pixels: each where it appears, by the area that it appears on."""
     x, y = appears_at(world)
     area = np.abs(
         np.gradient(x, axis=0) * np.gradient(y, axis=1)
         - np.gradient(x, axis=1) * np.gradient(y, axis=0)
     )
-    zenith, azimuth = looks.View(world).angles_deg
-    assert 38 < zenith < 45 and 170 < azimuth < 190
-    radiance = (
-        np.asarray(world.directional_k(zenith, azimuth), float)
-        + np.asarray(world.warming_k_per_h) * minutes / 60
-    ) ** 4
-    shift = look.navigation.row_px, look.navigation.column_px
-    assert max(map(abs, shift)) > 0.1
-    moved = AREAS["ko"].moved(*shift)
     to_world = Transformer.from_crs(moved.crs, world.grid.crs, always_xy=True)
-    cells = np.argwhere(look.quality == looks.GOOD)
-    for row, column in cells[:: max(1, len(cells) // 12)]:
+    means = []
+    for row, column in cells:
         cx, cy = to_world.transform(*(moved.transform @ (column + 0.5, row + 0.5)))
         weight = area * np.exp(
             -0.5 * ((x - cx) / (2100 / FWHM)) ** 2 - 0.5 * ((y - cy) / (2800 / FWHM)) ** 2
         )
-        expected = ((weight * radiance).sum() / weight.sum()) ** 0.25
-        assert look.lst_k[row, column] == pytest.approx(expected, abs=0.05)
+        means.append((weight * radiance).sum() / weight.sum())
+    return np.array(means)
+
+
+def some(quality: np.ndarray) -> np.ndarray:
+    """A dozen of the good cells."""
+    cells = np.argwhere(quality == looks.GOOD)
+    return cells[:: max(1, len(cells) // 12)]
+
+
+def ground_k(world: World, minutes: float) -> np.ndarray:
+    zenith, azimuth = looks.View(world).angles_deg
+    assert 38 < zenith < 45 and 170 < azimuth < 190
+    warmed = np.asarray(world.warming_k_per_h, float) * minutes / 60
+    return np.asarray(world.directional_k(zenith, azimuth), float) + warmed
+
+
+def test_gk2a_is_the_integral_over_its_footprint(world, monkeypatch):
+    exact_gk2a(monkeypatch)
+    look = looks.gk2a(world, clear(world.grid), 2.5, np.random.default_rng(4))
+    shift = look.navigation.row_px, look.navigation.column_px
+    assert max(map(abs, shift)) > 0.1
+    cells = some(look.quality)
+    means = over_footprints(world, AREAS["ko"].moved(*shift), cells, ground_k(world, 2.5) ** 4)
+    np.testing.assert_allclose(look.lst_k[*cells.T], means**0.25, atol=0.05)
 
 
 def test_gk2a_bias_and_noise(world, monkeypatch):
@@ -200,6 +215,63 @@ def test_gk2a_sees_no_cell_whose_footprint_leaves_the_world(world):
     # and all of the Landsat footprint is seen
     (west, north), _, (east, south), _ = FOOTPRINT.corners
     assert x.min() < west and x.max() > east and y.min() < south and y.max() > north
+
+
+# ---- GK2A Level 1B
+
+
+def test_gk2a_l1b_is_the_integral_of_radiance_through_the_atmosphere(world, monkeypatch):
+    """In each channel; the navigation error is that of Level 2 in pixels of the sector."""
+    monkeypatch.setattr(looks, "GK2A_CHANNEL_NOISE_K", dict.fromkeys(WAVENUMBERS_OF_LST, 0.0))
+    look = looks.gk2a_l1b(world, clear(world.grid), SECTOR, 2.5, np.random.default_rng(4))
+    of_level_2 = looks.gk2a(world, clear(world.grid), 2.5, np.random.default_rng(4))
+    shift = look.navigation.row_px, look.navigation.column_px
+    assert shift == (of_level_2.navigation.row_px, of_level_2.navigation.column_px)
+    zenith = looks.View(world).angles_deg[0]
+    air_k, cells = look.atmosphere.radiating_k, some(look.quality)
+    assert air_k == pytest.approx(world.air_k - 6)
+    for channel, nu in WAVENUMBERS_OF_LST.items():
+        through = look.atmosphere.transmittance(channel, zenith)
+        emissivity = emissivity_of(world.cover, channel).astype(float)
+        sky = (1 - through) * planck(air_k, nu)
+        seen = through * (emissivity * planck(ground_k(world, 2.5), nu) + (1 - emissivity) * sky)
+        means = over_footprints(world, SECTOR.moved(*shift), cells, seen + sky)
+        found_k = look.brightness_temperature_k[channel][*cells.T]
+        np.testing.assert_allclose(found_k, planck_k(means, nu), atol=0.05)
+
+
+def test_gk2a_l1b_noise_and_what_is_not_seen(world, monkeypatch):
+    look = looks.gk2a_l1b(world, clear(world.grid), SECTOR, 0.0, np.random.default_rng(5))
+    monkeypatch.setattr(looks, "GK2A_CHANNEL_NOISE_K", dict.fromkeys(WAVENUMBERS_OF_LST, 0.0))
+    exact = looks.gk2a_l1b(world, clear(world.grid), SECTOR, 0.0, np.random.default_rng(5))
+    assert set(np.unique(look.quality)) == {looks.GOOD, looks.NOT_SEEN}
+    for channel, noise_k in (("ir105", 0.1), ("ir112", 0.1), ("ir123", 0.2)):
+        seen_k = look.brightness_temperature_k[channel]
+        np.testing.assert_array_equal(np.isnan(seen_k), look.quality == looks.NOT_SEEN)
+        error = (seen_k - exact.brightness_temperature_k[channel])[look.quality == looks.GOOD]
+        assert error.std() == pytest.approx(noise_k, rel=0.25)
+
+
+def test_the_margin_of_the_world_suffices_for_all_pixels_over_the_footprint(world):
+    """Those of the sector, placed anywhere a pixel can lie, and moved by the largest errors."""
+    lattice = SECTOR.moved(0.37, 0.61)
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        look = looks.gk2a_l1b(world, clear(world.grid), lattice, 0.0, rng)
+        to_lattice = Transformer.from_crs(world.grid.crs, lattice.crs, always_xy=True)
+        rows, columns = np.mgrid[0 : FOOTPRINT.height : 4, 0 : FOOTPRINT.width : 4]
+        column, row = ~lattice.transform @ to_lattice.transform(
+            *(FOOTPRINT.transform @ (columns, rows))
+        )
+        assert (look.quality[row.astype(int), column.astype(int)] == looks.GOOD).all()
+
+
+def test_gk2a_l1b_sees_clouds_as_cold_as_their_tops(world):
+    clouds = one_cloud(world.grid, 200)
+    look = looks.gk2a_l1b(world, clouds, SECTOR, 0.0, np.random.default_rng(0))
+    top_k = world.lst_k.mean() - 0.0065 * 3000
+    for seen_k in look.brightness_temperature_k.values():
+        assert np.nanmin(seen_k) == pytest.approx(top_k, abs=1.0)
 
 
 # ---- GOCI-II

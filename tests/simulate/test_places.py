@@ -1,14 +1,17 @@
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from pyproj import Transformer
 
 from lstsr.config import GenerateConfig
 from lstsr.scenes import Place, conflicts
+from lstsr.simulate.gk2a import SECTOR
 from lstsr.simulate.places import (
     gk2a_time_of,
     goci2_time_of,
@@ -18,6 +21,7 @@ from lstsr.simulate.places import (
     scene_files,
     time_of,
 )
+from lstsr.simulate.sample import world_grid
 
 CONFIG = GenerateConfig()
 
@@ -87,12 +91,41 @@ def test_files_of_a_scene():
     assert (scene.lon, scene.lat) == pytest.approx((127.1, 36.8), abs=0.1)
 
 
+def test_level_1_names_the_file_of_one_of_its_channels():
+    config = CONFIG.model_copy(update={"level": 1})
+    one, other = (scene_files(names(CONFIG)[0], Path(), level) for level in (CONFIG, config))
+    assert other.input.name[:28] == "gk2a_ami_le1b_ir112_la020ge_"
+    assert other.input.name[-15:] == one.input.name[-15:]
+    assert replace(other, input=one.input) == one
+
+
+@pytest.mark.parametrize("size_km", [16, 64, 128])
+def test_the_largest_sample_of_level_1_lies_in_the_sector(size_km):
+    """With the margin of the world; one place more is refused."""
+    most = max(n for n in range(3, 49) if fits(n, size_km))
+    assert {16: 48, 64: 27, 128: 15}[size_km] == most
+    config = GenerateConfig(places=most, dates=1, size_km=size_km, level=1)
+    to_sector = Transformer.from_crs("EPSG:32652", SECTOR.crs, always_xy=True)
+    for name in names(config):
+        x, y = np.array(world_grid(grid_of(name, config)).corners).T
+        column, row = ~SECTOR.transform @ to_sector.transform(x, y)
+        assert row.min() > 0 and row.max() < 500 and column.min() > 0 and column.max() < 500
+
+
+def fits(places: int, size_km: int) -> bool:
+    try:
+        return bool(GenerateConfig(places=places, size_km=size_km, level=1))
+    except ValidationError as error:
+        assert "the LA sector of level 1 holds" in str(error)
+        return False
+
+
 def test_planning_needs_no_numpy():
     program = (
         "import sys; sys.modules.update(dict.fromkeys(('numpy', 'rasterio', 'scipy', 'cv2')));"
         "from pathlib import Path; from types import SimpleNamespace;"
         "from lstsr.simulate.places import names, scene_files;"
-        "config = SimpleNamespace(places=3, dates=1, size_km=16, seed=0);"
+        "config = SimpleNamespace(places=3, dates=1, size_km=16, seed=0, level=2);"
         "print(scene_files(names(config)[2], Path(), config).target)"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lstsr.config import GenerateConfig, Gk2aConfig, Goci2Config, LandsatConfig
+from lstsr.config import GenerateConfig, Gk2aConfig, Gk2aL1bConfig, Goci2Config, LandsatConfig
 from lstsr.geo.coarsen import coarsened
 from lstsr.scenes import Scene
-from lstsr.sensors import geotiff, gk2a, goci2, landsat
+from lstsr.sensors import geotiff, gk2a, gk2a_l1b, goci2, landsat
 from lstsr.simulate.places import (
     GOCI2_SLOT,
     grid_of,
@@ -122,3 +122,39 @@ def test_another_seed_makes_another_scene(scene, tmp_path: Path):
     other = make(NAME, tmp_path, CONFIG.model_copy(update={"seed": 1}))
     for one, another in zip(images(scene), images(other), strict=True):
         assert one.shape != another.shape or not np.array_equal(one, another, equal_nan=True)
+
+
+def test_level_1_replaces_the_input_and_nothing_else(scene, truth, tmp_path: Path):
+    config = CONFIG.model_copy(update={"level": 1})
+    made = make(NAME, tmp_path, config)
+    assert made == scene_files(NAME, tmp_path, config)
+    for channel in ("ir105", "ir112", "ir123"):
+        path = made.input.with_name(made.input.name.replace("ir112", channel))
+        image = gk2a_l1b.read(path, Gk2aL1bConfig(product="gk2a-l1b", bands=[channel]))
+        assert image.grid.shape == (500, 500) and 20 < image.valid.sum() < 300
+    assert len(list(made.dem.parent.iterdir())) == len(list(scene.dem.parent.iterdir())) + 2
+    for read, config, role in ((landsat.read, LANDSAT, "target"), (goci2.read, GOCI2, "reference")):
+        one, other = (read(getattr(each, role), config) for each in (scene, made))
+        np.testing.assert_array_equal(one.values, other.values)
+    behind = json.loads((made.dem.parent / "truth" / "truth.json").read_text())
+    for axis in ("row_px", "column_px"):
+        assert behind["input"]["shift"][axis] == truth["input"]["shift"][axis]
+    later = behind["input"]["minutes_after_target"] - truth["input"]["minutes_after_target"]
+    assert later == pytest.approx(0.5)
+    assert 0.3 < behind["input"]["atmosphere"]["water_vapour_g_cm2"] < 8
+
+
+def test_lst_of_level_1_is_the_world_s_but_for_the_split_window(tmp_path: Path):
+    """With the vapour that is there: warmer than the channels, and a few kelvin off at most."""
+    scene = make(NAME, tmp_path, CONFIG.model_copy(update={"level": 1, "clouds": 0.0}))
+    behind = json.loads((scene.dem.parent / "truth" / "truth.json").read_text())
+    vapour = behind["input"]["atmosphere"]["water_vapour_g_cm2"] / np.cos(np.radians(42))
+    config = Gk2aL1bConfig(product="gk2a-l1b", water_vapour_g_cm2=vapour)
+    lst, channel = (
+        gk2a_l1b.read(scene.input, config.model_copy(update={"bands": [band]}))
+        for band in ("lst", "ir112")
+    )
+    true = geotiff.read_written(scene.dem.parent / "truth" / "lst_240m.tif").values.mean()
+    error = np.nanmean(lst.values) - true
+    assert abs(error) < 6 and abs(error) < true - np.nanmean(channel.values)
+    assert lst.valid.sum() > 0.8 * channel.valid.sum()

@@ -182,7 +182,7 @@ def to_triplet(
         "reference": resample(images["reference"], grid, terrain=terrain),
         "target": resample(images["target"], grid),
     }
-    _check_overlap(unmoved, scale, settings.min_valid)
+    _check_overlap(images, unmoved, scale, settings.min_valid)
     fixed = unmoved["target"] if matched is None else resample(matched, grid)
     found = _registrations(unmoved, fixed, settings.registration, scale)
     for role, one in found.items():
@@ -235,15 +235,31 @@ def cells_within(grid: Grid, lattice: GridConfig) -> Grid:
     return Grid(lattice.crs, transform, right - left, top - bottom)
 
 
-def _check_overlap(unmoved: dict[str, SensorImage], scale: int, least: float) -> None:
+def _check_overlap(
+    images: dict[str, SensorImage], unmoved: dict[str, SensorImage], scale: int, least: float
+) -> None:
     shared = unmoved["input"].valid.repeat(scale, 0).repeat(scale, 1)
     for role, names in (("target", "input and target"), ("reference", "all three images")):
         shared = shared & unmoved[role].valid
         if shared.mean() < least:
+            elsewhere = [
+                one for one in ("input", role) if not _meets(images[one].grid, unmoved[one].grid)
+            ]
+            cause = f"{elsewhere[0]} looks elsewhere" if elsewhere else "clouds?"
             raise SceneError(
                 f"{names} share {shared.mean():.1%} of the grid, align.min_valid asks "
-                f"{least:.0%}: clouds, or no overlap?"
+                f"{least:.0%}: {cause}"
             )
+
+
+def _meets(source: Grid, grid: Grid) -> bool:
+    """Whether any of 33 x 33 points of ``grid`` lies inside ``source``."""
+    rows, columns = np.indices((33, 33)) / 32
+    to_source = Transformer.from_crs(grid.crs, source.crs, always_xy=True)
+    x, y = to_source.transform(*(grid.transform @ (columns * grid.width, rows * grid.height)))
+    column, row = ~source.transform @ (x, y)
+    inside = (column > 0) & (column < source.width) & (row > 0) & (row < source.height)
+    return bool(inside.any())
 
 
 def _shift(found: Registration | None) -> tuple[float, float]:

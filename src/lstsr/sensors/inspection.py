@@ -53,7 +53,9 @@ def detect(path: Path) -> str:
     from lstsr.sensors import netcdf
 
     with netcdf.opened(path) as dataset:
-        return "goci2" if "geophysical_data" in dataset.groups else "gk2a"
+        if "geophysical_data" in dataset.groups:
+            return "goci2"
+        return "gk2a-l1b" if "image_pixel_values" in dataset.variables else "gk2a"
 
 
 def report(found: Inspection) -> str:

@@ -23,8 +23,10 @@ from lstsr.geo.parallax import apparent, view_zenith_deg
 from lstsr.geo.resample import outline
 from lstsr.grid import Grid
 from lstsr.image import Floats, Mask, Viewpoint
-from lstsr.sensors.gk2a import AREAS, LONGITUDE_DEG
+from lstsr.sensors.ami import AREAS, LONGITUDE_DEG
+from lstsr.sensors.gk2a_l1b import WAVENUMBERS, planck, planck_k
 from lstsr.sensors.goci2 import FLAG_BITS, WAVELENGTHS_NM
+from lstsr.simulate.atmosphere import Atmosphere, atmosphere_of, emissivity_of
 from lstsr.simulate.clouds import Clouds, leaning
 from lstsr.simulate.goci2 import slot_grid
 from lstsr.simulate.landsat import LandsatProduct
@@ -70,6 +72,8 @@ PSF_SHARE = 0.995
 # DQF_LST 0 is what all users of the product keep. The other codes are invented here: their
 # meaning is not published where we could find it.
 GOOD, NO_LST, NOT_SEEN = 0, 1, 2
+# Noise of each channel of Level 1B, K at about 300 K.
+GK2A_CHANNEL_NOISE_K = {"ir105": 0.1, "ir112": 0.1, "ir123": 0.2}
 
 GOCI2_FWHM_PX = 1.2
 GOCI2_NAVIGATION_PX = 0.7
@@ -97,6 +101,20 @@ class Gk2aLook:
     quality: np.ndarray
     navigation: Navigation
     bias_k: float
+
+
+@dataclass(frozen=True)
+class Gk2aL1bLook:
+    """What Level 1B files of one scan hold, by channel, each of the area's shape.
+
+    ``brightness_temperature_k`` at the top of the atmosphere, NaN where none, and ``quality``: 0
+    good, 2 not seen.
+    """
+
+    brightness_temperature_k: dict[str, Floats]
+    quality: np.ndarray
+    navigation: Navigation
+    atmosphere: Atmosphere
 
 
 @dataclass(frozen=True)
@@ -203,8 +221,7 @@ def gk2a(world: World, clouds: Clouds, minutes: float, rng: np.random.Generator)
         return view.measured(image, part.moved(*shift), GK2A_FWHM_M, outside)
 
     opacity = view.blocks(clouds.seen(VIEWPOINT, minutes))
-    warmed_k = world.warming_k_per_h * np.float32(minutes / 60)
-    ground_k = (world.directional_k(*view.angles_deg) + warmed_k).astype(np.float32, copy=False)
+    ground_k = _ground_k(world, view, minutes)
     radiance = _under(view.placed(ground_k**4), opacity, _cloud_top_k(world, clouds) ** 4)
     lst_k = measured(radiance) ** np.float32(0.25) + np.float32(bias_k)
     lst_k += GK2A_NOISE_K * rng.standard_normal(part.shape, np.float32)
@@ -220,6 +237,42 @@ def gk2a(world: World, clouds: Clouds, minutes: float, rng: np.random.Generator)
     everywhere_quality[where] = quality
     navigation = _navigation(shift, part, world.grid)
     return Gk2aLook(everywhere_k, everywhere_quality, navigation, bias_k)
+
+
+def gk2a_l1b(
+    world: World, clouds: Clouds, area: Grid, minutes: float, rng: np.random.Generator
+) -> Gk2aL1bLook:
+    """The window channels over the pixels of ``area`` inside the world; the rest is not seen.
+
+    In each channel's radiance: the same ground as of ``gk2a``, through the atmosphere, and the
+    tops of clouds, above which there is none; then each pixel's noise. The navigation error is
+    that of ``gk2a`` with an equal ``rng``, in pixels of ``area``.
+    """
+    part = _covering(area, world.grid)
+    shift = rng.normal(0, GK2A_NAVIGATION_PX, 2)
+    atmosphere = atmosphere_of(world.air_k, rng)
+    view = View(world)
+
+    def measured(image: Floats, outside: float | None = None) -> Floats:
+        return view.measured(image, part.moved(*shift), GK2A_FWHM_M, outside)
+
+    opacity = view.blocks(clouds.seen(VIEWPOINT, minutes))
+    ground_k = _ground_k(world, view, minutes)
+    quality = np.full(area.shape, NOT_SEEN, np.uint8)
+    where = _slices(area, part)
+    quality[where][measured(view.inside, outside=0.0) >= PSF_SHARE] = GOOD
+    temperatures = {}
+    for channel, noise_k in GK2A_CHANNEL_NOISE_K.items():
+        wavenumber = WAVENUMBERS[channel]
+        emissivity = emissivity_of(world.cover, channel)
+        radiance = atmosphere.radiance(ground_k, emissivity, channel, view.angles_deg[0])
+        top = planck(_cloud_top_k(world, clouds), wavenumber)
+        seen_k = planck_k(measured(_under(view.placed(radiance), opacity, top)), wavenumber)
+        seen_k += noise_k * rng.standard_normal(part.shape, np.float32)
+        everywhere_k = np.full(area.shape, np.nan, np.float32)
+        everywhere_k[where] = np.where(quality[where] == GOOD, seen_k, np.nan)
+        temperatures[channel] = everywhere_k
+    return Gk2aL1bLook(temperatures, quality, _navigation(shift, part, world.grid), atmosphere)
 
 
 def goci2(
@@ -265,6 +318,13 @@ def goci2(
     ):
         flag[where] |= 1 << FLAG_BITS[name]
     return Goci2Look(slot, rhoc, flag, navigation, rayleigh_443)
+
+
+def _ground_k(world: World, view: View, minutes: float) -> Floats:
+    """Skin temperature as seen from the side, warmed since minute 0."""
+    warmed_k = world.warming_k_per_h * np.float32(minutes / 60)
+    seen_k: Floats = world.directional_k(*view.angles_deg) + warmed_k
+    return seen_k.astype(np.float32, copy=False)
 
 
 class View:

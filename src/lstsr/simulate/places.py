@@ -112,15 +112,16 @@ def product_id(satellite: int, path: int, row: int, time: datetime) -> str:
 def scene_files(name: str, folder: Path, config: GenerateConfig) -> Scene:
     """The manifest row of a scene: its files under ``folder / name``, its centre and time.
 
-    The target is the folder of the Landsat product, the input GK2A's LST file, the reference the
-    GOCI-II slot.
+    The target is the folder of the Landsat product, the reference the GOCI-II slot, the input
+    GK2A's LST file, or that of IR112 at level 1.
     """
     lon, lat = centre(name, config)
     landsat = time_of(name)
     home = folder / name
+    of_gk2a = {2: "le2_lst_ko020lc", 1: "le1b_ir112_la020ge"}[config.level]
     return Scene(
         name,
-        input=home / f"gk2a_ami_le2_lst_ko020lc_{gk2a_time_of(name):%Y%m%d%H%M}.nc",
+        input=home / f"gk2a_ami_{of_gk2a}_{gk2a_time_of(name):%Y%m%d%H%M}.nc",
         reference=home
         / f"GK2B_GOCI2_L2_{goci2_time_of(name):%Y%m%d_%H%M%S}_LA_S{GOCI2_SLOT:03d}_AC.nc",
         target=home / product_id(satellite(name), *path_row(name, config), landsat),

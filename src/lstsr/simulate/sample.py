@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from lstsr.scenes import Scene
 from lstsr.sensors import geotiff
 from lstsr.simulate import looks
 from lstsr.simulate.clouds import Clouds, clouds_over
-from lstsr.simulate.gk2a import write_lst
+from lstsr.simulate.gk2a import SCAN_TIME, SECTOR, write_l1b, write_lst
 from lstsr.simulate.goci2 import write_ac
 from lstsr.simulate.landsat import write_l2sp
 from lstsr.simulate.places import (
@@ -73,10 +73,9 @@ def make(name: str, folder: Path, config: GenerateConfig) -> Scene:
     )
     write_l2sp(scene.target.parent, landsat)
 
-    gk2a_time = gk2a_time_of(name)
-    gk2a_minutes = (gk2a_time - moment).total_seconds() / 60
-    gk2a = looks.gk2a(world, clouds, gk2a_minutes, of_gk2a)
-    write_lst(scene.input.parent, gk2a_time, "ko", gk2a.lst_k, gk2a.quality)
+    make_gk2a = {2: _lst, 1: _l1b}[config.level]
+    after = gk2a_time_of(name) - moment
+    truth_of_gk2a = make_gk2a(scene.input.parent, world, clouds, gk2a_time_of(name), after, of_gk2a)
 
     nominal = goci2_time_of(name)
     start, end = nominal + SLOT_START, nominal + SLOT_END
@@ -98,9 +97,7 @@ def make(name: str, folder: Path, config: GenerateConfig) -> Scene:
         {
             "scene": name,
             "input": {
-                "shift": asdict(gk2a.navigation),
-                "bias_k": gk2a.bias_k,
-                "minutes_after_target": gk2a_minutes,
+                **truth_of_gk2a,
                 "psf_fwhm_m": dict(zip(("row", "column"), looks.GK2A_FWHM_M, strict=True)),
             },
             "reference": {
@@ -127,6 +124,48 @@ def world_grid(footprint: Grid) -> Grid:
         math.ceil((side + 2 * MARGIN) / whole_blocks) * whole_blocks for side in footprint.shape
     )
     return footprint.window(-MARGIN, -MARGIN, height, width)
+
+
+def _lst(
+    folder: Path,
+    world: World,
+    clouds: Clouds,
+    time: datetime,
+    after: timedelta,
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    """Write GK2A's Level 2, seen so long ``after`` minute 0; return what stands behind it."""
+    minutes = after.total_seconds() / 60
+    look = looks.gk2a(world, clouds, minutes, rng)
+    write_lst(folder, time, "ko", look.lst_k, look.quality)
+    return {
+        "shift": asdict(look.navigation),
+        "bias_k": look.bias_k,
+        "minutes_after_target": minutes,
+    }
+
+
+def _l1b(
+    folder: Path,
+    world: World,
+    clouds: Clouds,
+    time: datetime,
+    after: timedelta,
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    """Write the window channels of GK2A's Level 1B, whose scan starts so long ``after`` minute 0.
+
+    Return what stands behind them, seen in the middle of the scan.
+    """
+    minutes = (after + SCAN_TIME["la"] / 2).total_seconds() / 60
+    look = looks.gk2a_l1b(world, clouds, SECTOR, minutes, rng)
+    for channel, seen_k in look.brightness_temperature_k.items():
+        write_l1b(folder, time, "la", channel, SECTOR, seen_k, look.quality)
+    return {
+        "shift": asdict(look.navigation),
+        "atmosphere": asdict(look.atmosphere),
+        "minutes_after_target": minutes,
+    }
 
 
 def _write_truth(path: Path, world: World, footprint: Grid, time: str) -> None:

@@ -46,7 +46,8 @@ class World:
 
     ``lst_k`` is the skin temperature seen from above, ``warming_k_per_h`` its rate of change,
     ``rough`` (0..1) how much of the ground casts shade within a pixel, ``cover`` the share of the
-    ground of each spectrum and ``light`` its illumination relative to flat ground.
+    ground of each spectrum, ``light`` its illumination relative to flat ground and ``air_k`` the
+    temperature of the air near the ground at sea level.
     """
 
     grid: Grid
@@ -61,6 +62,7 @@ class World:
     moisture: Floats
     bright: Floats
     light: Floats
+    air_k: float
 
     def reflectance(self, wavelength_nm: float) -> Floats:
         """Surface reflectance of a narrow band, 380 to 2200 nm: covers mixed by their shares.
@@ -143,6 +145,7 @@ def world_of(grid: Grid, place: int, time: datetime, seed: int) -> World:
         moisture,
         ground.bright,
         (shortwave / (direct * np.cos(zenith) + diffuse)).astype(np.float32),
+        float(weather.air_k),
     )
 
 

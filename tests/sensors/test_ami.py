@@ -1,0 +1,43 @@
+"""What AMI's products share: slots, seconds, and the geostationary lattice."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import netCDF4
+import pytest
+
+from lstsr.errors import SceneError
+from lstsr.sensors.ami import AREAS, ScanNames, instant, scan_grid, time_in_name
+
+NAMES = ScanNames("cfac", "lfac", "coff", "loff")
+
+
+def test_a_slot_is_twelve_digits_that_stand_alone() -> None:
+    known = datetime(2023, 5, 14, 2, 10, tzinfo=UTC)
+    for name in ("gk2a_ami_le1b_ir105_fd020ge_202305140210.nc", "202305140210.nc"):
+        assert time_in_name(name) == known
+    for name in ("ir105.nc", "20230514021000.nc"):
+        with pytest.raises(SceneError, match="no time in the name"):
+            time_in_name(name)
+    with pytest.raises(SceneError, match="202313140210 is no time"):
+        time_in_name("a_202313140210.nc")
+
+
+def test_seconds_count_from_noon_of_the_first_day_of_2000(tmp_path: Path) -> None:
+    with netCDF4.Dataset(tmp_path / "a.nc", "w") as dataset:
+        dataset.setncatts({"start": 43_200.0 + 86_400 * 8_534, "text": "737337600", "other": 0.0})
+        assert instant(dataset, "start") == datetime(2023, 5, 15, tzinfo=UTC)
+        assert instant(dataset, "text") == datetime(2023, 5, 14, 12, tzinfo=UTC)
+        with pytest.raises(SceneError, match="other = .*0.0.* is no time of GK2A"):
+            instant(dataset, "other")
+
+
+def test_the_full_disk_is_what_its_published_numbers_make(tmp_path: Path) -> None:
+    """CFAC of 2 km, offsets 2750.5: 5500 pixels of 2004 m about the point below the satellite."""
+    factor = 20425338.903339352
+    with netCDF4.Dataset(tmp_path / "a.nc", "w") as dataset:
+        dataset.setncatts({"cfac": factor, "lfac": -factor, "coff": 2750.5, "loff": 2750.5})
+        disk = scan_grid(dataset, NAMES, AREAS["fd"].crs, 35_785_863.0, (5500, 5500))
+    assert disk.gsd_m == pytest.approx(2004.0, abs=0.1)
+    for corner, known in zip(disk.corners, AREAS["fd"].corners, strict=True):
+        assert corner == pytest.approx(known)
