@@ -103,7 +103,7 @@ FAULTS = [
         "config key blocks: observed-x4 is named twice",
     ),
     ("blocks.0.scale", 8, "observed x8 needs align.scale to be a multiple of it, it is 4"),
-    ("sensors.target", {"product": "modis"}, "product should be geotiff, landsat, gk2a or goci2"),
+    ("sensors.target", {"product": "modis"}, "geotiff, landsat, gk2a, goci2 or goci2-l1b"),
     ("sensors.target", {"product": "landsat", "band": 1}, "there are product, sensor, bands, mask"),
     ("sensors.input", {"product": "gk2a"}, "align.anchor = 'input': GK2A shows terrain displ"),
     ("align.anchor", "target", "config key align.anchor and grid: `target` needs a grid"),

@@ -39,6 +39,7 @@ READERS: Mapping[str, str] = {
     "landsat": "lstsr.sensors.landsat",
     "gk2a": "lstsr.sensors.gk2a",
     "goci2": "lstsr.sensors.goci2",
+    "goci2-l1b": "lstsr.sensors.goci2_l1b",
 }
 """Product, as in the config, to the module that reads it: `grid`, `read` and `inspect`."""
 

@@ -10,7 +10,8 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 from lstsr.geo.parallax import apparent
 from lstsr.grid import Grid
 from lstsr.sensors.gk2a import AREAS
-from lstsr.sensors.goci2 import FLAG_BITS, WAVELENGTHS_NM
+from lstsr.sensors.goci2 import FLAG_BITS
+from lstsr.sensors.goci2_bands import WAVELENGTHS_NM
 from lstsr.simulate import looks
 from lstsr.simulate.clouds import Clouds
 from lstsr.simulate.sample import MARGIN, world_grid

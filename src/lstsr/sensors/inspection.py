@@ -53,7 +53,11 @@ def detect(path: Path) -> str:
     from lstsr.sensors import netcdf
 
     with netcdf.opened(path) as dataset:
-        return "goci2" if "geophysical_data" in dataset.groups else "gk2a"
+        geophysical = dataset.groups.get("geophysical_data")
+        if geophysical is None:
+            return "gk2a"
+        radiance = any(name.startswith("L_TOA_") for name in geophysical.variables)
+        return "goci2-l1b" if radiance else "goci2"
 
 
 def report(found: Inspection) -> str:

@@ -113,16 +113,17 @@ def scene_files(name: str, folder: Path, config: GenerateConfig) -> Scene:
     """The manifest row of a scene: its files under ``folder / name``, its centre and time.
 
     The target is the folder of the Landsat product, the input GK2A's LST file, the reference the
-    GOCI-II slot.
+    GOCI-II slot, of Level 1B or 2 AC.
     """
     lon, lat = centre(name, config)
     landsat = time_of(name)
     home = folder / name
+    slot = f"{goci2_time_of(name):%Y%m%d_%H%M%S}_LA_S{GOCI2_SLOT:03d}"
+    l1b, ac = f"GK2_GOCI2_L1B_{slot}.nc", f"GK2B_GOCI2_L2_{slot}_AC.nc"
     return Scene(
         name,
         input=home / f"gk2a_ami_le2_lst_ko020lc_{gk2a_time_of(name):%Y%m%d%H%M}.nc",
-        reference=home
-        / f"GK2B_GOCI2_L2_{goci2_time_of(name):%Y%m%d_%H%M%S}_LA_S{GOCI2_SLOT:03d}_AC.nc",
+        reference=home / (l1b if config.level == 1 else ac),
         target=home / product_id(satellite(name), *path_row(name, config), landsat),
         lon=lon,
         lat=lat,

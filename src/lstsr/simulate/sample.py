@@ -20,7 +20,7 @@ from lstsr.sensors import geotiff
 from lstsr.simulate import looks
 from lstsr.simulate.clouds import Clouds, clouds_over
 from lstsr.simulate.gk2a import write_lst
-from lstsr.simulate.goci2 import write_ac
+from lstsr.simulate.goci2 import write_ac, write_l1b
 from lstsr.simulate.landsat import write_l2sp
 from lstsr.simulate.places import (
     GOCI2_SLOT,
@@ -80,11 +80,14 @@ def make(name: str, folder: Path, config: GenerateConfig) -> Scene:
 
     nominal = goci2_time_of(name)
     start, end = nominal + SLOT_START, nominal + SLOT_END
-    goci2_minutes = (start + (end - start) / 2 - moment).total_seconds() / 60
+    middle = start + (end - start) / 2
+    goci2_minutes = (middle - moment).total_seconds() / 60
     goci2 = looks.goci2(world, clouds, footprint, goci2_minutes, of_goci2)
-    write_ac(
-        scene.reference.parent, nominal, GOCI2_SLOT, start, end, goci2.grid, goci2.rhoc, goci2.flag
-    )
+    slot = scene.reference.parent, nominal, GOCI2_SLOT, start, end, goci2.grid
+    if config.level == 1:
+        write_l1b(*slot, looks.goci2_radiance(goci2, middle))
+    else:
+        write_ac(*slot, goci2.rhoc, goci2.flag)
 
     elevation = _raster(world.elevation_m, world.grid, "elevation", "metre")
     assert scene.dem is not None

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from pyproj import Transformer
 
+from lstsr.geo.sun import sun_position
 from lstsr.grid import Grid
 from lstsr.image import Floats, Mask
 from lstsr.simulate.fields import power_law
@@ -225,37 +226,11 @@ def _weather(rng: np.random.Generator, day: int) -> Weather:
 
 
 def _sun(grid: Grid, time: datetime) -> tuple[float, float]:
-    """Zenith and azimuth (clockwise from north) of the sun over the middle of the grid, radians.
-
-    Declination and equation of time: Spencer (1971), Search 2 (5), 172.
-    """
+    """Zenith and azimuth (clockwise from north) of the sun over the middle of the grid, radians."""
     x, y = grid.transform @ (grid.width / 2, grid.height / 2)
-    lon, lat_deg = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True).transform(x, y)
-    moment = time.astimezone(UTC)
-    turn = 2 * pi * (moment.timetuple().tm_yday - 1) / 365
-    declination = (
-        0.006918
-        - 0.399912 * cos(turn)
-        + 0.070257 * sin(turn)
-        - 0.006758 * cos(2 * turn)
-        + 0.000907 * sin(2 * turn)
-        - 0.002697 * cos(3 * turn)
-        + 0.00148 * sin(3 * turn)
-    )
-    equation_min = 229.18 * (
-        0.000075
-        + 0.001868 * cos(turn)
-        - 0.032077 * sin(turn)
-        - 0.014615 * cos(2 * turn)
-        - 0.040849 * sin(2 * turn)
-    )
-    solar_h = moment.hour + moment.minute / 60 + moment.second / 3600 + lon / 15 + equation_min / 60
-    hour_angle, lat = np.radians(15 * (solar_h - 12)), np.radians(lat_deg)
-    cosine = sin(lat) * sin(declination) + cos(lat) * cos(declination) * cos(hour_angle)
-    zenith = float(np.arccos(cosine))
-    east = -cos(declination) * sin(hour_angle)
-    north = sin(declination) * cos(lat) - cos(declination) * sin(lat) * cos(hour_angle)
-    return zenith, float(np.arctan2(east, north) % (2 * pi))
+    lon, lat = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True).transform(x, y)
+    zenith, azimuth = sun_position(time, lon, lat)
+    return float(zenith), float(azimuth)
 
 
 def _irradiance(zenith: float, day: int, weather: Weather) -> tuple[float, float]:
