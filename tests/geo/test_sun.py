@@ -31,7 +31,7 @@ def test_perihelion_and_aphelion() -> None:
 
 def test_arrays_are_taken_place_by_place() -> None:
     time = datetime(2023, 5, 14, 2, 27, tzinfo=UTC)
-    lon, lat = np.float32([[126.0, 129.0]]), np.float32([[33.0, 38.0]])
+    lon, lat = (np.array([pair], np.float32) for pair in ((126.0, 129.0), (33.0, 38.0)))
     zenith, azimuth = sun_position(time, lon, lat)
     assert zenith.shape == (1, 2) and zenith.dtype == np.float32
     for column in (0, 1):

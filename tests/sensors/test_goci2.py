@@ -2,7 +2,8 @@
 
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC
+from functools import partial
 from pathlib import Path
 
 import netCDF4
@@ -24,17 +25,26 @@ from lstsr.sensors.goci2 import grid, inspect, read
 from lstsr.sensors.goci2_bands import WAVELENGTHS_NM
 from lstsr.sensors.goci2_navigation import geostationary
 from lstsr.simulate.goci2 import slot_grid, write_ac
+from tests import goci2
+from tests.goci2 import (
+    CORNERS,
+    END,
+    GRID,
+    LATITUDE,
+    LONGITUDE,
+    NOMINAL,
+    START,
+    bent,
+    curve,
+    place_in,
+    scan_angle_place,
+)
 
 Change = Callable[[netCDF4.Dataset], None]
 
-NOMINAL = datetime(2023, 5, 14, 2, 15, 30, tzinfo=UTC)
-START, END = NOMINAL.replace(minute=32, second=27), NOMINAL.replace(minute=33, second=31)
 CONFIG = Goci2Config(product="goci2")
-GRID = slot_grid(127.4, 36.6, 140, 160)
-CORNERS = (0, 0), (160, 0), (160, 140), (0, 140)  # (column, row), clockwise
 RHOC_660, RHOC_865 = "geophysical_data/RhoC/RhoC_660", "geophysical_data/RhoC/RhoC_865"
 FLAG = "geophysical_data/flag"
-LATITUDE, LONGITUDE = "navigation_data/latitude", "navigation_data/longitude"
 
 
 def reflectances(shape: tuple[int, int] = GRID.shape) -> dict[int, np.ndarray]:
@@ -81,47 +91,7 @@ def edited(slot: Path, tmp_path: Path) -> Callable[[Change], Path]:
 @pytest.fixture
 def rewritten(slot: Path, tmp_path: Path) -> Callable[..., Path]:
     """The file without one of its variables, or with another in its place."""
-
-    def copy(whole: netCDF4.Dataset, part: netCDF4.Dataset, name: str, other: Change) -> None:
-        for dimension, length in whole.dimensions.items():
-            part.createDimension(dimension, len(length))
-        part.setncatts({key: whole.getncattr(key) for key in whole.ncattrs()})
-        for last, one in whole.variables.items():
-            if f"{whole.path}/{last}".strip("/") == name:
-                other(part)
-            else:
-                part.createVariable(last, one.dtype, one.dimensions, fill_value=-999)[:] = one[:]
-        for last, group in whole.groups.items():
-            copy(group, part.createGroup(last), name, other)
-
-    def rewrite(name: str, other: Change = lambda group: None) -> Path:
-        path = tmp_path / slot.name
-        with netCDF4.Dataset(slot) as whole, netCDF4.Dataset(path, "w") as part:
-            whole.set_auto_maskandscale(False)
-            copy(whole, part, name, other)
-        return path
-
-    return rewrite
-
-
-def scan_angle_place(column: float, row: float, placed: Grid = GRID) -> tuple[float, float]:
-    """Longitude and latitude of a place of a grid by the CGMS 03 projection, written out."""
-    x, y = np.array(placed.transform @ (column, row)) / 35_785_863.0
-    distance, flat = 42_164_000.0, (6_378_137.0 / 6_356_752.3) ** 2
-    cx, sx, cy, sy = np.cos(x), np.sin(x), np.cos(y), np.sin(y)
-    a = cy**2 + flat * sy**2
-    root = np.sqrt((distance * cx * cy) ** 2 - a * (distance**2 - 6_378_137.0**2))
-    along = (distance * cx * cy - root) / a
-    s1, s2, s3 = distance - along * cx * cy, along * sx * cy, along * sy
-    return 128.2 + float(np.degrees(np.arctan2(s2, s1))), float(
-        np.degrees(np.arctan(flat * s3 / np.hypot(s1, s2)))
-    )
-
-
-def place_in(found: Grid, lon_lat: tuple[float, float]) -> tuple[float, float]:
-    """(column, row) of a place in degrees."""
-    to_grid = Transformer.from_crs("EPSG:4326", found.crs, always_xy=True)
-    return ~found.transform @ to_grid.transform(*lon_lat)
+    return partial(goci2.rewritten, slot, tmp_path / slot.name)
 
 
 def test_pixels_lie_where_the_scan_angles_say(slot: Path) -> None:
@@ -359,24 +329,6 @@ def test_a_product_without_rhoc_is_named(tmp_path: Path) -> None:
     for use in (read, grid):
         with pytest.raises(SceneError, match="no RhoC in it"):
             use(path, CONFIG)
-
-
-def bent(dataset: netCDF4.Dataset, pixels: float = 3.0) -> None:
-    """Each pixel shows what lies up to so many pixels beside its place on the grid: a wave."""
-    lon, lat = curved_places(pixels)
-    dataset[LONGITUDE][:], dataset[LATITUDE][:] = lon, lat
-
-
-def curve(pixels: float) -> tuple[np.ndarray, np.ndarray]:
-    """(column, row) on the grid of what each pixel of the curved file shows, in pixels."""
-    row, column = np.indices(GRID.shape) + 0.5
-    there = column + pixels * np.sin(2 * np.pi * row / 140) * np.cos(np.pi * column / 160)
-    return there, row + 0.7 * pixels * np.sin(2 * np.pi * column / 160)
-
-
-def curved_places(pixels: float) -> tuple[np.ndarray, np.ndarray]:
-    to_degrees = Transformer.from_crs(GRID.crs, "EPSG:4326", always_xy=True)
-    return to_degrees.transform(*(GRID.transform @ curve(pixels)))
 
 
 def test_a_curvilinear_file_is_put_where_its_places_are(edited: Callable) -> None:

@@ -92,7 +92,7 @@ def test_planning_needs_no_numpy():
         "import sys; sys.modules.update(dict.fromkeys(('numpy', 'rasterio', 'scipy', 'cv2')));"
         "from pathlib import Path; from types import SimpleNamespace;"
         "from lstsr.simulate.places import names, scene_files;"
-        "config = SimpleNamespace(places=3, dates=1, size_km=16, seed=0);"
+        "config = SimpleNamespace(places=3, dates=1, size_km=16, level=2, seed=0);"
         "print(scene_files(names(config)[2], Path(), config).target)"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -4,10 +4,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lstsr.config import GenerateConfig, Gk2aConfig, Goci2Config, LandsatConfig
+from lstsr.config import (
+    GenerateConfig,
+    Gk2aConfig,
+    Goci2Config,
+    Goci2L1bConfig,
+    LandsatConfig,
+)
 from lstsr.geo.coarsen import coarsened
 from lstsr.scenes import Scene
-from lstsr.sensors import geotiff, gk2a, goci2, landsat
+from lstsr.sensors import geotiff, gk2a, goci2, goci2_l1b, landsat
 from lstsr.simulate.places import (
     GOCI2_SLOT,
     grid_of,
@@ -91,6 +97,32 @@ def test_the_reference_is_read_as_a_goci2_product(scene):
     assert image.bands == ("rhoc_660", "rhoc_865")
     assert 50 < image.grid.height < 80 and 70 < image.grid.width < 90
     assert image.valid_fraction > 0.2
+
+
+def test_the_reference_of_level_1_is_that_of_level_2_under_the_sky(scene, tmp_path):
+    """The same slot: what is added is smooth, and falls steeply with wavelength."""
+    raw = CONFIG.model_copy(update={"level": 1})
+    path = make(NAME, tmp_path, raw).reference
+    assert path == scene_files(NAME, tmp_path, raw).reference and path.is_file()
+    assert path.name == scene.reference.name.replace("GK2B_GOCI2_L2", "GK2_GOCI2_L1B").replace(
+        "_AC.nc", ".nc"
+    )
+    nm = 412, 660, 865
+    toa = goci2_l1b.read(
+        path, Goci2L1bConfig(product="goci2-l1b", bands=[f"toa_{one}" for one in nm])
+    )
+    rhoc = goci2.read(
+        scene.reference, GOCI2.model_copy(update={"bands": [f"rhoc_{one}" for one in nm]})
+    )
+    assert toa.time == rhoc.time and toa.grid == rhoc.grid
+    both = toa.valid & rhoc.valid
+    assert both.sum() > 0.9 * rhoc.valid.sum(), "what flags call clear does not look like cloud"
+    sky = (toa.values - rhoc.values)[:, both]
+    assert sky.std(axis=1).max() < 1e-3
+    blue, red, nir = sky.mean(axis=1)
+    assert 0.09 < blue < 0.25
+    # Hansen & Travis (1974): thickness 0.3186 at 412 nm, 0.0465 at 660, 0.0156 at 865
+    assert (red / blue, nir / blue) == pytest.approx((0.0465 / 0.3186, 0.0156 / 0.3186), rel=0.02)
 
 
 def test_the_elevation_covers_the_world(scene):
