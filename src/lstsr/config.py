@@ -222,8 +222,12 @@ class Goci2L1bConfig(Section):
     min_sun_elevation_deg: float = Field(
         15.0, ge=1, lt=90, description="where the sun stands lower is masked"
     )
-    cloud_reflectance: float = Field(
-        0.3, gt=0, le=2, description="at 412 nm, from which a pixel counts as cloud ..."
+    cloud_brightness: float = Field(
+        0.28,
+        gt=0,
+        le=2,
+        description="reflectance at 412 nm times the cosine of the sun's zenith angle, above which "
+        "a pixel counts as cloud ...",
     )
     cloud_ndvi: float = Field(0.2, ge=-1, le=1, description="... unless its NDVI is higher")
     valid_min: float = Field(0.0, description="reflectance; below is masked")

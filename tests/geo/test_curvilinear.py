@@ -51,6 +51,15 @@ def test_what_is_invalid_or_without_a_place_takes_its_neighbours_with_it() -> No
     assert np.nanmax(found.values) < 1e5
 
 
+def test_unknown_places_do_not_stop_the_search() -> None:
+    """Wherever it may begin: the middle and the corners, and between halves of the image."""
+    image, lon, lat = shown(GRID, 0.3)
+    for rows, columns in ((slice(25, 35), slice(0, 80)), (slice(0, 3), slice(0, 3))):
+        lon[rows, columns] = lat[rows, columns] = np.nan
+    found = straightened(image, lon, lat)
+    assert found.valid[5:20, 5:-5].all() and found.valid[40:-5, 5:-5].all()
+
+
 def test_the_upright_grid_covers_the_turned_one() -> None:
     assert north_up(GRID) == GRID
     upside_down = Grid(GRID.crs, GRID.transform @ Affine(1, 0, 0, 0, -1, 60), 80, 60)

@@ -166,6 +166,17 @@ def test_trap_8_zero_is_fill_and_names_are_those_of_level_1b(edited: Callable) -
     assert np.isnan(image.values[:, ~expected]).all()
 
 
+def test_zero_is_no_light_whatever_fill_the_file_states(slot: Path, tmp_path: Path) -> None:
+    def with_fill(group: netCDF4.Group) -> None:
+        dimensions = ("number_of_lines", "number_of_columns")
+        stored = group.createVariable("L_TOA_660", "f4", dimensions, fill_value=-999)
+        stored[:] = PLANTS[660]
+        stored[0, :2] = 0, -999
+
+    image = read(rewritten(slot, tmp_path / slot.name, TOA_660, with_fill), CONFIG)
+    assert image.valid[0, :3].tolist() == [False, False, True]
+
+
 def test_trap_8_each_level_is_refused_by_the_other_s_reader(slot: Path, tmp_path: Path) -> None:
     flag = np.zeros(GRID.shape, np.int32)
     level2 = write_ac(tmp_path, NOMINAL, 10, START, END, GRID, radiances(), flag)
@@ -247,8 +258,28 @@ def test_what_is_bright_and_white_is_cloud(edited: Callable) -> None:
         "unknown and green": True,
     }
     assert "0.0%" in image.history[-1]
-    loose = CONFIG.model_copy(update={"cloud_reflectance": 0.5, "cloud_ndvi": 0.7})
+    loose = CONFIG.model_copy(update={"cloud_brightness": 0.5, "cloud_ndvi": 0.7})
     assert read(path, loose).valid[50, :4].tolist() == [False, True, True, False]
+
+
+def test_the_blue_sky_of_winter_is_no_cloud(tmp_path: Path) -> None:
+    """A reflectance of 0.36, much of it the air's, if the sun stands at 29 degrees, not at 68."""
+    bare = {nm: 0.36 * IRRADIANCE[nm] / np.pi for nm in WAVELENGTHS_NM}
+    for nominal, cosine, clear in (
+        (NOMINAL.replace(month=12, day=21), 0.49, True),
+        (NOMINAL, 0.93, False),
+    ):
+        path = written(tmp_path, nominal=nominal)
+        with netCDF4.Dataset(path, "a") as dataset:
+            for nm, value in bare.items():
+                dataset[f"geophysical_data/L_TOA_{nm}"][:] = value * cosine
+            dataset[TOA_412][0, 0] = 400
+        if clear:
+            valid = read(path, CONFIG).valid
+            assert valid[1:].all() and not valid[0, 0], "a cloud is one in winter, too"
+        else:
+            with pytest.raises(SceneError, match="look like cloud"):
+                read(path, CONFIG)
 
 
 def test_where_the_sun_is_low_is_masked(tmp_path: Path) -> None:

@@ -162,9 +162,7 @@ def test_level_1b_has_its_own_names(tmp_path: Path) -> None:
 
 
 def test_level_1b_comes_back_through_its_reader(tmp_path: Path) -> None:
-    config = Goci2L1bConfig(
-        product="goci2-l1b", bands=["toa_412", "toa_865"], cloud_reflectance=2.0
-    )
+    config = Goci2L1bConfig(product="goci2-l1b", bands=["toa_412", "toa_865"], cloud_brightness=2.0)
     image = goci2_l1b.read(level_1b(tmp_path), config)
     assert image.time == "2023-05-14T02:27:28Z"
     assert not image.valid[:2].any() and image.valid[2:].all()

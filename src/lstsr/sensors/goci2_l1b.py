@@ -93,7 +93,7 @@ def read(path: Path, sensor: Goci2L1bConfig) -> SensorImage:
 
         values = np.stack(list(with_indices(sensor.bands, "toa_", toa).values()))
         known: Mask = np.all(np.isfinite(values), axis=0)
-        clear = _clear(toa, sensor)
+        clear = _clear(toa, cosine, sensor)
         valid: Mask = known & clear
         if not valid.any():
             raise SceneError(f"{path.name}: no valid pixel: {_why_none(known, sensor)}")
@@ -198,9 +198,13 @@ def _sun_elevation_deg(dataset: netCDF4.Dataset, time: datetime) -> Floats:
     return np.float32(90) - np.degrees(zenith)
 
 
-def _clear(toa: Callable[[int], Floats], sensor: Goci2L1bConfig) -> Mask:
-    """Where it is neither bright in blue and without the colour of plants, nor unknown."""
-    bright = ~(toa(CLOUD_NM) <= sensor.cloud_reflectance)
+def _clear(toa: Callable[[int], Floats], cosine: Floats, sensor: Goci2L1bConfig) -> Mask:
+    """Where it is neither bright in blue and without the colour of plants, nor unknown.
+
+    Blue light of the air itself, as reflectance, doubles from summer to winter; times the cosine of
+    the sun's zenith angle (``cosine``) it stays what it is, about 0.15.
+    """
+    bright = ~(toa(CLOUD_NM) * cosine <= sensor.cloud_brightness)
     green = normalised_difference(*(toa(nm) for nm in INDICES["ndvi"])) > sensor.cloud_ndvi
     return green | ~bright
 
@@ -213,7 +217,7 @@ def _why_none(known: Mask, sensor: Goci2L1bConfig) -> str:
         )
     return (
         f"all of the {known.mean():.1%} that are there look like cloud: take another scan, or see "
-        "the sensor's cloud_reflectance and cloud_ndvi"
+        "the sensor's cloud_brightness and cloud_ndvi"
     )
 
 
