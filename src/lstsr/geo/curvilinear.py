@@ -22,8 +22,8 @@ def straightened(image: SensorImage, lon_deg: Doubles, lat_deg: Doubles) -> Sens
 
     ``image.grid`` is the regular grid nearest to ``lon_deg`` and ``lat_deg`` (row, column), the
     pixels' own places, NaN where unknown. A pixel is valid where the four around its place are and
-    their places are known. Places are inverted by the gradient search of Trishchenko (2018), as
-    pyresample implements it.
+    their places are known. Places are inverted by the gradient search of Trishchenko (2018, IEEE
+    TGRS 56, 4016), as pyresample implements it.
     """
     # slow to import, and seldom needed
     from pyresample.geometry import AreaDefinition, SwathDefinition

@@ -119,8 +119,8 @@ def read(path: Path, sensor: Goci2L1bConfig) -> SensorImage:
 def reflectance(radiance: Floats, wavelength_nm: int, time: datetime, cosine: Floats) -> Floats:
     """Pi d^2 L / (F0 cosine): of a radiance L in W m-2 um-1 sr-1, the sun's distance d in au.
 
-    ``cosine`` is that of the sun's zenith angle; the shape is that of both (e.g. Schott 2007,
-    Remote Sensing, eq. 4.64).
+    ``cosine`` is that of the sun's zenith angle; the shape is that of both. So e.g. Chander et al.
+    (2009), Remote Sensing of Environment 113, 893.
     """
     factor = np.pi * sun_distance_au(time) ** 2 / IRRADIANCE[wavelength_nm]
     values: Floats = np.float32(factor) * radiance / cosine

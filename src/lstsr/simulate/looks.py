@@ -275,7 +275,7 @@ def goci2_radiance(look: Goci2Look, time: datetime) -> dict[int, Floats]:
 
     To the reflectance of the look comes that of the path, of Rayleigh scattering alone: single,
     over a dark ground at sea level, tau P / (4 cos(sun zenith) cos(view zenith)) with the optical
-    thickness tau of Hansen & Travis (1974), Space Science Reviews 16, 527, eq. 2.30, and the phase
+    thickness tau of Hansen & Travis (1974), Space Science Reviews 16, 527, and the phase
     function P = 3/4 (1 + cos^2) of the scattering angle. That it also dims the ground is left out,
     as are aerosols and gases.
     """
@@ -300,7 +300,7 @@ def goci2_radiance(look: Goci2Look, time: datetime) -> dict[int, Floats]:
 
 
 def rayleigh_thickness(wavelength_nm: float) -> float:
-    """Optical thickness of the clean atmosphere, Hansen & Travis (1974), eq. 2.30."""
+    """Optical thickness of the clean atmosphere at sea level, Hansen & Travis (1974)."""
     um = wavelength_nm / 1000
     return 0.008569 * um**-4 * (1 + 0.0113 * um**-2 + 0.00013 * um**-4)
 
