@@ -106,7 +106,7 @@ FAULTS = [
     (
         "sensors.target",
         {"product": "modis"},
-        "product should be geotiff, landsat, gk2a, gk2a-l1b or goci2",
+        "product should be geotiff, landsat, gk2a, gk2a-l1b, goci2 or goci2-l1b",
     ),
     ("sensors.target", {"product": "landsat", "band": 1}, "there are product, sensor, bands, mask"),
     ("sensors.input", {"product": "gk2a"}, "align.anchor = 'input': GK2A shows terrain displ"),

@@ -53,6 +53,23 @@ Goci2Band = Literal[
     "rhoc_745",
     "rhoc_865",
     "ndvi",
+    "ndwi",
+]
+Goci2L1bBand = Literal[
+    "toa_380",
+    "toa_412",
+    "toa_443",
+    "toa_490",
+    "toa_510",
+    "toa_555",
+    "toa_620",
+    "toa_660",
+    "toa_680",
+    "toa_709",
+    "toa_745",
+    "toa_865",
+    "ndvi",
+    "ndwi",
 ]
 
 
@@ -102,9 +119,7 @@ class GenerateConfig(Section):
     size_km: int = Field(64, ge=16, le=128, multiple_of=16, description="side of a footprint")
     clouds: float = Field(0.15, ge=0, le=0.6, description="mean cloud share")
     seed: int = Field(2023, ge=0, description="of the world: terrain, cover, weather, sensors")
-    level: Literal[1, 2] = Field(
-        2, description="of GK2A: 2 writes LST, 1 the channels of L1B that LST is made from"
-    )
+    level: Literal[1, 2] = Field(2, description="of the files of GK2A and GOCI-II")
 
     @model_validator(mode="after")
     def _in_sector(self) -> Self:
@@ -296,12 +311,44 @@ class Goci2Config(Section):
         return list(self.bands)
 
 
+class Goci2L1bConfig(Section):
+    """GK2B/GOCI-II Level-1B: top-of-atmosphere reflectance, a slot or a mosaic."""
+
+    product: Literal["goci2-l1b"]
+    sensor: str = Field("GK2B/GOCI-II", description="name written into every raster")
+    bands: list[Goci2L1bBand] = Field(["toa_660", "toa_865", "ndvi"], min_length=1)
+    min_sun_elevation_deg: float = Field(
+        15.0, ge=1, lt=90, description="where the sun stands lower is masked"
+    )
+    cloud_brightness: float = Field(
+        0.28,
+        gt=0,
+        le=2,
+        description="reflectance at 412 nm times the cosine of the sun's zenith angle, above which "
+        "a pixel counts as cloud ...",
+    )
+    cloud_ndvi: float = Field(0.2, ge=-1, le=1, description="... unless its NDVI is higher")
+    valid_min: float = Field(0.0, description="reflectance; below is masked")
+    valid_max: float = Field(2.0, description="reflectance; above is masked")
+
+    @property
+    def unit(self) -> str:
+        """Dimensionless."""
+        return "reflectance"
+
+    @property
+    def names(self) -> list[str]:
+        """One name a band."""
+        return list(self.bands)
+
+
 PRODUCTS: Mapping[Any, type[Section]] = {
     "<geotiff>": GeotiffConfig,
     "<landsat>": LandsatConfig,
     "<gk2a>": Gk2aConfig,
     "<gk2a-l1b>": Gk2aL1bConfig,
     "<goci2>": Goci2Config,
+    "<goci2-l1b>": Goci2L1bConfig,
 }
 
 
@@ -318,11 +365,13 @@ SensorConfig = Annotated[
     | Annotated[LandsatConfig, Tag("<landsat>")]
     | Annotated[Gk2aConfig, Tag("<gk2a>")]
     | Annotated[Gk2aL1bConfig, Tag("<gk2a-l1b>")]
-    | Annotated[Goci2Config, Tag("<goci2>")],
+    | Annotated[Goci2Config, Tag("<goci2>")]
+    | Annotated[Goci2L1bConfig, Tag("<goci2-l1b>")],
     Discriminator(
         _product,
         custom_error_type="product",
-        custom_error_message="product should be geotiff, landsat, gk2a, gk2a-l1b or goci2",
+        custom_error_message="product should be geotiff, landsat, gk2a, gk2a-l1b, goci2 or "
+        "goci2-l1b",
     ),
 ]
 

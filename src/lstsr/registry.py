@@ -43,6 +43,7 @@ READERS: Mapping[str, str] = {
     "gk2a": "lstsr.sensors.gk2a",
     "gk2a-l1b": "lstsr.sensors.gk2a_l1b",
     "goci2": "lstsr.sensors.goci2",
+    "goci2-l1b": "lstsr.sensors.goci2_l1b",
 }
 """Product, as in the config, to the module that reads it: `grid`, `read` and `inspect`."""
 

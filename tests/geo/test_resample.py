@@ -13,7 +13,7 @@ from scipy.ndimage import map_coordinates
 
 from lstsr.errors import SceneError
 from lstsr.geo.parallax import Terrain
-from lstsr.geo.resample import gsd_in, outline, resample
+from lstsr.geo.resample import gsd_in, outline, read_at, resample
 from lstsr.grid import Grid
 from lstsr.image import SensorImage, Viewpoint
 
@@ -375,3 +375,26 @@ def test_an_outline_follows_the_rim() -> None:
 def test_a_grid_that_is_nowhere_is_a_fault_of_its_scene(broken: Callable[[], Grid]) -> None:
     with pytest.raises(SceneError, match="no longitude and latitude"):
         outline(broken())
+
+
+def test_reading_at_places_is_bilinear_and_takes_what_it_is_given() -> None:
+    """Larger than a tile; a ramp is exact between pixels, NaN and the outside are nowhere."""
+    source = Grid(UTM, Affine(250, 0, 500_000, 0, -250, 5_100_000), 60, 50)
+    row, column = np.indices(source.shape, np.float32)
+    known = np.ones(source.shape, bool)
+    known[10, 20] = False
+    ramp = image(3 * row + column / 4, source, known)
+    target = Grid(UTM, Affine(50, 0, 500_000, 0, -50, 5_100_000), 290, 240)
+    places = tuple((np.indices(target.shape) / 5 + 0.1).astype(np.float32))
+    places[0][7, 9] = np.nan
+    before = [axis.copy() for axis in places]
+    found = read_at(ramp, target, *places)
+    for axis, same in zip(places, before, strict=True):
+        np.testing.assert_array_equal(axis, same)
+    beside = (np.abs(places[0] - 10) < 1) & (np.abs(places[1] - 20) < 1)
+    np.testing.assert_array_equal(found.valid, ~beside & np.isfinite(places[0]))
+    np.testing.assert_allclose(
+        found.values[0][found.valid], (3 * places[0] + places[1] / 4)[found.valid], rtol=1e-5
+    )
+    assert found.grid == target
+    assert not read_at(ramp, target, places[0] + 60, places[1]).valid.any()

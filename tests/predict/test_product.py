@@ -357,7 +357,9 @@ def test_the_reference_is_read_as_in_training(pair: Path, checkpoint: Path, tmp_
     }
     trained_on_counts = tmp_path / "counts.safetensors"
     save_checkpoint(
-        trained_on_counts, network.network.state_dict(), replace(described, sensors={"reference": counts})
+        trained_on_counts,
+        network.network.state_dict(),
+        replace(described, sensors={"reference": counts}),
     )
     path = pair / "ndvi_counts.tif"
     with rasterio.open(pair / "ndvi_fine.tif") as dataset:

@@ -1,4 +1,4 @@
-"""The writer of GOCI-II L2 AC files: names, layout and fill, read without our reader."""
+"""The writer of GOCI-II L2 AC and L1B files: names, layout and fill; L1B through our reader."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from pyproj import Transformer
 
-from lstsr.simulate.goci2 import slot_grid, write_ac
+from lstsr.config import Goci2L1bConfig
+from lstsr.sensors import goci2_l1b
+from lstsr.simulate.goci2 import slot_grid, write_ac, write_l1b
 
 NOMINAL = datetime(2023, 5, 14, 2, 15, 30, tzinfo=UTC)
 START, END = NOMINAL.replace(minute=26, second=56), NOMINAL.replace(minute=28, second=0)
@@ -119,3 +121,53 @@ def test_a_slot_lies_around_its_point_north_up(rows: int, columns: int) -> None:
     to_grid = Transformer.from_crs("EPSG:4326", found.crs, always_xy=True)
     column, row = ~found.transform @ to_grid.transform(lon, lat)
     assert (column, row) == pytest.approx((columns / 2, rows / 2), abs=1.5)
+
+
+def level_1b(folder: Path, slot: int | None = 7) -> Path:
+    """Radiances as large as 100 times the reflectances, with an edge that has none."""
+    radiance = {nm: 100 * values for nm, values in reflectances().items()}
+    for values in radiance.values():
+        values[:2] = np.nan
+    return write_l1b(folder, NOMINAL, slot, START, END, GRID, radiance)
+
+
+def test_level_1b_has_its_own_names(tmp_path: Path) -> None:
+    path = level_1b(tmp_path)
+    assert path.name == "GK2_GOCI2_L1B_20230514_021530_LA_S007.nc"
+    assert level_1b(tmp_path, None).name == "GK2_GOCI2_L1B_20230514_021530_LA.nc"
+    with netCDF4.Dataset(path) as dataset:
+        assert dataset.title == "GK2B GOCI-II Level-1B Radiances"
+        assert (dataset.platform, dataset.instrument) == ("GK-2B", "GOCI-II")
+        assert dataset.observation_start_time == "20230514_022656"
+        assert dataset.observation_end_time == "20230514_022800"
+        for name in (
+            "sub_longitude",
+            "nominal_satellite_height",
+            "semi_major_axis",
+            "semi_minor_axis",
+            "longitude_of_projection_origin",
+            "latitude_of_projection_origin",
+            "perspective_point_height",
+        ):
+            assert isinstance(dataset.getncattr(name), float)
+        sizes = {name: len(one) for name, one in dataset.dimensions.items()}
+        assert sizes == {"number_of_lines": 50, "number_of_columns": 60}
+        geophysical = dataset["geophysical_data"]
+        assert list(geophysical.variables) == [f"L_TOA_{nm}" for nm in BANDS_NM]
+        assert not geophysical.groups
+        for one in geophysical.variables.values():
+            assert one.dtype == np.float32 and one.valid_min == 0
+            assert one.dimensions == ("number_of_lines", "number_of_columns")
+            assert (one[:2] == 0).all() and (one[2:] > 0).all(), "filled with 0, unmarked"
+
+
+def test_level_1b_comes_back_through_its_reader(tmp_path: Path) -> None:
+    config = Goci2L1bConfig(product="goci2-l1b", bands=["toa_412", "toa_865"], cloud_brightness=2.0)
+    image = goci2_l1b.read(level_1b(tmp_path), config)
+    assert image.time == "2023-05-14T02:27:28Z"
+    assert not image.valid[:2].any() and image.valid[2:].all()
+    ratio = image.values[1] / image.values[0]
+    expected = reflectances()[865] / 971.089 / (reflectances()[412] / 1710.526)
+    np.testing.assert_allclose(ratio[2:], expected[2:], rtol=1e-4)
+    column, row = ~GRID.transform @ (image.grid.transform @ (30, 25))
+    assert (column, row) == pytest.approx((30, 25), abs=0.05)

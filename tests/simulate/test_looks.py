@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 from affine import Affine
+from pyorbital import astronomy
 from pyproj import Transformer
 from scipy.ndimage import gaussian_filter, map_coordinates
 
@@ -11,7 +12,8 @@ from lstsr.geo.parallax import apparent
 from lstsr.grid import Grid
 from lstsr.sensors.ami import AREAS
 from lstsr.sensors.gk2a_l1b import WAVENUMBERS, planck, planck_k
-from lstsr.sensors.goci2 import FLAG_BITS, WAVELENGTHS_NM
+from lstsr.sensors.goci2 import FLAG_BITS
+from lstsr.sensors.goci2_bands import WAVELENGTHS_NM
 from lstsr.simulate import looks
 from lstsr.simulate.atmosphere import emissivity_of
 from lstsr.simulate.clouds import Clouds
@@ -386,6 +388,44 @@ def test_goci2_flags_clouds_and_their_shadows(world):
     without = looks.goci2(world, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(1))
     dimmed = (look.rhoc[865] / without.rhoc[865])[shadow]
     assert 0.35 < dimmed.min() < 0.5 and dimmed.max() < 1.2
+
+
+def test_goci2_radiance_over_black_ground_is_that_of_the_air(world):
+    """Scattering angle from vectors between ground, satellite and another program's sun."""
+    look = looks.goci2(world, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(1))
+    black = replace(look, rhoc={nm: np.zeros(look.grid.shape, np.float32) for nm in look.rhoc})
+    row, column = 30, 40
+    to_degrees = Transformer.from_crs(look.grid.crs, "EPSG:4326", always_xy=True)
+    lon, lat = to_degrees.transform(*(look.grid.transform @ (column + 0.5, row + 0.5)))
+    ground = np.array(
+        Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True).transform(lon, lat, 0)
+    )
+    up = np.array([np.cos(np.radians(lat)) * f(np.radians(lon)) for f in (np.cos, np.sin)])
+    up = np.append(up, np.sin(np.radians(lat)))
+    satellite = 42_164_000 * np.array([np.cos(np.radians(128.2)), np.sin(np.radians(128.2)), 0])
+    sight = (satellite - ground) / np.linalg.norm(satellite - ground)
+    naive = TIME.replace(tzinfo=None)
+    ascension, declination = astronomy.sun_ra_dec(naive)
+    east = ascension - astronomy.gmst(naive)
+    sun = np.array([np.cos(declination) * f(east) for f in (np.cos, np.sin)])
+    sun = np.append(sun, np.sin(declination))
+    phase = 0.75 * (1 + (sun @ sight) ** 2)
+    # thickness of the air: Hansen & Travis (1974); distance of 14 May: 1.0108 au
+    for nm, tau, irradiance in ((412, 0.3185, 1710.526), (865, 0.01554, 971.089)):
+        expected = irradiance / 1.0108**2 / np.pi * tau * phase / (4 * (sight @ up))
+        found = looks.goci2_radiance(black, TIME)[nm]
+        assert found.dtype == np.float32 and found.shape == look.grid.shape
+        assert found[row, column] == pytest.approx(expected, rel=0.01)
+
+
+def test_goci2_radiance_adds_the_ground_s_light(world):
+    look = looks.goci2(world, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(1))
+    black = replace(look, rhoc={nm: 0 * band for nm, band in look.rhoc.items()})
+    added = looks.goci2_radiance(look, TIME)[660] - looks.goci2_radiance(black, TIME)[660]
+    lon, lat = 127.26, 36.9
+    cosine = astronomy.cos_zen(TIME.replace(tzinfo=None), lon, lat)
+    expected = look.rhoc[660] * 1541.451 * cosine / (np.pi * 1.0108**2)
+    np.testing.assert_allclose(added, expected, rtol=0.01)
 
 
 def test_the_same_draws_give_the_same_look_and_others_another(world):

@@ -91,12 +91,13 @@ def test_files_of_a_scene():
     assert (scene.lon, scene.lat) == pytest.approx((127.1, 36.8), abs=0.1)
 
 
-def test_level_1_names_the_file_of_one_of_its_channels():
+def test_level_1_names_the_file_of_one_channel_and_the_slot_of_radiance():
     config = CONFIG.model_copy(update={"level": 1})
     one, other = (scene_files(names(CONFIG)[0], Path(), level) for level in (CONFIG, config))
     assert other.input.name[:28] == "gk2a_ami_le1b_ir112_la020ge_"
     assert other.input.name[-15:] == one.input.name[-15:]
-    assert replace(other, input=one.input) == one
+    assert other.reference.name == "GK2_GOCI2_L1B_" + one.reference.name[14:].replace("_AC", "")
+    assert replace(other, input=one.input, reference=one.reference) == one
 
 
 @pytest.mark.parametrize("size_km", [16, 64, 128])

@@ -4,10 +4,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lstsr.config import GenerateConfig, Gk2aConfig, Gk2aL1bConfig, Goci2Config, LandsatConfig
+from lstsr.config import (
+    GenerateConfig,
+    Gk2aConfig,
+    Gk2aL1bConfig,
+    Goci2Config,
+    Goci2L1bConfig,
+    LandsatConfig,
+)
 from lstsr.geo.coarsen import coarsened
 from lstsr.scenes import Scene
-from lstsr.sensors import geotiff, gk2a, gk2a_l1b, goci2, landsat
+from lstsr.sensors import geotiff, gk2a, gk2a_l1b, goci2, goci2_l1b, landsat
 from lstsr.simulate.places import (
     GOCI2_SLOT,
     grid_of,
@@ -51,8 +58,8 @@ def test_the_files_are_the_planned_ones_and_no_others(scene):
     assert scene == scene_files(NAME, folder, CONFIG)
     assert scene.target.is_dir() and scene.input.is_file() and scene.reference.is_file()
     assert {path.name for path in scene.dem.parent.iterdir()} == {
-        *(path.name for path in (scene.target, scene.input, scene.reference, scene.dem)),
-        "truth",
+        *(path.name for path in (scene.target, scene.input, scene.reference)),
+        *(scene.dem.name, scene.water.name, "truth"),
     }
     assert f"_S{GOCI2_SLOT:03d}_" in scene.reference.name
     path_and_row = path_row(NAME, CONFIG)
@@ -93,6 +100,32 @@ def test_the_reference_is_read_as_a_goci2_product(scene):
     assert image.valid_fraction > 0.2
 
 
+def test_the_reference_of_level_1_is_that_of_level_2_under_the_sky(scene, tmp_path):
+    """The same slot: what is added is smooth, and falls steeply with wavelength."""
+    raw = CONFIG.model_copy(update={"level": 1})
+    path = make(NAME, tmp_path, raw).reference
+    assert path == scene_files(NAME, tmp_path, raw).reference and path.is_file()
+    assert path.name == scene.reference.name.replace("GK2B_GOCI2_L2", "GK2_GOCI2_L1B").replace(
+        "_AC.nc", ".nc"
+    )
+    nm = 412, 660, 865
+    toa = goci2_l1b.read(
+        path, Goci2L1bConfig(product="goci2-l1b", bands=[f"toa_{one}" for one in nm])
+    )
+    rhoc = goci2.read(
+        scene.reference, GOCI2.model_copy(update={"bands": [f"rhoc_{one}" for one in nm]})
+    )
+    assert toa.time == rhoc.time and toa.grid == rhoc.grid
+    both = toa.valid & rhoc.valid
+    assert both.sum() > 0.9 * rhoc.valid.sum(), "what flags call clear does not look like cloud"
+    sky = (toa.values - rhoc.values)[:, both]
+    assert sky.std(axis=1).max() < 1e-3
+    blue, red, nir = sky.mean(axis=1)
+    assert 0.09 < blue < 0.25
+    # Hansen & Travis (1974): thickness 0.3186 at 412 nm, 0.0465 at 660, 0.0156 at 865
+    assert (red / blue, nir / blue) == pytest.approx((0.0465 / 0.3186, 0.0156 / 0.3186), rel=0.02)
+
+
 def test_the_elevation_covers_the_world(scene):
     dem = geotiff.read_written(scene.dem)
     world = world_grid(grid_of(NAME, CONFIG))
@@ -124,7 +157,7 @@ def test_another_seed_makes_another_scene(scene, tmp_path: Path):
         assert one.shape != another.shape or not np.array_equal(one, another, equal_nan=True)
 
 
-def test_level_1_replaces_the_input_and_nothing_else(scene, truth, tmp_path: Path):
+def test_level_1_replaces_input_and_reference_and_nothing_else(scene, truth, tmp_path: Path):
     config = CONFIG.model_copy(update={"level": 1})
     made = make(NAME, tmp_path, config)
     assert made == scene_files(NAME, tmp_path, config)
@@ -133,9 +166,8 @@ def test_level_1_replaces_the_input_and_nothing_else(scene, truth, tmp_path: Pat
         image = gk2a_l1b.read(path, Gk2aL1bConfig(product="gk2a-l1b", bands=[channel]))
         assert image.grid.shape == (500, 500) and 20 < image.valid.sum() < 300
     assert len(list(made.dem.parent.iterdir())) == len(list(scene.dem.parent.iterdir())) + 2
-    for read, config, role in ((landsat.read, LANDSAT, "target"), (goci2.read, GOCI2, "reference")):
-        one, other = (read(getattr(each, role), config) for each in (scene, made))
-        np.testing.assert_array_equal(one.values, other.values)
+    one, other = (landsat.read(each.target, LANDSAT) for each in (scene, made))
+    np.testing.assert_array_equal(one.values, other.values)
     behind = json.loads((made.dem.parent / "truth" / "truth.json").read_text())
     for axis in ("row_px", "column_px"):
         assert behind["input"]["shift"][axis] == truth["input"]["shift"][axis]

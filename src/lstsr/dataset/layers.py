@@ -14,7 +14,7 @@ from pyproj import Transformer
 from lstsr.errors import SceneError
 from lstsr.geo.parallax import Terrain, view_zenith_deg
 from lstsr.geo.resample import elevation_on, resample
-from lstsr.geo.sun import sun_position_deg
+from lstsr.geo.sun import sun_position
 from lstsr.grid import Grid
 from lstsr.image import SensorImage, Viewpoint
 
@@ -101,14 +101,14 @@ class Layers:
 
     def sun_zenith(self) -> Doubles:
         """Degrees."""
-        return self._sun_deg[0]
+        return np.degrees(self._sun[0])
 
     def illumination(self) -> Doubles:
         """Cosine of the angle between the sun and the normal of the slope, 0 where self-shadowed.
 
         cos i = cos z cos s + sin z sin s cos(azimuth - aspect) (e.g. Iqbal 1983, eq. 1.6.5a).
         """
-        zenith, azimuth = np.radians(self._sun_deg)
+        zenith, azimuth = self._sun
         slope, aspect = self._inclination
         direct = np.cos(zenith) * np.cos(slope)
         direct += np.sin(zenith) * np.sin(slope) * np.cos(azimuth - aspect)
@@ -136,7 +136,8 @@ class Layers:
         return lon, lat
 
     @cached_property
-    def _sun_deg(self) -> tuple[Doubles, Doubles]:
+    def _sun(self) -> tuple[Doubles, Doubles]:
         if not self.time:
             raise SceneError("layers of the sun: the input has no time; add it to the manifest")
-        return sun_position_deg(datetime.fromisoformat(self.time), *self.lon_lat_deg)
+        zenith, azimuth = sun_position(datetime.fromisoformat(self.time), *self.lon_lat_deg)
+        return zenith.astype(float), azimuth.astype(float)

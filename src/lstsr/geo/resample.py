@@ -89,6 +89,19 @@ def resample(
     )
 
 
+def read_at(image: SensorImage, grid: Grid, row: Floats, column: Floats) -> SensorImage:
+    """``image`` on ``grid``, each pixel of which is read at (row, column) of the image, bilinear.
+
+    Places count from the centre of the image's first pixel; NaN is nowhere. Valid where every
+    contributing pixel is.
+    """
+    values = np.empty((len(image.values), *grid.shape), np.float32)
+    valid = np.empty(grid.shape, bool)
+    for tile in _tiles(grid.shape):
+        _read(image, row[tile].copy(), column[tile].copy(), values[:, *tile], valid[tile])
+    return replace(image, values=values, valid=valid, grid=grid)
+
+
 def elevation_on(terrain: Terrain, grid: Grid) -> Floats:
     """Height of each pixel of ``grid``, metres; 0 where unknown, as over the sea."""
     height = np.nan_to_num(terrain.elevation_m, nan=0.0).astype(np.float32)[None]

@@ -53,9 +53,11 @@ def detect(path: Path) -> str:
     from lstsr.sensors import netcdf
 
     with netcdf.opened(path) as dataset:
-        if "geophysical_data" in dataset.groups:
-            return "goci2"
-        return "gk2a-l1b" if "image_pixel_values" in dataset.variables else "gk2a"
+        geophysical = dataset.groups.get("geophysical_data")
+        if geophysical is None:
+            return "gk2a-l1b" if "image_pixel_values" in dataset.variables else "gk2a"
+        radiance = any(name.startswith("L_TOA_") for name in geophysical.variables)
+        return "goci2-l1b" if radiance else "goci2"
 
 
 def report(found: Inspection) -> str:

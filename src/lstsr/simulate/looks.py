@@ -21,11 +21,14 @@ from pyproj import Transformer
 from lstsr.geo.aggregate import SIGMAS_PER_FWHM
 from lstsr.geo.parallax import apparent, view_zenith_deg
 from lstsr.geo.resample import outline
+from lstsr.geo.sun import sun_distance_au, sun_position
 from lstsr.grid import Grid
 from lstsr.image import Floats, Mask, Viewpoint
 from lstsr.sensors.ami import AREAS, LONGITUDE_DEG
 from lstsr.sensors.gk2a_l1b import WAVENUMBERS, planck, planck_k
-from lstsr.sensors.goci2 import FLAG_BITS, WAVELENGTHS_NM
+from lstsr.sensors.goci2 import FLAG_BITS
+from lstsr.sensors.goci2_bands import WAVELENGTHS_NM
+from lstsr.sensors.goci2_l1b import IRRADIANCE
 from lstsr.simulate.atmosphere import Atmosphere, atmosphere_of, emissivity_of
 from lstsr.simulate.clouds import Clouds, leaning
 from lstsr.simulate.goci2 import slot_grid
@@ -325,6 +328,41 @@ def _ground_k(world: World, view: View, minutes: float) -> Floats:
     warmed_k = world.warming_k_per_h * np.float32(minutes / 60)
     seen_k: Floats = world.directional_k(*view.angles_deg) + warmed_k
     return seen_k.astype(np.float32, copy=False)
+
+
+def goci2_radiance(look: Goci2Look, time: datetime) -> dict[int, Floats]:
+    """Radiance at the top of the atmosphere by wavelength in nm, W m-2 um-1 sr-1, seen at ``time``.
+
+    To the reflectance of the look comes that of the path, of Rayleigh scattering alone: single,
+    over a dark ground at sea level, tau P / (4 cos(sun zenith) cos(view zenith)) with the optical
+    thickness tau of Hansen & Travis (1974), Space Science Reviews 16, 527, and the phase
+    function P = 3/4 (1 + cos^2) of the scattering angle. That it also dims the ground is left out,
+    as are aerosols and gases.
+    """
+    row, column = np.indices(look.grid.shape) + 0.5
+    to_degrees = Transformer.from_crs(look.grid.crs, "EPSG:4326", always_xy=True)
+    lon, lat = to_degrees.transform(*(look.grid.transform @ (column, row)))
+    sun_zenith, sun_azimuth = sun_position(time, lon, lat)
+    zenith = np.radians(view_zenith_deg(lon, lat, VIEWPOINT))
+    # of the satellite, on a sphere: south, but for what the place lies east or west of it
+    away = np.radians(lon - VIEWPOINT.longitude_deg)
+    azimuth = np.pi + np.arctan2(np.tan(away), np.sin(np.radians(lat)))
+    sun, view = np.cos(sun_zenith), np.cos(zenith)
+    cosine = -sun * view - np.sin(sun_zenith) * np.sin(zenith) * np.cos(sun_azimuth - azimuth)
+    path = 0.75 * (1 + cosine**2) / (4 * sun * view)
+    per_reflectance = sun / (np.pi * sun_distance_au(time) ** 2)
+    return {
+        nm: ((rhoc + rayleigh_thickness(nm) * path) * IRRADIANCE[nm] * per_reflectance).astype(
+            np.float32
+        )
+        for nm, rhoc in look.rhoc.items()
+    }
+
+
+def rayleigh_thickness(wavelength_nm: float) -> float:
+    """Optical thickness of the clean atmosphere at sea level, Hansen & Travis (1974)."""
+    um = wavelength_nm / 1000
+    return 0.008569 * um**-4 * (1 + 0.0113 * um**-2 + 0.00013 * um**-4)
 
 
 class View:

@@ -112,18 +112,19 @@ def product_id(satellite: int, path: int, row: int, time: datetime) -> str:
 def scene_files(name: str, folder: Path, config: GenerateConfig) -> Scene:
     """The manifest row of a scene: its files under ``folder / name``, its centre and time.
 
-    The target is the folder of the Landsat product, the reference the GOCI-II slot, the input
-    GK2A's LST file, or that of IR112 at level 1.
+    The target is the folder of the Landsat product, the input GK2A's LST file and the reference the
+    GOCI-II slot; at level 1 that of IR112, and of Level 1B.
     """
     lon, lat = centre(name, config)
     landsat = time_of(name)
     home = folder / name
     of_gk2a = {2: "le2_lst_ko020lc", 1: "le1b_ir112_la020ge"}[config.level]
+    slot = f"{goci2_time_of(name):%Y%m%d_%H%M%S}_LA_S{GOCI2_SLOT:03d}"
+    l1b, ac = f"GK2_GOCI2_L1B_{slot}.nc", f"GK2B_GOCI2_L2_{slot}_AC.nc"
     return Scene(
         name,
         input=home / f"gk2a_ami_{of_gk2a}_{gk2a_time_of(name):%Y%m%d%H%M}.nc",
-        reference=home
-        / f"GK2B_GOCI2_L2_{goci2_time_of(name):%Y%m%d_%H%M%S}_LA_S{GOCI2_SLOT:03d}_AC.nc",
+        reference=home / (l1b if config.level == 1 else ac),
         target=home / product_id(satellite(name), *path_row(name, config), landsat),
         lon=lon,
         lat=lat,

@@ -19,8 +19,10 @@ from lstsr.scenes import Scene
 from lstsr.sensors import geotiff
 from lstsr.simulate import looks
 from lstsr.simulate.clouds import Clouds, clouds_over
-from lstsr.simulate.gk2a import SCAN_TIME, SECTOR, write_l1b, write_lst
+from lstsr.simulate.gk2a import SCAN_TIME, SECTOR, write_lst
+from lstsr.simulate.gk2a import write_l1b as write_gk2a_l1b
 from lstsr.simulate.goci2 import write_ac
+from lstsr.simulate.goci2 import write_l1b as write_goci2_l1b
 from lstsr.simulate.landsat import write_l2sp
 from lstsr.simulate.places import (
     GOCI2_SLOT,
@@ -79,11 +81,14 @@ def make(name: str, folder: Path, config: GenerateConfig) -> Scene:
 
     nominal = goci2_time_of(name)
     start, end = nominal + SLOT_START, nominal + SLOT_END
-    goci2_minutes = (start + (end - start) / 2 - moment).total_seconds() / 60
+    middle = start + (end - start) / 2
+    goci2_minutes = (middle - moment).total_seconds() / 60
     goci2 = looks.goci2(world, clouds, footprint, goci2_minutes, of_goci2)
-    write_ac(
-        scene.reference.parent, nominal, GOCI2_SLOT, start, end, goci2.grid, goci2.rhoc, goci2.flag
-    )
+    slot = scene.reference.parent, nominal, GOCI2_SLOT, start, end, goci2.grid
+    if config.level == 1:
+        write_goci2_l1b(*slot, looks.goci2_radiance(goci2, middle))
+    else:
+        write_ac(*slot, goci2.rhoc, goci2.flag)
 
     assert scene.dem is not None and scene.water is not None
     elevation = _raster(world.elevation_m, world.grid, "elevation", "metre")
@@ -160,7 +165,7 @@ def _l1b(
     minutes = (after + SCAN_TIME["la"] / 2).total_seconds() / 60
     look = looks.gk2a_l1b(world, clouds, SECTOR, minutes, rng)
     for channel, seen_k in look.brightness_temperature_k.items():
-        write_l1b(folder, time, "la", channel, SECTOR, seen_k, look.quality)
+        write_gk2a_l1b(folder, time, "la", channel, SECTOR, seen_k, look.quality)
     return {
         "shift": asdict(look.navigation),
         "atmosphere": asdict(look.atmosphere),

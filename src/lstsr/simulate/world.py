@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from pyproj import Transformer
 
-from lstsr.geo.sun import sun_position_deg
+from lstsr.geo.sun import sun_position
 from lstsr.grid import Grid
 from lstsr.image import Floats, Mask
 from lstsr.simulate.fields import power_law
@@ -232,7 +232,7 @@ def _sun(grid: Grid, time: datetime) -> tuple[float, float]:
     """Zenith and azimuth (clockwise from north) of the sun over the middle of the grid, radians."""
     x, y = grid.transform @ (grid.width / 2, grid.height / 2)
     lon, lat = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True).transform(x, y)
-    zenith, azimuth = np.radians(sun_position_deg(time, lon, lat))
+    zenith, azimuth = sun_position(time, lon, lat)
     return float(zenith), float(azimuth)
 
 
