@@ -35,7 +35,14 @@ def checkpoint(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     train = config_of().train.model_dump()
     described = Checkpoint(
         row=Row.from_dict(
-            row | {"seed": 0, "harmonised": False, "options": OPTIONS, "train": train}
+            row
+            | {
+                "seed": 0,
+                "harmonised": False,
+                "channels": ["red", "nir"],
+                "options": OPTIONS,
+                "train": train,
+            }
         ),
         dataset="d",
         target_m=250.0,

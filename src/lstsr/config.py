@@ -111,6 +111,13 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class AgedReferenceConfig(Section):
+    """A reference of days before, under clouds of its own."""
+
+    days: int = Field(1, ge=1, le=7, description="before the input")
+    clouds: float = Field(0.4, ge=0, le=0.6, description="mean cloud share of the reference")
+
+
 class GenerateConfig(Section):
     """Provider ``generate``: the simulated Korean sample, in the agencies' own formats, offline."""
 
@@ -119,6 +126,9 @@ class GenerateConfig(Section):
     size_km: int = Field(64, ge=16, le=128, multiple_of=16, description="side of a footprint")
     clouds: float = Field(0.15, ge=0, le=0.6, description="mean cloud share")
     seed: int = Field(2023, ge=0, description="of the world: terrain, cover, weather, sensors")
+    aged_reference: AgedReferenceConfig | None = Field(
+        None, description="default: the reference is of the same day and clouds as the others"
+    )
     level: Literal[1, 2] = Field(2, description="of the files of GK2A and GOCI-II")
 
     @model_validator(mode="after")
@@ -566,6 +576,9 @@ class ModelConfig(Section):
     harmonised: bool = Field(
         False, description="see the input without its bias (observed blocks; align.covariates)"
     )
+    layers: list[Layer] = Field(
+        [], description="which of align.layers it sees beside the bands of the reference"
+    )
     options: dict[str, Any] = Field({}, description="constructor arguments of the model")
     train: TrainConfig = Field(TrainConfig(), description="what differs from the run's `train`")
 
@@ -599,7 +612,8 @@ class Row(Section):
     model: str
     variant: str
     seed: int
-    harmonised: bool = False
+    harmonised: bool
+    channels: list[str]
     options: dict[str, Any]
     train: TrainConfig | None
 
@@ -649,6 +663,9 @@ class Config(Section):
                 )
         self._check_sensors()
         for index, model in enumerate(self.models):
+            for layer in model.layers:
+                if layer not in self.align.layers:
+                    raise ValueError(f"models.{index}.layers: {layer} is none of align.layers")
             for key in model.blocks or []:
                 if key not in keys:
                     raise ValueError(
@@ -703,6 +720,7 @@ class Config(Section):
                         variant=model.variant,
                         seed=seed,
                         harmonised=model.harmonised,
+                        channels=[*self.sensors.reference.names, *model.layers],
                         options=model.options,
                         train=self._train(model),
                     )

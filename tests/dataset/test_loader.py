@@ -97,3 +97,17 @@ def test_scale_of_a_key() -> None:
     assert scale_of("degraded-block-x8") == 8
     with pytest.raises(LstsrError, match="no track key"):
         scale_of("observed")
+
+
+def test_a_row_can_be_shown_some_channels_in_its_own_order(
+    dataset_path: Path, truth: dict[str, SceneArrays]
+) -> None:
+    dataset = Dataset(dataset_path, ["nir"])
+    assert dataset.meta.reference_bands == ("nir",)
+    assert (dataset.meta.reference_mean, dataset.meta.reference_std) == ((0.3,), (0.1,))
+    np.testing.assert_array_equal(dataset.scene("a", KEY).reference, truth["a"].reference[1:])
+    swapped = Dataset(dataset_path, ["nir", "red"]).window("b", KEY, 2, 3, 4, 5).reference
+    np.testing.assert_array_equal(swapped, truth["b"].reference[::-1, 8:24, 12:32])
+    assert Dataset(dataset_path).fingerprint == dataset.fingerprint
+    with pytest.raises(LstsrError, match="no channel swir; there are red, nir"):
+        Dataset(dataset_path, ["swir"])

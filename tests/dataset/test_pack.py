@@ -1,5 +1,6 @@
 """The dataset file, made from rasters on disk and read back by the loader that training uses."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -310,3 +311,86 @@ def test_an_observed_block_of_smaller_scale_sees_wider_pixels(folder: Path, tmp_
     made = dataset.scene("a", "degraded-block-x2")
     assert made.input.shape == (ROWS * 2, COLUMNS * 2)
     assert made.target.shape == (ROWS * 4, COLUMNS * 4)
+
+
+def with_more(name: str, seed: int, bias_k: float = 0.0) -> Triplet:
+    """The triplet with water in its west, and a covariate on which the input's bias depends."""
+    one = triplet(name, seed)
+    fine = one.target.grid
+    share = np.where(np.arange(fine.width) < 20, 0.9, 0.1) * np.ones(fine.shape)
+    rng = np.random.default_rng(seed + 50)
+    zenith = rng.uniform(40, 44, COARSE.shape)
+    biased = one.input.values + np.float32(bias_k) * (zenith - 42)
+    everywhere = np.ones(fine.shape, bool), np.ones(COARSE.shape, bool)
+    return replace(
+        one,
+        input=replace(one.input, values=biased.astype(np.float32)),
+        water=picture(share, everywhere[0], fine, ("water",), "index"),
+        covariates=picture(zenith, everywhere[1], COARSE, ("view_zenith",), "covariate"),
+    )
+
+
+@pytest.fixture(scope="module")
+def richer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("richer")
+    for seed, name in enumerate(SPLITS):
+        one = with_more(name, seed, bias_k=1.5)
+        write(path, one)
+        for more in ("water", "covariates"):
+            geotiff.write(path / name / f"{more}.tif", getattr(one, more))
+    return path
+
+
+def test_an_observed_input_is_also_held_harmonised(richer: Path, tmp_path: Path) -> None:
+    dataset = packed(richer, tmp_path / "dataset.safetensors")
+    assert dataset.meta.harmonisation is not None
+    assert set(dataset.place("d").centre_k) == {b.key for b in BLOCKS} | {"harmonised-x4"}
+    for seed, name in enumerate(SPLITS):
+        plain, better = (dataset.scene(name, f"{kind}-x4") for kind in ("observed", "harmonised"))
+        np.testing.assert_array_equal(plain.scored, better.scored)
+        zenith = with_more(name, seed).covariates.values[0]
+        seen = plain.input_valid
+        # the input is 2 K warm, and warmer by 1.5 K a degree
+        added = (better.input - plain.input)[seen]
+        np.testing.assert_allclose(added, (-2 - 1.5 * (zenith - 42))[seen], atol=0.35)
+        assert better.centre_k == pytest.approx(float(better.input[seen].mean()), abs=1e-3)
+        assert abs(better.offset_k) < 0.3 < abs(plain.offset_k)
+
+
+def test_no_scene_outside_training_moves_the_harmonisation(richer: Path, tmp_path: Path) -> None:
+    fitted = packed(richer, tmp_path / "a.safetensors").meta.harmonisation
+    moved = tmp_path / "moved"
+    shutil.copytree(richer, moved)
+    for name in ("c", "d"):
+        one = read_triplet(moved, name)
+        warmer = replace(one.target, values=one.target.values + np.float32(9))
+        geotiff.write(moved / name / "target.tif", warmer)
+    assert packed(moved, tmp_path / "b.safetensors").meta.harmonisation == fitted
+
+
+def test_water_is_known_by_pixel_and_can_be_masked(richer: Path, tmp_path: Path) -> None:
+    dataset = packed(richer, tmp_path / "kept.safetensors")
+    water = dataset.water("d", "observed-x4")
+    assert water is not None and water[:, :20].all() and not water[:, 20:].any()
+    assert (dataset.scene("d", "observed-x4").scored & water).any()
+    masked = SETTINGS.model_copy(update={"water": "masked"})
+    pack(tmp_path / "masked.safetensors", richer, SPLITS, "small", BLOCKS, masked, {})
+    kept = dataset.scene("d", "observed-x4").scored & ~water
+    found = Dataset(tmp_path / "masked.safetensors").scene("d", "observed-x4").scored
+    np.testing.assert_array_equal(found, kept)
+
+
+def test_masking_unknown_water_is_refused(folder: Path, dataset: Dataset, tmp_path: Path) -> None:
+    assert dataset.water("a", "observed-x4") is None
+    masked = SETTINGS.model_copy(update={"water": "masked"})
+    with pytest.raises(LstsrError, match="scene a: packing.water = masked needs .* column water"):
+        pack(tmp_path / "no.safetensors", folder, SPLITS, "small", BLOCKS, masked, {})
+    assert not list(tmp_path.iterdir())
+
+
+def test_pixels_without_a_reference_can_be_scored(folder: Path) -> None:
+    one = read_triplet(folder, "a")
+    kept = SETTINGS.model_copy(update={"without_reference": "kept"})
+    some, all_ = (coarse_input(one, "observed", 4, how).scored for how in (SETTINGS, kept))
+    np.testing.assert_array_equal(all_ & one.reference.valid, some)
+    assert all_.sum() > some.sum()

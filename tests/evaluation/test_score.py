@@ -10,7 +10,7 @@ import rasterio
 import torch
 
 from lstsr.config import Block, DatasetConfig
-from lstsr.dataset.loader import Dataset
+from lstsr.dataset.loader import Dataset, SceneArrays
 from lstsr.dataset.pack import pack
 from lstsr.dataset.triplet import align
 from lstsr.errors import LstsrError
@@ -20,6 +20,7 @@ from lstsr.evaluation.score import (
     TARGET_GRID,
     prediction_values,
     read_scores,
+    score_by_surface,
     score_on_target_grid,
     score_row,
 )
@@ -52,7 +53,8 @@ def run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def row_of(model: str, track: str = "observed") -> dict[str, Any]:
     identity = {"dataset": "sample", "track": track, "scale": 4, "variant": "base", "seed": 0}
-    return identity | {"model": model, "harmonised": False, "options": {}, "train": None}
+    identity |= {"harmonised": False, "channels": ["ndvi"]}
+    return identity | {"model": model, "options": {}, "train": None}
 
 
 def scored(run: Path, row: dict[str, Any], folder: Path) -> Path:
@@ -140,3 +142,31 @@ def test_names_stay_text(tmp_path: Path) -> None:
     one = read_scores(tmp_path / "scores.csv").iloc[0]
     assert (one.scene, one.dataset, one.variant, one.mse) == ("007", "NA", "1e3", 1.5)
     assert np.isnan(one.ssim) and np.isnan(one.rmse_k)
+
+
+def test_land_and_water_are_scored_apart() -> None:
+    rng = np.random.default_rng(0)
+    target = rng.normal(300, 3, (8, 8)).astype(np.float32)
+    error = np.where(np.arange(8) < 3, 2.0, rng.normal(0, 1, (8, 8))).astype(np.float32)
+    scored = rng.random((8, 8)) < 0.8
+    scene = SceneArrays(
+        input=np.zeros((2, 2), np.float32),
+        input_valid=np.ones((2, 2), bool),
+        reference=np.zeros((1, 8, 8), np.float32),
+        reference_valid=scored,
+        centre_k=300.0,
+        target=target,
+        scored=scored,
+        offset_k=0.0,
+    )
+    water = np.broadcast_to(np.arange(8) < 3, (8, 8))
+    found = score_by_surface(target + error, scene, water)
+    assert found["water_n_pixels"] == (scored & water).sum()
+    assert found["water_bias_k"] == pytest.approx(2, abs=1e-4)
+    assert found["water_ubrmse_k"] == pytest.approx(0, abs=1e-3)
+    assert found["land_rmse_k"] == pytest.approx(
+        np.sqrt((error[scored & ~water].astype(float) ** 2).mean()), rel=1e-4
+    )
+    dry = score_by_surface(target + error, scene, np.zeros_like(water))
+    assert dry["water_n_pixels"] == 0 and "water_rmse_k" not in dry
+    assert score_by_surface(target, scene, None) == {}

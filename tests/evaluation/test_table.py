@@ -168,3 +168,18 @@ def test_rows_scored_on_other_pixels_are_refused(tmp_path: Path) -> None:
     del rows["local-linear"]
     with pytest.raises(LstsrError, match="no scores of local-linear"):
         tabulate(pd.DataFrame([one for row in rows.values() for one in row]), 10)
+
+
+def test_surfaces_stand_apart_and_average_the_scenes_that_show_them(tmp_path: Path) -> None:
+    rows = rows_of(land_n_pixels=400, land_rmse_k=1.0, land_ubrmse_k=0.5, land_bias_k=-0.5)
+    wet = {"water_n_pixels": 30, "water_rmse_k": 2.0, "water_ubrmse_k": 1.0, "water_bias_k": 1.5}
+    for scenes in rows.values():
+        scenes[0] |= wet
+        scenes[1] |= {"water_n_pixels": 0}
+    write_tables(write(tmp_path, rows), tmp_path / "table.csv", 100)
+    found = pd.read_csv(tmp_path / "surfaces.csv")
+    assert found["surface"].tolist() == ["land"] * 3 + ["water"] * 3
+    assert found["n_scenes"].tolist() == [2, 2, 2, 1, 1, 1]
+    assert found["n_pixels"].tolist() == [800] * 3 + [30] * 3
+    assert found["rmse_k"].tolist() == [1.0] * 3 + [2.0] * 3
+    assert found["bias_k"].tolist() == [-0.5] * 3 + [1.5] * 3

@@ -16,8 +16,9 @@ from lstsr.config import Block, Config, DatasetConfig
 from lstsr.dataset.loader import Dataset
 from lstsr.dataset.pack import pack
 from lstsr.dataset.triplet import align
+from lstsr.errors import LstsrError
 from lstsr.image import SensorImage
-from lstsr.predict.product import Request, make_product
+from lstsr.predict.product import Request, flags_path, make_product
 from lstsr.predict.scenes import predict_split
 from lstsr.registry import build
 from lstsr.sensors import geotiff
@@ -72,6 +73,7 @@ def row_of(config: Config, model: str) -> dict[str, Any]:
         "variant": "base",
         "seed": 0,
         "harmonised": False,
+        "channels": ["ndvi"],
         "options": OPTIONS if model == "dctnet" else {},
         "train": config.train.model_dump(),
     }
@@ -371,3 +373,54 @@ def test_the_reference_is_read_as_in_training(pair: Path, checkpoint: Path, tmp_
     expected = product(ask(pair, checkpoint))
     found = product(ask(pair, trained_on_counts, reference=path))
     np.testing.assert_allclose(found, expected, atol=0.02)
+
+
+def test_flags_say_where_there_is_no_input_no_reference_and_water(
+    pair: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    """And without a reference the values are those of the fallback."""
+    request = ask(pair, checkpoint, register=False)
+    reference = geotiff.read_written(request.reference)
+    valid = reference.valid.copy()
+    valid[10:40, 10:40] = False
+    geotiff.write(tmp_path / "holes.tif", replace(reference, valid=valid))
+    shares = np.full((1, *reference.grid.shape), 0.2, np.float32)
+    shares[:, :, 60:] = 0.8
+    water = replace(reference, values=shares, valid=np.ones_like(valid), bands=("water",))
+    geotiff.write(tmp_path / "water.tif", water)
+    request = replace(request, reference=tmp_path / "holes.tif", water=tmp_path / "water.tif")
+    values = product(request)
+    with rasterio.open(flags_path(request.output)) as dataset:
+        flags = dataset.read(1)
+        assert dataset.tags()["flag_meanings"] == "no_input no_reference water"
+        assert dataset.tags()["flag_masks"] == "1 2 4"
+        assert dataset.dtypes == ("uint8",)
+    no_input, no_reference, wet = (flags >> bit & 1 for bit in range(3))
+    np.testing.assert_array_equal(no_input > 0, ~np.isfinite(values))
+    assert (no_reference[10:40, 10:40] + no_input[10:40, 10:40] == 1).all()
+    np.testing.assert_array_equal(wet[:, 62:], 1)
+    np.testing.assert_array_equal(wet[:, :58], 0)
+    bicubic = product(replace(request, model="bicubic", scale=SCALE))
+    alone = (no_reference > 0) & np.isfinite(bicubic)
+    np.testing.assert_allclose(values[alone], bicubic[alone], atol=1e-3)
+
+
+def test_a_reference_older_than_training_allowed_is_refused(
+    pair: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    network, described = load_checkpoint(checkpoint)
+    align = {"scale": SCALE, "reference_max_age_h": 6}
+    save_checkpoint(
+        tmp_path / "young.safetensors",
+        network.network.state_dict(),
+        replace(described, align=align),
+    )
+    request = ask(pair, tmp_path / "young.safetensors", register=False)
+    for role, time in (("input", "2023-05-12T02:10:00Z"), ("reference", "2023-05-11T14:10:00Z")):
+        image = geotiff.read_written(getattr(request, role))
+        geotiff.write(tmp_path / f"{role}.tif", replace(image, time=time))
+    aged = replace(request, input=tmp_path / "input.tif", reference=tmp_path / "reference.tif")
+    with pytest.raises(LstsrError, match=r"12.0 hours older than the input.*max_age_h = 6"):
+        make_product(aged)
+    make_product(replace(aged, model=str(checkpoint)))
+    assert tags(aged.output)["reference_age_h"] == "12.00"

@@ -1,6 +1,7 @@
 """Rasters as users have them, read by what the config says; faults of content, and of the disk."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -268,3 +269,18 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, image: SensorImage) 
         geotiff.write(path, SensorImage(image.values, image.valid, broken, image.bands, "", ""))
     assert path.read_bytes() == before
     assert [found.name for found in tmp_path.iterdir()] == ["a.tif"]
+
+
+def test_the_time_is_the_tag_s(tmp_path: Path) -> None:
+    grid = Grid("EPSG:32652", Affine(250, 0, 3e5, 0, -250, 4e6), 4, 3)
+    image = SensorImage(
+        np.full((1, 3, 4), 300, np.float32), np.ones((3, 4), bool), grid, ("lst",), "kelvin", "x"
+    )
+    sensor = GeotiffConfig(sensor="x", unit="kelvin")
+    for time in ("", "2023-05-12T02:10:00Z"):
+        geotiff.write(tmp_path / "a.tif", replace(image, time=time))
+        assert geotiff.read(tmp_path / "a.tif", sensor).time == time
+    for time in ("yesterday", "2023-05-12T02:10:00"):
+        geotiff.write(tmp_path / "a.tif", replace(image, time=time))
+        with pytest.raises(SceneError, match=r"a.tif: tag time = .* write it as"):
+            geotiff.read(tmp_path / "a.tif", sensor)

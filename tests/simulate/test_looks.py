@@ -138,7 +138,8 @@ def test_landsat_flags_cloud_and_its_shadow_on_the_side_away_from_the_sun(world)
 
 def exact_gk2a(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(looks, "GK2A_NOISE_K", 0.0)
-    monkeypatch.setattr(looks, "GK2A_BIAS_K", 0.0)
+    for name in ("DRY_K", "PER_VAPOUR_K", "SCATTER_K"):
+        monkeypatch.setattr(looks, f"GK2A_BIAS_{name}", 0.0)
 
 
 def over_footprints(world: World, moved: Grid, cells: np.ndarray, radiance) -> np.ndarray:

@@ -75,7 +75,7 @@ def test_the_sensors_look_within_minutes_of_each_other():
         gk2a = (gk2a_time_of(name) - day).total_seconds() / 60
         assert 128 <= landsat < 132
         assert gk2a in (130, 132)
-        assert (goci2_time_of(name) - day).total_seconds() / 60 == 135.5
+        assert (goci2_time_of(name, CONFIG) - day).total_seconds() / 60 == 135.5
 
 
 def test_files_of_a_scene():
@@ -126,7 +126,8 @@ def test_planning_needs_no_numpy():
         "import sys; sys.modules.update(dict.fromkeys(('numpy', 'rasterio', 'scipy', 'cv2')));"
         "from pathlib import Path; from types import SimpleNamespace;"
         "from lstsr.simulate.places import names, scene_files;"
-        "config = SimpleNamespace(places=3, dates=1, size_km=16, seed=0, level=2);"
+        "config = SimpleNamespace(places=3, dates=1, size_km=16, seed=0, level=2,"
+        " aged_reference=None);"
         "print(scene_files(names(config)[2], Path(), config).target)"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

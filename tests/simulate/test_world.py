@@ -99,6 +99,17 @@ def test_flooded_paddies_are_cooler_than_dry_farmland_and_warmer_than_lakes() ->
     assert lake_k + 2 < flooded_k < dry_k - 2
 
 
+def test_at_night_the_ground_is_colder_than_by_day_and_cools(summer: World) -> None:
+    night = world_of(GRID, 3, datetime(2023, 8, 1, 15, 0, tzinfo=UTC), 7)
+    assert night.sun_elevation_deg < -20
+    land = ~summer.water
+    assert np.isfinite(night.lst_k).all() and np.isfinite(night.light).all()
+    assert night.lst_k[land].mean() < summer.lst_k[land].mean() - 8
+    assert (night.warming_k_per_h[land] <= 0).all()
+    sides = night.directional_k(43, 90), night.directional_k(43, 270)
+    np.testing.assert_array_equal(*sides, "without sun all azimuths look alike")
+
+
 def test_the_last_half_hour_of_a_day_has_a_world() -> None:
     world = world_of(GRID, 3, datetime(2023, 6, 10, 23, 45, tzinfo=UTC), 7)
     assert np.isfinite(world.warming_k_per_h).all()

@@ -22,6 +22,7 @@ ROW: dict[str, Any] = {
     "variant": "base",
     "seed": 3,
     "harmonised": False,
+    "channels": ["ndvi"],
     "options": {"features": 8, "layers": 1},
     "train": {
         "steps": 24,

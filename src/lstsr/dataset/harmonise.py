@@ -3,6 +3,10 @@
 Two sensors disagree by view and sun geometry, hour, season, cover and elevation. One linear
 function of these is fitted to all training scenes together and taken off every scene's input; no
 scene is ever fitted to its own target, which no operator has.
+
+Scenes are few and differ by more than these explain, cells are many: so what a covariate does
+within scenes and between their means are told apart (Mundlak 1978, Econometrica 46, 69), each with
+a penalty of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from numpy.typing import NDArray
 from lstsr.dataset.layers import Ground, Layers
 from lstsr.errors import LstsrError, SceneError
 from lstsr.geo.coarsen import coarsened
-from lstsr.image import Floats, SensorImage, Viewpoint
+from lstsr.image import Floats, Mask, SensorImage, Viewpoint
 
 Doubles = NDArray[np.float64]
 # Penalties that are tried, in units of the variance of a covariate.
@@ -29,10 +33,30 @@ NDVI_FRACTION = 0.25
 
 @dataclass(frozen=True)
 class Samples:
-    """Cells of one training scene: covariates (column, cell), and target minus input, kelvin."""
+    """A training scene: means of its covariates (column), deviations from them at cells.
 
-    covariates: Doubles
+    ``deviations`` are (column, cell), ``difference_k`` (cell) target minus input, kelvin.
+    """
+
+    means: Doubles
+    deviations: Doubles
     difference_k: Doubles
+
+    @classmethod
+    def of(cls, covariates: SensorImage, difference_k: NDArray[Any], cells: Mask) -> Samples:
+        """The ``cells`` (row, column) of a scene."""
+        means, deviations = _apart(covariates)
+        return cls(means, deviations[:, cells], difference_k[cells].astype(float))
+
+
+def _apart(covariates: SensorImage) -> tuple[Doubles, Doubles]:
+    """Means of each band over the cells where it is known, and deviations (band, row, column)."""
+    values = covariates.values.astype(float)
+    known = np.isfinite(values)
+    total = np.where(known, values, 0.0).sum(axis=(1, 2))
+    with np.errstate(invalid="ignore"):
+        means = total / known.sum(axis=(1, 2))
+    return means, values - means[:, None, None]
 
 
 @dataclass(frozen=True)
@@ -54,23 +78,43 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Level:
+    """Columns of one level, and the penalty that predicted left-out scenes best."""
+
+    columns: tuple[Column, ...]
+    ridge: float
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Level:
+        """What a JSON object says."""
+        return cls(tuple(Column(**column) for column in values["columns"]), values["ridge"])
+
+    def added_k(self, values: Doubles) -> Doubles:
+        """What ``values`` (column, ...) add, kelvin."""
+        terms = [
+            column.slope_k * column.units(one)
+            for column, one in zip(self.columns, values, strict=True)
+        ]
+        return np.sum(terms, axis=0)
+
+
+@dataclass(frozen=True)
 class Harmonisation:
     """A fitted correction: what to add to the input.
 
-    ``columns`` are what the covariates of the config are made of; ``ridge`` is the penalty that
-    predicted left-out scenes best.
+    ``between`` weighs the scene's means of the covariates, ``within`` the deviations from them.
     """
 
-    columns: tuple[Column, ...]
+    between: Level
+    within: Level
     offset_k: float
-    ridge: float
     n_scenes: int
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Harmonisation:
         """What `to_dict` gave."""
-        columns = tuple(Column(**column) for column in values["columns"])
-        return cls(**{**values, "columns": columns})
+        levels = {name: Level.from_dict(values[name]) for name in ("between", "within")}
+        return cls(**{**values, **levels})
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON object."""
@@ -81,13 +125,12 @@ class Harmonisation:
 
         Raises LstsrError for other covariates than those of the fit.
         """
-        names = tuple(column.name for column in self.columns)
+        names = tuple(column.name for column in self.within.columns)
         if covariates.bands != names:
             raise LstsrError(f"covariates {covariates.bands} where {names} were fitted")
-        total = np.full(covariates.grid.shape, self.offset_k)
-        for column, values in zip(self.columns, covariates.values, strict=True):
-            total += column.slope_k * column.units(values.astype(float))
-        return total.astype(np.float32)
+        means, deviations = _apart(covariates)
+        level_k = self.offset_k + self.between.added_k(means)
+        return (level_k + self.within.added_k(deviations)).astype(np.float32)
 
 
 def covariates_of(
@@ -147,25 +190,41 @@ def _turn(name: str, coarse: SensorImage) -> Doubles:
 
 
 def fit(columns: Sequence[str], scenes: Iterable[Samples]) -> Harmonisation:
-    """Ridge regression of target minus input on the covariates; every scene weighs the same.
+    """Target minus input of training scenes by the covariates; every scene weighs the same.
 
-    Minimises, averaged over scenes, the mean over cells of (y - a - b x)^2, plus ridge |b|^2, with
-    standardised x (Hoerl & Kennard 1970, Technometrics 12, 55); the ridge is the one of `RIDGES`
-    that predicts scenes best that are left out one after the other (Stone 1974, JRSS B 36, 111).
-    Raises LstsrError where fewer than two training scenes have cells.
+    The mean difference of a scene is regressed on the means of the covariates, its cells'
+    deviations on theirs. Raises LstsrError where fewer than two training scenes have cells.
     """
     kept = [one for one in scenes if one.difference_k.size]
     if len(kept) < 2:
         raise LstsrError("align.covariates: a fit needs two training scenes with observed cells")
-    known = [
-        _column(name, np.concatenate([one.covariates[index] for one in kept]))
-        for index, name in enumerate(columns)
+    levels_k = [float(one.difference_k.mean()) for one in kept]
+    means = [(one.means[:, None], np.array([k])) for one, k in zip(kept, levels_k, strict=True)]
+    cells = [(one.deviations, one.difference_k - k) for one, k in zip(kept, levels_k, strict=True)]
+    between, offset_k = _fit_level(columns, means)
+    within, rest_k = _fit_level(columns, cells)
+    return Harmonisation(between, within, offset_k + rest_k, len(kept))
+
+
+def _fit_level(
+    names: Sequence[str], scenes: Sequence[tuple[Doubles, Doubles]]
+) -> tuple[Level, float]:
+    """Ridge regression of y (sample) on x (column, sample) of each scene; and its offset.
+
+    Minimises, averaged over scenes, the mean over samples of (y - a - b x)^2, plus ridge |b|^2,
+    with standardised x (Hoerl & Kennard 1970, Technometrics 12, 55); the ridge is the one of
+    `RIDGES` that predicts scenes best that are left out one after the other (Stone 1974, Journal of
+    the Royal Statistical Society B 36, 111).
+    """
+    columns = [
+        _column(name, np.concatenate([x[index] for x, _ in scenes]))
+        for index, name in enumerate(names)
     ]
-    moments = np.stack([_moments(known, one) for one in kept])
+    moments = np.stack([_moments(columns, x, y) for x, y in scenes])
     ridge = min(RIDGES, key=lambda ridge: _left_out(moments, ridge))
     offset_k, *slopes_k = map(float, _solve(moments.mean(axis=0), ridge))
-    fitted = (replace(one, slope_k=k) for one, k in zip(known, slopes_k, strict=True))
-    return Harmonisation(tuple(fitted), offset_k, ridge, len(kept))
+    fitted = (replace(one, slope_k=k) for one, k in zip(columns, slopes_k, strict=True))
+    return Level(tuple(fitted), ridge), offset_k
 
 
 def _column(name: str, values: Doubles) -> Column:
@@ -177,10 +236,10 @@ def _column(name: str, values: Doubles) -> Column:
     return Column(name, mean, 0.0 if constant else std, float(known.min()), float(known.max()))
 
 
-def _moments(columns: Sequence[Column], scene: Samples) -> Doubles:
-    """Means over cells of the products of (1, x..., y), (n + 2, n + 2)."""
-    units = [column.units(values) for column, values in zip(columns, scene.covariates, strict=True)]
-    rows = np.stack([np.ones_like(scene.difference_k), *units, scene.difference_k])
+def _moments(columns: Sequence[Column], x: Doubles, y: Doubles) -> Doubles:
+    """Means over samples of the products of (1, x..., y), (n + 2, n + 2)."""
+    units = [column.units(values) for column, values in zip(columns, x, strict=True)]
+    rows = np.stack([np.ones_like(y), *units, y])
     moments: Doubles = rows @ rows.T / rows.shape[1]
     return moments
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +101,11 @@ class Dataset:
     on a scene or key that the file does not hold.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open ``path``; raises LstsrError where it is missing or not made by the dataset stage."""
+    def __init__(self, path: Path, channels: Sequence[str] | None = None) -> None:
+        """Open ``path``, of whose reference only ``channels`` are shown (default: all, in order).
+
+        Raises LstsrError where it is missing, not made by the dataset stage, or lacks a channel.
+        """
         self.path = Path(path)
         try:
             self._file = safe_open(self.path, framework="np")
@@ -110,7 +114,20 @@ class Dataset:
                 f"{path}: cannot be read as a dataset ({error}); run the dataset stage"
             ) from error
         self._names = frozenset(self._file.keys())
-        self.meta = _read_meta(self.path, self._file.metadata())
+        held = _read_meta(self.path, self._file.metadata())
+        shown = held.reference_bands if channels is None else channels
+        for name in shown:
+            if name not in held.reference_bands:
+                raise LstsrError(
+                    f"{path}: holds no channel {name}; there are {', '.join(held.reference_bands)}"
+                )
+        self._channels = [held.reference_bands.index(name) for name in shown]
+        self.meta = replace(
+            held,
+            reference_bands=tuple(shown),
+            reference_mean=tuple(held.reference_mean[index] for index in self._channels),
+            reference_std=tuple(held.reference_std[index] for index in self._channels),
+        )
         self._scenes = {scene.scene: scene for scene in self.meta.scenes}
 
     @property
@@ -182,13 +199,18 @@ class Dataset:
         return SceneArrays(
             input=self._slice(name, key, "input")[row : row + height, column : column + width],
             input_valid=self._mask(name, key, "input_valid", *coarse),
-            reference=self._slice(*there, "reference")[:, rows_fine, columns_fine],
+            reference=self._reference(there, rows_fine, columns_fine),
             reference_valid=self._mask(*there, "reference_valid", *fine),
             target=self._slice(*there, "target")[rows_fine, columns_fine],
             scored=self._mask(name, key, "scored", *fine),
             centre_k=self._scenes[name].centre_k[key],
             offset_k=self._scenes[name].offset_k[key],
         )
+
+    def _reference(self, there: tuple[str, str], rows: slice, columns: slice) -> Floats:
+        """The shown channels, each read by itself."""
+        held = self._slice(*there, "reference")
+        return np.concatenate([held[k : k + 1, rows, columns] for k in self._channels])
 
     def _slice(self, *parts: str) -> Any:
         """The lazy tensor ``scene/.../name``."""

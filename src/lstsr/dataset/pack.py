@@ -179,8 +179,7 @@ def fit_harmonisation(training: Iterable[Triplet], settings: DatasetConfig) -> H
         cells = triplet.input.valid & (fraction >= settings.min_cell_valid)
         if cells.any():
             cells &= np.abs(differences - np.median(differences[cells])) <= settings.wild_k
-        covariates = triplet.covariates.values[:, cells].astype(float)
-        samples.append(Samples(covariates, differences[cells].astype(float)))
+        samples.append(Samples.of(triplet.covariates, differences, cells))
     return fit(names, samples)
 
 

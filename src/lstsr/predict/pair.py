@@ -106,7 +106,8 @@ def read_pair(
     with _existing(water or input):
         ground = Ground(terrain, read_water(water))
     align = AlignConfig.model_validate(trained.align) if trained and trained.align else None
-    layers = tuple(align.layers) if align else ()
+    seen = trained.reference_bands if trained else ()
+    layers = tuple(name for name in (align.layers if align else ()) if name in seen)
     if align is None or align.grid is None:
         ratio = scale or _ratio(input, reference, coarse, fine)
         fine_grid = coarse.grid.refine(ratio)

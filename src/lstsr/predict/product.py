@@ -174,9 +174,8 @@ def _frame(request: Request, coarse: SensorImage, reference: SensorImage, scale:
     if not request.register:
         return Frame((0.0, 0.0), (0.0, 0.0), "input", "not registered, as asked")
     if request.base_image is None:
-        found = register_input(
-            coarse.values[0], coarse.valid, reference.values[0], reference.valid, scale
-        )
+        cover = reference.values[_contrasting(reference)]
+        found = register_input(coarse.values[0], coarse.valid, cover, reference.valid, scale)
         if not found.accepted:
             return Frame((0.0, 0.0), (0.0, 0.0), "input", f"not registered: {_words(found)}")
         return Frame((-found.row, -found.column), (0.0, 0.0), "input", _words(found))
@@ -196,6 +195,11 @@ def _frame(request: Request, coarse: SensorImage, reference: SensorImage, scale:
         f"base image {request.base_image.name}",
         f"reference {_words(of_reference)}; input {_words(of_input)}",
     )
+
+
+def _contrasting(reference: SensorImage) -> int:
+    """The band that LST follows best: NDVI where there is one, else the first."""
+    return reference.bands.index("ndvi") if "ndvi" in reference.bands else 0
 
 
 def _words(found: Registration) -> str:

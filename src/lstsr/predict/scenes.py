@@ -52,7 +52,7 @@ def predict_split(
     """
     if threads:
         torch.set_num_threads(threads)
-    dataset = Dataset(data)
+    dataset = Dataset(data, row["channels"])
     key = key_of(row["track"], row["scale"], row["harmonised"])
     network, train_seconds = _network(dataset, row, checkpoint)
     device = best_device()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,12 +38,14 @@ def read(path: Path, sensor: GeotiffConfig) -> SensorImage:
     """The bands that ``sensor`` selects, physical = stored x scale + offset, celsius as kelvin.
 
     Masked are the file's nodata and mask, non-finite values, values outside the valid range in
-    any band, and ``rim_erosion`` pixels along the edge of what remains. Raises SceneError where
-    the content is at fault: unreadable, truncated, no CRS, a missing band, nothing valid.
+    any band, and ``rim_erosion`` pixels along the edge of what remains. The time is that of the
+    tag ``time``, if there is one. Raises SceneError where the content is at fault: unreadable,
+    truncated, no CRS, a missing band, nothing valid, a time that is none.
     """
     with opened(path) as dataset:
         placed = grid_of(dataset, sensor.crs)
         stored, valid = _stored(dataset, sensor)
+        time = _time(dataset)
     values = stored * np.float32(sensor.scale) + np.float32(sensor.offset)
     valid &= np.isfinite(values)
     with np.errstate(invalid="ignore"):
@@ -68,8 +71,24 @@ def read(path: Path, sensor: GeotiffConfig) -> SensorImage:
         tuple(sensor.names),
         "kelvin" if sensor.unit == "celsius" else sensor.unit,
         sensor.sensor,
-        history=(f"read {path.name}",),
+        time,
+        (f"read {path.name}",),
     )
+
+
+def _time(dataset: rasterio.DatasetReader) -> str:
+    """The tag ``time``: ISO 8601 with a time zone; empty where there is none."""
+    text = str(dataset.tags().get("time", ""))
+    try:
+        known = not text or datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        known = False
+    if not known:
+        raise SceneError(
+            f"{Path(dataset.name).name}: tag time = {text!r} is no time; write it as "
+            "2023-05-12T02:10:00Z"
+        )
+    return text
 
 
 def inspect(path: Path) -> Inspection:

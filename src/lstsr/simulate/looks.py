@@ -68,7 +68,8 @@ UNCERTAINTY_REACH_M = 2000.0
 # Over Korea a 2 km pixel of AMI is 2.07 km x 2.66-2.91 km on the ground.
 GK2A_FWHM_M = (2800.0, 2100.0)
 GK2A_NAVIGATION_PX = 0.35
-GK2A_BIAS_K = 0.8
+# Error of the retrieval of Level 2: in dry air, for each g/cm2 of vapour, and a scene's scatter.
+GK2A_BIAS_DRY_K, GK2A_BIAS_PER_VAPOUR_K, GK2A_BIAS_SCATTER_K = 0.4, -0.35, 0.4
 GK2A_NOISE_K = 0.3
 PSF_SHARE = 0.995
 """A pixel is made where that much of its point spread function lies inside the world."""
@@ -103,6 +104,7 @@ class Gk2aLook:
     lst_k: Floats
     quality: np.ndarray
     navigation: Navigation
+    atmosphere: Atmosphere
     bias_k: float
 
 
@@ -211,13 +213,16 @@ def gk2a(world: World, clouds: Clouds, minutes: float, rng: np.random.Generator)
     """The KO LST of the cells inside the world, ``minutes`` after minute 0; the rest is fill.
 
     In T^4: the directional temperature of the ground, warmed by the minutes, and the tops of what
-    clouds there are in the footprint; then the scene's bias and each cell's noise. A cell has no
+    clouds there are in the footprint; then the scene's bias, which grows with the water vapour, and
+    each cell's noise. A cell has no
     LST where more than a tenth of its footprint is cloud or more than half is water.
     """
     area = AREAS["ko"]
     part = _covering(area, world.grid)
     shift = rng.normal(0, GK2A_NAVIGATION_PX, 2)
-    bias_k = float(rng.normal(0, GK2A_BIAS_K))
+    atmosphere = atmosphere_of(world.air_k, rng)
+    bias_k = GK2A_BIAS_DRY_K + GK2A_BIAS_PER_VAPOUR_K * atmosphere.water_vapour_g_cm2
+    bias_k += float(rng.normal(0, GK2A_BIAS_SCATTER_K))
     view = View(world)
 
     def measured(image: Floats, outside: float | None = None) -> Floats:
@@ -239,7 +244,7 @@ def gk2a(world: World, clouds: Clouds, minutes: float, rng: np.random.Generator)
     everywhere_k[where] = np.where(quality == GOOD, lst_k, np.nan)
     everywhere_quality[where] = quality
     navigation = _navigation(shift, part, world.grid)
-    return Gk2aLook(everywhere_k, everywhere_quality, navigation, bias_k)
+    return Gk2aLook(everywhere_k, everywhere_quality, navigation, atmosphere, bias_k)
 
 
 def gk2a_l1b(

@@ -87,9 +87,10 @@ def gk2a_time_of(name: str) -> datetime:
     return _at(name, time(2, 10 + 2 * (_draw("slot", name) % 2)))
 
 
-def goci2_time_of(name: str) -> datetime:
+def goci2_time_of(name: str, config: GenerateConfig) -> datetime:
     """The nominal time of the GOCI-II scan, UTC; its slot of Korea is seen 12 minutes later."""
-    return _at(name, GOCI2_NOMINAL)
+    aged = config.aged_reference
+    return _at(name, GOCI2_NOMINAL) - timedelta(days=aged.days if aged else 0)
 
 
 def satellite(name: str) -> int:
@@ -119,7 +120,7 @@ def scene_files(name: str, folder: Path, config: GenerateConfig) -> Scene:
     landsat = time_of(name)
     home = folder / name
     of_gk2a = {2: "le2_lst_ko020lc", 1: "le1b_ir112_la020ge"}[config.level]
-    slot = f"{goci2_time_of(name):%Y%m%d_%H%M%S}_LA_S{GOCI2_SLOT:03d}"
+    slot = f"{goci2_time_of(name, config):%Y%m%d_%H%M%S}_LA_S{GOCI2_SLOT:03d}"
     l1b, ac = f"GK2_GOCI2_L1B_{slot}.nc", f"GK2B_GOCI2_L2_{slot}_AC.nc"
     return Scene(
         name,

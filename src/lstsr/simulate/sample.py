@@ -79,9 +79,13 @@ def make(name: str, folder: Path, config: GenerateConfig) -> Scene:
     after = gk2a_time_of(name) - moment
     truth_of_gk2a = make_gk2a(scene.input.parent, world, clouds, gk2a_time_of(name), after, of_gk2a)
 
-    nominal = goci2_time_of(name)
+    nominal = goci2_time_of(name, config)
     start, end = nominal + SLOT_START, nominal + SLOT_END
     middle = start + (end - start) / 2
+    if config.aged_reference:
+        moment -= timedelta(days=config.aged_reference.days)
+        world = world_of(world.grid, place(name), moment, config.seed)
+        clouds = clouds_over(world.grid, config.aged_reference.clouds, of_goci2)
     goci2_minutes = (middle - moment).total_seconds() / 60
     goci2 = looks.goci2(world, clouds, footprint, goci2_minutes, of_goci2)
     slot = scene.reference.parent, nominal, GOCI2_SLOT, start, end, goci2.grid
@@ -146,6 +150,7 @@ def _lst(
     return {
         "shift": asdict(look.navigation),
         "bias_k": look.bias_k,
+        "atmosphere": asdict(look.atmosphere),
         "minutes_after_target": minutes,
     }
 

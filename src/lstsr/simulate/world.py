@@ -36,6 +36,11 @@ FREE_CONVECTION_M_S = 0.0055  # conductance of still, heated air
 EMISSIVITY = {"green": 0.985, "soil": 0.96, "city": 0.95, "flooded": 0.985}
 # Share of net radiation that goes into the ground.
 GROUND_HEAT = {"green": 0.06, "soil": 0.28, "city": 0.38, "flooded": 0.28}
+# Cosine of the sun's zenith below which its light does not count.
+LOWEST_SUN = 0.05
+# The air's day: amplitude, hours (UTC) of the maximum and of the morning that weather describes.
+DIURNAL_K, WARMEST_H, MORNING_H = 4.5, 5.5, 2.17
+NIGHT_COOLING_K_PER_H = -0.4
 # Kernels of Vinnikov et al. (2012), Geophysical Research Letters 39, L02802: emissivity, solar.
 KERNEL_EMISSIVITY, KERNEL_SOLAR = -0.0138, 0.0140
 
@@ -87,7 +92,13 @@ class World:
         view, sun = np.radians(view_zenith_deg), np.radians(90 - self.sun_elevation_deg)
         between = np.radians(view_azimuth_deg - self.sun_azimuth_deg)
         emissive = 1 - np.cos(view)
-        solar = np.sin(view) * np.cos(sun) * np.sin(sun) * np.cos(sun - view) * np.cos(between)
+        solar = (
+            np.sin(view)
+            * max(np.cos(sun), 0.0)
+            * np.sin(sun)
+            * np.cos(sun - view)
+            * np.cos(between)
+        )
         change = self.rough * (KERNEL_EMISSIVITY * emissive + KERNEL_SOLAR * solar)
         seen: Floats = self.lst_k * (1 + change).astype(np.float32)
         return seen
@@ -118,11 +129,8 @@ def world_of(grid: Grid, place: int, time: datetime, seed: int) -> World:
     ) * np.cos(azimuth - ground.aspect_rad)
     direct, diffuse = _irradiance(zenith, day, weather)
     shortwave = direct * np.clip(incidence, 0, None) + diffuse
-    air_k = (
-        weather.air_k
-        - LAPSE_K_PER_M * ground.elevation_m
-        + 0.2 * power_law(grid.shape, 3.4, rng, 8)
-    )
+    level_k = weather.air_k + _since_morning_k(time)
+    air_k = level_k - LAPSE_K_PER_M * ground.elevation_m + 0.2 * power_law(grid.shape, 3.4, rng, 8)
     flooded = cover["water"] - ground.water
     excess_k = skin_minus_air_k(
         ground, green, flooded, moisture, shortwave, air_k, weather.wind_m_s
@@ -130,13 +138,12 @@ def world_of(grid: Grid, place: int, time: datetime, seed: int) -> World:
     water_k = weather.water_k + 0.3 * power_law(grid.shape, 3.0, rng, 4)
     land = 1 - ground.water
     lst_k = (land * (air_k + excess_k) ** 4 + ground.water * water_k**4) ** 0.25
-    later = _sun(grid, time + timedelta(minutes=30))
-    heating = 2 * (np.cos(later[0]) / np.cos(zenith) - 1)  # relative, per hour
+    level = direct * max(cos(zenith), 0.0) + diffuse
     return World(
         grid,
         ground.elevation_m,
         lst_k.astype(np.float32),
-        (land * (1.0 + heating * excess_k)).astype(np.float32),
+        (land * _warming_k_per_h(grid, time, zenith, excess_k)).astype(np.float32),
         ground.water > 0.5,
         float(90 - np.degrees(zenith)),
         float(np.degrees(azimuth)),
@@ -144,8 +151,8 @@ def world_of(grid: Grid, place: int, time: datetime, seed: int) -> World:
         cover,
         moisture,
         ground.bright,
-        (shortwave / (direct * np.cos(zenith) + diffuse)).astype(np.float32),
-        float(weather.air_k),
+        (shortwave / level if level else np.ones(grid.shape)).astype(np.float32),
+        float(level_k),
     )
 
 
@@ -236,12 +243,31 @@ def _sun(grid: Grid, time: datetime) -> tuple[float, float]:
     return float(zenith), float(azimuth)
 
 
+def _since_morning_k(time: datetime) -> float:
+    """How much warmer the air is than at the passage of Landsat: a cosine over the day."""
+    moment = time.astimezone(UTC)
+    hours = np.array([moment.hour + moment.minute / 60 + moment.second / 3600, MORNING_H])
+    now, morning = np.cos(2 * pi * (hours - WARMEST_H) / 24)
+    return float(DIURNAL_K * (now - morning))
+
+
+def _warming_k_per_h(grid: Grid, time: datetime, zenith: float, excess_k: Floats) -> Floats | float:
+    """Of the land: by day the air warms and skin minus air follows the sun; by night both cool."""
+    if cos(zenith) < LOWEST_SUN:
+        return NIGHT_COOLING_K_PER_H
+    later, _ = _sun(grid, time + timedelta(minutes=30))
+    warming: Floats = 1.0 + 2 * (cos(later) / cos(zenith) - 1) * excess_k
+    return warming
+
+
 def _irradiance(zenith: float, day: int, weather: Weather) -> tuple[float, float]:
     """Direct (normal to the beam) and diffuse irradiance under a clear sky, W m-2.
 
     Campbell & Norman (1998), An Introduction to Environmental Biophysics, eq. 11.11 and 11.13.
     """
     extraterrestrial = SOLAR_CONSTANT * (1 + 0.033 * cos(2 * pi * day / 365))
+    if cos(zenith) < LOWEST_SUN:
+        return 0.0, 0.0
     through = weather.transmissivity ** (1 / cos(zenith))
     return extraterrestrial * through, 0.3 * (1 - through) * extraterrestrial * cos(zenith)
 

@@ -55,7 +55,7 @@ def train(
     if threads is not None:
         torch.set_num_threads(threads)
     settings = row.train
-    dataset = Dataset(data)
+    dataset = Dataset(data, row.channels)
     batches = Batches(dataset, row)
     validate = _validation(dataset, row)
     output.parent.mkdir(parents=True, exist_ok=True)

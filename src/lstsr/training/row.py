@@ -44,7 +44,8 @@ class TrainSettings:
 class Row:
     """Dataset x track x scale x model x variant x seed, and what it takes to train it.
 
-    With ``harmonised`` it sees the input of its observed track without the bias that is known.
+    With ``harmonised`` it sees the input of its observed track without the bias that is known;
+    ``channels`` are those of the reference that it sees, by name.
     """
 
     dataset: str
@@ -54,6 +55,7 @@ class Row:
     variant: str
     seed: int
     harmonised: bool
+    channels: list[str]
     options: dict[str, Any]
     train: TrainSettings
 

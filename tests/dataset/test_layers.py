@@ -1,0 +1,101 @@
+"""Layers beside the reference, against slopes and angles known by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from affine import Affine
+
+from lstsr.dataset.layers import UNKNOWN, Ground, Layers, with_layers
+from lstsr.errors import SceneError
+from lstsr.geo.parallax import Terrain
+from lstsr.grid import Grid
+from lstsr.image import SensorImage, Viewpoint
+
+GRID = Grid("EPSG:32652", Affine(250, 0, 400_000, 0, -250, 4_100_000), 24, 20)
+NOON = "2023-06-21T03:24:00Z"  # local noon at 129 E: the sun is due south, 13.5 degrees from above
+ABOVE = Viewpoint(128.2)
+
+
+def plane(down: float, east: float) -> Ground:
+    """Ground that rises by ``down`` to the south and by ``east`` to the east, metres a metre."""
+    wide = GRID.window(-8, -8, GRID.height + 16, GRID.width + 16).refine(2)
+    rows, columns = np.mgrid[: wide.height, : wide.width] * wide.gsd_m
+    return Ground(Terrain((500 + down * rows + east * columns).astype(np.float32), wide))
+
+
+def layers(ground: Ground, time: str = NOON) -> Layers:
+    return Layers(GRID, time, ABOVE, ground)
+
+
+def reference() -> SensorImage:
+    values = np.full((2, *GRID.shape), 0.3, np.float32)
+    valid = np.ones(GRID.shape, bool)
+    valid[:3] = False
+    values[:, ~valid] = np.nan
+    return SensorImage(values, valid, GRID, ("red", "nir"), "reflectance", "optical", NOON)
+
+
+@pytest.mark.parametrize(
+    ("down", "east", "aspect_deg"), [(0.1, 0, 0), (-0.1, 0, 180), (0, 0.1, 270), (0, -0.1, 90)]
+)
+def test_slope_and_aspect_of_planes(down: float, east: float, aspect_deg: float) -> None:
+    """Ground that rises to the south faces north: aspect 0."""
+    made = layers(plane(down, east))
+    angle = np.arctan(0.1)
+    np.testing.assert_allclose(made.slope(), np.degrees(angle), rtol=1e-4)
+    aspect = np.radians(aspect_deg)
+    np.testing.assert_allclose(made.northness(), np.sin(angle) * np.cos(aspect), atol=1e-4)
+    np.testing.assert_allclose(made.eastness(), np.sin(angle) * np.sin(aspect), atol=1e-4)
+    assert np.ptp(made.elevation()) == pytest.approx(
+        0.1 * 250 * ((GRID.height if down else GRID.width) - 1), rel=1e-3
+    )
+
+
+def test_slopes_towards_the_noon_sun_are_lit_by_their_own_angle() -> None:
+    zenith = layers(plane(0, 0)).sun_zenith().mean()
+    assert zenith == pytest.approx(37.0 - 23.44, abs=0.5)
+    for rise, angle in ((0.0, 0.0), (-0.2, -11.31), (0.2, 11.31)):  # to the south, off the south
+        found = layers(plane(rise, 0)).illumination()
+        np.testing.assert_allclose(found, np.cos(np.radians(zenith + angle)), atol=0.01)
+    assert (layers(plane(0.2, 0), "2023-06-21T15:00:00Z").illumination() == 0).all(), "night"
+
+
+def test_the_satellite_is_lower_further_north() -> None:
+    zenith = layers(UNKNOWN).view_zenith()
+    assert 41 < zenith.min() < zenith.max() < 45
+    assert (np.diff(zenith[:, 12]) < 0).all()
+
+
+def test_layers_follow_the_bands_and_share_one_mask() -> None:
+    water = SensorImage(
+        np.full((1, *GRID.shape), 0.25, np.float32),
+        np.ones(GRID.shape, bool),
+        GRID,
+        ("water",),
+        "index",
+        "mask",
+    )
+    water.valid[:, :5] = False
+    ground = replace(plane(0.1, 0), water=water)
+    made = with_layers(reference(), ["water", "elevation"], NOON, ABOVE, ground)
+    assert made.bands == ("red", "nir", "water", "elevation")
+    np.testing.assert_array_equal(made.valid, reference().valid & water.valid)
+    assert (made.values[2][made.valid] == 0.25).all()
+    assert np.isnan(made.values[:, ~made.valid]).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "time", "viewpoint", "said"),
+    [
+        ("slope", NOON, ABOVE, "column dem"),
+        ("water", NOON, ABOVE, "column water"),
+        ("sun_zenith", "", ABOVE, "no time"),
+        ("view_zenith", NOON, None, "no geostationary satellite"),
+    ],
+)
+def test_what_is_missing_is_named(
+    name: str, time: str, viewpoint: Viewpoint | None, said: str
+) -> None:
+    with pytest.raises(SceneError, match=said):
+        with_layers(reference(), [name], time, viewpoint, UNKNOWN)
