@@ -246,6 +246,17 @@ def test_the_sector_s_corner_is_the_one_that_the_real_file_states(sector: Path) 
     assert read(sector, LST).viewpoint == Viewpoint(pytest.approx(128.2), 42_164_000.0)
 
 
+def test_trap_11_each_sector_lies_by_its_own_header(tmp_path: Path) -> None:
+    """Not on the pixels of the full disk, nor where the last scan's were."""
+    disk = ~AREAS["fd"].transform
+    for row, column in ((0.0, 0.0), (3.37, -1.62)):
+        lies = SECTOR.moved(row, column)
+        placed = grid(write(tmp_path, "ir105", lies=lies), of("ir105"))
+        assert placed.transform.almost_equals(lies.transform, precision=1.0)
+        corner = np.array(disk @ placed.corners[0])
+        assert (np.abs(corner - corner.round()) > 0.05).all()
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

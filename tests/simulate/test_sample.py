@@ -1,10 +1,12 @@
 import json
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lstsr.config import (
+    AgedReferenceConfig,
     GenerateConfig,
     Gk2aConfig,
     Gk2aL1bConfig,
@@ -190,3 +192,19 @@ def test_lst_of_level_1_is_the_world_s_but_for_the_split_window(tmp_path: Path):
     error = np.nanmean(lst.values) - true
     assert abs(error) < 6 and abs(error) < true - np.nanmean(channel.values)
     assert lst.valid.sum() > 0.8 * channel.valid.sum()
+
+
+def test_an_aged_reference_is_of_another_day_and_other_clouds(scene, tmp_path: Path):
+    aged = AgedReferenceConfig(days=1, clouds=0.4)
+    config = CONFIG.model_copy(update={"aged_reference": aged})
+    made = make(NAME, tmp_path, config)
+    assert made == scene_files(NAME, tmp_path, config)
+    times = [goci2.read(each.reference, GOCI2).time for each in (scene, made)]
+    first, second = map(datetime.fromisoformat, times)
+    assert first - second == timedelta(days=1)
+    for read, sensor, role in ((landsat.read, LANDSAT, "target"), (gk2a.read, GK2A, "input")):
+        one, other = (read(getattr(each, role), sensor) for each in (scene, made))
+        np.testing.assert_array_equal(one.values, other.values)
+    one, other = (goci2.read(each.reference, GOCI2) for each in (scene, made))
+    assert one.values.shape == other.values.shape
+    assert (one.valid != other.valid).mean() > 0.02, "clouds of its own"

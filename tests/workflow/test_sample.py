@@ -17,11 +17,18 @@ from lstsr.acquire.local import describe
 from lstsr.config import Config, load
 from lstsr.dataset.triplet import Aligned, align, read_triplet
 from lstsr.geo.coregister import Registration
+from lstsr.geo.resample import resample
+from lstsr.image import SensorImage
 from lstsr.predict.product import Request, make_product
 from lstsr.scenes import Scene
+from lstsr.sensors import landsat
 from lstsr.sensors.geotiff import read_written
-from lstsr.simulate.places import names, scene_files
-from lstsr.simulate.sample import make
+from lstsr.simulate.clouds import clouds_over
+from lstsr.simulate.gk2a import write_lst
+from lstsr.simulate.looks import gk2a
+from lstsr.simulate.places import grid_of, names, place, scene_files, time_of
+from lstsr.simulate.sample import make, world_grid
+from lstsr.simulate.world import world_of
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("sample")]
 SCENES = 4
@@ -119,6 +126,54 @@ def test_a_product_is_made_of_the_agencies_files(
     assert product.unit == "kelvin"
     assert product.grid.gsd_m == 250
     assert 250 < np.nanmean(product.values) < 330
+
+
+def test_at_night_the_reference_of_the_day_serves(
+    config: Config, sample: list[Scene], tmp_path: Path
+) -> None:
+    """Midnight in Korea, half a day after GOCI-II: near the true LST, its age recorded."""
+    scene, midnight = sample[0], time_of(sample[0].scene).replace(hour=15, minute=0, second=0)
+    generate = config.acquire.generate
+    world = world_of(
+        world_grid(grid_of(scene.scene, generate)), place(scene.scene), midnight, generate.seed
+    )
+    rng = np.random.default_rng(0)
+    look = gk2a(world, clouds_over(world.grid, 0.0, rng), 0.0, rng)
+    coarse = write_lst(tmp_path, midnight, "ko", look.lst_k, look.quality)
+    request = Request(
+        model="local-linear",
+        input=coarse,
+        reference=scene.reference,
+        output=tmp_path / "night.tif",
+        dem=scene.dem,
+        scale=8,
+        register=False,
+    )
+    make_product(request)
+    with rasterio.open(request.output) as dataset:
+        assert float(dataset.tags()["reference_age_h"]) == pytest.approx(12.5, abs=0.3)
+    product = read_written(request.output)
+    true = SensorImage(
+        world.lst_k[None],
+        np.ones(world.grid.shape, bool),
+        world.grid,
+        ("lst",),
+        "kelvin",
+        "truth",
+    )
+    on_product = resample(true, product.grid)
+    both = product.valid & on_product.valid
+    error = (product.values - on_product.values)[0][both]
+    assert both.sum() > 20_000
+    assert abs(np.median(error)) < 3 and error.std() < 1.5
+    by_day = landsat_median_k(scene, config)
+    assert np.nanmedian(on_product.values[0][both]) < by_day - 5
+
+
+def landsat_median_k(scene: Scene, config: Config) -> float:
+    """Median LST of a scene's Landsat image, kelvin."""
+    image = landsat.read(scene.target, config.sensors.target)
+    return float(np.nanmedian(image.values))
 
 
 Fault = Callable[[Scene], Scene]
