@@ -40,6 +40,7 @@ def record(model: str, scene: str, ubrmse_k: float, **more: Any) -> dict[str, An
         "variant": "base",
         "seed": 0,
         "n_train": 30,
+        "input": "GK2A/AMI (gk2a-l1b)",
         "scene": scene,
         "n_pixels": 1000.0 if scene == "NA" else 500.0,
         "ubrmse_k": ubrmse_k,
@@ -132,7 +133,7 @@ def test_the_markdown_says_what_was_measured(tmp_path: Path) -> None:
     text = (tmp_path / "table.md").read_text()
     for said in (
         "### sample, observed x4 (1000 m to 250 m)",
-        "Split test, by place only: 2 scenes, 1,500 pixels, grid input/4; 30 training scenes.",
+        "Input: GK2A/AMI (gk2a-l1b). Split test, by place only: 2 scenes, 1,500 pixels, grid input/4; 30 training scenes.",
         "kelvin",
         "240..340 K to 0..255",
         "1,234,567",

@@ -482,7 +482,8 @@ def test_lst_is_the_split_window_of_two_files(sector: Path) -> None:
     np.testing.assert_array_equal(image.valid, np.isfinite(values) & (flags == 0))
     known = values[image.valid]
     expected = split_window_k(known, known - 1, 0.978, -0.003, 2.5)
-    np.testing.assert_allclose(image.values[0][image.valid], expected, atol=0.03)
+    # half a count of each channel, 0.008 and 0.01 K, weighs 4.5 and 3.5 times
+    np.testing.assert_allclose(image.values[0][image.valid], expected, atol=0.08)
     # whichever of the two the scene names
     np.testing.assert_array_equal(read(other(sector, "ir123"), LST).values, image.values)
 

@@ -48,10 +48,11 @@ SURFACES = ("land", "water")
 SURFACE_METRICS = {"rmse_k": rmse_k, "ubrmse_k": ubrmse_k, "bias_k": bias_k}
 COST = ("parameters", "macs_per_pixel", "train_seconds", "predict_seconds")
 TARGET_GRID = "target_grid_"
-NAMES = ("dataset", "split", "track", "grid", "model", "variant", "scene", "version")
+NAMES = ("dataset", "split", "track", "grid", "model", "variant", "input", "scene", "version")
 COLUMNS = (
     *IDENTITY,
     "n_train",
+    "input",
     "scene",
     *METRICS,
     *(TARGET_GRID + name for name in METRICS),
@@ -153,7 +154,15 @@ def _identity(dataset: Dataset, row: dict[str, Any], split: str) -> dict[str, An
         "variant": row["variant"],
         "seed": row["seed"],
         "n_train": len(dataset.scenes("train")),
+        "input": _input(meta.config) if row["track"] == "observed" else "made from the target",
     }
+
+
+def _input(config: dict[str, Any]) -> str:
+    """The input's sensor and, of a product of its own, the product's name."""
+    sensor = config.get("sensors", {}).get("input", {})
+    product = sensor.get("product", "geotiff")
+    return f"{sensor.get('sensor', 'unknown')}{'' if product == 'geotiff' else f' ({product})'}"
 
 
 def read_scores(path: Path) -> pd.DataFrame:

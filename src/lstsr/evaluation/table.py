@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -79,7 +80,9 @@ def write_tables(scores: Sequence[Path], output: Path, resamples: int) -> None:
     _save(surfaces(scenes), folder / "surfaces.csv")
     _save(_timings(scenes), folder / "timings.csv")
     with whole(folder / "table.md") as partial:
-        partial.write_text(markdown(table), "utf-8")
+        partial.write_text(
+            markdown(table, scenes.groupby(BLOCK)["input"].first().to_dict()), "utf-8"
+        )
     _save(table, output)
 
 
@@ -157,13 +160,17 @@ def _timings(scenes: pd.DataFrame) -> pd.DataFrame:
     return scenes.groupby(EXPERIMENT, sort=False)[costs].mean().reset_index()
 
 
-def markdown(table: pd.DataFrame) -> str:
-    """The table for people: a section a block, the gain with its interval."""
+def markdown(table: pd.DataFrame, inputs: Mapping[Any, str]) -> str:
+    """The table for people: a section a block, the gain with its interval.
+
+    ``inputs`` names the input of each block: sensor and product.
+    """
     parts = []
     for (dataset, split, track, scale), block in table.groupby(BLOCK, sort=False):
         first = block.iloc[0]
         parts.append(
             f"### {dataset}, {track} x{scale} ({first.input_m:g} m to {first.target_m:g} m)\n\n"
+            f"Input: {inputs[(dataset, split, track, scale)]}. "
             f"Split {split}, by place only: {first.n_scenes} scenes, {first.n_pixels:,} pixels, "
             f"grid {first.grid}; {first.n_train} training scenes. LST metrics in kelvin, mean over "
             "scenes; PSNR, SSIM and MSE after mapping 240..340 K to 0..255; gain: ubRMSE against "

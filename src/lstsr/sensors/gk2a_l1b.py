@@ -238,7 +238,12 @@ def _lst(path: Path, sensor: Gk2aL1bConfig) -> SensorImage:
     )
     valid = t_11.valid & t_12.valid
     clear = valid & ~cloudy(t_11.values[0], t_12.values[0], valid, sensor.cloud)
-    history = (*t_11.history, *t_12.history, "split window of TIRS", "cloud test of split window")
+    history = (
+        *t_11.history,
+        *t_12.history,
+        "split window, MODIS coefficients",
+        "cloud test of split window",
+    )
     return replace(t_11, values=lst_k, valid=clear, history=history)
 
 
