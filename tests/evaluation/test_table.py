@@ -133,7 +133,8 @@ def test_the_markdown_says_what_was_measured(tmp_path: Path) -> None:
     text = (tmp_path / "table.md").read_text()
     for said in (
         "### sample, observed x4 (1000 m to 250 m)",
-        "Input: GK2A/AMI (gk2a-l1b). Split test, by place only: 2 scenes, 1,500 pixels, grid input/4; 30 training scenes.",
+        "Input: GK2A/AMI (gk2a-l1b). Split test, by place only: 2 scenes, 1,500 pixels",
+        "grid input/4; 30 training scenes.",
         "kelvin",
         "240..340 K to 0..255",
         "1,234,567",
