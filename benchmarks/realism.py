@@ -71,7 +71,7 @@ def slope(lst_k: np.ndarray, valid: np.ndarray, pixel_km: float) -> float:
 def local_linear_gain(dataset: Dataset, name: str, key: str) -> float:
     """Of ubRMSE over bilinear, dB."""
     scene = dataset.scene(name, key)
-    normalisation = scene_normalisation(dataset, scene.centre_k)
+    normalisation = scene_normalisation(dataset, name, key)
     error = {}
     for model in ("bilinear", "local-linear"):
         network = build(model, scale_of(key), len(dataset.meta.reference_bands)).eval()

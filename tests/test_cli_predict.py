@@ -39,6 +39,8 @@ def checkpoint(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             | {
                 "seed": 0,
                 "harmonised": False,
+                "guide": "own",
+                "normalisation": "input",
                 "channels": ["red", "nir"],
                 "options": OPTIONS,
                 "train": train,

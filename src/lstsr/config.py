@@ -576,6 +576,14 @@ class ModelConfig(Section):
     harmonised: bool = Field(
         False, description="see the input without its bias (observed blocks; align.covariates)"
     )
+    guide: Literal["own", "off", "turned"] = Field(
+        "own", description="ablation: without reference, or with the scene's turned by 180 degrees"
+    )
+    normalisation: Literal["input", "min-max", "statistics"] = Field(
+        "input",
+        description="ablation: input and target each by its own range, or mean and deviation, "
+        "undone by the input's",
+    )
     layers: list[Layer] = Field(
         [], description="which of align.layers it sees beside the bands of the reference"
     )
@@ -613,6 +621,8 @@ class Row(Section):
     variant: str
     seed: int
     harmonised: bool
+    guide: str
+    normalisation: str
     channels: list[str]
     options: dict[str, Any]
     train: TrainConfig | None
@@ -720,6 +730,8 @@ class Config(Section):
                         variant=model.variant,
                         seed=seed,
                         harmonised=model.harmonised,
+                        guide=model.guide,
+                        normalisation=model.normalisation,
                         channels=[*self.sensors.reference.names, *model.layers],
                         options=model.options,
                         train=self._train(model),

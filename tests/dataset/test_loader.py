@@ -111,3 +111,17 @@ def test_a_row_can_be_shown_some_channels_in_its_own_order(
     assert Dataset(dataset_path).fingerprint == dataset.fingerprint
     with pytest.raises(LstsrError, match="no channel swir; there are red, nir"):
         Dataset(dataset_path, ["swir"])
+
+
+def test_a_guide_can_be_turned_or_off(dataset_path: Path, truth: dict[str, SceneArrays]) -> None:
+    turned, off = (Dataset(dataset_path, guide=guide) for guide in ("turned", "off"))
+    whole, window = turned.scene("a", KEY), turned.window("a", KEY, 2, 3, 4, 5)
+    np.testing.assert_array_equal(whole.reference, truth["a"].reference[:, ::-1, ::-1])
+    np.testing.assert_array_equal(whole.reference_valid, truth["a"].reference_valid[::-1, ::-1])
+    np.testing.assert_array_equal(window.reference, whole.reference[:, 8:24, 12:32])
+    np.testing.assert_array_equal(window.reference_valid, whole.reference_valid[8:24, 12:32])
+    np.testing.assert_array_equal(window.target, truth["a"].target[8:24, 12:32])
+    blind = off.window("a", KEY, 2, 3, 4, 5)
+    assert blind.reference_valid.all()
+    for band, mean in enumerate(off.meta.reference_mean):
+        assert (blind.reference[band] == np.float32(mean)).all()

@@ -53,6 +53,7 @@ def run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def row_of(model: str, track: str = "observed") -> dict[str, Any]:
     identity = {"dataset": "sample", "track": track, "scale": 4, "variant": "base", "seed": 0}
+    identity |= {"guide": "own", "normalisation": "input"}
     identity |= {"harmonised": False, "channels": ["ndvi"]}
     return identity | {"model": model, "options": {}, "train": None}
 

@@ -73,6 +73,8 @@ def row_of(config: Config, model: str) -> dict[str, Any]:
         "variant": "base",
         "seed": 0,
         "harmonised": False,
+        "guide": "own",
+        "normalisation": "input",
         "channels": ["ndvi"],
         "options": OPTIONS if model == "dctnet" else {},
         "train": config.train.model_dump(),

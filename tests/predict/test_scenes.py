@@ -64,6 +64,7 @@ def row_of(config: Config, model: str, track: str, scale: int) -> dict[str, Any]
     identity = {"dataset": "sample", "track": track, "scale": scale, "variant": "base", "seed": 0}
     options = OPTIONS if model == "dctnet" else {}
     train = config.train.model_dump() if model == "dctnet" else None
+    identity |= {"guide": "own", "normalisation": "input"}
     identity |= {"harmonised": False, "channels": ["ndvi"]}
     return identity | {"model": model, "options": options, "train": train}
 

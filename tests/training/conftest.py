@@ -22,6 +22,8 @@ ROW: dict[str, Any] = {
     "variant": "base",
     "seed": 3,
     "harmonised": False,
+    "guide": "own",
+    "normalisation": "input",
     "channels": ["ndvi"],
     "options": {"features": 8, "layers": 1},
     "train": {

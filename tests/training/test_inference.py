@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 
 from lstsr.dataset.loader import Dataset, SceneArrays
+from lstsr.metrics import ubrmse_k
 from lstsr.registry import build
-from lstsr.training.inference import predict_scene, scene_normalisation
+from lstsr.training.inference import Kind, predict_scene, scene_normalisation, target_units
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def scene(data: Path) -> SceneArrays:
 
 
 def test_interpolation_passes_through_the_units(data: Path, scene: SceneArrays) -> None:
-    normalisation = scene_normalisation(Dataset(data), scene.centre_k)
+    normalisation = scene_normalisation(Dataset(data), "d", "observed-x4")
     prediction_k = predict_scene(build("bilinear", 4, 1), scene, normalisation)
     expected = F.interpolate(
         torch.from_numpy(scene.input)[None, None].double(), scale_factor=4, mode="bilinear"
@@ -32,11 +33,28 @@ def test_a_warmer_scene_is_warmer_by_as_much(data: Path, scene: SceneArrays) -> 
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
-    dataset = Dataset(data)
-    warm = replace(scene, input=scene.input + 7, centre_k=scene.centre_k + 7)
-    here, there = (
-        predict_scene(network, one, scene_normalisation(dataset, one.centre_k))
-        for one in (scene, warm)
-    )
+    normalisation = scene_normalisation(Dataset(data), "d", "observed-x4")
+    warm = replace(scene, input=scene.input + 7)
+    here = predict_scene(network, scene, normalisation)
+    there = predict_scene(network, warm, replace(normalisation, centre_k=scene.centre_k + 7))
     assert here.std() > 1
     np.testing.assert_allclose(there - here, 7, atol=2e-3)
+
+
+@pytest.mark.parametrize("kind", ["min-max", "statistics"])
+def test_what_the_seed_study_s_normalisation_costs_even_a_perfect_network(
+    data: Path, scene: SceneArrays, kind: Kind
+) -> None:
+    """The target in its own units, undone with the input's: off by the ratio of their ranges."""
+    dataset, which = Dataset(data), ("d", "observed-x4")
+    units = target_units(dataset, *which, scene, kind, 0.0)
+    if kind == "min-max":
+        assert (units[scene.scored].min(), units[scene.scored].max()) == pytest.approx((0, 1))
+    else:
+        assert units[scene.scored].mean() == pytest.approx(0, abs=1e-5)
+        assert units[scene.scored].std() == pytest.approx(1, abs=1e-5)
+    undone = scene_normalisation(dataset, *which, kind).to_kelvin(units)
+    assert ubrmse_k(undone, scene.target, scene.scored) > 0.3
+    fixed = scene_normalisation(dataset, *which)
+    kept = fixed.to_kelvin(target_units(dataset, *which, scene, "input", 0.0))
+    assert ubrmse_k(kept, scene.target, scene.scored) < 1e-4

@@ -58,7 +58,7 @@ def validation_k(network: torch.nn.Module, data: Path) -> float:
     errors_k = []
     for name in ("d", "e"):
         scene = dataset.scene(name, "observed-x4")
-        normalisation = scene_normalisation(dataset, scene.centre_k)
+        normalisation = scene_normalisation(dataset, name, "observed-x4")
         prediction_k = predict_scene(network, scene, normalisation)
         errors_k.append(ubrmse_k(prediction_k, scene.target, scene.scored))
     return float(np.mean(errors_k))

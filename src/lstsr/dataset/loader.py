@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 
 from lstsr.errors import LstsrError
 
+Guide = Literal["own", "off", "turned"]
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
@@ -101,10 +102,14 @@ class Dataset:
     on a scene or key that the file does not hold.
     """
 
-    def __init__(self, path: Path, channels: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, path: Path, channels: Sequence[str] | None = None, guide: Guide = "own"
+    ) -> None:
         """Open ``path``, of whose reference only ``channels`` are shown (default: all, in order).
 
-        Raises LstsrError where it is missing, not made by the dataset stage, or lacks a channel.
+        For ablations the ``guide`` may be off, which shows the mean of each channel everywhere, or
+        turned, which shows the scene's own turned by 180 degrees: as real, but of no use. Raises
+        LstsrError where the file is missing, not made by the dataset stage, or lacks a channel.
         """
         self.path = Path(path)
         try:
@@ -114,6 +119,7 @@ class Dataset:
                 f"{path}: cannot be read as a dataset ({error}); run the dataset stage"
             ) from error
         self._names = frozenset(self._file.keys())
+        self._guide = guide
         held = _read_meta(self.path, self._file.metadata())
         shown = held.reference_bands if channels is None else channels
         for name in shown:
@@ -199,18 +205,34 @@ class Dataset:
         return SceneArrays(
             input=self._slice(name, key, "input")[row : row + height, column : column + width],
             input_valid=self._mask(name, key, "input_valid", *coarse),
-            reference=self._reference(there, rows_fine, columns_fine),
-            reference_valid=self._mask(*there, "reference_valid", *fine),
+            **self._shown_reference(there, (rows * scale_of(key), columns * scale_of(key)), fine),
             target=self._slice(*there, "target")[rows_fine, columns_fine],
             scored=self._mask(name, key, "scored", *fine),
             centre_k=self._scenes[name].centre_k[key],
             offset_k=self._scenes[name].offset_k[key],
         )
 
-    def _reference(self, there: tuple[str, str], rows: slice, columns: slice) -> Floats:
-        """The shown channels, each read by itself."""
+    def _shown_reference(
+        self, there: tuple[str, str], shape: tuple[int, int], fine: tuple[int, ...]
+    ) -> dict[str, Any]:
+        """Reference and mask of a fine window (row, column, height, width), as ``guide`` says."""
+        top, left, height, width = fine
+        if self._guide == "off":
+            mean = np.array(self.meta.reference_mean, np.float32)[:, None, None]
+            everywhere = np.ones((height, width), bool)
+            return {"reference": mean * everywhere, "reference_valid": everywhere}
+        if self._guide == "turned":
+            top, left = shape[0] - top - height, shape[1] - left - width
         held = self._slice(*there, "reference")
-        return np.concatenate([held[k : k + 1, rows, columns] for k in self._channels])
+        rows, columns = slice(top, top + height), slice(left, left + width)
+        # each channel by itself: a file holds more than a row is shown
+        reference = np.concatenate([held[k : k + 1, rows, columns] for k in self._channels])
+        valid = self._mask(*there, "reference_valid", top, left, height, width)
+        turn = -1 if self._guide == "turned" else 1
+        return {
+            "reference": reference[:, ::turn, ::turn],
+            "reference_valid": valid[::turn, ::turn],
+        }
 
     def _slice(self, *parts: str) -> Any:
         """The lazy tensor ``scene/.../name``."""

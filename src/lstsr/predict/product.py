@@ -140,7 +140,11 @@ def _load(model: str) -> Trained | None:
         raise LstsrError(
             f"--model {model}: neither a checkpoint nor one of {', '.join(sorted(CLASSICAL))}"
         )
-    return Trained(*load_checkpoint(Path(model)))
+    trained = Trained(*load_checkpoint(Path(model)))
+    row = trained.described.row
+    if (row.guide, row.normalisation) != ("own", "input"):
+        raise LstsrError(f"--model {model}: {row.name} is an ablation; name another checkpoint")
+    return trained
 
 
 def _scale(request: Request, model: Trained | None) -> int | None:

@@ -23,7 +23,7 @@ from lstsr.predict.tiling import tile_of, tiled
 from lstsr.registry import CLASSICAL, build
 from lstsr.sensors import geotiff
 from lstsr.training.checkpoint import load_checkpoint
-from lstsr.training.inference import best_device, predict_scene, scene_normalisation
+from lstsr.training.inference import Kind, best_device, predict_scene, scene_normalisation
 
 logger = logging.getLogger(__name__)
 COLUMNS = (
@@ -52,7 +52,7 @@ def predict_split(
     """
     if threads:
         torch.set_num_threads(threads)
-    dataset = Dataset(data, row["channels"])
+    dataset = Dataset(data, row["channels"], row["guide"])
     key = key_of(row["track"], row["scale"], row["harmonised"])
     network, train_seconds = _network(dataset, row, checkpoint)
     device = best_device()
@@ -65,7 +65,7 @@ def predict_split(
     records = []
     for name in tqdm(dataset.scenes(split), unit="scene"):
         start = time.perf_counter()
-        values = _predict(dataset, name, key, network, device)
+        values = _predict(dataset, name, key, network, device, row["normalisation"])
         seconds = time.perf_counter() - start
         file = f"{name}.tif"
         geotiff.write(index.parent / file, _image(dataset, name, values, row))
@@ -89,11 +89,12 @@ def _network(
 
 
 def _predict(
-    dataset: Dataset, name: str, key: str, network: nn.Module, device: torch.device
+    dataset: Dataset, name: str, key: str, network: nn.Module, device: torch.device, kind: Kind
 ) -> np.ndarray:
+    normalisation = scene_normalisation(dataset, name, key, kind)
+
     def window(row: int, column: int, height: int, width: int) -> np.ndarray:
         scene = dataset.window(name, key, row, column, height, width)
-        normalisation = scene_normalisation(dataset, scene.centre_k)
         return predict_scene(network, scene, normalisation, device)
 
     return tiled(window, dataset.shape(name, key), scale_of(key), tile_of(network, TILE))

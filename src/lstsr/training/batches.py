@@ -14,7 +14,7 @@ from torch import Tensor
 from lstsr.dataset.loader import Dataset, SceneArrays
 from lstsr.dataset.patches import Patch, candidate_patches
 from lstsr.errors import LstsrError
-from lstsr.training.inference import network_inputs, scene_normalisation
+from lstsr.training.inference import network_inputs, scene_normalisation, target_units
 from lstsr.training.row import Row
 
 STRIDES_PER_PATCH = 8
@@ -71,9 +71,10 @@ class Batches(torch.utils.data.Dataset[Batch]):
         scene = oriented(scene, turns=int(rng.integers(4)), flip=bool(rng.integers(2)))
         if rng.random() < self.row.train.reference_dropout:
             scene = replace(scene, reference_valid=np.zeros_like(scene.reference_valid))
-        normalisation = scene_normalisation(self.dataset, scene.centre_k)
+        which = self.dataset, patch.scene, self.row.key
+        normalisation = scene_normalisation(*which, self.row.normalisation)
         bias_k = scene.offset_k if self.row.train.scene_bias == "removed" else 0.0
-        target = normalisation.to_units(scene.target - np.float32(bias_k))
+        target = target_units(*which, scene, self.row.normalisation, bias_k)
         coarse, *rest = network_inputs(scene, normalisation)
         reach = self.row.train.contrast
         contrast = np.float32(np.exp(rng.uniform(-reach, reach)))

@@ -2,18 +2,56 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import torch
 from torch import nn
 
-from lstsr.dataset.loader import Dataset, Floats, SceneInputs
+from lstsr.dataset.loader import Dataset, Floats, SceneArrays, SceneInputs
 from lstsr.models.normalisation import Normalisation
 
+Kind = Literal["input", "min-max", "statistics"]
 
-def scene_normalisation(dataset: Dataset, centre_k: float) -> Normalisation:
-    """The normalisation of a scene with this mean input."""
+
+def scene_normalisation(
+    dataset: Dataset, name: str, key: str, kind: Kind = "input"
+) -> Normalisation:
+    """The normalisation of a scene's input, and of what a network makes of it.
+
+    ``input``: about the mean of the input, by the fixed scale of the dataset. The others are
+    ablations, by the input's own range (the seed study's) or mean and deviation.
+    """
     meta = dataset.meta
-    return Normalisation(centre_k, meta.scale_k, meta.reference_mean, meta.reference_std)
+    if kind == "input":
+        centre_k, scale_k = dataset.place(name).centre_k[key], meta.scale_k
+    else:
+        scene = dataset.scene(name, key)
+        centre_k, scale_k = _affine(scene.input[scene.input_valid], kind)
+    return Normalisation(centre_k, scale_k, meta.reference_mean, meta.reference_std)
+
+
+def target_units(
+    dataset: Dataset, name: str, key: str, scene: SceneArrays, kind: Kind, bias_k: float
+) -> Floats:
+    """The target of a window of the scene ``name`` in network units, for training.
+
+    By the normalisation of the input, moved by ``bias_k`` onto its level; in the ablations by the
+    range or the statistics of the whole scene's target itself, which no one knows at prediction.
+    """
+    if kind == "input":
+        input_s = scene_normalisation(dataset, name, key)
+        return np.asarray(input_s.to_units(scene.target - np.float32(bias_k)), np.float32)
+    whole = dataset.scene(name, key)
+    centre_k, scale_k = _affine(whole.target[whole.scored], kind)
+    return np.asarray((scene.target - centre_k) / scale_k, np.float32)
+
+
+def _affine(known_k: Floats, kind: Kind) -> tuple[float, float]:
+    """Zero and one of network units, kelvin and kelvin a unit."""
+    if kind == "min-max":
+        return float(known_k.min()), float(np.ptp(known_k))
+    return float(known_k.mean(dtype=np.float64)), float(known_k.std(dtype=np.float64))
 
 
 def network_inputs(

@@ -55,7 +55,7 @@ def train(
     if threads is not None:
         torch.set_num_threads(threads)
     settings = row.train
-    dataset = Dataset(data, row.channels)
+    dataset = Dataset(data, row.channels, row.guide)
     batches = Batches(dataset, row)
     validate = _validation(dataset, row)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -165,7 +165,7 @@ def _validation(dataset: Dataset, row: Row) -> Callable[[nn.Module, torch.device
         errors_k = []
         for name in names:
             scene = dataset.scene(name, row.key)
-            normalisation = scene_normalisation(dataset, scene.centre_k)
+            normalisation = scene_normalisation(dataset, name, row.key, row.normalisation)
             prediction_k = predict_scene(network, scene, normalisation, device)
             if not np.isfinite(prediction_k).all():
                 return math.nan

@@ -45,7 +45,8 @@ class Row:
     """Dataset x track x scale x model x variant x seed, and what it takes to train it.
 
     With ``harmonised`` it sees the input of its observed track without the bias that is known;
-    ``channels`` are those of the reference that it sees, by name.
+    ``channels`` are those of the reference that it sees, by name; ``guide`` and ``normalisation``
+    are other than own and input in ablations (`Dataset`, `scene_normalisation`).
     """
 
     dataset: str
@@ -55,6 +56,8 @@ class Row:
     variant: str
     seed: int
     harmonised: bool
+    guide: Literal["own", "off", "turned"]
+    normalisation: Literal["input", "min-max", "statistics"]
     channels: list[str]
     options: dict[str, Any]
     train: TrainSettings
