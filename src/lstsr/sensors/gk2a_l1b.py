@@ -241,7 +241,7 @@ def _lst(path: Path, sensor: Gk2aL1bConfig) -> SensorImage:
     history = (
         *t_11.history,
         *t_12.history,
-        "split window, MODIS coefficients",
+        "split window, coefficients of AVHRR",
         "cloud test of split window",
     )
     return replace(t_11, values=lst_k, valid=clear, history=history)

@@ -12,8 +12,8 @@ from lstsr.image import Floats, Mask
 if TYPE_CHECKING:
     from lstsr.config import CloudTestConfig
 
-# c0..c6 for MODIS on Terra, bands 31 and 32 (Jimenez-Munoz & Sobrino 2008, table of coefficients).
-MODIS = (-0.004, 2.625, 0.424, 41.4, 0.04, -201.0, 26.6)
+# c0..c6 for AVHRR on NOAA-9, channels 4 and 5 (Jimenez-Munoz & Sobrino 2008, its table of them).
+AVHRR = (-0.003, 2.054, 0.333, 47.3, -1.64, -164.0, 20.6)
 
 
 def split_window_k(
@@ -28,11 +28,11 @@ def split_window_k(
     Ts = Ti + c1 (Ti - Tj) + c2 (Ti - Tj)^2 + c0 + (c3 + c4 W)(1 - e) + (c5 + c6 W) de, with e the
     mean of both emissivities, de = ei - ej and W the column of water vapour: Jimenez-Munoz &
     Sobrino (2008), IEEE GRSL 5(4), 806-809, eq. 1. Coefficients for AMI's IR112 and IR123 (11.2 and
-    12.3 um) could not be found in print: these are of the sensor there whose channels lie nearest,
-    MODIS (11.0 and 12.0 um). What that costs under the simulated atmosphere stands in
+    12.3 um) could not be found in print: these are, of the sensors there, of the one that errs
+    least with AMI's channels under the simulated atmosphere. What it costs stands in
     docs/simulation.md.
     """
-    c0, c1, c2, c3, c4, c5, c6 = MODIS
+    c0, c1, c2, c3, c4, c5, c6 = AVHRR
     difference = t_11_k - t_12_k
     surface = (c3 + c4 * water_vapour_g_cm2) * (1 - emissivity)
     surface += (c5 + c6 * water_vapour_g_cm2) * emissivity_difference
