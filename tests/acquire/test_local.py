@@ -74,6 +74,19 @@ def test_a_coordinate_system_from_the_config_places_the_scene(scene: Scene) -> N
     assert "no coordinate system" in describe(scene, PLAIN).reason
 
 
+def test_a_full_disk_leaves_the_footprint_to_the_other_images(scene: Scene) -> None:
+    """Its corners are in space. Three of them are no scene."""
+    disk = "+proj=geos +lon_0=128.2 +h=35785863 +a=6378137 +b=6356752.3 +sweep=y"
+    expected = describe(scene, PLAIN).place.outline
+    wide = Affine(400_000, 0, -6e6, 0, -550_000, 5.5e6)
+    raster(scene.input, disk, wide)
+    one = describe(scene, PLAIN)
+    assert (one.reason, one.place.outline) == ("", expected)
+    for path in (scene.reference, scene.target):
+        raster(path, disk, wide)
+    assert describe(scene, PLAIN).reason.startswith("all three images are full disks")
+
+
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 @pytest.mark.parametrize("role", ["input", "reference", "target"])
 @pytest.mark.parametrize(

@@ -9,15 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pyproj import CRS
+
 from lstsr.errors import SceneError
 from lstsr.files import read_csv, write_csv
 from lstsr.geo.resample import outline
+from lstsr.grid import Grid
 from lstsr.registry import reader
 from lstsr.scenes import ROLES, STATIC, Place, Scene, product_files
 
 if TYPE_CHECKING:
     from lstsr.config import SensorsConfig
 
+Rim = tuple[tuple[float, float], ...]
 logger = logging.getLogger(__name__)
 COLUMNS = (
     "scene",
@@ -54,8 +58,11 @@ def describe(scene: Scene, sensors: SensorsConfig) -> Acquired:
         rims = []
         for role in ROLES:
             sensor = getattr(sensors, role)
-            rims.append(outline(reader(sensor.product).grid(getattr(scene, role), sensor)))
-        rim = min(rims, key=_area)
+            rims.append(_rim(reader(sensor.product).grid(getattr(scene, role), sensor)))
+        seen = [rim for rim in rims if rim]
+        if not seen:
+            raise SceneError("all three images are full disks; a scene needs a smaller one")
+        rim = min(seen, key=_area)
         lon = scene.lon if scene.lon is not None else sum(x for x, _ in rim) / len(rim)
         lat = scene.lat if scene.lat is not None else sum(y for _, y in rim) / len(rim)
         return Acquired(scene, digests, Place(scene.scene, lon, lat, rim))
@@ -64,7 +71,18 @@ def describe(scene: Scene, sensors: SensorsConfig) -> Acquired:
         return Acquired(scene, digests, Place(scene.scene, scene.lon, scene.lat, ()), str(error))
 
 
-def _area(rim: tuple[tuple[float, float], ...]) -> float:
+def _rim(grid: Grid) -> Rim | None:
+    """The footprint; None of a full disk, whose rim lies in space: no scene's is larger."""
+    try:
+        return outline(grid)
+    except SceneError:
+        mapping = CRS.from_user_input(grid.crs).coordinate_operation
+        if mapping is not None and "Geostationary" in mapping.method_name:
+            return None
+        raise
+
+
+def _area(rim: Rim) -> float:
     from shapely.geometry import Polygon
 
     return float(Polygon(rim).area)
