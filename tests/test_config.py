@@ -252,3 +252,11 @@ def test_the_schema_describes_every_key() -> None:
     assert described["$defs"]["TrainConfig"]["properties"]["steps"]["default"] == 1000
     test = described["$defs"]["SplitConfig"]["properties"]["test"]
     assert {"$ref": "#/$defs/Region"} in test["oneOf"]
+
+
+@pytest.mark.parametrize(
+    "other", [{"guide": "off"}, {"normalisation": "min-max"}, {"harmonised": True}]
+)
+def test_a_row_that_sees_something_else_has_a_name_of_its_own(other: dict[str, Any]) -> None:
+    with pytest.raises(LstsrError, match="variant = 'base': name the row"):
+        validate(changed("models", [{"model": "dctnet"} | other]))

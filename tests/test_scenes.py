@@ -300,3 +300,22 @@ def test_a_product_may_be_a_folder_or_an_mtl_file_and_brings_all_its_files(tmp_p
     ]
     names = [file.name for file in product_files(folder / "LC08_X_MTL.txt")]
     assert names == ["LC08_X_MTL.txt", "LC08_X_ST_B10.TIF"]
+
+
+@pytest.mark.parametrize("time", ["12.5.2023 02:10", "2023-05-12T02:10"])
+def test_a_time_without_zone_or_sense_is_refused(tmp_path: Path, time: str) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / name).touch()
+    manifest = tmp_path / "scenes.csv"
+    manifest.write_text(f"scene,input,reference,target,time\ns,a,b,c,{time}\n")
+    with pytest.raises(LstsrError, match=r"time of scene s is '.*'; write it as"):
+        read_manifest(manifest)
+    manifest.write_text("scene,input,reference,target,time\ns,a,b,c,2023-05-12T02:10:00Z\n")
+    assert read_manifest(manifest)[0].time == "2023-05-12T02:10:00Z"
+
+
+def test_level_1_of_gk2a_goes_with_the_other_files_of_its_slot(tmp_path: Path) -> None:
+    slot = [f"gk2a_ami_le1b_{part}_202305120210.nc" for part in ("ir112_la020ge", "ir123_la020ge")]
+    for name in (*slot, "gk2a_ami_le1b_ir112_la020ge_202305120212.nc"):
+        (tmp_path / name).touch()
+    assert [file.name for file in product_files(tmp_path / slot[0])] == slot

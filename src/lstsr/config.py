@@ -596,6 +596,11 @@ class ModelConfig(Section):
             raise ValueError(f"model = '{self.model}' is unknown: allowed are {', '.join(MODELS)}")
         if self.model in CLASSICAL and self.train.model_fields_set:
             raise ValueError(f"train: {self.model} is not trained, leave it out")
+        ablated = (self.guide, self.normalisation) != ("own", "input")
+        if self.variant == "base" and (self.harmonised or self.layers or ablated):
+            raise ValueError(
+                "variant = 'base': name the row, for it sees other than the reference and the input"
+            )
         return self
 
     @field_serializer("train")
@@ -677,6 +682,8 @@ class Config(Section):
                 if layer not in self.align.layers:
                     raise ValueError(f"models.{index}.layers: {layer} is none of align.layers")
             for key in model.blocks or []:
+                if model.harmonised and not key.startswith("observed"):
+                    raise ValueError(f"models.{index}.blocks: harmonised rows are observed ones")
                 if key not in keys:
                     raise ValueError(
                         f"models.{index}.blocks: '{key}' is no block, they are {', '.join(keys)}"

@@ -7,6 +7,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,9 +48,14 @@ class Scene:
 
 
 def product_files(path: Path) -> list[Path]:
-    """The files of a product: a folder's, those that go with an MTL file, or ``path`` itself."""
+    """The files of a product: a folder's, those that go with an MTL file, or ``path`` itself.
+
+    Of GK2A's Level 1B those of the same slot: another channel, or a calibration, may be among them.
+    """
     if path.is_dir():
         return sorted(file for file in path.iterdir() if file.is_file())
+    if path.name.startswith("gk2a_ami_le1b_"):
+        return sorted(path.parent.glob(f"gk2a_ami_le1b_*_{path.stem.rpartition('_')[2]}.nc"))
     product, metadata, _ = path.name.partition("_MTL.")
     return sorted(path.parent.glob(f"{product}_*")) if metadata else [path]
 
@@ -102,7 +108,22 @@ def _scene(manifest: Path, row: Mapping[str, str]) -> Scene:
             )
     lon = _degrees(manifest, row, "lon", 360)
     lat = _degrees(manifest, row, "lat", 90)
-    return Scene(name, **files, lon=lon, lat=lat, time=row.get("time") or "")
+    return Scene(name, **files, lon=lon, lat=lat, time=_time(manifest, row))
+
+
+def _time(manifest: Path, row: Mapping[str, str]) -> str:
+    """ISO 8601 with a time zone; empty where unknown."""
+    text = row.get("time") or ""
+    try:
+        known = not text or datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        known = False
+    if not known:
+        raise LstsrError(
+            f"{manifest}: time of scene {row['scene']} is '{text}'; write it as "
+            "2023-05-12T02:10:00Z, or leave it empty"
+        )
+    return text
 
 
 def _degrees(manifest: Path, row: Mapping[str, str], column: str, limit: float) -> float | None:

@@ -18,6 +18,7 @@ from lstsr.dataset.pack import pack
 from lstsr.dataset.triplet import align
 from lstsr.errors import LstsrError
 from lstsr.image import SensorImage
+from lstsr.predict.pair import read_pair
 from lstsr.predict.product import Request, flags_path, make_product
 from lstsr.predict.scenes import predict_split
 from lstsr.registry import build
@@ -426,3 +427,25 @@ def test_a_reference_older_than_training_allowed_is_refused(
         make_product(aged)
     make_product(replace(aged, model=str(checkpoint)))
     assert tags(aged.output)["reference_age_h"] == "12.00"
+
+
+def test_layers_come_in_the_order_that_the_network_was_trained_with(
+    pair: Path, checkpoint: Path
+) -> None:
+    _, described = load_checkpoint(checkpoint)
+    align = {"scale": SCALE, "layers": ["elevation", "slope", "water"]}
+    trained = replace(described, align=align, reference_bands=("ndvi", "water", "elevation"))
+    request = ask(pair, checkpoint)
+    found = read_pair(request.input, request.reference, None, None, "kelvin", trained, SCALE)
+    assert found.layers == ("water", "elevation")
+
+
+def test_a_correction_of_one_product_is_not_applied_to_another(
+    pair: Path, checkpoint: Path
+) -> None:
+    _, described = load_checkpoint(checkpoint)
+    sensors = {"input": {"product": "gk2a"}, "reference": {"product": "geotiff"}}
+    trained = replace(described, harmonisation={"n_scenes": 3}, sensors=sensors)
+    request = ask(pair, checkpoint)
+    with pytest.raises(LstsrError, match="a geotiff file, but .* corrects the bias of gk2a"):
+        read_pair(request.input, request.reference, None, None, "kelvin", trained, SCALE)

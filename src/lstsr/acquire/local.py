@@ -30,7 +30,7 @@ COLUMNS = (
     "lat",
     "time",
     *STATIC,
-    *(f"{role}_sha256" for role in ROLES),
+    *(f"{name}_sha256" for name in (*ROLES, *STATIC)),
     "outline",
     "reason",
 )
@@ -53,7 +53,8 @@ def describe(scene: Scene, sensors: SensorsConfig) -> Acquired:
     header that cannot be understood makes the scene unusable, by reason; a file that cannot be had
     raises OSError.
     """
-    digests = {role: digest(getattr(scene, role)) for role in ROLES}
+    named = [name for name in (*ROLES, *STATIC) if getattr(scene, name)]
+    digests = {name: digest(getattr(scene, name)) for name in named}
     try:
         rims = []
         for role in ROLES:
@@ -116,7 +117,7 @@ def _record(one: Acquired) -> dict[str, object]:
         "lat": place.lat,
         "time": scene.time,
         **{name: getattr(scene, name) or "" for name in STATIC},
-        **{f"{role}_sha256": one.digests[role] for role in ROLES},
+        **{f"{name}_sha256": digest for name, digest in one.digests.items()},
         "outline": " ".join(f"{lon:.6f},{lat:.6f}" for lon, lat in place.outline),
         "reason": one.reason,
     }
@@ -136,7 +137,7 @@ def _acquired(row: dict[str, str]) -> Acquired:
     rim = tuple((float(x), float(y)) for x, y in points)
     return Acquired(
         scene,
-        {role: row[f"{role}_sha256"] for role in ROLES},
+        {name: text for name in (*ROLES, *STATIC) if (text := row[f"{name}_sha256"])},
         Place(row["scene"], lon, lat, rim),
         row["reason"],
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from lstsr.acquire.local import Acquired
 from lstsr.dataset.triplet import Aligned
 from lstsr.errors import LstsrError
+from lstsr.scenes import ROLES
 
 
 def exclusions(acquired: Iterable[Acquired], aligned: Iterable[Aligned]) -> list[dict[str, str]]:
@@ -18,7 +19,7 @@ def exclusions(acquired: Iterable[Acquired], aligned: Iterable[Aligned]) -> list
         reason = one.reason or reasons.get(name)
         if reason:
             stage = "acquire" if one.reason else "align"
-            digests = {f"{role}_sha256": digest for role, digest in one.digests.items()}
+            digests = {f"{role}_sha256": one.digests[role] for role in ROLES}
             records.append({"scene": name, "stage": stage, "reason": reason, **digests})
     return records
 

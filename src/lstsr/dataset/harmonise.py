@@ -178,7 +178,9 @@ def _ndvi(reference: SensorImage, scale: int) -> Doubles:
 def _turn(name: str, coarse: SensorImage) -> Doubles:
     """The hour (local solar time) or season as an angle, radians; equal all over the scene."""
     if not coarse.time:
-        raise SceneError(f"covariate {name}: the input has no time; add it to the manifest")
+        raise SceneError(
+            f"covariate {name}: the input has no time (manifest column time, or its tag)"
+        )
     time = datetime.fromisoformat(coarse.time).astimezone(UTC)
     day = time.timetuple().tm_yday
     if name == "season":

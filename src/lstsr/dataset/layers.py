@@ -90,7 +90,7 @@ class Layers:
         """Share, 0..1."""
         water = self.ground.water_on(self.grid)
         if water is None:
-            raise SceneError("layer water: the manifest has no column water for it")
+            raise SceneError("layer water: name its raster (manifest column water, or --water)")
         return np.where(water.valid, water.values[0], np.nan).astype(float)
 
     def view_zenith(self) -> Doubles:
@@ -118,7 +118,9 @@ class Layers:
     def _elevation_m(self) -> Doubles:
         terrain = self.ground.terrain
         if terrain is None:
-            raise SceneError("layers of terrain: the manifest has no column dem for them")
+            raise SceneError(
+                "layers of terrain: name an elevation raster (manifest column dem, or --dem)"
+            )
         return elevation_on(terrain, self.grid).astype(float)
 
     @cached_property
@@ -138,6 +140,8 @@ class Layers:
     @cached_property
     def _sun(self) -> tuple[Doubles, Doubles]:
         if not self.time:
-            raise SceneError("layers of the sun: the input has no time; add it to the manifest")
+            raise SceneError(
+                "layers of the sun: the input has no time (manifest column time, or its tag)"
+            )
         zenith, azimuth = sun_position(datetime.fromisoformat(self.time), *self.lon_lat_deg)
         return zenith.astype(float), azimuth.astype(float)

@@ -74,9 +74,11 @@ def align(scene: Scene, sensors: SensorsConfig, settings: AlignConfig, folder: P
         logger.warning("scene %s excluded: %s", scene.scene, error)
         return Aligned(scene.scene, str(error))
     for name in (*ROLES, *OPTIONAL):
-        image = getattr(triplet, name)
+        image, path = getattr(triplet, name), folder / scene.scene / f"{name}.tif"
         if image is not None:
-            geotiff.write(folder / scene.scene / f"{name}.tif", image)
+            geotiff.write(path, image)
+        else:  # that of an earlier config would be taken for current
+            path.unlink(missing_ok=True)
     row, column = triplet.shifts["target"]
     geotiff.write(
         folder / scene.scene / "target_native.tif",
@@ -89,7 +91,8 @@ def align(scene: Scene, sensors: SensorsConfig, settings: AlignConfig, folder: P
 def _read(scene: Scene, role: str, sensors: SensorsConfig) -> SensorImage:
     sensor = getattr(sensors, role)
     image: SensorImage = reader(sensor.product).read(getattr(scene, role), sensor)
-    return image if image.time else replace(image, time=scene.time)
+    # of a reference, which may be days older, the scene's time says nothing
+    return image if image.time or role == "reference" else replace(image, time=scene.time)
 
 
 def check_times(images: dict[str, SensorImage], settings: AlignConfig) -> float | None:

@@ -56,17 +56,24 @@ class Pair:
 
     def reference(self, shift: Shift = (0.0, 0.0)) -> SensorImage:
         """The reference on the product's grid, moved by ``shift`` product pixels."""
-        row, column = (step * self.wider for step in shift)
-        aligned = resample(self.fine, self.grid, (row, column), terrain=self.ground.terrain)
-        layered = with_layers(aligned, self.layers, self.coarse.time, self.viewpoint, self.ground)
+        viewed = self.coarse.time, self.viewpoint, self.ground
+        layered = with_layers(self._aligned(shift), self.layers, *viewed)
         return coarsened(layered, self.wider, 1.0) if self.wider > 1 else layered
 
-    def harmonised(self, reference: SensorImage, trained: Checkpoint) -> Pair:
-        """The pair with its input corrected as the network's training had it."""
+    def _aligned(self, shift: Shift) -> SensorImage:
+        """The reference on ``grid``, without layers, moved by ``shift`` product pixels."""
+        row, column = (step * self.wider for step in shift)
+        return resample(self.fine, self.grid, (row, column), terrain=self.ground.terrain)
+
+    def harmonised(self, shift: Shift, trained: Checkpoint) -> Pair:
+        """The pair with its input corrected as the network's training had it.
+
+        The reference is moved by ``shift`` product pixels before it tells the NDVI.
+        """
         if trained.harmonisation is None:
             return self
-        names = trained.align["covariates"]
-        covariates = covariates_of(names, self.coarse, self.viewpoint, reference, self.ground)
+        names, aligned = trained.align["covariates"], self._aligned(shift)
+        covariates = covariates_of(names, self.coarse, self.viewpoint, aligned, self.ground)
         assert covariates is not None
         correction_k = Harmonisation.from_dict(trained.harmonisation).correction_k(covariates)
         corrected = replace(
@@ -98,6 +105,8 @@ def read_pair(
     covers; otherwise the input's own grid is kept. Raises LstsrError, naming the file, for a pair
     that cannot be read, does not overlap or does not fit.
     """
+    if trained and trained.harmonisation:
+        _check_product(input, trained)
     coarse = read(input, _input_sensor(input, input_unit, trained))
     fine = read(reference, reference_sensor(reference, trained))
     check_overlap(reference, coarse.grid, fine.grid)
@@ -107,7 +116,7 @@ def read_pair(
         ground = Ground(terrain, read_water(water))
     align = AlignConfig.model_validate(trained.align) if trained and trained.align else None
     seen = trained.reference_bands if trained else ()
-    layers = tuple(name for name in (align.layers if align else ()) if name in seen)
+    layers = tuple(name for name in seen if align and name in align.layers)
     if align is None or align.grid is None:
         ratio = scale or _ratio(input, reference, coarse, fine)
         fine_grid = coarse.grid.refine(ratio)
@@ -142,6 +151,16 @@ def reference_sensor(path: Path, trained: Checkpoint | None = None) -> Any:
     with _existing(path):
         count = geotiff.band_count(path)
     return _bands_as_they_are([f"band {number + 1}" for number in range(count)])
+
+
+def _check_product(path: Path, trained: Checkpoint) -> None:
+    """Raise LstsrError where the input is another product than the one whose bias was fitted."""
+    fitted, found = trained.sensors["input"].get("product", "geotiff"), product_of(path)
+    if found != fitted:
+        raise LstsrError(
+            f"{path}: a {found} file, but {trained.row.name} corrects the bias of {fitted}; "
+            "name a checkpoint that is not harmonised"
+        )
 
 
 def product_of(path: Path) -> str:

@@ -18,7 +18,7 @@ from lstsr.geo.fill import fill
 from lstsr.geo.resample import resample
 from lstsr.image import Mask, SensorImage
 from lstsr.models.normalisation import Normalisation
-from lstsr.predict.pair import Pair, Shift, Unit, check_overlap, read, read_pair, reference_sensor
+from lstsr.predict.pair import Shift, Unit, check_overlap, read, read_pair, reference_sensor
 from lstsr.predict.tiling import tile_of, tiled
 from lstsr.registry import CLASSICAL, build
 from lstsr.sensors import geotiff
@@ -93,7 +93,7 @@ def make_product(request: Request) -> None:
     if frame.reference != (0.0, 0.0):
         reference = pair.reference(frame.reference)
     if model:
-        coarse = pair.harmonised(reference, model.described).coarse
+        coarse = pair.harmonised(frame.reference, model.described).coarse
     bands = len(reference.bands)
     network = model.network if model else build(request.model, scale, bands).eval()
     normalisation = _normalisation(model, coarse, reference)
@@ -110,7 +110,7 @@ def make_product(request: Request) -> None:
     )
     geotiff.write_flags(
         flags_path(request.output),
-        _flags(covered, reference, pair),
+        _flags(covered, reference.valid, pair.ground.water_on(image.grid)),
         image.grid,
         FLAGS,
         image.time,
@@ -248,11 +248,10 @@ def flags_path(output: Path) -> Path:
     return output.with_name(f"{output.stem}_flags{output.suffix}")
 
 
-def _flags(covered: Mask, reference: SensorImage, pair: Pair) -> NDArray[np.uint8]:
+def _flags(covered: Mask, guided: Mask, water: SensorImage | None) -> NDArray[np.uint8]:
     """`FLAGS` of each pixel, the first one being bit 0."""
-    water = pair.ground.water_on(reference.grid)
     there = np.zeros_like(covered) if water is None else water.valid & (water.values[0] > 0.5)
-    raised = np.stack([~covered, ~reference.valid & covered, there])
+    raised = np.stack([~covered, ~guided & covered, there])
     return np.packbits(raised, axis=0, bitorder="little")[0]
 
 

@@ -23,6 +23,7 @@ from tqdm import tqdm
 from lstsr.dataset.loader import Dataset
 from lstsr.errors import LstsrError
 from lstsr.metrics import ubrmse_k
+from lstsr.models.fallback import WithFallback
 from lstsr.registry import CLASSICAL, UNGUIDED, build
 from lstsr.training.batches import Batch, Batches
 from lstsr.training.checkpoint import Checkpoint, save_checkpoint
@@ -73,6 +74,8 @@ def train(
     ema = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay)).eval()
     state = TrainState(identity_of(row, dataset, network), network, ema, optimizer)
     state.resume(state_path(output))
+    fallback = _fallback(dataset, row)
+    delivered = _with_fallback(ema.module, fallback, row, dataset).to(fabric.device)
 
     def check() -> None:
         """Validate the EMA weights and report."""
@@ -80,7 +83,7 @@ def train(
             step=state.step,
             train_loss=float(np.mean(state.losses)) if state.losses else math.nan,
             learning_rate=learning_rate(state.step, settings),
-            validation_ubrmse_k=validate(ema.module, fabric.device),
+            validation_ubrmse_k=validate(delivered, fabric.device),
             seconds=state.seconds,
         )
         if not math.isfinite(point.validation_ubrmse_k):
@@ -123,7 +126,7 @@ def train(
 
     for log in fabric.loggers:
         log.finalize("success")
-    save_checkpoint(output, state.best, _describe(dataset, row, state))
+    save_checkpoint(output, state.best, _describe(dataset, row, state, fallback))
     state_path(output).unlink(missing_ok=True)
 
 
@@ -203,7 +206,16 @@ def _diverged(row: Row, step: int, state: Path) -> LstsrError:
     )
 
 
-def _describe(dataset: Dataset, row: Row, state: TrainState) -> Checkpoint:
+def _with_fallback(
+    network: nn.Module, fallback: str | None, row: Row, dataset: Dataset
+) -> nn.Module:
+    """What prediction delivers of a network: validation must see the same."""
+    if fallback is None:
+        return network
+    return WithFallback(network, build(fallback, row.scale, len(dataset.meta.reference_bands)))
+
+
+def _describe(dataset: Dataset, row: Row, state: TrainState, fallback: str | None) -> Checkpoint:
     meta = dataset.meta
     return Checkpoint(
         row=row,
@@ -217,7 +229,7 @@ def _describe(dataset: Dataset, row: Row, state: TrainState) -> Checkpoint:
         best_step=state.best_step,
         steps=state.step,
         train_seconds=state.seconds,
-        fallback=_fallback(dataset, row),
+        fallback=fallback,
         harmonisation=meta.harmonisation if row.harmonised else None,
         sensors=meta.config.get("sensors", {}),
         align=meta.config.get("align", {}),
