@@ -434,7 +434,10 @@ def test_layers_come_in_the_order_that_the_network_was_trained_with(
 ) -> None:
     _, described = load_checkpoint(checkpoint)
     align = {"scale": SCALE, "layers": ["elevation", "slope", "water"]}
-    trained = replace(described, align=align, reference_bands=("ndvi", "water", "elevation"))
+    bands = ("ndvi", "water", "elevation")
+    optical = {"sensor": "optical", "unit": "index", "names": ["ndvi"]}
+    sensors = {"input": {"product": "geotiff"}, "reference": optical}
+    trained = replace(described, align=align, reference_bands=bands, sensors=sensors)
     request = ask(pair, checkpoint)
     found = read_pair(request.input, request.reference, None, None, "kelvin", trained, SCALE)
     assert found.layers == ("water", "elevation")
