@@ -111,14 +111,18 @@ def _scene(manifest: Path, row: Mapping[str, str]) -> Scene:
     return Scene(name, **files, lon=lon, lat=lat, time=_time(manifest, row))
 
 
+def is_time(text: str) -> bool:
+    """Whether ``text`` is a moment in ISO 8601 with a time zone."""
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
+
+
 def _time(manifest: Path, row: Mapping[str, str]) -> str:
     """ISO 8601 with a time zone; empty where unknown."""
     text = row.get("time") or ""
-    try:
-        known = not text or datetime.fromisoformat(text).tzinfo is not None
-    except ValueError:
-        known = False
-    if not known:
+    if text and not is_time(text):
         raise LstsrError(
             f"{manifest}: time of scene {row['scene']} is '{text}'; write it as "
             "2023-05-12T02:10:00Z, or leave it empty"

@@ -207,4 +207,11 @@ def test_an_aged_reference_is_of_another_day_and_other_clouds(scene, tmp_path: P
         np.testing.assert_array_equal(one.values, other.values)
     one, other = (goci2.read(each.reference, GOCI2) for each in (scene, made))
     assert one.values.shape == other.values.shape
+    behind = [each.dem.parent / "truth" for each in (scene, made)]
+    lst = [geotiff.read_written(folder / "lst_240m.tif").values for folder in behind]
+    np.testing.assert_array_equal(*lst, "the truth is of the target's day")
+    told = [json.loads((folder / "truth.json").read_text()) for folder in behind]
+    assert told[0]["clouds"] == told[1]["clouds"]
+    minutes = [each["reference"]["minutes_after_target"] for each in told]
+    assert minutes[0] - minutes[1] == pytest.approx(24 * 60)
     assert (one.valid != other.valid).mean() > 0.02, "clouds of its own"

@@ -8,8 +8,9 @@ import torch.nn.functional as F
 
 from lstsr.dataset.loader import Dataset, SceneArrays
 from lstsr.metrics import ubrmse_k
+from lstsr.models.normalisation import Kind
 from lstsr.registry import build
-from lstsr.training.inference import Kind, predict_scene, scene_normalisation, target_units
+from lstsr.training.inference import predict_scene, scene_normalisation, target_units
 
 
 @pytest.fixture

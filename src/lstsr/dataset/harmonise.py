@@ -154,7 +154,7 @@ def covariates_of(
         if name == "ndvi":
             fields[name] = _ndvi(reference, scale)
         elif name in ("hour", "season"):
-            turn = _turn(name, coarse)
+            turn = _turn(name, made)
             fields |= {f"{name}_cos": np.cos(turn), f"{name}_sin": np.sin(turn)}
         else:
             fields[name] = getattr(made, name)()
@@ -175,20 +175,20 @@ def _ndvi(reference: SensorImage, scale: int) -> Doubles:
     return cells.values[reference.bands.index("ndvi")].astype(float)
 
 
-def _turn(name: str, coarse: SensorImage) -> Doubles:
+def _turn(name: str, made: Layers) -> Doubles:
     """The hour (local solar time) or season as an angle, radians; equal all over the scene."""
-    if not coarse.time:
+    if not made.time:
         raise SceneError(
             f"covariate {name}: the input has no time (manifest column time, or its tag)"
         )
-    time = datetime.fromisoformat(coarse.time).astimezone(UTC)
+    time = datetime.fromisoformat(made.time).astimezone(UTC)
     day = time.timetuple().tm_yday
     if name == "season":
         share = day / 365.25
     else:
-        lon = Layers(coarse.grid, coarse.time, None, Ground()).lon_lat_deg[0].mean()
+        lon = made.lon_lat_deg[0].mean()
         share = (time.hour + time.minute / 60) / 24 + lon / 360
-    return np.full(coarse.grid.shape, 2 * np.pi * share)
+    return np.full(made.grid.shape, 2 * np.pi * share)
 
 
 def fit(columns: Sequence[str], scenes: Iterable[Samples]) -> Harmonisation:

@@ -16,7 +16,7 @@ from lstsr.geo.parallax import Terrain, view_zenith_deg
 from lstsr.geo.resample import elevation_on, resample
 from lstsr.geo.sun import sun_position
 from lstsr.grid import Grid
-from lstsr.image import SensorImage, Viewpoint
+from lstsr.image import Mask, SensorImage, Viewpoint
 
 Doubles = NDArray[np.float64]
 
@@ -34,6 +34,11 @@ class Ground:
 
 
 UNKNOWN = Ground()
+
+
+def mostly(share: SensorImage) -> Mask:
+    """Where a share (0..1) is known and more than a half."""
+    return share.valid & (share.values[0] > 0.5)
 
 
 def with_layers(

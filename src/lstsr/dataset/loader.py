@@ -202,10 +202,13 @@ class Dataset:
         top, left, fine_height, fine_width = fine = tuple(c * scale_of(key) for c in coarse)
         there = (name, f"fine{self.meta.widening[key]}")
         rows_fine, columns_fine = slice(top, top + fine_height), slice(left, left + fine_width)
+        shape = rows * scale_of(key), columns * scale_of(key)
+        reference, reference_valid = self._shown_reference(there, shape, fine)
         return SceneArrays(
             input=self._slice(name, key, "input")[row : row + height, column : column + width],
             input_valid=self._mask(name, key, "input_valid", *coarse),
-            **self._shown_reference(there, (rows * scale_of(key), columns * scale_of(key)), fine),
+            reference=reference,
+            reference_valid=reference_valid,
             target=self._slice(*there, "target")[rows_fine, columns_fine],
             scored=self._mask(name, key, "scored", *fine),
             centre_k=self._scenes[name].centre_k[key],
@@ -214,13 +217,13 @@ class Dataset:
 
     def _shown_reference(
         self, there: tuple[str, str], shape: tuple[int, int], fine: tuple[int, ...]
-    ) -> dict[str, Any]:
+    ) -> tuple[Floats, Mask]:
         """Reference and mask of a fine window (row, column, height, width), as ``guide`` says."""
         top, left, height, width = fine
         if self._guide == "off":
             mean = np.array(self.meta.reference_mean, np.float32)[:, None, None]
             everywhere = np.ones((height, width), bool)
-            return {"reference": mean * everywhere, "reference_valid": everywhere}
+            return mean * everywhere, everywhere
         if self._guide == "turned":
             top, left = shape[0] - top - height, shape[1] - left - width
         held = self._slice(*there, "reference")
@@ -229,10 +232,7 @@ class Dataset:
         reference = np.concatenate([held[k : k + 1, rows, columns] for k in self._channels])
         valid = self._mask(*there, "reference_valid", top, left, height, width)
         turn = -1 if self._guide == "turned" else 1
-        return {
-            "reference": reference[:, ::turn, ::turn],
-            "reference_valid": valid[::turn, ::turn],
-        }
+        return reference[:, ::turn, ::turn], valid[::turn, ::turn]
 
     def _slice(self, *parts: str) -> Any:
         """The lazy tensor ``scene/.../name``."""

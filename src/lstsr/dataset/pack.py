@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 
 from lstsr import __version__
 from lstsr.dataset.harmonise import Harmonisation, Samples, fit
+from lstsr.dataset.layers import mostly
 from lstsr.dataset.loader import key_of
 from lstsr.dataset.triplet import read_triplet
 from lstsr.errors import LstsrError
@@ -241,7 +242,7 @@ def mostly_water(triplet: Triplet) -> Mask:
         raise LstsrError(
             f"scene {triplet.scene}: packing.water = masked needs the manifest column water"
         )
-    return triplet.water.valid & (triplet.water.values[0] > 0.5)
+    return mostly(triplet.water)
 
 
 def _fine_tensors(triplet: Triplet, wider: int) -> dict[str, np.ndarray]:
@@ -253,7 +254,7 @@ def _fine_tensors(triplet: Triplet, wider: int) -> dict[str, np.ndarray]:
         f"{prefix}/target": fill(target.values[0], target.valid),
     }
     if triplet.water is not None:
-        tensors[f"{prefix}/water"] = np.packbits(mostly_water(triplet), axis=-1)
+        tensors[f"{prefix}/water"] = np.packbits(mostly(triplet.water), axis=-1)
     return tensors
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from lstsr.errors import LstsrError
+
+Kind = Literal["input", "min-max", "statistics"]
+"""By what a row normalises; the last two are ablations (`training.inference`)."""
 
 Array = TypeVar("Array", bound=Any)
 """A numpy array or a torch tensor of floating type; what comes back is of the same kind."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from lstsr.config import AlignConfig
+from lstsr.dataset.layers import mostly
 from lstsr.dataset.loader import SceneInputs
 from lstsr.errors import LstsrError
 from lstsr.geo.coregister import Registration, register, register_input
@@ -250,7 +251,7 @@ def flags_path(output: Path) -> Path:
 
 def _flags(covered: Mask, guided: Mask, water: SensorImage | None) -> NDArray[np.uint8]:
     """`FLAGS` of each pixel, the first one being bit 0."""
-    there = np.zeros_like(covered) if water is None else water.valid & (water.values[0] > 0.5)
+    there = np.zeros_like(covered) if water is None else mostly(water)
     raised = np.stack([~covered, ~guided & covered, there])
     return np.packbits(raised, axis=0, bitorder="little")[0]
 

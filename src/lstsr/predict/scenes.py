@@ -18,12 +18,13 @@ from lstsr.errors import LstsrError
 from lstsr.files import write_csv
 from lstsr.grid import Grid
 from lstsr.image import SensorImage
+from lstsr.models.normalisation import Kind
 from lstsr.predict.cost import macs_per_pixel, parameter_count
 from lstsr.predict.tiling import tile_of, tiled
 from lstsr.registry import CLASSICAL, build
 from lstsr.sensors import geotiff
 from lstsr.training.checkpoint import load_checkpoint
-from lstsr.training.inference import Kind, best_device, predict_scene, scene_normalisation
+from lstsr.training.inference import best_device, predict_scene, scene_normalisation
 
 logger = logging.getLogger(__name__)
 COLUMNS = (

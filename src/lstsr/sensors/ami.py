@@ -13,7 +13,6 @@ import numpy as np
 from affine import Affine
 
 from lstsr.errors import SceneError
-from lstsr.geo.resample import outline
 from lstsr.grid import Grid
 from lstsr.sensors.inspection import Assertion
 from lstsr.sensors.netcdf import attribute, file_name, number
@@ -153,19 +152,6 @@ def gathered(
         except (SceneError, RuntimeError) as error:  # RuntimeError: damaged chunks
             failed.append(Assertion(claim, str(error), False))
     return facts, failed
-
-
-def grid_facts(placed: Grid) -> list[Fact]:
-    """Coordinate system, size and corners of a grid."""
-    try:
-        corners = ", ".join(f"{lon:.3f} E {lat:.3f} N" for lon, lat in outline(placed, 1))
-    except SceneError:
-        corners = "in space, beside the disk"
-    return [
-        ("coordinate system", placed.crs),
-        ("size", f"{placed.height} rows x {placed.width} columns of {placed.gsd_m:.2f} m"),
-        ("corners", f"{corners} (outer, clockwise from the upper left)"),
-    ]
 
 
 def size_checks(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from lstsr.errors import SceneError
 from lstsr.files import whole
 from lstsr.grid import Grid
 from lstsr.image import Mask, SensorImage
+from lstsr.scenes import is_time
 from lstsr.sensors.inspection import Assertion, Inspection
 
 if TYPE_CHECKING:
@@ -79,11 +79,7 @@ def read(path: Path, sensor: GeotiffConfig) -> SensorImage:
 def _time(dataset: rasterio.DatasetReader) -> str:
     """The tag ``time``: ISO 8601 with a time zone; empty where there is none."""
     text = str(dataset.tags().get("time", ""))
-    try:
-        known = not text or datetime.fromisoformat(text).tzinfo is not None
-    except ValueError:
-        known = False
-    if not known:
+    if text and not is_time(text):
         raise SceneError(
             f"{Path(dataset.name).name}: tag time = {text!r} is no time; write it as "
             "2023-05-12T02:10:00Z"

@@ -34,7 +34,6 @@ from lstsr.sensors.ami import (
     area_checks,
     gathered,
     geostationary,
-    grid_facts,
     instant,
     lambert_checks,
     lambert_grid,
@@ -43,7 +42,7 @@ from lstsr.sensors.ami import (
     size_checks,
     time_in_name,
 )
-from lstsr.sensors.inspection import Assertion, Inspection
+from lstsr.sensors.inspection import Assertion, Inspection, grid_facts
 from lstsr.sensors.netcdf import attribute, file_name, number, opened, variable
 from lstsr.sensors.split_window import cloudy, split_window_k
 

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstsr.errors import SceneError
-from lstsr.geo.resample import outline
 from lstsr.grid import Grid
 from lstsr.image import Floats, Mask, SensorImage, Viewpoint
 from lstsr.sensors.goci2_bands import WAVELENGTHS_NM, physical, plane, with_indices
@@ -29,7 +28,7 @@ from lstsr.sensors.goci2_navigation import (
     observed,
     time_check,
 )
-from lstsr.sensors.inspection import Assertion, Inspection
+from lstsr.sensors.inspection import Assertion, Inspection, grid_facts
 from lstsr.sensors.netcdf import attribute, file_name, opened, variable
 
 if TYPE_CHECKING:
@@ -98,17 +97,13 @@ def inspect(path: Path) -> Inspection:
         missing = [nm for nm in WAVELENGTHS_NM if f"RhoC_{nm}" not in dataset[RHOC].variables]
         flags = _flags(dataset, FLAG_BITS)
         bands = [_band_facts(dataset, nm, flags) for nm in WAVELENGTHS_NM if nm not in missing]
-    placed = where.placed
-    corners = ", ".join(f"{lon:.3f} E {lat:.3f} N" for lon, lat in outline(placed, 1))
     shares = ", ".join(
         f"{name} (bit {b}) {flags.up(name).mean():.1%}" for name, b in flags.bits.items()
     )
     facts = (
         ("file", path.name),
         ("observed", times.found),
-        ("coordinate system", placed.crs),
-        ("size", f"{placed.height} rows x {placed.width} columns of {placed.gsd_m:.2f} m"),
-        ("corners", f"{corners} (outer, clockwise from the upper left)"),
+        *grid_facts(where.placed),
         ("bands", "reflectance; " + "; ".join(bands)),
         ("flags", f"{shares} (bits {'of the file' if flags.stated else 'assumed'})"),
     )

@@ -17,7 +17,6 @@ import netCDF4
 import numpy as np
 
 from lstsr.errors import SceneError
-from lstsr.geo.resample import outline
 from lstsr.geo.sun import sun_distance_au, sun_position
 from lstsr.grid import Grid
 from lstsr.image import Floats, Mask, SensorImage, Viewpoint
@@ -37,7 +36,7 @@ from lstsr.sensors.goci2_navigation import (
     observed,
     time_check,
 )
-from lstsr.sensors.inspection import Assertion, Inspection
+from lstsr.sensors.inspection import Assertion, Inspection, grid_facts
 from lstsr.sensors.netcdf import file_name, opened, variable
 
 if TYPE_CHECKING:
@@ -136,15 +135,11 @@ def inspect(path: Path) -> Inspection:
         missing = [nm for nm in WAVELENGTHS_NM if f"L_TOA_{nm}" not in stored]
         bands = [_band_facts(dataset, nm) for nm in WAVELENGTHS_NM if nm not in missing]
         sun = _sun_facts(dataset, observed(dataset)) if times.passed else "unknown without a time"
-    placed = where.placed
-    corners = ", ".join(f"{lon:.3f} E {lat:.3f} N" for lon, lat in outline(placed, 1))
     facts = (
         ("file", path.name),
         ("observed", times.found),
         ("sun", sun),
-        ("coordinate system", placed.crs),
-        ("size", f"{placed.height} rows x {placed.width} columns of {placed.gsd_m:.2f} m"),
-        ("corners", f"{corners} (outer, clockwise from the upper left)"),
+        *grid_facts(where.placed),
         ("bands", "radiance, W m-2 um-1 sr-1; " + "; ".join(bands)),
     )
     checks = (

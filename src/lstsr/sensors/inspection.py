@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lstsr.errors import SceneError
+from lstsr.geo.resample import outline
+from lstsr.grid import Grid
 from lstsr.registry import reader
 
 
@@ -29,6 +31,19 @@ class Inspection:
     product: str
     facts: tuple[tuple[str, str], ...]
     assertions: tuple[Assertion, ...]
+
+
+def grid_facts(placed: Grid) -> list[tuple[str, str]]:
+    """Coordinate system, size and corners of a grid, for `Inspection.facts`."""
+    try:
+        corners = ", ".join(f"{lon:.3f} E {lat:.3f} N" for lon, lat in outline(placed, 1))
+    except SceneError:
+        corners = "in space, beside the disk"
+    return [
+        ("coordinate system", placed.crs),
+        ("size", f"{placed.height} rows x {placed.width} columns of {placed.gsd_m:.2f} m"),
+        ("corners", f"{corners} (outer, clockwise from the upper left)"),
+    ]
 
 
 def inspect(path: Path, product: str | None = None) -> Inspection:

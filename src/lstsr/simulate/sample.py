@@ -79,20 +79,7 @@ def make(name: str, folder: Path, config: GenerateConfig) -> Scene:
     after = gk2a_time_of(name) - moment
     truth_of_gk2a = make_gk2a(scene.input.parent, world, clouds, gk2a_time_of(name), after, of_gk2a)
 
-    nominal = goci2_time_of(name, config)
-    start, end = nominal + SLOT_START, nominal + SLOT_END
-    middle = start + (end - start) / 2
-    if config.aged_reference:
-        moment -= timedelta(days=config.aged_reference.days)
-        world = world_of(world.grid, place(name), moment, config.seed)
-        clouds = clouds_over(world.grid, config.aged_reference.clouds, of_goci2)
-    goci2_minutes = (middle - moment).total_seconds() / 60
-    goci2 = looks.goci2(world, clouds, footprint, goci2_minutes, of_goci2)
-    slot = scene.reference.parent, nominal, GOCI2_SLOT, start, end, goci2.grid
-    if config.level == 1:
-        write_goci2_l1b(*slot, looks.goci2_radiance(goci2, middle))
-    else:
-        write_ac(*slot, goci2.rhoc, goci2.flag)
+    truth_of_goci2 = _goci2(name, scene.reference.parent, world, clouds, config, of_goci2)
 
     assert scene.dem is not None and scene.water is not None
     elevation = _raster(world.elevation_m, world.grid, "elevation", "metre")
@@ -109,12 +96,7 @@ def make(name: str, folder: Path, config: GenerateConfig) -> Scene:
                 **truth_of_gk2a,
                 "psf_fwhm_m": dict(zip(("row", "column"), looks.GK2A_FWHM_M, strict=True)),
             },
-            "reference": {
-                "shift": asdict(goci2.navigation),
-                "rayleigh_443": goci2.rayleigh_443,
-                "minutes_after_target": goci2_minutes,
-                "psf_fwhm_px": looks.GOCI2_FWHM_PX,
-            },
+            "reference": truth_of_goci2,
             "target": {
                 "psf_fwhm_m": looks.TIRS_FWHM_M,
                 "cloud_share": landsat.cloud_cover_percent / 100,
@@ -175,6 +157,41 @@ def _l1b(
         "shift": asdict(look.navigation),
         "atmosphere": asdict(look.atmosphere),
         "minutes_after_target": minutes,
+    }
+
+
+def _goci2(
+    name: str,
+    folder: Path,
+    world: World,
+    clouds: Clouds,
+    config: GenerateConfig,
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    """Write the GOCI-II slot, of an earlier day and its own clouds if so configured.
+
+    Return what stands behind it.
+    """
+    moment, nominal = time_of(name), goci2_time_of(name, config)
+    start, end = nominal + SLOT_START, nominal + SLOT_END
+    middle = start + (end - start) / 2
+    seen_at = moment
+    if config.aged_reference:
+        seen_at -= timedelta(days=config.aged_reference.days)
+        world = world_of(world.grid, place(name), seen_at, config.seed)
+        clouds = clouds_over(world.grid, config.aged_reference.clouds, rng)
+    minutes = (middle - seen_at).total_seconds() / 60
+    look = looks.goci2(world, clouds, grid_of(name, config), minutes, rng)
+    slot = folder, nominal, GOCI2_SLOT, start, end, look.grid
+    if config.level == 1:
+        write_goci2_l1b(*slot, looks.goci2_radiance(look, middle))
+    else:
+        write_ac(*slot, look.rhoc, look.flag)
+    return {
+        "shift": asdict(look.navigation),
+        "rayleigh_443": look.rayleigh_443,
+        "minutes_after_target": (middle - moment).total_seconds() / 60,
+        "psf_fwhm_px": looks.GOCI2_FWHM_PX,
     }
 
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import torch
 from torch import nn
 
 from lstsr.dataset.loader import Dataset, Floats, SceneArrays, SceneInputs
-from lstsr.models.normalisation import Normalisation
-
-Kind = Literal["input", "min-max", "statistics"]
+from lstsr.models.normalisation import Kind, Normalisation
 
 
 def scene_normalisation(
@@ -40,8 +36,8 @@ def target_units(
     range or the statistics of the whole scene's target itself, which no one knows at prediction.
     """
     if kind == "input":
-        input_s = scene_normalisation(dataset, name, key)
-        return np.asarray(input_s.to_units(scene.target - np.float32(bias_k)), np.float32)
+        normalisation = scene_normalisation(dataset, name, key)
+        return np.asarray(normalisation.to_units(scene.target - np.float32(bias_k)), np.float32)
     whole = dataset.scene(name, key)
     centre_k, scale_k = _affine(whole.target[whole.scored], kind)
     return np.asarray((scene.target - centre_k) / scale_k, np.float32)

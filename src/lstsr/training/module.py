@@ -37,6 +37,8 @@ __all__ = ["Row", "TrainSettings", "curve_path", "state_path", "train"]
 
 logger = logging.getLogger(__name__)
 
+Validate = Callable[[nn.Module, torch.device], float]
+
 GPU_WORKERS = 2
 """Processes that cut batches while an accelerator computes; on the CPU they would only compete."""
 
@@ -74,8 +76,11 @@ def train(
     ema = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay)).eval()
     state = TrainState(identity_of(row, dataset, network), network, ema, optimizer)
     state.resume(state_path(output))
-    fallback = _fallback(dataset, row)
-    delivered = _with_fallback(ema.module, fallback, row, dataset).to(fabric.device)
+    fallback = _fallback(validate, row)
+    delivered = ema.module
+    if fallback:  # validation must see what prediction delivers
+        unguided = build(fallback, row.scale, len(dataset.meta.reference_bands))
+        delivered = WithFallback(ema.module, unguided).to(fabric.device)
 
     def check() -> None:
         """Validate the EMA weights and report."""
@@ -156,7 +161,7 @@ def _step(
     return float(loss.detach()), float(norm)
 
 
-def _validation(dataset: Dataset, row: Row) -> Callable[[nn.Module, torch.device], float]:
+def _validation(dataset: Dataset, row: Row) -> Validate:
     """A function that gives the mean ubRMSE over the validation scenes, kelvin; NaN if diverged."""
     names = [name for name in dataset.scenes("validation") if dataset.scored(name, row.key).any()]
     if not names:
@@ -178,12 +183,11 @@ def _validation(dataset: Dataset, row: Row) -> Callable[[nn.Module, torch.device
     return validate
 
 
-def _fallback(dataset: Dataset, row: Row) -> str | None:
+def _fallback(validate: Validate, row: Row) -> str | None:
     """The classical row without reference that is best on validation; None for an unguided row."""
     if row.model in UNGUIDED:
         return None
-    validate, channels = _validation(dataset, row), len(dataset.meta.reference_bands)
-    cpu = torch.device("cpu")
+    cpu, channels = torch.device("cpu"), len(row.channels)
     errors_k = {
         name: validate(build(name, row.scale, channels).eval(), cpu)
         for name in sorted(CLASSICAL & UNGUIDED)
@@ -204,15 +208,6 @@ def _diverged(row: Row, step: int, state: Path) -> LstsrError:
         f"{row.name}: the training is not finite at step {step}: lower train.learning_rate "
         f"({row.train.learning_rate:g}) or train.clip_norm, or set train.precision to 32-true{kept}"
     )
-
-
-def _with_fallback(
-    network: nn.Module, fallback: str | None, row: Row, dataset: Dataset
-) -> nn.Module:
-    """What prediction delivers of a network: validation must see the same."""
-    if fallback is None:
-        return network
-    return WithFallback(network, build(fallback, row.scale, len(dataset.meta.reference_bands)))
 
 
 def _describe(dataset: Dataset, row: Row, state: TrainState, fallback: str | None) -> Checkpoint:

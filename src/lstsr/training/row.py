@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-from lstsr.dataset.loader import key_of
+from lstsr.dataset.loader import Guide, key_of
 from lstsr.errors import LstsrError
+from lstsr.models.normalisation import Kind
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ class Row:
     variant: str
     seed: int
     harmonised: bool
-    guide: Literal["own", "off", "turned"]
-    normalisation: Literal["input", "min-max", "statistics"]
+    guide: Guide
+    normalisation: Kind
     channels: list[str]
     options: dict[str, Any]
     train: TrainSettings
