@@ -19,8 +19,10 @@ MODELS: Mapping[str, str] = {
     "bicubic-backprojected": "lstsr.models.interpolation",
     "global-linear": "lstsr.models.linear",
     "local-linear": "lstsr.models.linear",
+    "srcnn": "lstsr.models.srcnn",
     "esrnet": "lstsr.models.rrdb",
     "dctnet": "lstsr.models.dctnet",
+    "jiif": "lstsr.models.jiif",
     "dctrrdbnet": "lstsr.models.dctrrdbnet",
 }
 """Name to module; the module's `NETWORKS` maps the name to its class."""
@@ -30,7 +32,7 @@ CLASSICAL = frozenset(
 )
 """Models without weights: they need no training and no checkpoint."""
 
-UNGUIDED = frozenset({"bilinear", "bicubic", "bicubic-backprojected", "esrnet"})
+UNGUIDED = frozenset({"bilinear", "bicubic", "bicubic-backprojected", "srcnn", "esrnet"})
 """Models that see no reference."""
 
 TRAINED = frozenset(MODELS) - CLASSICAL
