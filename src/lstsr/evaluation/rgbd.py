@@ -132,7 +132,7 @@ def read_pair(rgb: Path, depth: Path, scale: int, crop: int = 0) -> Pair:
 def prepare(guide: np.ndarray, truth: Floats, scale: int, name: Path) -> Pair:
     """Apply the protocol to a guide (H,W,3) of 8 bits and a truth (H,W), multiples of the scale."""
     low, high = float(truth.min()), float(truth.max())
-    if not high > low:  # of NaN too
+    if not 0 < high - low < np.inf:  # of NaN too
         raise LstsrError(f"{name}: depths from {low} to {high} have no range")
     truth = ((truth - low) / (high - low)).astype(np.float32)
     height, width = truth.shape
