@@ -184,6 +184,24 @@ def inspect(options: argparse.Namespace) -> None:
         raise LstsrError(f"{options.file}: {len(failed)} of {len(found.assertions)} checks failed")
 
 
+def import_dctnet(options: argparse.Namespace) -> None:
+    """Make a released DCTNet checkpoint into a safetensors file for `evaluate-rgbd`."""
+    from lstsr.models.released import import_dctnet as import_released
+
+    import_released(options.released, options.output)
+
+
+def evaluate_rgbd(options: argparse.Namespace) -> None:
+    """Score released DCTNet weights on RGB-D pairs, by their authors' protocol."""
+    from lstsr.evaluation.rgbd import evaluate as evaluate_pairs
+    from lstsr.evaluation.rgbd import report as score_report
+    from lstsr.models.released import read_dctnet
+
+    network = read_dctnet(options.model)
+    scores = evaluate_pairs(network, options.rgb, options.depth, options.scale, options.crop)
+    print(score_report(scores))
+
+
 def schema(options: argparse.Namespace) -> None:
     """Write the JSON schema of the config, or check that the file is current."""
     from lstsr.config import schema as config_schema
@@ -346,6 +364,15 @@ def _parser() -> argparse.ArgumentParser:
     stage = command("inspect", inspect)
     stage.add_argument("file", type=Path, help="product file, folder or MTL file")
     stage.add_argument("--product", choices=tuple(READERS), help="default: found by its content")
+
+    stage = command("import-dctnet", import_dctnet)
+    stage.add_argument("released", type=Path, help="the authors' .pth file")
+    stage.add_argument("output", type=Path, help="the .safetensors file to write")
+
+    stage = command("evaluate-rgbd", evaluate_rgbd)
+    paths(stage, "model", "rgb", "depth")
+    stage.add_argument("--scale", type=int, required=True, help="that of the weights")
+    stage.add_argument("--crop", type=int, default=0, help="border that does not count, pixels")
 
     stage = command("schema", schema)
     stage.add_argument("--check", action="store_true")

@@ -62,7 +62,7 @@ def perturb() -> Callable[[nn.Module, int], nn.Module]:
         rng = np.random.default_rng(seed)
         for name, parameter in sorted(network.named_parameters()):
             noise = torch.from_numpy(rng.standard_normal(tuple(parameter.shape)))
-            if parameter.ndim in (2, 4):
+            if parameter.ndim in (2, 4):  # dense layers and convolutions
                 fan_in = parameter[0].numel()
                 parameter.data = (noise / fan_in**0.5).to(parameter)
             elif name.endswith("bias"):

@@ -11,17 +11,19 @@ from lstsr.models.normalisation import Normalisation
 from lstsr.registry import TRAINED, UNGUIDED, build
 
 SMALL = {
+    "srcnn": {"n1": 8, "n2": 16},
     "esrnet": {"features": 8, "growth": 4, "blocks": 1},
     "dctnet": {"features": 8, "layers": 2},
+    "jiif": {"features": 8, "blocks": 1, "widths": (16, 8)},
     "dctrrdbnet": {"features": 8, "growth": 4, "coarse_blocks": 1},
-    "jiif": {"features": 8, "blocks": 1, "widths": [16, 8]},
-    "srcnn": {"n1": 8, "n2": 4},
 }
 LEARNER = {
     "dctnet": {"features": 16, "layers": 2},
+    "jiif": {"features": 16, "blocks": 2, "widths": (32, 16)},
     "dctrrdbnet": {"features": 16, "growth": 4, "tail_blocks": 0},
-    "jiif": {"features": 16, "blocks": 1, "widths": [32, 16]},
 }
+REACH = {"jiif": 5}
+"""Coarse cells that a pixel of the small network sees to each side, where that is more than 4."""
 GUIDED = sorted(TRAINED - UNGUIDED)
 
 
@@ -91,10 +93,26 @@ def test_an_invalid_reference_switches_the_guide_off(name, scene, perturb):
     network = perturb(build(name, 4, 2, **SMALL[name]))
     with_guide = network(coarse, reference, coarse_valid, reference_valid)
     without = network(coarse, reference, coarse_valid, torch.zeros_like(reference_valid))
+    other = network(coarse, 1 - 2 * reference, coarse_valid, torch.zeros_like(reference_valid))
     assert (with_guide - without).abs().max() > 1e-2
+    assert torch.equal(without, other)
+
+
+@pytest.mark.parametrize("name", ["dctnet", "dctrrdbnet"])
+def test_without_reference_the_solve_is_as_with_its_guide_term_closed(name, scene, perturb):
+    coarse, reference, coarse_valid, reference_valid = scene(64, 64, 4, dtype=torch.float32)
+    network = perturb(build(name, 4, 2, **SMALL[name]))
+    without = network(coarse, reference, coarse_valid, torch.zeros_like(reference_valid))
     network.guided.gain.data.zero_()
     closed = network(coarse, reference, coarse_valid, reference_valid)
     torch.testing.assert_close(without, closed)
+
+
+@pytest.mark.parametrize("name", sorted(TRAINED & UNGUIDED))
+def test_a_model_without_reference_does_not_see_it(name, scene, perturb):
+    coarse, reference, *masks = scene(64, 64, 4, dtype=torch.float32)
+    network = perturb(build(name, 4, 2, **SMALL[name]))
+    assert torch.equal(network(coarse, reference, *masks), network(coarse, -reference, *masks))
 
 
 @pytest.mark.parametrize("name", GUIDED)
@@ -122,8 +140,7 @@ def test_a_tile_with_margin_agrees_with_the_whole(name, scale, margin, base, sce
         tile = network(
             cut(coarse, scale), cut(reference, 1), cut(coarse_valid, scale), cut(reference_valid, 1)
         )
-    if name == "jiif":  # convolutions on the coarse grid reach 5 cells, those of the others less
-        margin = 5 * scale
+    margin = max(margin, REACH.get(name, 0) * scale)
     inner = (..., slice(margin, -margin), slice(margin, -margin))
     residual = whole - bicubic(coarse, scale)
     assert residual.std() > 0.05

@@ -36,6 +36,9 @@ def test_trained_models_are_those_with_weights(name):
         ("dctnet", {"features": 30}, r"features: 30 .*multiple of 4"),
         ("dctrrdbnet", {"features": 30}, r"features: 30 .*multiple of 4"),
         ("dctrrdbnet", {"shared": 1.5}, r"shared: 1.5 "),
+        ("srcnn", {"f1": 8}, r"f1: 8 .*odd"),
+        ("jiif", {"blending": "softmax"}, r"blending: unknown name 'softmax'.*published, area"),
+        ("jiif", {"widths": []}, r"widths: .*at least one"),
         ("local-linear", {"window": 8}, r"window: 8 .*odd"),
     ],
 )

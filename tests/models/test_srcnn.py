@@ -1,27 +1,37 @@
-"""SRCNN: sizes of the paper, and no look at the reference."""
+"""SRCNN against the paper."""
 
 import pytest
 import torch
+import torch.nn.functional as F
 
-from lstsr.errors import LstsrError
-from lstsr.registry import build
-
-
-@pytest.mark.parametrize(("kernels", "weights"), [((9, 1, 5), 8_032), ((9, 5, 5), 57_184)])
-def test_weights_are_as_many_as_in_the_paper(kernels, weights):
-    """Dong et al. (2014), section 4.3; biases are not counted there."""
-    network = build("srcnn", 4, 1, **dict(zip(("f1", "f2", "f3"), kernels, strict=True)))
-    assert sum(v.numel() for v in network.parameters() if v.ndim == 4) == weights
+from lstsr.models.interpolation import bicubic
+from lstsr.models.srcnn import SRCNN
 
 
-def test_the_reference_does_not_matter(scene, perturb):
-    coarse, reference, *masks = scene(32, 48, 4)
-    network = perturb(build("srcnn", 4, 2).double())
-    with torch.no_grad():
-        one, other = (network(coarse, guide, *masks) for guide in (reference, -reference))
-    assert torch.equal(one, other)
+@pytest.mark.parametrize(("f2", "weights"), [(1, 8_032), (3, 24_416), (5, 57_184)])
+def test_it_has_the_published_number_of_weights(f2, weights):
+    network = SRCNN(4, 1, f2=f2)
+    biases = sum(layer.bias.numel() for layer in (network.first, network.second, network.last))
+    assert biases == 97
+    assert sum(p.numel() for p in network.parameters()) == weights + biases
 
 
-def test_an_even_kernel_is_refused():
-    with pytest.raises(LstsrError, match="f2: 4 is not an odd number"):
-        build("srcnn", 4, 1, f2=4)
+@pytest.mark.parametrize("scale", [4, 8])
+def test_it_is_the_three_layers_of_the_paper_over_bicubic(scale, scene, perturb):
+    network = perturb(SRCNN(scale, 2, n1=8, n2=4, f2=3).double())
+    inputs = scene(48, 64, scale)
+    x = bicubic(inputs[0], scale)
+    fine = F.pad(x, (7,) * 4, mode="replicate")
+    for layer in (network.first, network.second):
+        fine = F.conv2d(fine, layer.weight, layer.bias).clamp(min=0)
+    fine = F.conv2d(fine, network.last.weight, network.last.bias)
+    inner = (..., slice(7, -7), slice(7, -7))
+    torch.testing.assert_close(network(*inputs)[inner], (x + fine)[inner])
+
+
+def test_a_flat_scene_has_no_border(scene, perturb):
+    network = perturb(SRCNN(4, 1, n1=8, n2=4).double())
+    coarse, reference, *masks = scene(32, 32, 4)
+    flat = network(torch.full_like(coarse, 0.7), reference, *masks)
+    torch.testing.assert_close(flat, flat.mean().expand_as(flat))
+    assert (flat - 0.7).abs().min() > 1e-3

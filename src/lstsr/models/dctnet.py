@@ -549,10 +549,18 @@ def load_published(state_dict: Mapping[str, Tensor]) -> PublishedDCTNet:
             name = re.sub(pattern, ours, name)
         renamed[name] = value
     network = PublishedDCTNet()
-    try:
-        network.load_state_dict(renamed)
-    except RuntimeError as error:
-        raise LstsrError(f"state_dict: not a released DCTNet checkpoint: {error}") from error
+    expected = network.state_dict()
+    faults = [f"{name} is missing" for name in expected if name not in renamed]
+    faults += [f"{name} is unknown" for name in renamed if name not in expected]
+    faults += [
+        f"{name} has the shape {tuple(renamed[name].shape)}, not {tuple(tensor.shape)}"
+        for name, tensor in expected.items()
+        if name in renamed and renamed[name].shape != tensor.shape
+    ]
+    if faults:
+        more = f" and {len(faults) - 1} more" if faults[1:] else ""
+        raise LstsrError(f"state_dict: not a released DCTNet checkpoint: {faults[0]}{more}")
+    network.load_state_dict(renamed)
     return network
 
 

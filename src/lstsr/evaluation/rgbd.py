@@ -1,0 +1,196 @@
+"""RGB-D super-resolution by the protocol of DCTNet's authors, for their released weights.
+
+The protocol (released code of Zhao et al., CVPR 2022): sides are cropped to multiples of the scale;
+the depth is brought to 0 .. 1 by the minimum and maximum of the truth, reduced and enlarged again
+by Pillow's bicubic filter (which averages when it reduces); the guide is divided by 255 and
+standardised as for ImageNet; outputs are clamped to 0 .. 1; the error of an image is its RMSE in
+the unit of its depth file, that of a set the mean over its images. The truth's range is oracle
+information, which our own rows never see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+
+from lstsr.errors import LstsrError
+from lstsr.image import Floats
+from lstsr.models.dctnet import PublishedDCTNet
+from lstsr.training.inference import best_device
+
+IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+"""Of red, green and blue in 0 .. 1 (Torchvision, transforms of its pretrained networks)."""
+
+IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
+"""Likewise."""
+
+SMALLEST_PX = 15
+"""Shortest side that the published attention can take."""
+
+RGB_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
+DEPTH_SUFFIXES = frozenset({".png", ".npy"})
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One image, prepared: arrays of float32 on the fine grid, (H,W) and (3,H,W).
+
+    ``truth`` and ``upsampled``, the bicubic image, are in 0 .. 1; ``guide`` is standardised;
+    ``depth_range`` is maximum less minimum of the truth, in the unit of its file.
+    """
+
+    truth: Floats
+    upsampled: Floats
+    guide: Floats
+    depth_range: float
+
+
+@dataclass(frozen=True)
+class Score:
+    """RMSE of one image, in the unit of its depth file: the network's, and bicubic's beside."""
+
+    name: str
+    rmse: float
+    bicubic_rmse: float
+
+
+def evaluate(
+    network: PublishedDCTNet, rgb: Path, depth: Path, scale: int, crop: int = 0
+) -> list[Score]:
+    """Score every pair of two folders, matched by sorted name.
+
+    Args:
+        network: in evaluation mode.
+        rgb: folder of colour images, 8 bits (png, jpg, bmp).
+        depth: folder of depth images of one channel (png, npy).
+        scale: the factor of super-resolution.
+        crop: pixels at each border that do not count (6 for NYU, 0 elsewhere).
+
+    Raises:
+        LstsrError: folders or files do not serve.
+    """
+    if scale < 2 or crop < 0:
+        raise LstsrError(f"scale {scale}, crop {crop}: want a scale of at least 2 and no crop < 0")
+    device = best_device()
+    network = network.to(device)
+    scores = []
+    for rgb_file, depth_file in pairs(rgb, depth):
+        pair = read_pair(rgb_file, depth_file, scale, crop)
+        with torch.no_grad():
+            output = network(
+                torch.from_numpy(pair.upsampled)[None, None].to(device),
+                torch.from_numpy(pair.guide)[None].to(device),
+            )
+        errors = (rmse(image, pair, crop) for image in (output[0, 0].cpu().numpy(), pair.upsampled))
+        scores.append(Score(depth_file.stem, *errors))
+    return scores
+
+
+def report(scores: list[Score]) -> str:
+    """A line for each image and one for their mean."""
+    mean = Score(
+        "mean",
+        float(np.mean([score.rmse for score in scores])),
+        float(np.mean([score.bicubic_rmse for score in scores])),
+    )
+    width = max(len(score.name) for score in (*scores, mean))
+    lines = [f"{'image':{width}}  {'RMSE':>10}  {'bicubic':>10}"]
+    lines += [
+        f"{score.name:{width}}  {score.rmse:10.5f}  {score.bicubic_rmse:10.5f}"
+        for score in (*scores, mean)
+    ]
+    return "\n".join(lines)
+
+
+def pairs(rgb: Path, depth: Path) -> Iterator[tuple[Path, Path]]:
+    """The files of both folders, in order of their names."""
+    colours, depths = _files(rgb, RGB_SUFFIXES), _files(depth, DEPTH_SUFFIXES)
+    if len(colours) != len(depths):
+        raise LstsrError(
+            f"{rgb}: {len(colours)} images, but {len(depths)} depths in {depth}; "
+            "they are matched by sorted name"
+        )
+    return zip(colours, depths, strict=True)
+
+
+def read_pair(rgb: Path, depth: Path, scale: int, crop: int = 0) -> Pair:
+    """Read and prepare one pair; raises LstsrError where it does not serve."""
+    guide, truth = read_rgb(rgb), read_depth(depth)
+    if guide.shape[:2] != truth.shape:
+        raise LstsrError(f"{rgb}: {guide.shape[:2]} pixels, but {truth.shape} in {depth.name}")
+    height, width = (side - side % scale for side in truth.shape)
+    if min(height, width) < max(SMALLEST_PX, 2 * crop + 1):
+        raise LstsrError(f"{depth}: {truth.shape} pixels are too few for crop {crop}")
+    return prepare(guide[:height, :width], truth[:height, :width], scale, depth)
+
+
+def prepare(guide: np.ndarray, truth: Floats, scale: int, name: Path) -> Pair:
+    """Apply the protocol to a guide (H,W,3) of 8 bits and a truth (H,W), multiples of the scale."""
+    low, high = float(truth.min()), float(truth.max())
+    if not 0 < high - low < np.inf:  # of NaN too
+        raise LstsrError(f"{name}: depths from {low} to {high} have no range")
+    truth = ((truth - low) / (high - low)).astype(np.float32)
+    height, width = truth.shape
+    coarse = _bicubic(truth, width // scale, height // scale)
+    standard = (guide / np.float32(255) - IMAGENET_MEAN) / IMAGENET_STD
+    return Pair(
+        truth=truth,
+        upsampled=_bicubic(coarse, width, height),
+        guide=np.ascontiguousarray(standard.transpose(2, 0, 1), np.float32),
+        depth_range=high - low,
+    )
+
+
+def rmse(image: Floats, pair: Pair, crop: int = 0) -> float:
+    """RMSE of an image (H,W), clamped to 0 .. 1, in the unit of the depth file."""
+    error = np.clip(image, 0, 1).astype(np.float64) - pair.truth
+    inner = error[crop : error.shape[0] - crop, crop : error.shape[1] - crop]
+    return float(np.sqrt(np.mean(inner**2))) * pair.depth_range
+
+
+def read_rgb(path: Path) -> np.ndarray:
+    """Red, green and blue (H,W,3), 0 .. 255."""
+    return np.asarray(_open(path).convert("RGB"))
+
+
+def read_depth(path: Path) -> Floats:
+    """Depth (H,W), float32, in the unit of the file."""
+    if path.suffix.lower() == ".npy":
+        try:
+            depth = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise LstsrError(f"{path}: cannot be read as an array of numbers") from error
+    else:
+        image = _open(path)
+        depth = np.asarray(image.convert("RGB") if image.mode == "P" else image)
+    if depth.ndim != 2 or depth.dtype.kind not in "uif":
+        raise LstsrError(f"{path}: {depth.dtype} of shape {depth.shape} is no depth of one channel")
+    return depth.astype(np.float32)
+
+
+def _bicubic(image: Floats, width: int, height: int) -> Floats:
+    resized = Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC)
+    return np.array(resized)
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        image = Image.open(path)
+        image.load()
+    except (OSError, UnidentifiedImageError) as error:
+        raise LstsrError(f"{path}: cannot be read as an image") from error
+    return image
+
+
+def _files(folder: Path, suffixes: frozenset[str]) -> list[Path]:
+    if not folder.is_dir():
+        raise LstsrError(f"{folder}: is no folder")
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+    if not found:
+        raise LstsrError(f"{folder}: has no file of {', '.join(sorted(suffixes))}")
+    return found
