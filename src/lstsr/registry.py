@@ -20,6 +20,8 @@ MODELS: Mapping[str, str] = {
     "global-linear": "lstsr.models.linear",
     "local-linear": "lstsr.models.linear",
     "esrnet": "lstsr.models.rrdb",
+    "esrgan": "lstsr.models.rrdb",
+    "srgan": "lstsr.models.srgan",
     "dctnet": "lstsr.models.dctnet",
     "dctrrdbnet": "lstsr.models.dctrrdbnet",
 }
@@ -30,11 +32,14 @@ CLASSICAL = frozenset(
 )
 """Models without weights: they need no training and no checkpoint."""
 
-UNGUIDED = frozenset({"bilinear", "bicubic", "bicubic-backprojected", "esrnet"})
+UNGUIDED = frozenset({"bilinear", "bicubic", "bicubic-backprojected", "esrnet", "esrgan", "srgan"})
 """Models that see no reference."""
 
 TRAINED = frozenset(MODELS) - CLASSICAL
 """Models with weights: one checkpoint per row of the table."""
+
+ADVERSARIAL = frozenset({"esrgan", "srgan"})
+"""Models that are what their name says only where they are trained against a discriminator."""
 
 
 READERS: Mapping[str, str] = {

@@ -15,6 +15,8 @@ from lstsr.registry import MODELS, build
 GOLDEN = Path(__file__).parent / "golden"
 OPTIONS = {
     "esrnet": {"features": 8, "growth": 4, "blocks": 1},
+    "esrgan": {"features": 8, "growth": 4, "blocks": 1},
+    "srgan": {"features": 8, "blocks": 1},
     "dctnet": {"features": 8, "layers": 2, "base": "bicubic-backprojected"},
     "dctrrdbnet": {"features": 8, "growth": 4, "coarse_blocks": 1, "base": "local-linear"},
 }

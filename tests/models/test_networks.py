@@ -8,10 +8,12 @@ from lstsr.models.base import BASES
 from lstsr.models.dctrrdbnet import SIZES
 from lstsr.models.interpolation import bicubic
 from lstsr.models.normalisation import Normalisation
-from lstsr.registry import TRAINED, build
+from lstsr.registry import TRAINED, UNGUIDED, build
 
 SMALL = {
     "esrnet": {"features": 8, "growth": 4, "blocks": 1},
+    "esrgan": {"features": 8, "growth": 4, "blocks": 1},
+    "srgan": {"features": 8, "blocks": 1},
     "dctnet": {"features": 8, "layers": 2},
     "dctrrdbnet": {"features": 8, "growth": 4, "coarse_blocks": 1},
 }
@@ -19,7 +21,8 @@ LEARNER = {
     "dctnet": {"features": 16, "layers": 2},
     "dctrrdbnet": {"features": 16, "growth": 4, "tail_blocks": 0},
 }
-GUIDED = sorted(TRAINED - {"esrnet"})
+MARGIN_CELLS = {"srgan": 9}  # its first kernel alone reaches 4 cells
+GUIDED = sorted(TRAINED - UNGUIDED)
 
 
 @pytest.fixture(params=sorted(TRAINED))
@@ -103,14 +106,14 @@ def test_it_is_told_which_coarse_cells_are_filled(name, scene, perturb):
     assert (network(coarse, reference, coarse_valid, reference_valid) - whole).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize(("scale", "margin"), [(4, 16), (8, 32)])
+@pytest.mark.parametrize("scale", [4, 8])
 @pytest.mark.parametrize("base", ["bicubic", "bicubic-backprojected"])
-def test_a_tile_with_margin_agrees_with_the_whole(name, scale, margin, base, scene, perturb):
-    coarse, reference, coarse_valid, reference_valid = scene(160, 192, scale, dtype=torch.float32)
+def test_a_tile_with_margin_agrees_with_the_whole(name, scale, base, scene, perturb):
+    coarse, reference, coarse_valid, reference_valid = scene(192, 208, scale, dtype=torch.float32)
     network = perturb(build(name, scale, 2, base=base, **SMALL[name]))
     with torch.no_grad():
         whole = network(coarse, reference, coarse_valid, reference_valid)
-        top, left, size = 24 - 24 % scale, 40, 96
+        top, left, size = 24, 40, 160
 
         def cut(x, factor):
             row, column, side = top // factor, left // factor, size // factor
@@ -119,6 +122,7 @@ def test_a_tile_with_margin_agrees_with_the_whole(name, scale, margin, base, sce
         tile = network(
             cut(coarse, scale), cut(reference, 1), cut(coarse_valid, scale), cut(reference_valid, 1)
         )
+    margin = scale * MARGIN_CELLS.get(name, 4)
     inner = (..., slice(margin, -margin), slice(margin, -margin))
     residual = whole - bicubic(coarse, scale)
     assert residual.std() > 0.05
