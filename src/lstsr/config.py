@@ -554,7 +554,9 @@ class AdversarialConfig(Section):
     features: Literal["discriminator"] = Field(
         "discriminator", description="whose encoder gives the features: no weights from elsewhere"
     )
-    learning_rate: float = Field(1e-4, gt=0, description="of the discriminator")
+    learning_rate: float = Field(
+        1e-4, gt=0, description="of the discriminator; best below the network's"
+    )
     discriminator_features: int = Field(
         32, ge=1, description="its channels at full resolution; 64 as published"
     )

@@ -21,5 +21,8 @@ def test_missing_and_unknown_keys_are_named(row_dict: dict[str, Any]) -> None:
     del row_dict["train"]["steps"]
     with pytest.raises(LstsrError, match=r"row\.train lacks steps"):
         Row.from_dict(row_dict)
+    row_dict["train"] |= {"steps": 1, "adversarial": {"weight": 1}}
+    with pytest.raises(LstsrError, match=r"row\.train\.adversarial lacks adversarial_weight, "):
+        Row.from_dict(row_dict)
     with pytest.raises(LstsrError, match="model dctnet has no weights"):
         Row.from_dict({**row_dict, "train": None})
