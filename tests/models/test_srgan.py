@@ -3,11 +3,12 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from lstsr.models.srgan import Doubling, ResidualBlock, SRResNet
 
 
-def parameters(module: torch.nn.Module) -> int:
+def parameters(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
@@ -31,6 +32,7 @@ def test_the_published_form_has_the_size_of_its_figure():
 def test_a_block_is_its_formula(noise):
     block = ResidualBlock(4, batch_norm=False).double()
     first, prelu, second = block.body
+    assert isinstance(prelu, nn.PReLU)
     inner = first(noise)
     inner = torch.where(inner > 0, inner, prelu.weight[:, None, None] * inner)
     torch.testing.assert_close(block(noise), noise + second(inner))

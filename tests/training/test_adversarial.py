@@ -153,6 +153,7 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_last_weights_are_kept(trained: Path) -> None:
     network, checkpoint = load_checkpoint(trained)
     curve = read_curve(trained)
+    assert min(curve, key=lambda point: point["validation_ubrmse_k"])["step"] < 24
     assert checkpoint.best_step == checkpoint.steps == curve[-1]["step"] == 24
     assert checkpoint.validation_ubrmse_k == curve[-1]["validation_ubrmse_k"]
     assert checkpoint.row.train.adversarial == adversarial_row().train.adversarial
