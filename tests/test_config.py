@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lstsr.config import Config, load, save_resolved, schema, validate
+from lstsr.config import AdversarialConfig, Config, load, save_resolved, schema, validate
 from lstsr.errors import LstsrError
 from lstsr.registry import CLASSICAL
 
@@ -63,6 +63,13 @@ FAULTS = [
     ("train.steps", "many", "config key train.steps = 'many': must be a valid integer"),
     ("train.steps", 0, "config key train.steps = 0: must be greater than or equal to 1"),
     ("models.0.train", {"batch": 0}, "config key models.0.train.batch = 0: must be greater"),
+    (
+        "models.0.model",
+        "esrgan",
+        "train.adversarial: esrgan-base-x4-observed-s0 needs it, {} takes",
+    ),
+    ("train.adversarial", {"weight": 1}, "train.adversarial.weight is unknown: allowed there are"),
+    ("train.adversarial", 3, "train.adversarial must be a section with keys of pixel_weight, feat"),
     ("align", 4, "config key align must be a section with keys of anchor, grid, scale"),
     ("blocks.0.track", "obs", "track = 'obs': must be 'observed', 'degraded-block' or 'degraded"),
     ("sensors.input.unit", "fahrenheit", "sensors.input.unit = 'fahrenheit': must be 'kelvin',"),
@@ -224,15 +231,17 @@ def test_rows_come_in_a_fixed_order_with_names_of_their_own() -> None:
 
 def test_a_model_trains_as_the_run_does_but_for_what_it_names() -> None:
     data = changed("train", {"steps": 50, "batch": 3})
-    data["models"][1]["train"] = {"steps": 7}
+    data["models"][1]["train"] = {"steps": 7, "adversarial": {"warm_up_steps": 2}}
     steps = {row.model: row.train for row in validate(data).rows() if row.train}
     assert (steps["esrnet"].steps, steps["esrnet"].batch) == (50, 3)
     assert (steps["dctnet"].steps, steps["dctnet"].batch) == (7, 3)
+    assert steps["esrnet"].adversarial is None
+    assert steps["dctnet"].adversarial == AdversarialConfig(warm_up_steps=2)
 
 
 def test_the_resolved_config_is_a_config_that_makes_the_same_run(tmp_path: Path) -> None:
     data = changed("results", str(tmp_path))
-    data["models"][1]["train"] = {"steps": 7}
+    data["models"][1]["train"] = {"steps": 7, "adversarial": {}}
     config = validate(data)
     save_resolved(config)
     again = load(tmp_path / "config.resolved.yaml")

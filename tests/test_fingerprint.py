@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lstsr.fingerprint import LEFT_OUT, closure, fingerprint
-from lstsr.registry import MODELS
+from lstsr.registry import MODELS, STEPS
 
 STAGES = {
     "esrnet": ("lstsr.training.module", MODELS["esrnet"]),
@@ -140,6 +140,12 @@ def test_a_stage_depends_on_its_own_model_only() -> None:
         # parts that a model shares count; training itself depends on none
         assert not closure("lstsr.training.module") & set(MODELS.values())
         assert found & others <= closure(MODELS[name])
+
+
+def test_plain_training_does_not_depend_on_adversarial_steps() -> None:
+    plain = closure("lstsr.training.module") | closure(STEPS[False])
+    added = closure(STEPS[True]) - plain
+    assert {"lstsr.training.adversarial", "lstsr.models.discriminator"} <= added
 
 
 def test_the_closure_is_what_python_really_imports() -> None:

@@ -169,6 +169,13 @@ def train(options: argparse.Namespace) -> None:
     train_row(options.data, Row.from_dict(row), options.output, threads=options.threads)
 
 
+def interpolate(options: argparse.Namespace) -> None:
+    """Make the network between two of one architecture, as of esrnet and esrgan."""
+    from lstsr.training.blend import interpolate as between
+
+    between(options.a, options.b, options.alpha, options.output)
+
+
 def inspect(options: argparse.Namespace) -> None:
     """Print what a reader understood of a product file, and what does not hold in it."""
     from lstsr.sensors.inspection import inspect as inspect_product
@@ -323,6 +330,12 @@ def _parser() -> argparse.ArgumentParser:
     paths(stage, "data", "output")
     stage.add_argument("--row", type=_row, required=True, help="its name in an export, or JSON")
     stage.add_argument("--threads", type=int)
+
+    stage = command("interpolate", interpolate)
+    stage.add_argument("a", type=Path, help="checkpoint at alpha 0, trained for fidelity")
+    stage.add_argument("b", type=Path, help="checkpoint at alpha 1, trained adversarially")
+    stage.add_argument("--alpha", type=float, default=0.8, help="0.8 as in ESRGAN's comparison")
+    paths(stage, "output")
 
     stage = command("predict-split", predict_split)
     paths(stage, "data", "output")

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from lstsr.errors import LstsrError
-from lstsr.registry import CLASSICAL, MODELS
+from lstsr.registry import ADVERSARIAL, CLASSICAL, MODELS
 
 Track = Literal["observed", "degraded-block", "degraded-psf"]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -542,6 +542,29 @@ class Block(Section):
         return f"{self.track}-x{self.scale}"
 
 
+class AdversarialConfig(Section):
+    """How a network is trained against a discriminator; losses of ESRGAN, weights of Real-ESRGAN.
+
+    The weights are those of Wang et al. 2021 (Real-ESRGAN, section 4.1), whose discriminator it is.
+    """
+
+    pixel_weight: float = Field(1.0, ge=0, description="of train.loss")
+    feature_weight: float = Field(1.0, ge=0, description="of the distance in features")
+    adversarial_weight: float = Field(0.1, ge=0, description="of the relativistic average loss")
+    features: Literal["discriminator"] = Field(
+        "discriminator", description="whose encoder gives the features: no weights from elsewhere"
+    )
+    learning_rate: float = Field(
+        1e-4, gt=0, description="of the discriminator; best below the network's"
+    )
+    discriminator_features: int = Field(
+        32, ge=1, description="its channels at full resolution; 64 as published"
+    )
+    warm_up_steps: int = Field(
+        500, ge=0, description="first steps, in which the network alone learns, by train.loss"
+    )
+
+
 class TrainConfig(Section):
     """How a network is trained; a model may override any of it."""
 
@@ -565,6 +588,10 @@ class TrainConfig(Section):
     validate_every: int = Field(100, ge=1, description="optimiser steps")
     save_every: int = Field(100, ge=1, description="optimiser steps")
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    adversarial: AdversarialConfig | None = Field(
+        None,
+        description="training against a discriminator; the last weights are kept, not the best",
+    )
 
 
 class ModelConfig(Section):
@@ -693,6 +720,8 @@ class Config(Section):
                 raise ValueError(
                     f"train.patch = {row.train.patch} of {row.name} is no multiple of the scale"
                 )
+            if row.train and row.model in ADVERSARIAL and not row.train.adversarial:
+                raise ValueError(f"train.adversarial: {row.name} needs it, {{}} takes the defaults")
         if any(row.harmonised for row in self.rows()) and not self.align.covariates:
             raise ValueError("align.covariates: name some, for there are rows with harmonised")
         names = [row.name for row in self.rows()]
@@ -747,7 +776,8 @@ class Config(Section):
     def _train(self, model: ModelConfig) -> TrainConfig | None:
         if model.model in CLASSICAL:
             return None
-        return self.train.model_copy(update=model.train.model_dump(exclude_unset=True))
+        differs = {name: getattr(model.train, name) for name in model.train.model_fields_set}
+        return self.train.model_copy(update=differs)
 
 
 def _first_twice(names: Sequence[Any]) -> Any:

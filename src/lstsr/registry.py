@@ -13,6 +13,8 @@ from lstsr.errors import LstsrError
 if TYPE_CHECKING:
     from torch import nn
 
+    from lstsr.training.step import PixelStep
+
 MODELS: Mapping[str, str] = {
     "bilinear": "lstsr.models.interpolation",
     "bicubic": "lstsr.models.interpolation",
@@ -21,6 +23,8 @@ MODELS: Mapping[str, str] = {
     "local-linear": "lstsr.models.linear",
     "srcnn": "lstsr.models.srcnn",
     "esrnet": "lstsr.models.rrdb",
+    "esrgan": "lstsr.models.rrdb",
+    "srgan": "lstsr.models.srgan",
     "dctnet": "lstsr.models.dctnet",
     "jiif": "lstsr.models.jiif",
     "dctrrdbnet": "lstsr.models.dctrrdbnet",
@@ -32,12 +36,19 @@ CLASSICAL = frozenset(
 )
 """Models without weights: they need no training and no checkpoint."""
 
-UNGUIDED = frozenset({"bilinear", "bicubic", "bicubic-backprojected", "srcnn", "esrnet"})
+UNGUIDED = frozenset(
+    {"bilinear", "bicubic", "bicubic-backprojected", "srcnn", "esrnet", "esrgan", "srgan"}
+)
 """Models that see no reference."""
 
 TRAINED = frozenset(MODELS) - CLASSICAL
 """Models with weights: one checkpoint per row of the table."""
 
+ADVERSARIAL = frozenset({"esrgan", "srgan"})
+"""Models that are what their name says only where they are trained against a discriminator."""
+
+STEPS: Mapping[bool, str] = {False: "lstsr.training.step", True: "lstsr.training.adversarial"}
+"""Whether a row has `train.adversarial`, to the module with its `Step`."""
 
 READERS: Mapping[str, str] = {
     "geotiff": "lstsr.sensors.geotiff",
@@ -53,6 +64,12 @@ READERS: Mapping[str, str] = {
 def reader(product: str) -> ModuleType:
     """The module that reads a product."""
     return import_module(READERS[product])
+
+
+def training_step(adversarial: bool) -> type[PixelStep]:
+    """The class whose instances make the training steps of a row."""
+    step: type[PixelStep] = import_module(STEPS[adversarial]).STEP
+    return step
 
 
 def build(name: str, scale: int, reference_channels: int, **options: Any) -> nn.Module:

@@ -16,6 +16,8 @@ GOLDEN = Path(__file__).parent / "golden"
 OPTIONS = {
     "srcnn": {"n1": 8, "n2": 16},
     "esrnet": {"features": 8, "growth": 4, "blocks": 1},
+    "esrgan": {"features": 8, "growth": 4, "blocks": 1},
+    "srgan": {"features": 8, "blocks": 1},
     "dctnet": {"features": 8, "layers": 2, "base": "bicubic-backprojected"},
     "jiif": {"features": 8, "blocks": 1, "widths": (16, 8)},
     "dctrrdbnet": {"features": 8, "growth": 4, "coarse_blocks": 1, "base": "local-linear"},

@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from lstsr.errors import LstsrError
 from lstsr.models.rrdb import RRDB, ESRNet, ResidualDenseBlock
 
 
@@ -33,21 +32,3 @@ def test_a_dense_block_is_its_formula():
         new = conv(features)
         features = torch.cat([features, torch.maximum(new, 0.2 * new)], 1)
     torch.testing.assert_close(block(x), x + 0.2 * block.convs[4](features))
-
-
-@pytest.mark.parametrize(("scale", "stages"), [(2, 1), (4, 2), (8, 3)])
-def test_each_doubling_has_a_stage(scale, stages):
-    network = ESRNet(scale, 1, features=8, growth=4, blocks=1)
-    assert len(network.upsampling) == stages
-
-
-def test_a_scale_that_is_no_power_of_two_is_refused():
-    with pytest.raises(LstsrError, match="scale: .*powers of two, not by 6"):
-        ESRNet(6, 1)
-
-
-def test_without_base_the_output_is_the_network_alone(scene):
-    network = ESRNet(4, 2, features=8, growth=4, blocks=1, residual=False).double()
-    inputs = scene(32, 32, 4)
-    torch.testing.assert_close(network(*inputs), network.detail(inputs[0]))
-    assert network(*inputs).std() > 0

@@ -1,12 +1,8 @@
 """Training as a whole: what it learns, what it leaves behind, and going on after a kill."""
 
-import csv
 import json
 import math
 import shutil
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,37 +16,9 @@ from lstsr.metrics import ubrmse_k
 from lstsr.registry import build
 from lstsr.training.checkpoint import load_checkpoint
 from lstsr.training.inference import predict_scene, scene_normalisation
-from lstsr.training.module import curve_path, state_path, train
+from lstsr.training.module import state_path, train
 from lstsr.training.row import Row
-
-ABSENT = ["affine", "pandas", "pydantic", "pyproj", "rasterio", "shapely", "skimage", "snakemake"]
-
-KILLED_AT_BATCH = """
-import json, os, signal, sys
-from pathlib import Path
-
-data, output, row, batch, *absent = sys.argv[1:]
-sys.modules.update(dict.fromkeys(absent))  # importing one of them now fails
-from lstsr.training import module
-
-class Killed(module.Batches):
-    def __getitem__(self, k):
-        if k == int(batch):
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().__getitem__(k)
-
-module.Batches = Killed
-module.train(
-    Path(data), module.Row.from_dict(json.loads(row)), Path(output), accelerator="cpu", threads=1
-)
-"""
-
-
-def read_curve(output: Path) -> list[dict[str, float]]:
-    with curve_path(output).open() as file:
-        return [
-            {name: float(value) for name, value in line.items()} for line in csv.DictReader(file)
-        ]
+from tests.training.runs import assert_same_run, read_curve, train_until_killed
 
 
 def validation_k(network: torch.nn.Module, data: Path) -> float:
@@ -108,9 +76,7 @@ def killed(data: Path, row_json: str, tmp_path_factory: pytest.TempPathFactory) 
     It ran without any of the packages in ABSENT.
     """
     output = tmp_path_factory.mktemp("killed") / "row.safetensors"
-    command = [sys.executable, "-c", KILLED_AT_BATCH, str(data), str(output), row_json, "16"]
-    run = subprocess.run([*command, *ABSENT], capture_output=True, text=True, check=False)
-    assert run.returncode == -signal.SIGKILL, run.stderr
+    train_until_killed(data, row_json, output, batch=16)
     return output
 
 
@@ -127,17 +93,7 @@ def test_a_killed_run_ends_as_if_it_had_not_been(
     output = tmp_path / killed.name
     train(data, Row.from_dict(json.loads(row_json)), output, accelerator="cpu", threads=1)
     assert not state_path(output).exists()
-    curve, expected = read_curve(output), read_curve(trained)
-    for name in ("step", "train_loss", "learning_rate", "validation_ubrmse_k"):
-        np.testing.assert_allclose(
-            [point[name] for point in curve], [point[name] for point in expected], atol=1e-6, rtol=0
-        )
-    torch.testing.assert_close(
-        load_checkpoint(output)[0].state_dict(),
-        load_checkpoint(trained)[0].state_dict(),
-        atol=1e-6,
-        rtol=0,
-    )
+    assert_same_run(output, trained)
 
 
 def test_a_state_that_does_not_belong_is_left_aside(

@@ -8,7 +8,7 @@ from lstsr.config import save_resolved, validate
 from lstsr.errors import LstsrError
 from lstsr.fingerprint import fingerprint
 from lstsr.plan import Plan
-from lstsr.registry import CLASSICAL, MODELS
+from lstsr.registry import CLASSICAL, MODELS, STEPS
 
 try:
     CONFIG = validate(config)
@@ -37,6 +37,16 @@ def row_json(wildcards):
 def row_code(stage):
     """Digest of a stage and of the row's one model."""
     return lambda wildcards: fingerprint(stage, MODELS[PLAN.rows[wildcards.row].model])
+
+
+def training_code(wildcards):
+    """Digest of training, of the row's one model and of its kind of steps."""
+    row = PLAN.rows[wildcards.row]
+    return fingerprint(
+        "lstsr.training.module",
+        MODELS[row.model],
+        STEPS[row.train.adversarial is not None],
+    )
 
 
 wildcard_constraints:

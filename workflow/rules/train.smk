@@ -19,7 +19,7 @@ rule train:
         gpu=CONFIG.gpus,
     params:
         row=row_json,
-        code=row_code("lstsr.training.module"),
+        code=training_code,
     shell:
         "lstsr train --data {input:q} --row {params.row:q} --threads {threads}"
         " --output {output.checkpoint:q} > {log:q} 2>&1"

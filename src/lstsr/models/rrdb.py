@@ -1,11 +1,14 @@
-"""ESRNet: the generator of ESRGAN (Wang et al. 2018) trained for fidelity; it has no reference."""
+"""RRDBNet, the generator of ESRGAN (Wang et al. 2018); it has no reference.
+
+The row decides what it is: esrnet is trained for fidelity alone, esrgan against a discriminator.
+"""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lstsr.errors import LstsrError
-from lstsr.models.base import ResidualNetwork, conv3x3, zero_init
+from lstsr.models.base import conv3x3, zero_init
+from lstsr.models.single_image import SingleImageNetwork
 
 SLOPE = 0.2
 """Negative slope of the leaky ReLUs (ESRGAN, section 3.1 and released options)."""
@@ -63,7 +66,7 @@ class RRDB(nn.Module):
         return x + RESIDUAL_SCALE * dense
 
 
-class ESRNet(ResidualNetwork):
+class ESRNet(SingleImageNetwork):
     """RRDBNet for one channel, as a residual over a declared base.
 
     The published form (`features=64, growth=32, blocks=23, residual=False`) has 16,695,681
@@ -93,39 +96,16 @@ class ESRNet(ResidualNetwork):
         base: str = "bicubic",
         residual: bool = True,
     ) -> None:
-        super().__init__(scale, reference_channels, base)
-        stages = scale.bit_length() - 1
-        if scale != 2**stages:
-            raise LstsrError(f"scale: esrnet upsamples by powers of two, not by {scale}")
-        self.over_base = residual
+        super().__init__(scale, reference_channels, base, residual)
         self.first = conv3x3(1, features)
         self.trunk = nn.Sequential(
             *(RRDB(features, growth) for _ in range(blocks)), conv3x3(features, features)
         )
-        self.upsampling = nn.ModuleList(conv3x3(features, features) for _ in range(stages))
+        self.upsampling = nn.ModuleList(conv3x3(features, features) for _ in range(self.stages))
         self.fine = conv3x3(features, features)
         self.last = conv3x3(features, 1)
         if residual:
             zero_init(self.last)
-
-    def forward(
-        self, coarse: Tensor, reference: Tensor, coarse_valid: Tensor, reference_valid: Tensor
-    ) -> Tensor:
-        """(N,1,h,w) to (N,1,H,W); reference and masks are used by the base alone."""
-        if self.over_base:
-            return super().forward(coarse, reference, coarse_valid, reference_valid)
-        return self.detail(coarse)
-
-    def residual(
-        self,
-        base: Tensor,
-        coarse: Tensor,
-        reference: Tensor,
-        coarse_valid: Tensor,
-        reference_valid: Tensor,
-    ) -> Tensor:
-        """What the base misses, from the coarse image alone."""
-        return self.detail(coarse)
 
     def detail(self, coarse: Tensor) -> Tensor:
         """RRDBNet, (N,1,h,w) to (N,1,H,W)."""
@@ -137,4 +117,4 @@ class ESRNet(ResidualNetwork):
         return fine
 
 
-NETWORKS: dict[str, type[nn.Module]] = {"esrnet": ESRNet}
+NETWORKS: dict[str, type[nn.Module]] = {"esrnet": ESRNet, "esrgan": ESRNet}

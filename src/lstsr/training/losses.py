@@ -13,13 +13,13 @@ CHARBONNIER_EPSILON = 1e-3
 
 def l1(prediction: Tensor, target: Tensor, scored: Tensor) -> Tensor:
     """Mean absolute error over the scored pixels, a scalar; all arguments (N,1,H,W)."""
-    return _masked_mean(_residual(prediction, target, scored).abs(), scored)
+    return masked_mean(_residual(prediction, target, scored).abs(), scored)
 
 
 def charbonnier(prediction: Tensor, target: Tensor, scored: Tensor) -> Tensor:
     """Mean of sqrt(r^2 + epsilon^2) over the scored pixels, a scalar (Charbonnier et al. 1994)."""
     residual = _residual(prediction, target, scored)
-    return _masked_mean((residual.square() + CHARBONNIER_EPSILON**2).sqrt(), scored)
+    return masked_mean((residual.square() + CHARBONNIER_EPSILON**2).sqrt(), scored)
 
 
 LOSSES: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
@@ -33,5 +33,6 @@ def _residual(prediction: Tensor, target: Tensor, scored: Tensor) -> Tensor:
     return torch.where(scored, prediction.float() - target, 0.0)
 
 
-def _masked_mean(loss: Tensor, scored: Tensor) -> Tensor:
-    return (loss * scored).sum() / scored.sum()
+def masked_mean(values: Tensor, scored: Tensor) -> Tensor:
+    """Mean of finite values over the scored pixels, a scalar; both (N,1,H,W), weights may be."""
+    return (values * scored).sum() / scored.sum()

@@ -1,4 +1,4 @@
-"""Training of one row with Lightning Fabric: what happens in a step stands in `_step`."""
+"""Training of one row with Lightning Fabric: what happens in a step is a class of its own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from lightning.fabric.loggers.logger import Logger
 from lightning.fabric.loggers.tensorboard import TensorBoardLogger
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from torch import nn
-from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
@@ -24,12 +23,11 @@ from lstsr.dataset.loader import Dataset
 from lstsr.errors import LstsrError
 from lstsr.metrics import ubrmse_k
 from lstsr.models.fallback import WithFallback
-from lstsr.registry import CLASSICAL, UNGUIDED, build
-from lstsr.training.batches import Batch, Batches
+from lstsr.registry import CLASSICAL, UNGUIDED, build, training_step
+from lstsr.training.batches import Batches
 from lstsr.training.checkpoint import Checkpoint, save_checkpoint
 from lstsr.training.inference import predict_scene, scene_normalisation
-from lstsr.training.losses import LOSSES
-from lstsr.training.optimisation import adamw, learning_rate
+from lstsr.training.optimisation import schedule
 from lstsr.training.row import Row, TrainSettings
 from lstsr.training.state import CurvePoint, TrainState, identity_of
 
@@ -46,8 +44,10 @@ GPU_WORKERS = 2
 def train(
     data: Path, row: Row, output: Path, *, accelerator: str = "auto", threads: int | None = None
 ) -> None:
-    """Train the row's network on the dataset file and write the best EMA weights to ``output``.
+    """Train the row's network on the dataset file and write its EMA weights to ``output``.
 
+    They are those of the best validation; of an adversarial row the last ones, for by the error
+    alone the plain training that it starts with would win.
     Beside ``output`` stand the curve (`curve_path`), TensorBoard's folder and, until training has
     ended, the state (`state_path`): a killed run goes on from it and gives the same result.
     ``accelerator`` is Fabric's (auto, cpu, cuda), ``threads`` those of torch on the CPU. Raises
@@ -72,9 +72,11 @@ def train(
     )
     torch.manual_seed(row.seed)
     network = build(row.model, row.scale, len(dataset.meta.reference_bands), **row.options)
-    model, optimizer = fabric.setup(network, adamw(network, settings))
+    adversarial = settings.adversarial is not None
+    step = training_step(adversarial)(fabric, network, settings)
     ema = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay)).eval()
-    state = TrainState(identity_of(row, dataset, network), network, ema, optimizer)
+    identity = identity_of(row, dataset, network)
+    state = TrainState(identity, network, ema, step, keep_last=adversarial)
     state.resume(state_path(output))
     fallback = _fallback(validate, row)
     delivered = ema.module
@@ -87,7 +89,7 @@ def train(
         point = CurvePoint(
             step=state.step,
             train_loss=float(np.mean(state.losses)) if state.losses else math.nan,
-            learning_rate=learning_rate(state.step, settings),
+            learning_rate=settings.learning_rate * schedule(state.step, settings),
             validation_ubrmse_k=validate(delivered, fabric.device),
             seconds=state.seconds,
         )
@@ -97,9 +99,9 @@ def train(
         state.write_curve(curve_path(output))
         fabric.log_dict(point._asdict(), step=point.step)
         logger.info(
-            "%s: step %d of %d, loss %.4f, validation %.4f K (best at step %d), %.0f s",
+            "%s: step %d of %d, loss %.4f, validation %.4f K (kept: step %d), %.0f s",
             *(row.name, point.step, settings.steps, point.train_loss),
-            *(point.validation_ubrmse_k, state.best_step, point.seconds),
+            *(point.validation_ubrmse_k, state.kept_step, point.seconds),
         )
 
     state.write_curve(curve_path(output))
@@ -112,9 +114,7 @@ def train(
     bar = tqdm(loader, row.name, settings.steps, initial=state.step, unit="step", disable=None)
     for k, batch in zip(todo, bar, strict=True):
         torch.manual_seed((row.seed << 32) + k)  # of dropout and its like: a function of k alone
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(k, settings)
-        loss, norm = _step(fabric, model, optimizer, fabric.to_device(batch), settings)
+        loss, norm = step(k, fabric.to_device(batch))
         if not math.isfinite(loss + norm):
             raise _diverged(row, k + 1, state_path(output))
         ema.update_parameters(network)
@@ -131,7 +131,7 @@ def train(
 
     for log in fabric.loggers:
         log.finalize("success")
-    save_checkpoint(output, state.best, _describe(dataset, row, state, fallback))
+    save_checkpoint(output, state.kept, _describe(dataset, row, state, fallback))
     state_path(output).unlink(missing_ok=True)
 
 
@@ -143,22 +143,6 @@ def curve_path(output: Path) -> Path:
 def state_path(output: Path) -> Path:
     """The state of an unfinished run beside the checkpoint ``output``."""
     return output.with_suffix(".state.ckpt")
-
-
-def _step(
-    fabric: Fabric, model: nn.Module, optimizer: Optimizer, batch: Batch, settings: TrainSettings
-) -> tuple[float, float]:
-    """One optimiser step; the loss, and the norm of the gradients before clipping."""
-    prediction = model(batch.coarse, batch.reference, batch.coarse_valid, batch.reference_valid)
-    loss = LOSSES[settings.loss](prediction, batch.target, batch.scored)
-    fabric.backward(loss)
-    norm = fabric.clip_gradients(
-        model, optimizer, max_norm=settings.clip_norm, error_if_nonfinite=False
-    )
-    assert norm is not None  # since max_norm is given
-    optimizer.step()
-    optimizer.zero_grad()
-    return float(loss.detach()), float(norm)
 
 
 def _validation(dataset: Dataset, row: Row) -> Validate:
@@ -220,8 +204,8 @@ def _describe(dataset: Dataset, row: Row, state: TrainState, fallback: str | Non
         scale_k=meta.scale_k,
         reference_mean=meta.reference_mean,
         reference_std=meta.reference_std,
-        validation_ubrmse_k=state.best_ubrmse_k,
-        best_step=state.best_step,
+        validation_ubrmse_k=state.kept_ubrmse_k,
+        best_step=state.kept_step,
         steps=state.step,
         train_seconds=state.seconds,
         fallback=fallback,

@@ -1,4 +1,4 @@
-"""The optimiser of a network and its learning rate."""
+"""The optimiser of a network and the course of its learning rate."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def adamw(network: nn.Module, settings: TrainSettings) -> AdamW:
     )
 
 
-def learning_rate(k: int, settings: TrainSettings) -> float:
-    """Rate of step k, counted from 0: linear warm-up, then half a cosine to 0.
+def schedule(k: int, settings: TrainSettings) -> float:
+    """Share of the peak rate at step k, counted from 0: linear warm-up, then half a cosine to 0.
 
     Loshchilov and Hutter 2017 (SGDR), eq. 5, one period and a least rate of 0.
     """
     warm = min(1.0, (k + 1) / max(1, settings.warmup_steps))
     decay_steps = max(1, settings.steps - settings.warmup_steps)
     progress = max(0, k - settings.warmup_steps) / decay_steps
-    return settings.learning_rate * warm * (1 + math.cos(math.pi * min(1.0, progress))) / 2
+    return warm * (1 + math.cos(math.pi * min(1.0, progress))) / 2

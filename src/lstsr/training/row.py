@@ -12,6 +12,26 @@ from lstsr.models.normalisation import Kind
 
 
 @dataclass(frozen=True)
+class AdversarialSettings:
+    """How a network is trained against a discriminator.
+
+    For ``warm_up_steps`` the network descends the row's loss alone, so that ESRGAN starts as
+    ESRNet; a warm-up as long as the training leaves it at that. Then its loss is the sum of that
+    loss, of the distance in ``features`` (the discriminator's encoder) and of the adversarial
+    loss, each with its weight. ``learning_rate`` is the discriminator's peak, on the course of the
+    network's own.
+    """
+
+    pixel_weight: float
+    feature_weight: float
+    adversarial_weight: float
+    features: Literal["discriminator"]
+    learning_rate: float
+    discriminator_features: int
+    warm_up_steps: int
+
+
+@dataclass(frozen=True)
 class TrainSettings:
     """How a network is trained; budgets in optimiser steps, ``patch`` in fine pixels a side.
 
@@ -39,6 +59,17 @@ class TrainSettings:
     validate_every: int
     save_every: int
     precision: Literal["32-true", "bf16-mixed"]
+    adversarial: AdversarialSettings | None
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TrainSettings:
+        """The settings of a JSON object; LstsrError names a key that is missing or unknown."""
+        _check_keys(cls, values, "row.train")
+        adversarial = values["adversarial"]
+        if adversarial is not None:
+            _check_keys(AdversarialSettings, adversarial, "row.train.adversarial")
+            adversarial = AdversarialSettings(**adversarial)
+        return cls(**{**values, "adversarial": adversarial})
 
 
 @dataclass(frozen=True)
@@ -69,8 +100,7 @@ class Row:
         _check_keys(cls, values, "row")
         if values["train"] is None:
             raise LstsrError(f"model {values['model']} has no weights: do not train it")
-        _check_keys(TrainSettings, values["train"], "row.train")
-        return cls(**{**values, "train": TrainSettings(**values["train"])})
+        return cls(**{**values, "train": TrainSettings.from_dict(values["train"])})
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object that `from_dict` reads."""

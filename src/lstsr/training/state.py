@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from lstsr import __version__
 from lstsr.dataset.loader import Dataset
 from lstsr.files import whole, write_csv
 from lstsr.training.row import Row
+from lstsr.training.step import PixelStep
 
 logger = logging.getLogger(__name__)
 
@@ -37,19 +37,21 @@ class CurvePoint(NamedTuple):
 class TrainState:
     """Everything that a resumed run needs beside the row and the data.
 
-    ``network``, ``ema`` and ``optimizer`` are the living objects; ``best`` holds the EMA weights of
-    ``best_step`` on the CPU; ``losses`` those since the last validation; ``started`` is when the
-    run would have begun had it never been stopped, in seconds of the monotonic clock.
+    ``network``, ``ema`` and ``trainer`` are the living objects; ``kept`` holds the EMA weights of
+    ``kept_step`` on the CPU: of the best validation, or with ``keep_last`` of the last one;
+    ``losses`` those since the last validation; ``started`` is when the run would have begun had it
+    never been stopped, in seconds of the monotonic clock.
     """
 
     identity: str
     network: nn.Module
     ema: AveragedModel
-    optimizer: Optimizer
+    trainer: PixelStep
+    keep_last: bool = False
     step: int = 0
-    best_step: int = 0
-    best_ubrmse_k: float = math.inf
-    best: dict[str, Tensor] = field(default_factory=dict)
+    kept_step: int = 0
+    kept_ubrmse_k: float = math.inf
+    kept: dict[str, Tensor] = field(default_factory=dict)
     losses: list[float] = field(default_factory=list)
     curve: list[CurvePoint] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
@@ -60,13 +62,13 @@ class TrainState:
         return time.monotonic() - self.started
 
     def note(self, point: CurvePoint) -> None:
-        """Add a validation to the curve, and keep the EMA weights if it is the best so far."""
+        """Add a validation to the curve; keep the EMA weights of the best, or of the last."""
         self.curve.append(point)
         self.losses.clear()
-        if point.validation_ubrmse_k < self.best_ubrmse_k:
-            self.best_step, self.best_ubrmse_k = point.step, point.validation_ubrmse_k
+        if self.keep_last or point.validation_ubrmse_k < self.kept_ubrmse_k:
+            self.kept_step, self.kept_ubrmse_k = point.step, point.validation_ubrmse_k
             weights = self.ema.module.state_dict()
-            self.best = {name: tensor.cpu().clone() for name, tensor in weights.items()}
+            self.kept = {name: tensor.cpu().clone() for name, tensor in weights.items()}
 
     def save(self, path: Path) -> None:
         """Write the state; the file is replaced whole or not at all."""
@@ -74,11 +76,11 @@ class TrainState:
             "identity": self.identity,
             "network": self.network.state_dict(),
             "ema": self.ema.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "trainer": self.trainer.state_dict(),
             "step": self.step,
-            "best_step": self.best_step,
-            "best_ubrmse_k": self.best_ubrmse_k,
-            "best": self.best,
+            "kept_step": self.kept_step,
+            "kept_ubrmse_k": self.kept_ubrmse_k,
+            "kept": self.kept,
             "losses": self.losses,
             "curve": [list(point) for point in self.curve],
             "seconds": self.seconds,
@@ -93,10 +95,10 @@ class TrainState:
             return
         self.network.load_state_dict(saved["network"])
         self.ema.load_state_dict(saved["ema"])
-        self.optimizer.load_state_dict(saved["optimizer"])
+        self.trainer.load_state_dict(saved["trainer"])
         self.step = saved["step"]
-        self.best_step, self.best_ubrmse_k = saved["best_step"], saved["best_ubrmse_k"]
-        self.best = saved["best"]
+        self.kept_step, self.kept_ubrmse_k = saved["kept_step"], saved["kept_ubrmse_k"]
+        self.kept = saved["kept"]
         self.losses = saved["losses"]
         self.curve = [CurvePoint(*point) for point in saved["curve"]]
         self.started = time.monotonic() - saved["seconds"]

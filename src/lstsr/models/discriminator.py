@@ -1,0 +1,61 @@
+"""The discriminator of Real-ESRGAN: a U-Net that judges every pixel, spectrally normalised."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+SLOPE = 0.2
+"""Negative slope of the leaky ReLUs, as in ESRGAN's networks."""
+
+DEPTH = 3
+"""Halvings of the U-Net (released Real-ESRGAN)."""
+
+
+class UNetDiscriminator(nn.Module):
+    """How real each pixel of a fine image looks (Wang et al. 2021, Real-ESRGAN, section 3.3).
+
+    Strided 4 x 4 convs go down, bilinear upsampling and 3 x 3 convs come up, skips are added;
+    all but the first and the last conv are spectrally normalised (Miyato et al. 2018). It is
+    convolutional, so that images may have any size from 2^DEPTH pixels; where a size cannot be
+    halved, the way up meets the size of its skip.
+
+    Args:
+        features: channels at full resolution, doubled with every halving; 64 as published.
+    """
+
+    def __init__(self, features: int = 64) -> None:
+        super().__init__()
+        widths = [features * 2**level for level in range(DEPTH + 1)]
+        narrower = list(zip(widths, widths[1:], strict=False))
+        self.first = nn.Conv2d(1, features, 3, padding=1)
+        self.down = nn.ModuleList(
+            spectral_norm(nn.Conv2d(n, m, 4, stride=2, padding=1, bias=False)) for n, m in narrower
+        )
+        self.up = nn.ModuleList(
+            spectral_norm(nn.Conv2d(m, n, 3, padding=1, bias=False)) for n, m in narrower[::-1]
+        )
+        self.refine = nn.ModuleList(
+            spectral_norm(nn.Conv2d(features, features, 3, padding=1, bias=False)) for _ in range(2)
+        )
+        self.last = nn.Conv2d(features, 1, 3, padding=1)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Judge images (N,1,H,W) in network units.
+
+        Returns:
+            Logits (N,1,H,W), high where the image looks real; and the encoder's features before
+            activation, from fine (N,features,H,W) to coarse.
+        """
+        features = [self.first(image)]
+        for conv in self.down:
+            features.append(conv(F.leaky_relu(features[-1], SLOPE)))
+        *skips, x = [F.leaky_relu(feature, SLOPE) for feature in features]
+        for conv, skip in zip(self.up, reversed(skips), strict=True):
+            x = F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)
+            x = F.leaky_relu(conv(x), SLOPE) + skip
+        for conv in self.refine:
+            x = F.leaky_relu(conv(x), SLOPE)
+        logits: Tensor = self.last(x)
+        return logits, features

@@ -1,0 +1,102 @@
+"""SRResNet, the generator of SRGAN (Ledig et al. 2017, figure 4); it has no reference."""
+
+import torch
+from torch import Tensor, nn
+
+from lstsr.models.base import conv3x3, zero_init
+from lstsr.models.single_image import SingleImageNetwork
+
+OUTER_KERNEL = 9
+"""Side of the first and the last kernel (figure 4: k9)."""
+
+
+def normalised(conv: nn.Conv2d, batch_norm: bool) -> nn.Module:
+    """The convolution, followed by batch normalisation where that is asked for."""
+    return nn.Sequential(conv, nn.BatchNorm2d(conv.out_channels)) if batch_norm else conv
+
+
+class ResidualBlock(nn.Module):
+    """x + BN(conv(PReLU(BN(conv(x))))); figure 4 after Gross and Wilber 2016.
+
+    Args:
+        features: channels in and out.
+        batch_norm: whether there is the BN.
+    """
+
+    def __init__(self, features: int, batch_norm: bool) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            normalised(conv3x3(features, features), batch_norm),
+            nn.PReLU(features),
+            normalised(conv3x3(features, features), batch_norm),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N,features,h,w) to the same."""
+        residual: Tensor = self.body(x)
+        return x + residual
+
+
+class Doubling(nn.Sequential):
+    """Conv to four times the channels, pixel shuffle, PReLU (Shi et al. 2016; figure 4).
+
+    Args:
+        features: channels in and out.
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__(conv3x3(features, 4 * features), nn.PixelShuffle(2), nn.PReLU(features))
+
+
+class SRResNet(SingleImageNetwork):
+    """SRResNet for one channel, as a residual over a declared base.
+
+    The published form is `features=64, blocks=16, batch_norm=True, residual=False`. Batch
+    normalisation is off by default: it makes artefacts, the more so under adversarial training
+    (Wang et al. 2018, ESRGAN, section 3.1), and would mix the levels of a batch's scenes.
+
+    Args:
+        scale: a power of two; x8 takes a third upsampling stage.
+        reference_channels: ignored.
+        features: channels of the trunk (n).
+        blocks: number of residual blocks (B).
+        batch_norm: whether convs of the trunk are followed by batch normalisation.
+        base: what the residual is over, see `lstsr.models.base.BASES`.
+        residual: False gives the published form: no base, usual initialisation of the last conv.
+
+    Raises:
+        LstsrError: the scale is no power of two, or the base is unknown.
+    """
+
+    def __init__(
+        self,
+        scale: int,
+        reference_channels: int,
+        features: int = 32,
+        blocks: int = 16,
+        batch_norm: bool = False,
+        base: str = "bicubic",
+        residual: bool = True,
+    ) -> None:
+        super().__init__(scale, reference_channels, base, residual)
+        edge = OUTER_KERNEL // 2
+        self.first = nn.Sequential(
+            nn.Conv2d(1, features, OUTER_KERNEL, padding=edge), nn.PReLU(features)
+        )
+        self.trunk = nn.Sequential(
+            *(ResidualBlock(features, batch_norm) for _ in range(blocks)),
+            normalised(conv3x3(features, features), batch_norm),
+        )
+        self.upsampling = nn.Sequential(*(Doubling(features) for _ in range(self.stages)))
+        self.last = nn.Conv2d(features, 1, OUTER_KERNEL, padding=edge)
+        if residual:
+            zero_init(self.last)
+
+    def detail(self, coarse: Tensor) -> Tensor:
+        """SRResNet, (N,1,h,w) to (N,1,H,W)."""
+        x = self.first(coarse).contiguous(memory_format=torch.channels_last)
+        fine: Tensor = self.last(self.upsampling(x + self.trunk(x)))
+        return fine
+
+
+NETWORKS: dict[str, type[nn.Module]] = {"srgan": SRResNet}

@@ -1,0 +1,125 @@
+"""Adversarial training: the network against a discriminator that learns to tell it from the target.
+
+L_G = pixel L_pixel + feature L_feature + adversarial L_G^Ra, ESRGAN's eq. 3 (Wang et al. 2018) with
+the three weights of the row. Pixels that are not scored are 0, the mean of the scene, in both
+images, and have no part in any mean: neither side can learn from them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from lstsr.models.discriminator import UNetDiscriminator
+from lstsr.training.batches import Batch
+from lstsr.training.losses import masked_mean
+from lstsr.training.optimisation import schedule
+from lstsr.training.row import TrainSettings
+from lstsr.training.step import PixelStep
+
+Pair = tuple[Tensor, ...]
+"""Of the real and the fake images."""
+
+BETAS = (0.9, 0.99)
+"""Of the discriminator's Adam: released options of ESRGAN and Real-ESRGAN."""
+
+
+def relativistic_average(real: Tensor, fake: Tensor, scored: Tensor) -> Tensor:
+    """How badly real pixels look more real than the average fake one, and fake ones less.
+
+    -E[log D(real, fake)] - E[log(1 - D(fake, real))], D(a, b) = sigmoid(C(a) - E[C(b)]): ESRGAN's
+    eq. 1, the discriminator's loss (Jolicoeur-Martineau 2018); with both images exchanged it is
+    eq. 2, the generator's. The logits C are (N,1,H,W), ``scored`` is their mask, and E the mean
+    over the scored pixels of the batch.
+
+    Returns:
+        A scalar, 2 log 2 where the two cannot be told apart.
+    """
+    above = real - masked_mean(fake, scored)
+    below = fake - masked_mean(real, scored)
+    return masked_mean(F.softplus(-above), scored) + masked_mean(F.softplus(below), scored)
+
+
+def feature_distance(features: list[Pair], scored: Tensor) -> Tensor:
+    """Mean absolute difference of features before activation, a scalar; L_percep of ESRGAN's eq. 3.
+
+    There are no features of natural images behind it: they are those of the discriminator's own
+    encoder, which has seen nothing but LST (feature matching, Salimans et al. 2016, section 3.1).
+    A coarse feature counts as much as its share of scored pixels.
+    """
+    distances = []
+    for real, fake in features:
+        weight = F.interpolate(scored.float(), size=real.shape[-2:], mode="area")
+        distances.append(masked_mean((real - fake).abs().mean(1, keepdim=True), weight))
+    return torch.stack(distances).mean()
+
+
+class AdversarialStep(PixelStep):
+    """Plain steps until the warm-up is over, then a step of the network and one of its judge."""
+
+    def __init__(self, fabric: Fabric, network: nn.Module, settings: TrainSettings) -> None:
+        super().__init__(fabric, network, settings)
+        assert settings.adversarial is not None
+        self.adversarial = settings.adversarial
+        discriminator = UNetDiscriminator(self.adversarial.discriminator_features)
+        self.discriminator, self.discriminator_optimizer = fabric.setup(
+            discriminator, Adam(discriminator.parameters(), betas=BETAS)
+        )
+
+    def __call__(self, k: int, batch: Batch) -> tuple[float, float]:
+        """Step k; the network's whole loss, and the norms of both gradients added up."""
+        if k < self.adversarial.warm_up_steps:
+            return super().__call__(k, batch)
+        prediction = self.predict(batch)
+        real = torch.where(batch.scored, batch.target, 0.0)
+        fake = torch.where(batch.scored, prediction.float(), 0.0)
+
+        self.discriminator.requires_grad_(False)
+        loss = self.generator_loss(prediction, real, fake, batch)
+        norm = self.improve(k, loss)
+        self.discriminator.requires_grad_(True)
+
+        (real_logits, fake_logits), _ = self.judge(real, fake.detach())
+        judgement = relativistic_average(real_logits, fake_logits, batch.scored)
+        rate = self.adversarial.learning_rate * schedule(k, self.settings)
+        norm += self.descend(judgement, self.discriminator, self.discriminator_optimizer, rate)
+        return float(loss.detach()), norm
+
+    def generator_loss(
+        self, prediction: Tensor, real: Tensor, fake: Tensor, batch: Batch
+    ) -> Tensor:
+        """L_G of the prediction, a scalar; ``real`` and ``fake`` the images with holes."""
+        (real_logits, fake_logits), features = self.judge(real, fake)
+        weights = self.adversarial
+        return (
+            weights.pixel_weight * self.pixel_loss(prediction, batch)
+            + weights.feature_weight * feature_distance(features, batch.scored)
+            + weights.adversarial_weight
+            * relativistic_average(fake_logits, real_logits, batch.scored)
+        )
+
+    def judge(self, real: Tensor, fake: Tensor) -> tuple[Pair, list[Pair]]:
+        """Logits, and features before activation, of the real and the fake images."""
+        logits, features = self.discriminator(torch.cat([real, fake]))
+        return logits.chunk(2), [feature.chunk(2) for feature in features]
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs beside the network's weights."""
+        return super().state_dict() | {
+            "discriminator": self.discriminator.state_dict(),
+            "discriminator_optimizer": self.discriminator_optimizer.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        super().load_state_dict(state)
+        self.discriminator.load_state_dict(state["discriminator"])
+        self.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
+
+
+STEP = AdversarialStep

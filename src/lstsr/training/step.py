@@ -1,0 +1,73 @@
+"""One optimiser step; how a network is trained is a class of steps, the plain one stands here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from lstsr.training.batches import Batch
+from lstsr.training.losses import LOSSES
+from lstsr.training.optimisation import adamw, schedule
+from lstsr.training.row import TrainSettings
+
+
+class PixelStep:
+    """Steps that bring the prediction closer to the target, pixel by pixel.
+
+    Args:
+        fabric: precision and device.
+        network: what is trained, in place.
+        settings: the row's.
+    """
+
+    def __init__(self, fabric: Fabric, network: nn.Module, settings: TrainSettings) -> None:
+        self.fabric, self.settings = fabric, settings
+        self.model, self.optimizer = fabric.setup(network, adamw(network, settings))
+
+    def __call__(self, k: int, batch: Batch) -> tuple[float, float]:
+        """Step k, counted from 0; the network's loss, and the norm of its gradients."""
+        loss = self.pixel_loss(self.predict(batch), batch)
+        return float(loss.detach()), self.improve(k, loss)
+
+    def predict(self, batch: Batch) -> Tensor:
+        """The network's output, (N,1,H,W)."""
+        prediction: Tensor = self.model(
+            batch.coarse, batch.reference, batch.coarse_valid, batch.reference_valid
+        )
+        return prediction
+
+    def pixel_loss(self, prediction: Tensor, batch: Batch) -> Tensor:
+        """The row's loss on the scored pixels, a scalar."""
+        return LOSSES[self.settings.loss](prediction, batch.target, batch.scored)
+
+    def improve(self, k: int, loss: Tensor) -> float:
+        """Let the network descend the loss at the rate of step k; the norm of its gradients."""
+        rate = self.settings.learning_rate * schedule(k, self.settings)
+        return self.descend(loss, self.model, self.optimizer, rate)
+
+    def descend(self, loss: Tensor, model: nn.Module, optimizer: Optimizer, rate: float) -> float:
+        """One step of ``model`` down the loss; the norm of its gradients before clipping."""
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        self.fabric.backward(loss)
+        norm = self.fabric.clip_gradients(
+            model, optimizer, max_norm=self.settings.clip_norm, error_if_nonfinite=False
+        )
+        assert norm is not None  # since max_norm is given
+        optimizer.step()
+        optimizer.zero_grad()
+        return float(norm)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs beside the network's weights."""
+        return {"optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self.optimizer.load_state_dict(state["optimizer"])
+
+
+STEP = PixelStep
