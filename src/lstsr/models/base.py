@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from lstsr.errors import LstsrError
 from lstsr.models import interpolation
+from lstsr.models.consistency import BackProjection
 from lstsr.models.linear import LocalLinear
 
 BASES: dict[str, type[nn.Module]] = {**interpolation.NETWORKS, "local-linear": LocalLinear}
@@ -23,14 +24,18 @@ class ResidualNetwork(nn.Module, ABC):
         scale: coarse spacing / fine spacing.
         reference_channels: number of bands of the reference.
         base: a key of `BASES`.
+        back_projection: whether a learned share of what the output leaves of the input is returned.
     """
 
-    def __init__(self, scale: int, reference_channels: int, base: str) -> None:
+    def __init__(
+        self, scale: int, reference_channels: int, base: str, back_projection: bool = False
+    ) -> None:
         super().__init__()
         if base not in BASES:
             raise LstsrError(f"base: unknown name {base!r}; use one of {', '.join(BASES)}")
         self.scale = scale
         self.base = BASES[base](scale, reference_channels)
+        self.back_projection = BackProjection(scale) if back_projection else None
 
     def forward(
         self, coarse: Tensor, reference: Tensor, coarse_valid: Tensor, reference_valid: Tensor
@@ -48,7 +53,11 @@ class ResidualNetwork(nn.Module, ABC):
         """
         reference = torch.where(reference_valid > 0, reference, 0.0)
         base: Tensor = self.base(coarse, reference, coarse_valid, reference_valid)
-        return base + self.residual(base, coarse, reference, coarse_valid, reference_valid)
+        fine = base + self.residual(base, coarse, reference, coarse_valid, reference_valid)
+        if self.back_projection is None:
+            return fine
+        corrected: Tensor = self.back_projection(fine, coarse, coarse_valid)
+        return corrected
 
     @abstractmethod
     def residual(

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from lstsr.errors import LstsrError
 from lstsr.models.base import ResidualNetwork, conv3x3, zero_init
+from lstsr.models.consistency import deficit
 from lstsr.models.interpolation import bilinear, block_mean
 
 SLOPE = 0.2
@@ -395,11 +396,23 @@ class GuidedSolve(nn.Module):
 
 
 def stream_images(
-    base: Tensor, reference: Tensor, coarse_valid: Tensor, reference_valid: Tensor, scale: int
+    base: Tensor,
+    coarse: Tensor,
+    reference: Tensor,
+    coarse_valid: Tensor,
+    reference_valid: Tensor,
+    scale: int,
+    sees_deficit: bool,
 ) -> tuple[Tensor, Tensor]:
-    """What the two streams see: image and mask, (N,2,H,W) and (N,C+1,H,W)."""
-    fine_valid = F.interpolate(coarse_valid, scale_factor=scale, mode="nearest")
-    return torch.cat([base, fine_valid], 1), torch.cat([reference, reference_valid], 1)
+    """What the two streams see: image and mask, (N,2,H,W) and (N,C+1,H,W).
+
+    A base that is a regression does not return the input. With ``sees_deficit`` the LST stream
+    has a third image, what the base leaves of the input, interpolated.
+    """
+    lst = [base, F.interpolate(coarse_valid, scale_factor=scale, mode="nearest")]
+    if sees_deficit:
+        lst.append(bilinear(deficit(base, coarse, coarse_valid, scale), scale))
+    return torch.cat(lst, 1), torch.cat([reference, reference_valid], 1)
 
 
 class DCTNet(ResidualNetwork):
@@ -412,6 +425,8 @@ class DCTNet(ResidualNetwork):
         layers: number of semi-coupled layers.
         base: what the residual is over, see `BASES`.
         operators: a key of `LAPLACIANS`.
+        sees_deficit: see `stream_images`.
+        back_projection: see `ResidualNetwork`.
 
     Raises:
         LstsrError: an option's value is refused.
@@ -425,12 +440,17 @@ class DCTNet(ResidualNetwork):
         layers: int = 4,
         base: str = "bicubic",
         operators: str = "consistent",
+        sees_deficit: bool = False,
+        back_projection: bool = False,
     ) -> None:
-        super().__init__(scale, reference_channels, base)
+        super().__init__(scale, reference_channels, base, back_projection)
+        self.sees_deficit = sees_deficit
         if features % 4:
             raise LstsrError(f"features: {features} is not a multiple of 4")
         coupled: list[nn.Module] = [SemiCoupledLayer(features, SLOPE) for _ in range(layers)]
-        self.extraction = FeatureExtraction(2, reference_channels + 1, features, coupled, SLOPE)
+        self.extraction = FeatureExtraction(
+            2 + sees_deficit, reference_channels + 1, features, coupled, SLOPE
+        )
         self.guided = GuidedSolve(features, scale, operators)
         self.tail = reconstruction(features, SLOPE)
         zero_init(self.tail[-1])
@@ -444,7 +464,8 @@ class DCTNet(ResidualNetwork):
         reference_valid: Tensor,
     ) -> Tensor:
         """What the base misses, (N,1,H,W)."""
-        images = stream_images(base, reference, coarse_valid, reference_valid, self.scale)
+        inputs = base, coarse, reference, coarse_valid, reference_valid
+        images = stream_images(*inputs, self.scale, self.sees_deficit)
         z = self.guided(*self.extraction(*images), reference_valid)
         residual: Tensor = self.tail(z.contiguous(memory_format=torch.channels_last))
         return residual

@@ -2,7 +2,8 @@
 
 RRDBs (ESRGAN, Wang et al. 2018) stand where they pay, in this order: in the semi-coupled feature
 extraction, in the tail behind the solve, and in an LST trunk on the coarse grid, the cheapest
-capacity.
+capacity. Unlike DCTNet it sees what its base leaves of the input, and returns a learned share of
+what its output leaves of it: of the two, the second is what raises the degraded tracks most.
 """
 
 from collections.abc import Mapping
@@ -112,6 +113,8 @@ class DCTRRDBNet(ResidualNetwork):
         shared: share of the trunks' channels whose kernels both streams use; 1 couples fully.
         base: what the residual is over, see `BASES`.
         operators: a key of `LAPLACIANS`.
+        sees_deficit: see `stream_images`.
+        back_projection: see `ResidualNetwork`.
 
     Raises:
         LstsrError: an option's value is refused.
@@ -129,8 +132,11 @@ class DCTRRDBNet(ResidualNetwork):
         shared: float = 0.5,
         base: str = "bicubic",
         operators: str = "consistent",
+        sees_deficit: bool = True,
+        back_projection: bool = True,
     ) -> None:
-        super().__init__(scale, reference_channels, base)
+        super().__init__(scale, reference_channels, base, back_projection)
+        self.sees_deficit = sees_deficit
         if features % 4:
             raise LstsrError(f"features: {features} is not a multiple of 4")
         if not 0 <= shared <= 1:
@@ -138,7 +144,9 @@ class DCTRRDBNet(ResidualNetwork):
         coupled: list[nn.Module] = [
             SemiCoupledRRDB(features, growth, shared) for _ in range(blocks)
         ]
-        self.extraction = FeatureExtraction(2, reference_channels + 1, features, coupled, SLOPE)
+        self.extraction = FeatureExtraction(
+            2 + sees_deficit, reference_channels + 1, features, coupled, SLOPE
+        )
         self.coarse_trunk = (
             CoarseTrunk(features, growth, coarse_blocks, scale) if coarse_blocks else None
         )
@@ -157,7 +165,8 @@ class DCTRRDBNet(ResidualNetwork):
         reference_valid: Tensor,
     ) -> Tensor:
         """What the base misses, (N,1,H,W)."""
-        images = stream_images(base, reference, coarse_valid, reference_valid, self.scale)
+        inputs = base, coarse, reference, coarse_valid, reference_valid
+        images = stream_images(*inputs, self.scale, self.sees_deficit)
         d, r = self.extraction(*images)
         if self.coarse_trunk is not None:
             d = d + self.coarse_trunk(coarse, coarse_valid)
