@@ -263,6 +263,25 @@ def test_the_schema_describes_every_key() -> None:
     assert {"$ref": "#/$defs/Region"} in test["oneOf"]
 
 
+def test_an_unregistered_row_sees_the_reference_as_delivered() -> None:
+    data = changed("align.layers", ["unregistered", "water"])
+    how = {"guide": "unregistered", "variant": "unregistered"}
+    data["models"] = [
+        {"model": "local-linear"} | how,
+        {"model": "dctnet", "layers": ["water"]} | how,
+    ]
+    shown = {row.model: row.channels for row in validate(data).rows() if row.variant != "base"}
+    assert shown == {
+        "local-linear": ["unregistered_lst"],
+        "dctnet": ["unregistered_lst", "water"],
+    }
+    data["align"]["layers"] = ["water"]
+    with pytest.raises(
+        LstsrError, match=r"models\.0\.guide: unregistered is none of align\.layers"
+    ):
+        validate(data)
+
+
 @pytest.mark.parametrize(
     "other", [{"guide": "off"}, {"normalisation": "min-max"}, {"harmonised": True}]
 )

@@ -83,6 +83,7 @@ Layer = Literal[
     "sun_zenith",
     "illumination",
 ]
+AlignedLayer = Literal[Layer, "unregistered"]
 Covariate = Literal["view_zenith", "sun_zenith", "hour", "season", "ndvi", "elevation", "water"]
 AmiBand = Literal[
     "lst",
@@ -103,6 +104,11 @@ AmiBand = Literal[
     "ir123",
     "ir133",
 ]
+
+
+def unregistered(band: str) -> str:
+    """The channel of a dataset that holds ``band`` of the reference as it was delivered."""
+    return f"unregistered_{band}"
 
 
 class Section(BaseModel):
@@ -497,8 +503,10 @@ class AlignConfig(Section):
         24.0, gt=0, description="most hours between reference and input, where both times are known"
     )
     registration: RegistrationConfig = RegistrationConfig()
-    layers: list[Layer] = Field(
-        [], description="channels added to the reference: terrain, water share, view and sun"
+    layers: list[AlignedLayer] = Field(
+        [],
+        description="channels added to the reference: terrain, water share, view and sun; "
+        "unregistered: each of its bands also without its shift, for rows with that guide",
     )
     covariates: list[Covariate] = Field(
         [], description="of which the input's bias is a linear function; none: no harmonisation"
@@ -603,8 +611,10 @@ class ModelConfig(Section):
     harmonised: bool = Field(
         False, description="see the input without its bias (observed blocks; align.covariates)"
     )
-    guide: Literal["own", "off", "turned"] = Field(
-        "own", description="ablation: without reference, or with the scene's turned by 180 degrees"
+    guide: Literal["own", "off", "turned", "unregistered"] = Field(
+        "own",
+        description="ablation: without reference, or with the scene's turned by 180 degrees or "
+        "not moved onto the target (align.layers: unregistered; the input stays registered)",
     )
     normalisation: Literal["input", "min-max", "statistics"] = Field(
         "input",
@@ -708,6 +718,8 @@ class Config(Section):
             for layer in model.layers:
                 if layer not in self.align.layers:
                     raise ValueError(f"models.{index}.layers: {layer} is none of align.layers")
+            if model.guide == "unregistered" and "unregistered" not in self.align.layers:
+                raise ValueError(f"models.{index}.guide: unregistered is none of align.layers")
             for key in model.blocks or []:
                 if model.harmonised and not key.startswith("observed"):
                     raise ValueError(f"models.{index}.blocks: harmonised rows are observed ones")
@@ -768,10 +780,16 @@ class Config(Section):
                         harmonised=model.harmonised,
                         guide=model.guide,
                         normalisation=model.normalisation,
-                        channels=[*self.sensors.reference.names, *model.layers],
+                        channels=self._channels(model),
                         options=model.options,
                         train=self._train(model),
                     )
+
+    def _channels(self, model: ModelConfig) -> list[str]:
+        bands = self.sensors.reference.names
+        if model.guide == "unregistered":
+            bands = [unregistered(band) for band in bands]
+        return [*bands, *model.layers]
 
     def _train(self, model: ModelConfig) -> TrainConfig | None:
         if model.model in CLASSICAL:

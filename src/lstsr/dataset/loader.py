@@ -15,7 +15,8 @@ from safetensors import SafetensorError, safe_open
 
 from lstsr.errors import LstsrError
 
-Guide = Literal["own", "off", "turned"]
+Guide = Literal["own", "off", "turned", "unregistered"]
+"""What guides a row; unregistered is told by its channels, which are read as any others."""
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
