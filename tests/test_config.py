@@ -152,6 +152,16 @@ FAULTS = [
         "config key models.0.train: bicubic is not trained, leave it out",
     ),
     (
+        "models.0",
+        {"model": "esrnet", "blocks": ["degraded-block-x8"], "train": {"degraded_share": 0.5}},
+        "train.degraded_steps and degraded_share: esrnet-base-x8-degraded-block-s0 is not observed",
+    ),
+    (
+        "models.0",
+        {"model": "esrnet", "blocks": ["observed-x4"], "train": {"degraded_steps": 9}},
+        "blocks: esrnet-base-x4-observed-s0 trains on degraded-block-x4, too; add that block",
+    ),
+    (
         "packing.psf_fwhm",
         0,
         "config key packing.psf_fwhm = 0: must be greater than or equal to 0.25",

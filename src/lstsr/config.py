@@ -593,6 +593,15 @@ class TrainConfig(Section):
         0.0, ge=0, le=2, description="LST contrast of a sample varies between exp(-c) and exp(c)"
     )
     min_patch_valid: float = Field(0.25, gt=0, le=1, description="least scored share of a patch")
+    degraded_steps: int = Field(
+        0,
+        ge=0,
+        description="first steps of an observed row, that see the degraded-block track of its "
+        "scale only: pre-training",
+    )
+    degraded_share: float = Field(
+        0.0, ge=0, lt=1, description="share of samples of the later steps that are of that track"
+    )
     validate_every: int = Field(100, ge=1, description="optimiser steps")
     save_every: int = Field(100, ge=1, description="optimiser steps")
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
@@ -734,6 +743,8 @@ class Config(Section):
                 )
             if row.train and row.model in ADVERSARIAL and not row.train.adversarial:
                 raise ValueError(f"train.adversarial: {row.name} needs it, {{}} takes the defaults")
+            if row.train and (row.train.degraded_steps or row.train.degraded_share):
+                self._check_degraded(row)
         if any(row.harmonised for row in self.rows()) and not self.align.covariates:
             raise ValueError("align.covariates: name some, for there are rows with harmonised")
         names = [row.name for row in self.rows()]
@@ -742,6 +753,17 @@ class Config(Section):
                 f"models: {_first_twice(names)} comes twice; give one of them a variant"
             )
         return self
+
+    def _check_degraded(self, row: Row) -> None:
+        if row.track != "observed":
+            raise ValueError(
+                f"train.degraded_steps and degraded_share: {row.name} is not observed; name them "
+                "in models whose blocks all are"
+            )
+        if f"degraded-block-x{row.scale}" not in [block.key for block in self.blocks]:
+            raise ValueError(
+                f"blocks: {row.name} trains on degraded-block-x{row.scale}, too; add that block"
+            )
 
     def _check_sensors(self) -> None:
         found, reference = self.align.registration, self.sensors.reference
