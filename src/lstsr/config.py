@@ -584,7 +584,13 @@ class TrainConfig(Section):
     warmup_steps: int = Field(50, ge=0)
     ema_decay: float = Field(0.995, ge=0, lt=1)
     clip_norm: float = Field(1.0, gt=0)
-    loss: Literal["l1", "charbonnier"] = "l1"
+    loss: Literal["l1", "charbonnier", "shift-tolerant"] = Field(
+        "l1",
+        description="shift-tolerant: l1 at the best of the target's shifts by up to a fine pixel",
+    )
+    consistency: float = Field(
+        0.0, ge=0, description="weight, beside the loss, of |block mean of prediction - input|"
+    )
     scene_bias: Literal["removed", "kept"] = Field(
         "removed", description="whether training targets are moved onto the level of their input"
     )

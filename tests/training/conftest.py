@@ -36,6 +36,7 @@ ROW: dict[str, Any] = {
         "ema_decay": 0.8,
         "clip_norm": 1.0,
         "loss": "l1",
+        "consistency": 0.0,
         "scene_bias": "removed",
         "reference_dropout": 0.1,
         "contrast": 0.2,
