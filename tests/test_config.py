@@ -162,6 +162,11 @@ FAULTS = [
         "blocks: esrnet-base-x4-observed-s0 trains on degraded-block-x4, too; add that block",
     ),
     (
+        "models.0",
+        {"model": "bicubic", "variant": "x", "self_ensemble": True},
+        "config key models.0.self_ensemble: bicubic is not trained, leave it out",
+    ),
+    (
         "packing.psf_fwhm",
         0,
         "config key packing.psf_fwhm = 0: must be greater than or equal to 0.25",

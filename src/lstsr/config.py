@@ -640,6 +640,10 @@ class ModelConfig(Section):
         [], description="which of align.layers it sees beside the bands of the reference"
     )
     options: dict[str, Any] = Field({}, description="constructor arguments of the model")
+    self_ensemble: bool = Field(
+        False,
+        description="a further row, of the same training: the mean over turned and mirrored inputs",
+    )
     train: TrainConfig = Field(TrainConfig(), description="what differs from the run's `train`")
 
     @model_validator(mode="after")
@@ -648,6 +652,8 @@ class ModelConfig(Section):
             raise ValueError(f"model = '{self.model}' is unknown: allowed are {', '.join(MODELS)}")
         if self.model in CLASSICAL and self.train.model_fields_set:
             raise ValueError(f"train: {self.model} is not trained, leave it out")
+        if self.model in CLASSICAL and self.self_ensemble:
+            raise ValueError(f"self_ensemble: {self.model} is not trained, leave it out")
         ablated = (self.guide, self.normalisation) != ("own", "input")
         if self.variant == "base" and (self.harmonised or self.layers or ablated):
             raise ValueError(
@@ -669,7 +675,11 @@ class EvaluateConfig(Section):
 
 
 class Row(Section):
-    """One experiment: one checkpoint, one row of table.csv. Everything it needs, filled in."""
+    """One experiment, one row of table.csv. Everything it needs, filled in.
+
+    ``train`` is None of a row that is not trained: a classical one, or one that is predicted with
+    the network of another.
+    """
 
     dataset: str
     track: Track
@@ -683,6 +693,11 @@ class Row(Section):
     channels: list[str]
     options: dict[str, Any]
     train: TrainConfig | None
+    self_ensemble_of: str | None = Field(
+        None,
+        exclude=True,  # the plan's affair: to train and score a row takes no knowledge of it
+        description="name of the row whose network predicts it from eight sides",
+    )
 
     @property
     def block(self) -> str:
@@ -798,7 +813,7 @@ class Config(Section):
                 if model.harmonised and block.track != "observed":
                     continue
                 for seed in self.seeds if model.model not in CLASSICAL else [0]:
-                    yield Row(
+                    row = Row(
                         dataset=self.dataset,
                         track=block.track,
                         scale=block.scale,
@@ -812,6 +827,9 @@ class Config(Section):
                         options=model.options,
                         train=self._train(model),
                     )
+                    yield row
+                    if model.self_ensemble:
+                        yield _self_ensemble(row)
 
     def _channels(self, model: ModelConfig) -> list[str]:
         bands = self.sensors.reference.names
@@ -824,6 +842,12 @@ class Config(Section):
             return None
         differs = {name: getattr(model.train, name) for name in model.train.model_fields_set}
         return self.train.model_copy(update=differs)
+
+
+def _self_ensemble(row: Row) -> Row:
+    """The row that the network of ``row`` predicts from eight sides; it is not trained."""
+    variant = "self-ensemble" if row.variant == "base" else f"{row.variant}-self-ensemble"
+    return row.model_copy(update={"variant": variant, "train": None, "self_ensemble_of": row.name})
 
 
 def _first_twice(names: Sequence[Any]) -> Any:

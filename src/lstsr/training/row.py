@@ -42,8 +42,8 @@ class TrainSettings:
     the least scored share of a patch. The first ``degraded_steps`` see nothing but the
     degraded-block track of the row's scale, the later ones a share of ``degraded_share`` of it.
     With ``scene_bias`` removed, a training target is moved onto the level of its input: the
-    difference of the two sensors' levels cannot
-    be learnt from a scene, and under L1 its sign would drown the detail's.
+    difference of the two sensors' levels cannot be learnt from a scene, and under L1 its sign
+    would drown the detail's.
     """
 
     steps: int
