@@ -626,10 +626,11 @@ class ModelConfig(Section):
     harmonised: bool = Field(
         False, description="see the input without its bias (observed blocks; align.covariates)"
     )
-    guide: Literal["own", "off", "turned", "unregistered"] = Field(
+    guide: Literal["own", "off", "turned", "shuffled", "unregistered"] = Field(
         "own",
-        description="ablation: without reference, or with the scene's turned by 180 degrees or "
-        "not moved onto the target (align.layers: unregistered; the input stays registered)",
+        description="ablation: without reference, or with the scene's turned by 180 degrees, that "
+        "of another place of its split, or the scene's own not moved onto the target "
+        "(align.layers: unregistered; the input stays registered)",
     )
     normalisation: Literal["input", "min-max", "statistics"] = Field(
         "input",
