@@ -255,8 +255,8 @@ class Dataset:
         top, left = int(rows.min()), int(columns.min())
         around = top, left, int(rows.max()) - top + 1, int(columns.max()) - left + 1
         reference, valid = self._held_reference(other, key, around)
-        there = np.ix_(rows - top, columns - left)
-        return reference[:, *there], valid[there]
+        down, right = (rows - top)[:, None], columns - left
+        return reference[:, down, right], valid[down, right]
 
     def _elsewhere(self, name: str) -> str:
         """Another scene of the split, from half its list away on the first of another place."""
