@@ -152,6 +152,21 @@ FAULTS = [
         "config key models.0.train: bicubic is not trained, leave it out",
     ),
     (
+        "models.0",
+        {"model": "esrnet", "blocks": ["degraded-block-x8"], "train": {"degraded_share": 0.5}},
+        "train.degraded_steps and degraded_share: esrnet-base-x8-degraded-block-s0 is not observed",
+    ),
+    (
+        "models.0",
+        {"model": "esrnet", "blocks": ["observed-x4"], "train": {"degraded_steps": 9}},
+        "blocks: esrnet-base-x4-observed-s0 trains on degraded-block-x4, too; add that block",
+    ),
+    (
+        "models.0",
+        {"model": "bicubic", "variant": "x", "self_ensemble": True},
+        "config key models.0.self_ensemble: bicubic is not trained, leave it out",
+    ),
+    (
         "packing.psf_fwhm",
         0,
         "config key packing.psf_fwhm = 0: must be greater than or equal to 0.25",
@@ -261,6 +276,25 @@ def test_the_schema_describes_every_key() -> None:
     assert described["$defs"]["TrainConfig"]["properties"]["steps"]["default"] == 1000
     test = described["$defs"]["SplitConfig"]["properties"]["test"]
     assert {"$ref": "#/$defs/Region"} in test["oneOf"]
+
+
+def test_an_unregistered_row_sees_the_reference_as_delivered() -> None:
+    data = changed("align.layers", ["unregistered", "water"])
+    how = {"guide": "unregistered", "variant": "unregistered"}
+    data["models"] = [
+        {"model": "local-linear"} | how,
+        {"model": "dctnet", "layers": ["water"]} | how,
+    ]
+    shown = {row.model: row.channels for row in validate(data).rows() if row.variant != "base"}
+    assert shown == {
+        "local-linear": ["unregistered_lst"],
+        "dctnet": ["unregistered_lst", "water"],
+    }
+    data["align"]["layers"] = ["water"]
+    with pytest.raises(
+        LstsrError, match=r"models\.0\.guide: unregistered is none of align\.layers"
+    ):
+        validate(data)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lstsr.config import Config, load
+from lstsr.config import Config, load, validate
 from lstsr.errors import LstsrError
 from lstsr.plan import Plan
 from lstsr.scenes import SPLITS, Place, assign, shard_of
@@ -79,6 +79,24 @@ def test_a_changed_manifest_row_shows_in_its_shard_alone(tmp_path: Path) -> None
     plan = Plan(config)
     changed = [shard for shard in plan.shards if plan.scenes_digest(shard) != before[shard]]
     assert changed == [f"{shard_of('s7', 4)}-of-4"]
+
+
+def test_a_self_ensemble_is_a_second_row_of_one_training(root: Path) -> None:
+    data = load(root / "config.yaml").model_dump(mode="json")
+    data["models"] = [
+        {"model": "dctnet", "self_ensemble": True, "blocks": ["observed-x4"]},
+        {"model": "dctnet", "variant": "v", "self_ensemble": True, "blocks": ["observed-x4"]},
+    ]
+    plan = Plan(validate(data))
+    names = [name for name in plan.rows if name.startswith("dctnet")]
+    base, ensemble, other, its_ensemble = names
+    assert ensemble == "dctnet-self-ensemble-x4-observed-s0"
+    assert its_ensemble == "dctnet-v-self-ensemble-x4-observed-s0"
+    assert plan.trained == [base, other]
+    for row, trained in ((base, base), (ensemble, base), (its_ensemble, other)):
+        assert plan.checkpoint(row) == [f"results/models/{trained}.safetensors"]
+    one, two = (plan.rows[name].model_dump() for name in (base, ensemble))
+    assert two == one | {"variant": "self-ensemble", "train": None}, "all else is shared"
 
 
 def test_faults_of_manifest_and_split_are_found_while_planning(tmp_path: Path) -> None:

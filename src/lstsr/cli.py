@@ -225,7 +225,13 @@ def predict_split(options: argparse.Namespace) -> None:
 
     checkpoint = options.checkpoint[0] if options.checkpoint else None
     predict_scenes(
-        options.data, options.row, options.split, checkpoint, options.output, options.threads
+        options.data,
+        options.row,
+        options.split,
+        checkpoint,
+        options.output,
+        options.threads,
+        self_ensemble=options.self_ensemble,
     )
 
 
@@ -342,6 +348,7 @@ def _parser() -> argparse.ArgumentParser:
     stage.add_argument("--row", type=_row, required=True)
     stage.add_argument("--split", required=True)
     stage.add_argument("--checkpoint", type=Path, nargs="*")
+    stage.add_argument("--self-ensemble", action="store_true", help="mean over turns and flips")
     stage.add_argument("--threads", type=int)
 
     stage = command("predict", predict)

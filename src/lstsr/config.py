@@ -83,6 +83,7 @@ Layer = Literal[
     "sun_zenith",
     "illumination",
 ]
+AlignedLayer = Literal[Layer, "unregistered"]
 Covariate = Literal["view_zenith", "sun_zenith", "hour", "season", "ndvi", "elevation", "water"]
 AmiBand = Literal[
     "lst",
@@ -103,6 +104,11 @@ AmiBand = Literal[
     "ir123",
     "ir133",
 ]
+
+
+def unregistered(band: str) -> str:
+    """The channel of a dataset that holds ``band`` of the reference as it was delivered."""
+    return f"unregistered_{band}"
 
 
 class Section(BaseModel):
@@ -497,8 +503,10 @@ class AlignConfig(Section):
         24.0, gt=0, description="most hours between reference and input, where both times are known"
     )
     registration: RegistrationConfig = RegistrationConfig()
-    layers: list[Layer] = Field(
-        [], description="channels added to the reference: terrain, water share, view and sun"
+    layers: list[AlignedLayer] = Field(
+        [],
+        description="channels added to the reference: terrain, water share, view and sun; "
+        "unregistered: each of its bands also without its shift, for rows with that guide",
     )
     covariates: list[Covariate] = Field(
         [], description="of which the input's bias is a linear function; none: no harmonisation"
@@ -576,7 +584,13 @@ class TrainConfig(Section):
     warmup_steps: int = Field(50, ge=0)
     ema_decay: float = Field(0.995, ge=0, lt=1)
     clip_norm: float = Field(1.0, gt=0)
-    loss: Literal["l1", "charbonnier"] = "l1"
+    loss: Literal["l1", "charbonnier", "shift-tolerant"] = Field(
+        "l1",
+        description="shift-tolerant: l1 at the best of the target's shifts by up to a fine pixel",
+    )
+    consistency: float = Field(
+        0.0, ge=0, description="weight, beside the loss, of |block mean of prediction - input|"
+    )
     scene_bias: Literal["removed", "kept"] = Field(
         "removed", description="whether training targets are moved onto the level of their input"
     )
@@ -585,6 +599,15 @@ class TrainConfig(Section):
         0.0, ge=0, le=2, description="LST contrast of a sample varies between exp(-c) and exp(c)"
     )
     min_patch_valid: float = Field(0.25, gt=0, le=1, description="least scored share of a patch")
+    degraded_steps: int = Field(
+        0,
+        ge=0,
+        description="first steps of an observed row, that see the degraded-block track of its "
+        "scale only: pre-training",
+    )
+    degraded_share: float = Field(
+        0.0, ge=0, lt=1, description="share of samples of the later steps that are of that track"
+    )
     validate_every: int = Field(100, ge=1, description="optimiser steps")
     save_every: int = Field(100, ge=1, description="optimiser steps")
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
@@ -603,8 +626,11 @@ class ModelConfig(Section):
     harmonised: bool = Field(
         False, description="see the input without its bias (observed blocks; align.covariates)"
     )
-    guide: Literal["own", "off", "turned"] = Field(
-        "own", description="ablation: without reference, or with the scene's turned by 180 degrees"
+    guide: Literal["own", "off", "turned", "shuffled", "unregistered"] = Field(
+        "own",
+        description="ablation: without reference, or with the scene's turned by 180 degrees, that "
+        "of another place of its split, or the scene's own not moved onto the target "
+        "(align.layers: unregistered; the input stays registered)",
     )
     normalisation: Literal["input", "min-max", "statistics"] = Field(
         "input",
@@ -615,6 +641,10 @@ class ModelConfig(Section):
         [], description="which of align.layers it sees beside the bands of the reference"
     )
     options: dict[str, Any] = Field({}, description="constructor arguments of the model")
+    self_ensemble: bool = Field(
+        False,
+        description="a further row, of the same training: the mean over turned and mirrored inputs",
+    )
     train: TrainConfig = Field(TrainConfig(), description="what differs from the run's `train`")
 
     @model_validator(mode="after")
@@ -623,6 +653,8 @@ class ModelConfig(Section):
             raise ValueError(f"model = '{self.model}' is unknown: allowed are {', '.join(MODELS)}")
         if self.model in CLASSICAL and self.train.model_fields_set:
             raise ValueError(f"train: {self.model} is not trained, leave it out")
+        if self.model in CLASSICAL and self.self_ensemble:
+            raise ValueError(f"self_ensemble: {self.model} is not trained, leave it out")
         ablated = (self.guide, self.normalisation) != ("own", "input")
         if self.variant == "base" and (self.harmonised or self.layers or ablated):
             raise ValueError(
@@ -644,7 +676,11 @@ class EvaluateConfig(Section):
 
 
 class Row(Section):
-    """One experiment: one checkpoint, one row of table.csv. Everything it needs, filled in."""
+    """One experiment, one row of table.csv. Everything it needs, filled in.
+
+    ``train`` is None of a row that is not trained: a classical one, or one that is predicted with
+    the network of another.
+    """
 
     dataset: str
     track: Track
@@ -658,6 +694,11 @@ class Row(Section):
     channels: list[str]
     options: dict[str, Any]
     train: TrainConfig | None
+    self_ensemble_of: str | None = Field(
+        None,
+        exclude=True,  # the plan's affair: to train and score a row takes no knowledge of it
+        description="name of the row whose network predicts it from eight sides",
+    )
 
     @property
     def block(self) -> str:
@@ -708,6 +749,8 @@ class Config(Section):
             for layer in model.layers:
                 if layer not in self.align.layers:
                     raise ValueError(f"models.{index}.layers: {layer} is none of align.layers")
+            if model.guide == "unregistered" and "unregistered" not in self.align.layers:
+                raise ValueError(f"models.{index}.guide: unregistered is none of align.layers")
             for key in model.blocks or []:
                 if model.harmonised and not key.startswith("observed"):
                     raise ValueError(f"models.{index}.blocks: harmonised rows are observed ones")
@@ -722,6 +765,8 @@ class Config(Section):
                 )
             if row.train and row.model in ADVERSARIAL and not row.train.adversarial:
                 raise ValueError(f"train.adversarial: {row.name} needs it, {{}} takes the defaults")
+            if row.train and (row.train.degraded_steps or row.train.degraded_share):
+                self._check_degraded(row)
         if any(row.harmonised for row in self.rows()) and not self.align.covariates:
             raise ValueError("align.covariates: name some, for there are rows with harmonised")
         names = [row.name for row in self.rows()]
@@ -730,6 +775,17 @@ class Config(Section):
                 f"models: {_first_twice(names)} comes twice; give one of them a variant"
             )
         return self
+
+    def _check_degraded(self, row: Row) -> None:
+        if row.track != "observed":
+            raise ValueError(
+                f"train.degraded_steps and degraded_share: {row.name} is not observed; name them "
+                "in models whose blocks all are"
+            )
+        if f"degraded-block-x{row.scale}" not in [block.key for block in self.blocks]:
+            raise ValueError(
+                f"blocks: {row.name} trains on degraded-block-x{row.scale}, too; add that block"
+            )
 
     def _check_sensors(self) -> None:
         found, reference = self.align.registration, self.sensors.reference
@@ -758,7 +814,7 @@ class Config(Section):
                 if model.harmonised and block.track != "observed":
                     continue
                 for seed in self.seeds if model.model not in CLASSICAL else [0]:
-                    yield Row(
+                    row = Row(
                         dataset=self.dataset,
                         track=block.track,
                         scale=block.scale,
@@ -768,16 +824,31 @@ class Config(Section):
                         harmonised=model.harmonised,
                         guide=model.guide,
                         normalisation=model.normalisation,
-                        channels=[*self.sensors.reference.names, *model.layers],
+                        channels=self._channels(model),
                         options=model.options,
                         train=self._train(model),
                     )
+                    yield row
+                    if model.self_ensemble:
+                        yield _self_ensemble(row)
+
+    def _channels(self, model: ModelConfig) -> list[str]:
+        bands = self.sensors.reference.names
+        if model.guide == "unregistered":
+            bands = [unregistered(band) for band in bands]
+        return [*bands, *model.layers]
 
     def _train(self, model: ModelConfig) -> TrainConfig | None:
         if model.model in CLASSICAL:
             return None
         differs = {name: getattr(model.train, name) for name in model.train.model_fields_set}
         return self.train.model_copy(update=differs)
+
+
+def _self_ensemble(row: Row) -> Row:
+    """The row that the network of ``row`` predicts from eight sides; it is not trained."""
+    variant = "self-ensemble" if row.variant == "base" else f"{row.variant}-self-ensemble"
+    return row.model_copy(update={"variant": variant, "train": None, "self_ensemble_of": row.name})
 
 
 def _first_twice(names: Sequence[Any]) -> Any:

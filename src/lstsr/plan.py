@@ -48,7 +48,7 @@ class Plan:
         """Names of the figures."""
         blocks = [block.key for block in self._config.blocks]
         per_block = [f"{kind}-{key}" for key in blocks for kind in ("scenes", "density", "spectra")]
-        curves = ["curves"] if any(row.train for row in self.rows.values()) else []
+        curves = ["curves"] if self.trained else []
         return [*per_block, *curves, "split", "shifts"]
 
     def files(self, shard: str) -> list[str]:
@@ -65,11 +65,17 @@ class Plan:
         """The index files of a stage."""
         return [f"{self._config.results}/work/{stage}/{shard}.csv" for shard in self.shards]
 
+    @property
+    def trained(self) -> list[str]:
+        """Names of the rows that are trained."""
+        return [name for name, row in self.rows.items() if row.train]
+
     def checkpoint(self, row: str) -> list[str]:
-        """The checkpoint of a row; none for a classical one."""
+        """The checkpoint that a row is predicted from, its own or another's; none if classical."""
         if self.rows[row].model in CLASSICAL:
             return []
-        return [f"{self._config.results}/models/{row}.safetensors"]
+        trained = self.rows[row].self_ensemble_of or row
+        return [f"{self._config.results}/models/{trained}.safetensors"]
 
 
 def scenes(config: Config, generated: Path) -> list[Scene]:

@@ -1,10 +1,12 @@
 """Scenes and windows of the dataset file against the arrays it was written from."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from lstsr.dataset.loader import Dataset, SceneArrays, scale_of
@@ -111,6 +113,47 @@ def test_a_row_can_be_shown_some_channels_in_its_own_order(
     assert Dataset(dataset_path).fingerprint == dataset.fingerprint
     with pytest.raises(LstsrError, match="no channel swir; there are red, nir"):
         Dataset(dataset_path, ["swir"])
+
+
+def of_two_places(dataset_path: Path, path: Path, rows: int, columns: int) -> Path:
+    """The file with scene b elsewhere and cut to so many coarse cells."""
+    with safe_open(dataset_path, "np") as file:
+        meta = json.loads(file.metadata()["lstsr"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    meta["scenes"][0]["transform"][2] += 60_000.0
+    for name in ("reference", "target"):
+        tensors[f"b/fine1/{name}"] = tensors[f"b/fine1/{name}"][..., : 4 * rows, : 4 * columns]
+    for name, (height, width) in {
+        "b/fine1/reference_valid": (4 * rows, 4 * columns),
+        f"b/{KEY}/scored": (4 * rows, 4 * columns),
+        f"b/{KEY}/input_valid": (rows, columns),
+    }.items():
+        whole = np.unpackbits(tensors[name], axis=-1)[:height, :width]
+        tensors[name] = np.packbits(whole, axis=-1)
+    tensors[f"b/{KEY}/input"] = tensors[f"b/{KEY}/input"][:rows, :columns]
+    contiguous = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
+    save_file(contiguous, path, {"lstsr": json.dumps(meta)})
+    return path
+
+
+def test_a_guide_can_be_shuffled(
+    dataset_path: Path, truth: dict[str, SceneArrays], tmp_path: Path
+) -> None:
+    """Scene a, 12 x 14 cells, sees the reference of b, which has 9 x 10 and is mirrored."""
+    dataset = Dataset(of_two_places(dataset_path, tmp_path / "two", 9, 10), guide="shuffled")
+    whole, window = dataset.scene("a", KEY), dataset.window("a", KEY, 2, 3, 8, 9)
+    more = (0, 12), (0, 16)
+    there = truth["b"].reference[:, :36, :40], truth["b"].reference_valid[:36, :40]
+    np.testing.assert_array_equal(whole.reference, np.pad(there[0], ((0, 0), *more), "symmetric"))
+    np.testing.assert_array_equal(whole.reference_valid, np.pad(there[1], more, "symmetric"))
+    np.testing.assert_array_equal(window.reference, whole.reference[:, 8:40, 12:48])
+    np.testing.assert_array_equal(window.reference_valid, whole.reference_valid[8:40, 12:48])
+    np.testing.assert_array_equal(window.target, truth["a"].target[8:40, 12:48])
+    assert dataset.window("b", KEY, 1, 0, 3, 3).reference.shape == (2, 12, 12)
+    back = dataset.scene("b", KEY).reference
+    np.testing.assert_array_equal(back, truth["a"].reference[:, :36, :40])
+    with pytest.raises(LstsrError, match="all scenes of train are of one place, guide shuffled"):
+        Dataset(dataset_path, guide="shuffled").scene("a", KEY)
 
 
 def test_a_guide_can_be_turned_or_off(dataset_path: Path, truth: dict[str, SceneArrays]) -> None:

@@ -27,6 +27,7 @@ from lstsr.dataset.triplet import (
 from lstsr.errors import SceneError
 from lstsr.geo.coregister import Registration
 from lstsr.geo.parallax import Terrain, apparent
+from lstsr.geo.resample import resample
 from lstsr.grid import Grid
 from lstsr.image import SensorImage, Viewpoint
 from lstsr.scenes import Scene
@@ -274,6 +275,32 @@ def test_the_index_keeps_what_was_measured(tmp_path: Path) -> None:
     write_index(tmp_path / "index.csv", aligned)
     assert read_index(tmp_path / "index.csv") == aligned
     assert record(aligned[0])["reference_row"] == 0.8123456789
+
+
+def test_the_reference_is_also_held_as_it_was_delivered(world: World) -> None:
+    """The same places and mask as the registered one, but resampled as if there were no shift."""
+    found = images(world)
+    own = found["reference"].grid
+    found["reference"] = world.image(own, "index", seen=own.moved(1, 0.5))
+    clear = np.ones(own.shape, bool)
+    clear[40:50, 30:60] = False
+    found["reference"] = replace(found["reference"], valid=clear)
+    fixed = {"reference": (1, 0.5), "input": (2, -1)}
+    for configured in (settings(constant=fixed), on_a_lattice(constant=fixed)):
+        both = configured.model_copy(update={"layers": ["unregistered"]})
+        alone, _ = to_triplet("a", found, configured)
+        held, _ = to_triplet("a", found, both)
+        assert held.reference.bands == ("ndvi", "unregistered_ndvi")
+        delivered = resample(found["reference"], held.target.grid)
+        valid = alone.reference.valid & delivered.valid
+        assert 0 < valid.sum() < alone.reference.valid.sum()
+        np.testing.assert_array_equal(held.reference.valid, valid)
+        registered, unregistered = held.reference.values[:, valid]
+        np.testing.assert_array_equal(registered, alone.reference.values[0][valid])
+        np.testing.assert_array_equal(unregistered, delivered.values[0][valid])
+        assert np.abs(registered - unregistered).mean() > 0.01
+        np.testing.assert_array_equal(held.input.values, alone.input.values)
+        np.testing.assert_array_equal(held.target.values, alone.target.values)
 
 
 def on_a_lattice(**registration: Any) -> AlignConfig:

@@ -15,6 +15,7 @@ from lstsr.dataset.loader import Dataset
 from lstsr.dataset.pack import pack
 from lstsr.dataset.triplet import align
 from lstsr.files import read_csv
+from lstsr.models.ensemble import SelfEnsemble
 from lstsr.models.normalisation import Normalisation
 from lstsr.predict.cost import macs_per_pixel, parameter_count
 from lstsr.registry import build
@@ -110,9 +111,11 @@ def test_the_index_lists_every_scene_and_its_file_opens(
     }
 
 
+@pytest.mark.parametrize("ensemble", [False, True])
 def test_a_trained_row_comes_from_its_checkpoint(
-    config: Config, data: Path, tmp_path: Path
+    config: Config, data: Path, tmp_path: Path, ensemble: bool
 ) -> None:
+    """With --self-ensemble it is that of the row that was trained, seen from eight sides."""
     row, dataset = row_of(config, "dctnet", "observed", 4), Dataset(data)
     torch.manual_seed(0)
     network = build("dctnet", 4, 1, **OPTIONS).eval()
@@ -136,15 +139,19 @@ def test_a_trained_row_comes_from_its_checkpoint(
     )
     checkpoint = tmp_path / "dctnet.safetensors"
     save_checkpoint(checkpoint, network.state_dict(), described)
-    assert predict(data, row, tmp_path / "index.csv", str(checkpoint)) == 0
+    more = ["--self-ensemble"] if ensemble else []
+    predicted = row | {"variant": "self-ensemble", "train": None} if ensemble else row
+    assert predict(data, predicted, tmp_path / "index.csv", str(checkpoint), *more) == 0
     for entry in read_csv(tmp_path / "index.csv"):
         assert entry["parameters"] == str(parameter_count(network))
-        assert float(entry["macs_per_pixel"]) == macs_per_pixel(network, 4, 1)
+        cost = macs_per_pixel(network, 4, 1) * (8 if ensemble else 1)
+        assert float(entry["macs_per_pixel"]) == pytest.approx(cost, rel=1e-4)
         assert float(entry["train_seconds"]) == 12.5
         scene = dataset.scene(entry["scene"], "observed-x4")
         normalisation = described.normalisation(scene.centre_k)
         guided, unguided = (
-            predict_scene(one, scene, normalisation) for one in (network, build("bicubic", 4, 1))
+            predict_scene(one, scene, normalisation)
+            for one in (SelfEnsemble(network) if ensemble else network, build("bicubic", 4, 1))
         )
         assert not scene.reference_valid.all(), "some pixels are left to the fallback"
         expected = np.where(scene.reference_valid, guided, unguided)

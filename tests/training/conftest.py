@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-KEY = "observed-x4"
+KEY, DEGRADED = "observed-x4", "degraded-block-x4"
 CELLS, SCALE = 16, 4
 SPLITS = {"a": "train", "b": "train", "c": "train", "d": "validation", "e": "validation"}
 
@@ -36,10 +36,13 @@ ROW: dict[str, Any] = {
         "ema_decay": 0.8,
         "clip_norm": 1.0,
         "loss": "l1",
+        "consistency": 0.0,
         "scene_bias": "removed",
         "reference_dropout": 0.1,
         "contrast": 0.2,
         "min_patch_valid": 0.5,
+        "degraded_steps": 0,
+        "degraded_share": 0.0,
         "validate_every": 6,
         "save_every": 5,
         "precision": "32-true",
@@ -59,7 +62,10 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """target = coarse cells - 8 K x reference; scored where the reference is above 0.1."""
+    """target = coarse cells - 8 K x reference; scored where the reference is above 0.1.
+
+    The observed input is 4 K too cold, the degraded one is not.
+    """
     rng = np.random.default_rng(0)
     tensors: dict[str, np.ndarray] = {}
     scenes = []
@@ -71,17 +77,19 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tensors[f"{name}/fine1/reference"] = reference[None]
         tensors[f"{name}/fine1/reference_valid"] = _packed(reference > 0.05)
         tensors[f"{name}/fine1/target"] = target
-        tensors[f"{name}/{KEY}/input"] = coarse - 4
-        tensors[f"{name}/{KEY}/input_valid"] = _packed(valid)
-        tensors[f"{name}/{KEY}/scored"] = _packed(reference > 0.1)
-        centre_k = float((coarse - 4)[valid].mean())
-        levels = {"centre_k": {KEY: centre_k}, "offset_k": {KEY: 0.0}}
+        centres = {}
+        for key, off_k in ((KEY, 4), (DEGRADED, 0)):
+            tensors[f"{name}/{key}/input"] = coarse - off_k
+            tensors[f"{name}/{key}/input_valid"] = _packed(valid)
+            tensors[f"{name}/{key}/scored"] = _packed(reference > 0.1)
+            centres[key] = float((coarse - off_k)[valid].mean())
+        levels = {"centre_k": centres, "offset_k": dict.fromkeys(centres, 0.0)}
         scenes.append({"scene": name, "split": split} | levels | PLACE)
     meta = {
         "dataset": "small",
         "version": "0.1.0",
-        "target_m": {KEY: 250.0},
-        "widening": {KEY: 1},
+        "target_m": {KEY: 250.0, DEGRADED: 250.0},
+        "widening": {KEY: 1, DEGRADED: 1},
         "reference_bands": ["ndvi"],
         "reference_mean": [0.5],
         "reference_std": [0.3],

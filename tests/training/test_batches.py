@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from lstsr.dataset.loader import Dataset
 from lstsr.errors import LstsrError
-from lstsr.training.batches import Batches, oriented
+from lstsr.training.batches import Batch, Batches, oriented
 from lstsr.training.row import Row
 
 
@@ -92,6 +92,32 @@ def test_the_reference_is_hidden_from_its_share_of_samples(
     shown = batch.reference_valid.mean(dim=(1, 2, 3))
     assert ((shown == 0) | (shown > 0.8)).all()
     assert 0.2 < (shown == 0).float().mean() < 0.4
+
+
+def degraded(batch: Batch) -> np.ndarray:
+    """Which samples are of the degraded track: those whose input is not 4 K too cold."""
+    coarse = F.interpolate(batch.coarse, scale_factor=4, mode="nearest")
+    off_k = 10 * (batch.target - coarse) + 8 * (batch.reference * 0.3 + 0.5)
+    levels = off_k.mean(dim=(1, 2, 3)).numpy()
+    assert (np.isclose(levels, 0, atol=1e-3) | np.isclose(levels, 4, atol=1e-3)).all()
+    return levels < 2
+
+
+def test_a_row_may_start_on_the_degraded_track_and_go_on_with_some_of_it(
+    data: Path, row_dict: dict[str, Any]
+) -> None:
+    row_dict["train"] |= {"contrast": 0.0, "batch": 64, "reference_dropout": 0.0}
+    own = Batches(Dataset(data), Row.from_dict(row_dict))
+    row_dict["train"] |= {"degraded_steps": 5, "degraded_share": 0.25}
+    first, again = (Batches(Dataset(data), Row.from_dict(row_dict)) for _ in range(2))
+    assert not degraded(own[0]).any() and not degraded(own[5]).any()
+    assert degraded(first[0]).all() and degraded(first[4]).all()
+    shares = [degraded(first[k]) for k in range(5, 13)]
+    assert 0.2 < np.mean(shares) < 0.3
+    assert not np.array_equal(shares[0], shares[1])
+    assert all(torch.equal(a, b) for a, b in zip(first[7], again[7], strict=True))
+    # samples of the row's own track are those that it would have seen anyway
+    assert torch.equal(first[5].target[~shares[0]], own[5].target[~shares[0]])
 
 
 def test_a_patch_that_does_not_fit_is_refused(data: Path, row_dict: dict[str, Any]) -> None:

@@ -59,3 +59,18 @@ def test_what_the_seed_study_s_normalisation_costs_even_a_perfect_network(
     fixed = scene_normalisation(dataset, *which)
     kept = fixed.to_kelvin(target_units(dataset, *which, scene, "input", 0.0))
     assert ubrmse_k(kept, scene.target, scene.scored) < 1e-4
+
+
+def test_each_scene_and_track_keeps_its_own_statistics(data: Path) -> None:
+    """Also when they are asked for again, and no scene is read for them any more."""
+    dataset = Dataset(data)
+    for _ in range(2):
+        for name in ("a", "d"):
+            for key in ("observed-x4", "degraded-block-x4"):
+                scene = dataset.scene(name, key)
+                known_k = scene.input[scene.input_valid]
+                statistics = scene_normalisation(dataset, name, key, "statistics")
+                assert statistics.centre_k == pytest.approx(known_k.mean(), abs=1e-3)
+                assert statistics.scale_k == pytest.approx(known_k.std(), abs=1e-3)
+                extremes = scene_normalisation(dataset, name, key, "min-max")
+                assert (extremes.centre_k, extremes.scale_k) == (known_k.min(), np.ptp(known_k))

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from lstsr.training.losses import CHARBONNIER_EPSILON, LOSSES
+from lstsr.training.losses import CHARBONNIER_EPSILON, LOSSES, inconsistency
 
 
 @pytest.fixture
@@ -22,6 +22,58 @@ def test_means_over_the_scored_pixels(scored: torch.Tensor) -> None:
     assert LOSSES["charbonnier"](prediction, target, scored).item() == pytest.approx(
         sum(rounded) / 24
     )
+
+
+def fields(seed: int, size: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two samples and a mask of which the third is out."""
+    drawn = torch.Generator().manual_seed(seed)
+    values, chance = torch.randn(2, 2, 1, size, size, generator=drawn)
+    return values, chance > -0.43
+
+
+def test_a_target_moved_by_a_pixel_costs_nothing_where_that_is_tolerated() -> None:
+    target, scored = fields(0)
+    down, left = (torch.roll(target[:1], 1, 2), torch.roll(target[1:], -1, 3))
+    moved = torch.cat([down, left])  # each sample its own way
+    assert LOSSES["shift-tolerant"](moved, target, scored).item() == 0
+    assert LOSSES["shift-tolerant"](torch.roll(target, (1, -1), (2, 3)), target, scored).item() == 0
+    assert LOSSES["l1"](moved, target, scored).item() > 0.5
+    assert LOSSES["shift-tolerant"](torch.roll(target, 2, 3), target, scored).item() > 0.5
+
+
+def test_what_is_tolerated_is_the_least_of_nine_masked_means() -> None:
+    (prediction, _), (target, scored) = fields(1), fields(2)
+    expected = []
+    for guess, truth, mask in zip(prediction[:, 0], target[:, 0], scored[:, 0], strict=True):
+        means = []
+        for down in range(3):
+            for right in range(3):
+                window = slice(down, down + 10), slice(right, right + 10)
+                errors = (guess[1:-1, 1:-1] - truth[window]).abs()
+                means.append(errors[mask[window]].mean().item())
+        expected.append(min(means))
+    found = LOSSES["shift-tolerant"](prediction, target, scored).item()
+    assert found == pytest.approx(sum(expected) / 2, abs=1e-6)
+
+
+def test_the_tolerant_gradient_is_finite_also_without_a_scored_pixel() -> None:
+    target, scored = fields(3)
+    scored[1] = False
+    prediction = torch.zeros_like(target).requires_grad_()
+    LOSSES["shift-tolerant"](prediction, torch.where(scored, target, torch.nan), scored).backward()
+    assert prediction.grad is not None
+    assert torch.isfinite(prediction.grad).all()
+    assert (prediction.grad[0] != 0).any() and (prediction.grad[1] == 0).all()
+
+
+def test_block_means_are_held_against_the_valid_input() -> None:
+    coarse = torch.tensor([[[[1.0, 2.0], [3.0, 50.0]]]])
+    seen = torch.tensor([[[[1.0, 1.0], [1.0, 0.0]]]])
+    detail = torch.tensor([[-1.0, 1.0], [2.0, -2.0]]).repeat(2, 2)
+    fine = coarse.repeat_interleave(2, 2).repeat_interleave(2, 3) + detail
+    assert inconsistency(fine, coarse, seen).item() == pytest.approx(0, abs=1e-6)
+    fine[..., :2, :2] -= 0.3
+    assert inconsistency(fine, coarse, seen).item() == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("name", ["l1", "charbonnier"])

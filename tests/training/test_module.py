@@ -96,6 +96,20 @@ def test_a_killed_run_ends_as_if_it_had_not_been(
     assert_same_run(output, trained)
 
 
+def test_a_row_of_two_tracks_goes_on_as_if_it_had_not_been_killed(
+    data: Path, row_dict: dict[str, Any], tmp_path: Path
+) -> None:
+    """Killed in its pre-training, which ends at step 8."""
+    row_dict["train"] |= {"steps": 12, "degraded_steps": 8, "degraded_share": 0.5}
+    for folder in ("whole", "killed"):
+        (tmp_path / folder).mkdir()
+    whole, killed = (tmp_path / folder / "row.safetensors" for folder in ("whole", "killed"))
+    train_until_killed(data, json.dumps(row_dict), killed, batch=7)
+    for output in (whole, killed):
+        train(data, Row.from_dict(row_dict), output, accelerator="cpu", threads=1)
+    assert_same_run(killed, whole)
+
+
 def test_a_state_that_does_not_belong_is_left_aside(
     killed: Path,
     data: Path,

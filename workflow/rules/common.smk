@@ -8,7 +8,7 @@ from lstsr.config import save_resolved, validate
 from lstsr.errors import LstsrError
 from lstsr.fingerprint import fingerprint
 from lstsr.plan import Plan
-from lstsr.registry import CLASSICAL, MODELS, STEPS
+from lstsr.registry import MODELS, STEPS
 
 try:
     CONFIG = validate(config)
@@ -22,7 +22,7 @@ LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
 DATASET = f"{WORK}/dataset.safetensors"
 FIGURES = [f"{RESULTS}/figures/{name}.png" for name in PLAN.figures]
-TRAINED = [name for name, row in PLAN.rows.items() if row.model not in CLASSICAL]
+TRAINED = PLAN.trained
 
 
 def settings(*sections):

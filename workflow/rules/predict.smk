@@ -18,8 +18,12 @@ rule predict:
     params:
         row=row_json,
         split=CONFIG.evaluate.split,
+        ensemble=lambda wildcards: (
+            "--self-ensemble" if PLAN.rows[wildcards.row].self_ensemble_of else ""
+        ),
         code=row_code("lstsr.predict.scenes"),
     shell:
         "lstsr predict-split --row {params.row:q} --data {input.data:q} --split {params.split}"
-        " --checkpoint {input.checkpoint:q} --threads {threads} --output {output:q}"
+        " --checkpoint {input.checkpoint:q} --threads {threads} {params.ensemble}"
+        " --output {output:q}"
         " > {log:q} 2>&1"

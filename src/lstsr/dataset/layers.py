@@ -57,11 +57,18 @@ def with_layers(
     if not names:
         return reference
     made = Layers(reference.grid, time, viewpoint, ground)
-    layers = np.stack([getattr(made, name)() for name in names])
-    valid = reference.valid & np.isfinite(layers).all(axis=0)
-    values = np.concatenate([reference.values, layers.astype(np.float32)])
-    values[:, ~valid] = np.nan
-    return replace(reference, values=values, valid=valid, bands=(*reference.bands, *names))
+    return with_bands(reference, names, np.stack([getattr(made, name)() for name in names]))
+
+
+def with_bands(reference: SensorImage, names: Sequence[str], values: NDArray) -> SensorImage:
+    """``reference`` with further bands (band, row, column), NaN where unknown, on its own grid.
+
+    A pixel is valid where all its bands are.
+    """
+    valid = reference.valid & np.isfinite(values).all(axis=0)
+    all_values = np.concatenate([reference.values, values.astype(np.float32)])
+    all_values[:, ~valid] = np.nan
+    return replace(reference, values=all_values, valid=valid, bands=(*reference.bands, *names))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from safetensors import SafetensorError, safe_open
 
 from lstsr.errors import LstsrError
 
-Guide = Literal["own", "off", "turned"]
+Guide = Literal["own", "off", "turned", "shuffled", "unregistered"]
+"""What guides a row; unregistered is told by its channels, which are read as any others."""
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
@@ -107,9 +108,11 @@ class Dataset:
     ) -> None:
         """Open ``path``, of whose reference only ``channels`` are shown (default: all, in order).
 
-        For ablations the ``guide`` may be off, which shows the mean of each channel everywhere, or
-        turned, which shows the scene's own turned by 180 degrees: as real, but of no use. Raises
-        LstsrError where the file is missing, not made by the dataset stage, or lacks a channel.
+        For ablations the ``guide`` may be off, which shows the mean of each channel everywhere;
+        turned, which shows the scene's own turned by 180 degrees: as real, but of no use; or
+        shuffled, which shows that of another place of the same split, mirrored at its edges where
+        it is too small. Raises LstsrError where the file is missing, not made by the dataset
+        stage, or lacks a channel.
         """
         self.path = Path(path)
         try:
@@ -202,8 +205,7 @@ class Dataset:
         top, left, fine_height, fine_width = fine = tuple(c * scale_of(key) for c in coarse)
         there = (name, f"fine{self.meta.widening[key]}")
         rows_fine, columns_fine = slice(top, top + fine_height), slice(left, left + fine_width)
-        shape = rows * scale_of(key), columns * scale_of(key)
-        reference, reference_valid = self._shown_reference(there, shape, fine)
+        reference, reference_valid = self._shown_reference(name, key, fine)
         return SceneArrays(
             input=self._slice(name, key, "input")[row : row + height, column : column + width],
             input_valid=self._mask(name, key, "input_valid", *coarse),
@@ -215,9 +217,7 @@ class Dataset:
             offset_k=self._scenes[name].offset_k[key],
         )
 
-    def _shown_reference(
-        self, there: tuple[str, str], shape: tuple[int, int], fine: tuple[int, ...]
-    ) -> tuple[Floats, Mask]:
+    def _shown_reference(self, name: str, key: str, fine: tuple[int, ...]) -> tuple[Floats, Mask]:
         """Reference and mask of a fine window (row, column, height, width), as ``guide`` says."""
         top, left, height, width = fine
         if self._guide == "off":
@@ -225,14 +225,51 @@ class Dataset:
             everywhere = np.ones((height, width), bool)
             return mean * everywhere, everywhere
         if self._guide == "turned":
-            top, left = shape[0] - top - height, shape[1] - left - width
+            rows, columns = (length * scale_of(key) for length in self.shape(name, key))
+            turned = rows - top - height, columns - left - width, height, width
+            reference, valid = self._held_reference(name, key, turned)
+            return reference[:, ::-1, ::-1], valid[::-1, ::-1]
+        if self._guide == "shuffled":
+            return self._shuffled_reference(name, key, fine)
+        return self._held_reference(name, key, fine)
+
+    def _held_reference(self, name: str, key: str, fine: tuple[int, ...]) -> tuple[Floats, Mask]:
+        """The shown channels of a fine window of the scene's own reference, and their mask."""
+        there = (name, f"fine{self.meta.widening[key]}")
+        top, left, height, width = fine
         held = self._slice(*there, "reference")
         rows, columns = slice(top, top + height), slice(left, left + width)
         # each channel by itself: a file holds more than a row is shown
         reference = np.concatenate([held[k : k + 1, rows, columns] for k in self._channels])
-        valid = self._mask(*there, "reference_valid", top, left, height, width)
-        turn = -1 if self._guide == "turned" else 1
-        return reference[:, ::turn, ::turn], valid[::turn, ::turn]
+        return reference, self._mask(*there, "reference_valid", *fine)
+
+    def _shuffled_reference(
+        self, name: str, key: str, fine: tuple[int, ...]
+    ) -> tuple[Floats, Mask]:
+        """The same window of a scene elsewhere, mirrored at the edges where that one is smaller."""
+        other = self._elsewhere(name)
+        rows, columns = (
+            _mirrored(start, length, cells * scale_of(key))
+            for start, length, cells in zip(fine[:2], fine[2:], self.shape(other, key), strict=True)
+        )
+        top, left = int(rows.min()), int(columns.min())
+        around = top, left, int(rows.max()) - top + 1, int(columns.max()) - left + 1
+        reference, valid = self._held_reference(other, key, around)
+        down, right = (rows - top)[:, None], columns - left
+        return reference[:, down, right], valid[down, right]
+
+    def _elsewhere(self, name: str) -> str:
+        """Another scene of the split, from half its list away on the first of another place."""
+        here = self.place(name)
+        names = self.scenes(here.split)
+        first = names.index(name) + len(names) // 2
+        for step in range(len(names)):
+            other = self.place(names[(first + step) % len(names)])
+            if (other.crs, other.transform) != (here.crs, here.transform):
+                return other.scene
+        raise LstsrError(
+            f"{self.path}: all scenes of {here.split} are of one place, guide shuffled needs two"
+        )
 
     def _slice(self, *parts: str) -> Any:
         """The lazy tensor ``scene/.../name``."""
@@ -251,6 +288,12 @@ class Dataset:
         packed = self._slice(*parts)[row : row + height, first:last]
         start = column - 8 * first
         return np.unpackbits(packed, axis=-1)[:, start : start + width].astype(bool)
+
+
+def _mirrored(start: int, length: int, held: int) -> NDArray[np.intp]:
+    """The pixels start .. start + length of a line of ``held`` ones, mirrored at its ends."""
+    steps = np.arange(start, start + length) % (2 * held)
+    return np.minimum(steps, 2 * held - 1 - steps)
 
 
 def key_of(track: str, scale: int, harmonised: bool = False) -> str:

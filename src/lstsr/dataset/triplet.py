@@ -14,9 +14,9 @@ import numpy as np
 from affine import Affine
 from pyproj import Transformer
 
-from lstsr.config import GeotiffConfig
+from lstsr.config import GeotiffConfig, unregistered
 from lstsr.dataset.harmonise import covariates_of
-from lstsr.dataset.layers import UNKNOWN, Ground, with_layers
+from lstsr.dataset.layers import UNKNOWN, Ground, with_bands, with_layers
 from lstsr.errors import SceneError
 from lstsr.files import read_csv, write_csv
 from lstsr.geo.coarsen import at_least
@@ -174,8 +174,9 @@ def to_triplet(
 
     Registrations are of the reference and of the input against the target, in fine pixels; the
     reference is matched to ``matched`` where that is given, and gets ``settings.layers`` of the
-    ``ground`` as further channels. Raises SceneError where the images do not overlap or cannot be
-    registered.
+    ``ground`` as further channels. With the layer ``unregistered`` it also holds itself as it was
+    delivered: resampled without any shift, while input and target stand as always. Raises
+    SceneError where the images do not overlap or cannot be registered.
     """
     scale, terrain = settings.scale, ground.terrain
     coarse_grid = _coarse_grid(images, settings)
@@ -201,11 +202,16 @@ def to_triplet(
     coarse = resample(images["input"], coarse_grid, (row / scale, column / scale), terrain=terrain)
     reference = resample(images["reference"], grid, moved["reference"], terrain=terrain)
     viewpoint = images["input"].viewpoint
+    names = [name for name in settings.layers if name != "unregistered"]
+    layered = with_layers(reference, names, coarse.time, viewpoint, ground)
+    if "unregistered" in settings.layers:
+        delivered = unmoved["reference"]
+        layered = with_bands(layered, list(map(unregistered, delivered.bands)), delivered.values)
     return (
         Triplet(
             name,
             coarse,
-            with_layers(reference, settings.layers, coarse.time, viewpoint, ground),
+            layered,
             resample(images["target"], grid, moved["target"]),
             moved,
             ground.water_on(grid),

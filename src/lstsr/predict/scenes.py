@@ -18,6 +18,7 @@ from lstsr.errors import LstsrError
 from lstsr.files import write_csv
 from lstsr.grid import Grid
 from lstsr.image import SensorImage
+from lstsr.models.ensemble import SelfEnsemble
 from lstsr.models.normalisation import Kind
 from lstsr.predict.cost import macs_per_pixel, parameter_count
 from lstsr.predict.tiling import tile_of, tiled
@@ -46,16 +47,21 @@ def predict_split(
     checkpoint: Path | None,
     index: Path,
     threads: int | None,
+    *,
+    self_ensemble: bool = False,
 ) -> None:
     """Predict the scenes of ``split``; the CSV ``index`` lists the files, written beside it.
 
     A trained row needs its ``checkpoint``, else LstsrError is raised; a classical one has none.
+    With ``self_ensemble`` the network sees each tile from eight sides (`SelfEnsemble`).
     """
     if threads:
         torch.set_num_threads(threads)
     dataset = Dataset(data, row["channels"], row["guide"])
     key = key_of(row["track"], row["scale"], row["harmonised"])
     network, train_seconds = _network(dataset, row, checkpoint)
+    if self_ensemble:
+        network = SelfEnsemble(network).eval()
     device = best_device()
     network.to(device)
     cost = {

@@ -48,30 +48,46 @@ class Batches(torch.utils.data.Dataset[Batch]):
             )
         self.dataset = dataset
         self.row = row
-        self.patches = candidate_patches(
-            dataset,
-            "train",
-            row.key,
-            size,
-            stride=max(1, size // STRIDES_PER_PATCH),
-            min_fraction=row.train.min_patch_valid,
-        )
+        mixed = row.train.degraded_steps or row.train.degraded_share
+        self.patches = {
+            key: candidate_patches(
+                dataset,
+                "train",
+                key,
+                size,
+                stride=max(1, size // STRIDES_PER_PATCH),
+                min_fraction=row.train.min_patch_valid,
+            )
+            for key in ([row.key, row.degraded_key] if mixed else [row.key])
+        }
 
     def __getitem__(self, k: int) -> Batch:
         rng = np.random.default_rng([self.row.seed, k])
-        chosen = rng.integers(len(self.patches), size=self.row.train.batch)
-        samples = [self._sample(self.patches[index], rng) for index in chosen]
+        crops = [(key, self._patch(key, rng)) for key in self._keys(k)]
+        samples = [self._sample(key, patch, rng) for key, patch in crops]
         return Batch(*(torch.from_numpy(np.stack(arrays)) for arrays in zip(*samples, strict=True)))
 
-    def _sample(self, patch: Patch, rng: np.random.Generator) -> tuple[NDArray, ...]:
+    def _keys(self, k: int) -> list[str]:
+        """Of which track each sample of batch k is."""
+        settings = self.row.train
+        share = 1.0 if k < settings.degraded_steps else settings.degraded_share
+        # numbers of their own: all else that is drawn for a batch does not depend on the share
+        degraded = np.random.default_rng([self.row.seed, k, 1]).random(settings.batch) < share
+        return [self.row.degraded_key if made else self.row.key for made in degraded]
+
+    def _patch(self, key: str, rng: np.random.Generator) -> Patch:
+        patches = self.patches[key]
+        return patches[rng.integers(len(patches))]
+
+    def _sample(self, key: str, patch: Patch, rng: np.random.Generator) -> tuple[NDArray, ...]:
         """One patch, turned and flipped, its contrast changed, sometimes without its reference."""
         scene = self.dataset.window(
-            patch.scene, self.row.key, patch.row, patch.column, patch.size, patch.size
+            patch.scene, key, patch.row, patch.column, patch.size, patch.size
         )
         scene = oriented(scene, turns=int(rng.integers(4)), flip=bool(rng.integers(2)))
         if rng.random() < self.row.train.reference_dropout:
             scene = replace(scene, reference_valid=np.zeros_like(scene.reference_valid))
-        which = self.dataset, patch.scene, self.row.key
+        which = self.dataset, patch.scene, key
         normalisation = scene_normalisation(*which, self.row.normalisation)
         bias_k = scene.offset_k if self.row.train.scene_bias == "removed" else 0.0
         target = target_units(*which, scene, self.row.normalisation, bias_k)

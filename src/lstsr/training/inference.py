@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Literal
+
 import numpy as np
 import torch
 from torch import nn
@@ -22,8 +25,7 @@ def scene_normalisation(
     if kind == "input":
         centre_k, scale_k = dataset.place(name).centre_k[key], meta.scale_k
     else:
-        scene = dataset.scene(name, key)
-        centre_k, scale_k = _affine(scene.input[scene.input_valid], kind)
+        centre_k, scale_k = _affine(dataset, name, key, kind, "input")
     return Normalisation(centre_k, scale_k, meta.reference_mean, meta.reference_std)
 
 
@@ -38,13 +40,17 @@ def target_units(
     if kind == "input":
         normalisation = scene_normalisation(dataset, name, key)
         return np.asarray(normalisation.to_units(scene.target - np.float32(bias_k)), np.float32)
-    whole = dataset.scene(name, key)
-    centre_k, scale_k = _affine(whole.target[whole.scored], kind)
+    centre_k, scale_k = _affine(dataset, name, key, kind, "target")
     return np.asarray((scene.target - centre_k) / scale_k, np.float32)
 
 
-def _affine(known_k: Floats, kind: Kind) -> tuple[float, float]:
-    """Zero and one of network units, kelvin and kelvin a unit."""
+@lru_cache(maxsize=1024)  # two numbers a scene, that every patch of it needs
+def _affine(
+    dataset: Dataset, name: str, key: str, kind: Kind, role: Literal["input", "target"]
+) -> tuple[float, float]:
+    """Zero and one of network units by a whole scene's image, kelvin and kelvin a unit."""
+    scene = dataset.scene(name, key)
+    known_k = scene.input[scene.input_valid] if role == "input" else scene.target[scene.scored]
     if kind == "min-max":
         return float(known_k.min()), float(np.ptp(known_k))
     return float(known_k.mean(dtype=np.float64)), float(known_k.std(dtype=np.float64))

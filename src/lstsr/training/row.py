@@ -35,12 +35,15 @@ class AdversarialSettings:
 class TrainSettings:
     """How a network is trained; budgets in optimiser steps, ``patch`` in fine pixels a side.
 
-    ``contrast`` c multiplies input and target of a sample, about the scene's centre, by a factor
-    between exp(-c) and exp(c): the same fields under a weaker or stronger sun, of which few scenes
-    show too little. ``reference_dropout`` is the share of samples that are shown no reference,
-    ``min_patch_valid`` the least scored share of a patch. With ``scene_bias`` removed, a training
-    target is moved onto the level of its input: the difference of the two sensors' levels cannot
-    be learnt from a scene, and under L1 its sign would drown the detail's.
+    ``consistency`` is the weight of `losses.inconsistency` beside ``loss``. ``contrast`` c
+    multiplies input and target of a sample, about the scene's centre, by a factor between exp(-c)
+    and exp(c): the same fields under a weaker or stronger sun, of which few scenes show too little.
+    ``reference_dropout`` is the share of samples that are shown no reference, ``min_patch_valid``
+    the least scored share of a patch. The first ``degraded_steps`` see nothing but the
+    degraded-block track of the row's scale, the later ones a share of ``degraded_share`` of it.
+    With ``scene_bias`` removed, a training target is moved onto the level of its input: the
+    difference of the two sensors' levels cannot be learnt from a scene, and under L1 its sign
+    would drown the detail's.
     """
 
     steps: int
@@ -51,11 +54,14 @@ class TrainSettings:
     warmup_steps: int
     ema_decay: float
     clip_norm: float
-    loss: Literal["l1", "charbonnier"]
+    loss: Literal["l1", "charbonnier", "shift-tolerant"]
+    consistency: float
     scene_bias: Literal["removed", "kept"]
     reference_dropout: float
     contrast: float
     min_patch_valid: float
+    degraded_steps: int
+    degraded_share: float
     validate_every: int
     save_every: int
     precision: Literal["32-true", "bf16-mixed"]
@@ -110,6 +116,11 @@ class Row:
     def key(self) -> str:
         """The track key that names its arrays in the dataset."""
         return key_of(self.track, self.scale, self.harmonised)
+
+    @property
+    def degraded_key(self) -> str:
+        """The track key of the input that is made from the target, at the row's scale."""
+        return key_of("degraded-block", self.scale)
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lstsr.training.batches import Batch
-from lstsr.training.losses import LOSSES
+from lstsr.training.losses import LOSSES, inconsistency
 from lstsr.training.optimisation import adamw, schedule
 from lstsr.training.row import TrainSettings
 
@@ -40,8 +40,12 @@ class PixelStep:
         return prediction
 
     def pixel_loss(self, prediction: Tensor, batch: Batch) -> Tensor:
-        """The row's loss on the scored pixels, a scalar."""
-        return LOSSES[self.settings.loss](prediction, batch.target, batch.scored)
+        """The row's loss on the scored pixels, and its weight of consistency, a scalar."""
+        loss = LOSSES[self.settings.loss](prediction, batch.target, batch.scored)
+        if self.settings.consistency:
+            apart = inconsistency(prediction, batch.coarse, batch.coarse_valid)
+            loss = loss + self.settings.consistency * apart
+        return loss
 
     def improve(self, k: int, loss: Tensor) -> float:
         """Let the network descend the loss at the rate of step k; the norm of its gradients."""

@@ -1,0 +1,61 @@
+"""A mean over eight sides, known where the network is simple."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lstsr.models.ensemble import SelfEnsemble
+from lstsr.models.fallback import WithFallback
+from lstsr.registry import build
+from tests.models.conftest import Inputs
+
+
+def masked(inputs: Inputs) -> Inputs:
+    """The scene with holes in input and reference."""
+    coarse, reference, coarse_valid, reference_valid = inputs
+    coarse_valid[..., 2:4, 5:] = 0
+    reference_valid[..., 9:30, :17] = 0
+    return coarse, reference, coarse_valid, reference_valid
+
+
+@pytest.mark.parametrize("name", ["bicubic", "local-linear"])
+def test_a_network_that_knows_no_direction_is_left_as_it_is(
+    name: str, scene: Callable[..., Inputs]
+) -> None:
+    network = WithFallback(build(name, 4, 2), build("bilinear", 4, 2)).double()
+    inputs = masked(scene(48, 64, 4))
+    torch.testing.assert_close(SelfEnsemble(network)(*inputs), network(*inputs))
+
+
+def test_one_that_looks_east_looks_everywhere(scene: Callable[..., Inputs]) -> None:
+    """All four inputs are turned together, and what comes out is turned back."""
+
+    class East(nn.Module):
+        def forward(self, coarse: Tensor, reference: Tensor, seen: Tensor, known: Tensor) -> Tensor:
+            fine = coarse * seen
+            fine = fine.repeat_interleave(4, 2).repeat_interleave(4, 3)
+            return torch.roll(fine + reference[:, 1:] * known, -1, 3)
+
+    coarse, reference, seen, known = inputs = masked(scene(32, 48, 4))
+    still = (coarse * seen).repeat_interleave(4, 2).repeat_interleave(4, 3)
+    still = still + reference[:, 1:] * known
+    expected = sum(torch.roll(still, step, axis) for step in (-1, 1) for axis in (2, 3)) / 4
+    torch.testing.assert_close(SelfEnsemble(East())(*inputs), expected)
+
+
+def test_a_tile_says_what_the_whole_scene_says(
+    scene: Callable[..., Inputs], perturb: Callable[[nn.Module, int], nn.Module]
+) -> None:
+    network = perturb(build("srcnn", 4, 2), 0).double().eval()
+    ensemble = SelfEnsemble(network)
+    coarse, reference, seen, known = inputs = scene(96, 128, 4)
+    cells, pixels = (..., slice(4, 20), slice(8, 28)), (..., slice(16, 80), slice(32, 112))
+    with torch.no_grad():
+        whole = ensemble(*inputs)
+        tile = ensemble(coarse[cells], reference[pixels], seen[cells], known[pixels])
+        alone = network(*inputs)
+    inner = (..., slice(16, -16), slice(16, -16))
+    torch.testing.assert_close(tile[inner], whole[pixels][inner])
+    assert (whole - alone).abs().max() > 1e-3, "a network with directions is changed"
