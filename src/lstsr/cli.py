@@ -35,21 +35,16 @@ def acquire(options: argparse.Namespace) -> None:
 
     from lstsr.acquire.local import describe, write_index
     from lstsr.config import AcquireConfig, SensorsConfig
-    from lstsr.scenes import read_manifest, shard_of
+    from lstsr.plan import scenes as all_scenes
+    from lstsr.scenes import shard_of
 
     settings = options.settings
     config = AcquireConfig.model_validate(settings["acquire"])
     sensors = SensorsConfig.model_validate(settings["sensors"])
     number, count = map(int, options.shard.split("-of-"))
-    if config.provider == "local":
-        scenes = read_manifest(Path(settings["data"]) / config.manifest)
-    else:
-        from lstsr.simulate.places import names, scene_files
+    if config.provider == "generate":
         from lstsr.simulate.sample import make
-
-        scenes = [
-            scene_files(name, options.folder, config.generate) for name in names(config.generate)
-        ]
+    scenes = all_scenes(config, sensors, Path(settings["data"]), options.folder)
     found = []
     for scene in tqdm([one for one in scenes if shard_of(one.scene, count) == number]):
         if config.provider == "generate":

@@ -23,13 +23,14 @@ class ResidualNetwork(nn.Module, ABC):
         scale: coarse spacing / fine spacing.
         reference_channels: number of bands of the reference.
         base: a key of `BASES`.
+        bands: of the image, 1 for LST; a network without reference may have B of them in and out.
     """
 
-    def __init__(self, scale: int, reference_channels: int, base: str) -> None:
+    def __init__(self, scale: int, reference_channels: int, base: str, bands: int = 1) -> None:
         super().__init__()
         if base not in BASES:
             raise LstsrError(f"base: unknown name {base!r}; use one of {', '.join(BASES)}")
-        self.scale = scale
+        self.scale, self.bands = scale, bands
         self.base = BASES[base](scale, reference_channels)
 
     def forward(
