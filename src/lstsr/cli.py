@@ -225,7 +225,12 @@ def predict_split(options: argparse.Namespace) -> None:
 
 
 def predict(options: argparse.Namespace) -> None:
-    """Predict fine LST from any pair of rasters."""
+    """Predict fine LST from any pair of rasters, or a finer optical image from one alone."""
+    if options.reference is None:
+        from lstsr.predict.alone import make_image
+
+        make_image(options.model, options.input, options.output, options.tile)
+        return
     from lstsr.predict.product import Request, make_product
 
     make_product(
@@ -341,7 +346,8 @@ def _parser() -> argparse.ArgumentParser:
 
     stage = command("predict", predict)
     stage.add_argument("--model", required=True, help="a checkpoint, or a classical row's name")
-    paths(stage, "input", "reference", "output")
+    paths(stage, "input", "output")
+    stage.add_argument("--reference", type=Path, help="guides LST; an optical image has none")
     stage.add_argument("--dem", type=Path, help="elevation in metres, against terrain parallax")
     stage.add_argument("--water", type=Path, help="share of water, 0..1, for layers and flags")
     stage.add_argument("--scale", type=int, help="default: the checkpoint's")

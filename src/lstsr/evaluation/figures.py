@@ -104,6 +104,7 @@ def _images_figure(dataset: Dataset, key: str, lines: list[Line], names: list[st
         images = {
             f"{line.label}, {psnr_db:.2f} dB": predicted_image(line.predictions, name)
             for line in lines
+            if not {"bilinear", "bicubic-backprojected"} & {*line.scores["model"]}
             for psnr_db in line.scores.loc[line.scores["scene"] == name, "psnr_db"]
         }
         rows.append(Pictures(f"scene {name}", scene, images))
