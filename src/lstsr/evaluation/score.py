@@ -158,8 +158,8 @@ def _identity(dataset: Dataset, row: dict[str, Any], split: str) -> dict[str, An
         "split": split,
         "track": row["track"],
         "scale": row["scale"],
-        "input_m": round(target_m * row["scale"], 2),
-        "target_m": round(target_m, 2),
+        "input_m": _spacing_m(target_m * row["scale"]),
+        "target_m": _spacing_m(target_m),
         "grid": f"{anchor['anchor']}/{anchor['scale']}" if meta.reference_bands else "target",
         "model": row["model"],
         "variant": row["variant"],
@@ -167,6 +167,11 @@ def _identity(dataset: Dataset, row: dict[str, Any], split: str) -> dict[str, An
         "n_train": len(dataset.scenes("train")),
         "input": _input(meta.config) if row["track"] == "observed" else "made from the target",
     }
+
+
+def _spacing_m(spacing_m: float) -> float:
+    """To the decimetre, below 10 m to the centimetre."""
+    return round(spacing_m, 1 if spacing_m >= 10 else 2)
 
 
 def _input(config: dict[str, Any]) -> str:
