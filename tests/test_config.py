@@ -49,7 +49,7 @@ def test_configs_of_the_repository_are_valid(root: Path) -> None:
 
 FAULTS = [
     # key, value, what the message says
-    ("trane", {}, "config key trane is unknown: allowed there are dataset, results, data,"),
+    ("trane", {}, "config key trane is unknown: allowed there are dataset, task, results,"),
     ("train.stepz", 5, "config key train.stepz is unknown: allowed there are steps, batch,"),
     ("sensors.target.nodatum", 0, "config key sensors.target.nodatum is unknown: allowed"),
     (

@@ -156,3 +156,43 @@ def _moved(values: np.ndarray, by: np.ndarray) -> np.ndarray:
 
 def _inner(values: np.ndarray) -> np.ndarray:
     return values[MARGIN:-MARGIN, MARGIN:-MARGIN]
+
+
+OPTICAL = {
+    "target": {
+        "sensor": "four bands",
+        "unit": "reflectance",
+        "bands": [1, 2, 3, 4],
+        "names": ["blue", "green", "red", "nir"],
+    }
+}
+
+
+def optical_config_of(**more: Any) -> Config:
+    """A run of task optical on such images at x2."""
+    blocks = [{"track": "degraded-block", "scale": 2}]
+    return config_of(**({"task": "optical", "sensors": OPTICAL, "blocks": blocks} | more))
+
+
+def write_images(folder: Path, sample: Sample) -> list[Scene]:
+    """Images of four bands of reflectance, cloudy in places, and their ``folder``/scenes.csv."""
+    scenes, lines = [], ["scene,target"]
+    for name in names(sample):
+        rng = np.random.default_rng([sample.seed, names(sample).index(name)])
+        grid = grid_of(name, sample)
+        shape = np.array([0.3, 0.5, 0.4, 1.6])[:, None, None]
+        own = np.stack([_field(rng, grid.width, 2.2) for _ in shape])
+        values = 0.15 + 0.03 * shape * _field(rng, grid.width, 2.2) + 0.005 * own
+        image = SensorImage(
+            values.astype(np.float32),
+            ~_clouds(rng, grid.width),
+            grid,
+            tuple(OPTICAL["target"]["names"]),
+            "reflectance",
+            "four bands",
+        )
+        geotiff.write(folder / f"{name}.tif", image)
+        scenes.append(Scene(name, None, None, folder / f"{name}.tif"))
+        lines.append(f"{name},{name}.tif")
+    (folder / "scenes.csv").write_text("\n".join(lines) + "\n")
+    return scenes

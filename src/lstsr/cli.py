@@ -35,21 +35,16 @@ def acquire(options: argparse.Namespace) -> None:
 
     from lstsr.acquire.local import describe, write_index
     from lstsr.config import AcquireConfig, SensorsConfig
-    from lstsr.scenes import read_manifest, shard_of
+    from lstsr.plan import scenes as all_scenes
+    from lstsr.scenes import shard_of
 
     settings = options.settings
     config = AcquireConfig.model_validate(settings["acquire"])
     sensors = SensorsConfig.model_validate(settings["sensors"])
     number, count = map(int, options.shard.split("-of-"))
-    if config.provider == "local":
-        scenes = read_manifest(Path(settings["data"]) / config.manifest)
-    else:
-        from lstsr.simulate.places import names, scene_files
+    if config.provider == "generate":
         from lstsr.simulate.sample import make
-
-        scenes = [
-            scene_files(name, options.folder, config.generate) for name in names(config.generate)
-        ]
+    scenes = all_scenes(config, sensors, Path(settings["data"]), options.folder)
     found = []
     for scene in tqdm([one for one in scenes if shard_of(one.scene, count) == number]):
         if config.provider == "generate":
@@ -236,7 +231,12 @@ def predict_split(options: argparse.Namespace) -> None:
 
 
 def predict(options: argparse.Namespace) -> None:
-    """Predict fine LST from any pair of rasters."""
+    """Predict fine LST from any pair of rasters, or a finer optical image from one alone."""
+    if options.reference is None:
+        from lstsr.predict.alone import make_image
+
+        make_image(options.model, options.input, options.output, options.tile)
+        return
     from lstsr.predict.product import Request, make_product
 
     make_product(
@@ -353,7 +353,8 @@ def _parser() -> argparse.ArgumentParser:
 
     stage = command("predict", predict)
     stage.add_argument("--model", required=True, help="a checkpoint, or a classical row's name")
-    paths(stage, "input", "reference", "output")
+    paths(stage, "input", "output")
+    stage.add_argument("--reference", type=Path, help="guides LST; an optical image has none")
     stage.add_argument("--dem", type=Path, help="elevation in metres, against terrain parallax")
     stage.add_argument("--water", type=Path, help="share of water, 0..1, for layers and flags")
     stage.add_argument("--scale", type=int, help="default: the checkpoint's")

@@ -19,7 +19,8 @@ from pydantic import (
 )
 
 from lstsr.errors import LstsrError
-from lstsr.registry import ADVERSARIAL, CLASSICAL, MODELS
+from lstsr.registry import ADVERSARIAL, CLASSICAL, MODELS, UNGUIDED
+from lstsr.scenes import ROLES
 
 Track = Literal["observed", "degraded-block", "degraded-psf"]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -393,15 +394,29 @@ SensorConfig = Annotated[
 
 
 class SensorsConfig(Section):
-    """The three images of a triplet."""
+    """The three images of a triplet; the target alone where it is an optical image."""
 
-    input: SensorConfig
-    reference: SensorConfig
+    input: SensorConfig | None = None
+    reference: SensorConfig | None = None
     target: SensorConfig
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The images that a scene has files of."""
+        return tuple(role for role in ROLES if getattr(self, role))
+
+    @property
+    def alone(self) -> bool:
+        """Whether a scene is one image, from which its input is made."""
+        return self.roles == ("target",)
 
     @model_validator(mode="after")
     def _units(self) -> Self:
-        for role in ("input", "reference", "target"):
+        if self.alone:
+            return self._reflectance()
+        for role in ROLES:
+            if role not in self.roles:
+                raise ValueError(f"{role} is missing")
             unit = getattr(self, role).unit
             allowed = ("reflectance", "index") if role == "reference" else ("kelvin", "celsius")
             if unit not in allowed:
@@ -410,6 +425,17 @@ class SensorsConfig(Section):
             bands = getattr(self, role).names
             if len(bands) != 1:
                 raise ValueError(f"{role}.bands = {bands}: LST has one band")
+        return self
+
+    def _reflectance(self) -> Self:
+        if self.target.unit != "reflectance":
+            raise ValueError(
+                f"target.unit = '{self.target.unit}': an image alone has reflectance; "
+                "LST needs sensors.input and sensors.reference beside it"
+            )
+        for name in ("ndvi", "ndwi"):
+            if name in self.target.names:
+                raise ValueError(f"target.bands: {name} is no reflectance, leave it out")
         return self
 
 
@@ -527,6 +553,7 @@ class DatasetConfig(Section):
     """Normalisation and masks of the packed triplets."""
 
     scale_k: float = Field(10.0, gt=0, description="fixed kelvin scale of the networks' units")
+    scale_reflectance: float = Field(0.1, gt=0, description="the same of reflectance (optical)")
     wild_k: float = Field(15.0, gt=0, description="cells off the scene's median offset by more")
     min_cell_valid: float = Field(0.5, gt=0, le=1, description="valid share of a degraded cell")
     psf_fwhm: float = Field(1.0, ge=0.25, le=4, description="of degraded-psf, in coarse cells")
@@ -711,10 +738,19 @@ class Row(Section):
         return f"{self.model}-{self.variant}-x{self.scale}-{self.track}-s{self.seed}"
 
 
+_MISMATCH = {
+    "lst": "task lst needs it and sensors.reference; an image alone is task optical",
+    "optical": "task optical makes it from the target, leave it and sensors.reference out",
+}
+
+
 class Config(Section):
     """A whole run."""
 
     dataset: Name = Field(description="name of the data in every row")
+    task: Literal["lst", "optical"] = Field(
+        "lst", description="fine LST by a reference, or a fine image of reflectance from itself"
+    )
     results: str = Field("results", description="folder of everything the run makes")
     data: str = Field("data", description="folder of the user's files (provider local)")
     shard_size: int = Field(16, ge=1, description="scenes a job handles")
@@ -744,7 +780,12 @@ class Config(Section):
                     f"blocks: observed x{block.scale} needs align.scale to be a multiple of it, "
                     f"it is {self.align.scale}"
                 )
-        self._check_sensors()
+        if (self.task == "optical") != self.sensors.alone:
+            raise ValueError(f"sensors.input: {_MISMATCH[self.task]}")
+        if self.task == "optical":
+            self._check_optical()
+        else:
+            self._check_sensors()
         for index, model in enumerate(self.models):
             for layer in model.layers:
                 if layer not in self.align.layers:
@@ -787,7 +828,22 @@ class Config(Section):
                 f"blocks: {row.name} trains on degraded-block-x{row.scale}, too; add that block"
             )
 
+    def _check_optical(self) -> None:
+        for block in self.blocks:
+            if block.track != "degraded-block":
+                raise ValueError(f"blocks: {block.key} must be degraded-block in task optical")
+        if self.align.layers or self.align.covariates:
+            raise ValueError("align: there are no layers and covariates in task optical")
+        for index, model in enumerate(self.models):
+            if model.model not in UNGUIDED:
+                allowed = ", ".join(name for name in MODELS if name in UNGUIDED)
+                raise ValueError(
+                    f"models.{index}.model = '{model.model}': there is no reference in task "
+                    f"optical, allowed are {allowed}"
+                )
+
     def _check_sensors(self) -> None:
+        assert self.sensors.input is not None and self.sensors.reference is not None
         found, reference = self.align.registration, self.sensors.reference
         if self.sensors.input.product.startswith("gk2a") and self.align.anchor == "input":
             raise ValueError("align.anchor = 'input': GK2A shows terrain displaced; use 'target'")
@@ -806,7 +862,9 @@ class Config(Section):
 
     def rows(self) -> Iterator[Row]:
         """Every experiment: the classical rows of each block, then the configured models."""
-        classical = [ModelConfig(model=name) for name in MODELS if name in CLASSICAL]
+        reference = self.sensors.reference
+        fitting = CLASSICAL if reference else CLASSICAL & UNGUIDED
+        classical = [ModelConfig(model=name) for name in MODELS if name in fitting]
         for block in self.blocks:
             for model in [*classical, *self.models]:
                 if model.blocks is not None and block.key not in model.blocks:
@@ -825,7 +883,7 @@ class Config(Section):
                         guide=model.guide,
                         normalisation=model.normalisation,
                         channels=self._channels(model),
-                        options=model.options,
+                        options=self._options(model),
                         train=self._train(model),
                     )
                     yield row
@@ -833,10 +891,16 @@ class Config(Section):
                         yield _self_ensemble(row)
 
     def _channels(self, model: ModelConfig) -> list[str]:
-        bands = self.sensors.reference.names
+        bands = self.sensors.reference.names if self.sensors.reference else []
         if model.guide == "unregistered":
             bands = [unregistered(band) for band in bands]
         return [*bands, *model.layers]
+
+    def _options(self, model: ModelConfig) -> dict[str, Any]:
+        """The model's own; a network of optical images is told the number of bands."""
+        if self.task == "lst" or model.model in CLASSICAL:
+            return model.options
+        return {**model.options, "bands": len(self.sensors.target.names)}
 
     def _train(self, model: ModelConfig) -> TrainConfig | None:
         if model.model in CLASSICAL:

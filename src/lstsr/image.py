@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,3 +87,11 @@ class Triplet:
     def scale(self) -> int:
         """Fine cells along one side of a coarse cell."""
         return self.target.grid.width // self.input.grid.width
+
+
+def alone(scene: str, image: SensorImage) -> Triplet:
+    """The triplet of an image from which inputs are yet to be made: its reference has no band."""
+    nothing = replace(
+        image, values=image.values[:0], valid=np.ones(image.grid.shape, bool), bands=()
+    )
+    return Triplet(scene, image, nothing, image)

@@ -1,7 +1,8 @@
 """Scores of one scene, masked and in kelvin; the seed study's convention beside.
 
 Every function takes whole images (row, column) in kelvin and the mask of pixels that count. What
-lies outside the mask never matters; a value that is not finite inside it is an error.
+lies outside the mask never matters; a value that is not finite inside it is an error. An optical
+image (band, row, column) is in reflectance; its scores are means over the bands, in its own unit.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ GREY_ZERO_K = 240.0
 GREY_SPAN_K = 100.0
 """Kelvin between grey levels 0 and 255."""
 PEAK = 255.0
+REFLECTANCE_RANGE = 1.0
+"""Reflectance that counts as the peak in PSNR, and as the data range in SSIM: 0 to a white area."""
 SSIM_SIGMA = 1.5
 """Gaussian of Wang et al. 2004 (Image quality assessment), section III-B, in pixels."""
 SSIM_WINDOW = 11
@@ -33,8 +36,11 @@ def rmse_k(prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike) -> f
 
 
 def ubrmse_k(prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike) -> float:
-    """Root mean squared error after the scene's bias is removed, kelvin: the errors' deviation."""
-    return float(np.std(_errors_k(prediction_k, target_k, scored)))
+    """Root mean squared error after the scene's bias is removed, kelvin: the errors' deviation.
+
+    Of an optical image the bias of each band is.
+    """
+    return math.sqrt(np.mean(np.var(_errors_k(prediction_k, target_k, scored), axis=-1)))
 
 
 def mae_k(prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike) -> float:
@@ -65,17 +71,26 @@ def ssim(prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike) -> flo
     Gaussian window of 11 x 11 pixels, sigma 1.5, population covariance; the map is averaged over
     the pixels whose whole window is scored. NaN where no window is whole.
     """
-    from skimage.metrics import structural_similarity  # evaluation only: training runs without
-
     _errors_k(prediction_k, target_k, scored)
     mask = np.asarray(scored, bool)
+    return _similarity(_grey(prediction_k, mask), _grey(target_k, mask), mask, PEAK)
+
+
+def _similarity(
+    prediction: NDArray[np.float64],
+    target: NDArray[np.float64],
+    mask: NDArray[np.bool_],
+    data_range: float,
+) -> float:
+    from skimage.metrics import structural_similarity  # evaluation only: training runs without
+
     whole = _whole_windows(mask, SSIM_WINDOW)
     if not whole.any():
         return math.nan
     _, similarity = structural_similarity(
-        _grey(target_k, mask),
-        _grey(prediction_k, mask),
-        data_range=PEAK,
+        target,
+        prediction,
+        data_range=data_range,
         gaussian_weights=True,
         sigma=SSIM_SIGMA,
         use_sample_covariance=False,
@@ -131,6 +146,51 @@ def score(
     return scores
 
 
+def score_image(prediction: ArrayLike, target: ArrayLike, scored: ArrayLike) -> dict[str, float]:
+    """All scores of one optical image, by the names of the table's columns, and ``n_pixels``.
+
+    Images (B, H, W) in reflectance. PSNR and SSIM are those of each band, data range
+    `REFLECTANCE_RANGE`, averaged; ``rmse`` is the root of the mean over bands of the squared error.
+    Raises LstsrError as `score`.
+    """
+    errors = _errors_k(prediction, target, scored)
+    peak = REFLECTANCE_RANGE**2
+    squares = np.mean(errors**2, axis=-1)
+    with np.errstate(divide="ignore"):  # equal images: infinite
+        psnr = 10 * np.log10(peak / squares)
+    mask = np.asarray(scored, bool)
+    pairs = zip(np.asarray(prediction), np.asarray(target), strict=True)
+    similarities = [
+        _similarity(np.where(mask, one, 0.0), np.where(mask, other, 0.0), mask, REFLECTANCE_RANGE)
+        for one, other in pairs
+    ]
+    return {
+        "n_pixels": float(np.count_nonzero(mask)),
+        "psnr_db": float(np.mean(psnr)),
+        "ssim": float(np.mean(similarities)),
+        "rmse": math.sqrt(np.mean(squares)),
+        "mae": float(np.mean(np.abs(errors))),
+        "bias": float(np.mean(errors)),
+        "sam_deg": sam_deg(prediction, target, scored),
+    }
+
+
+def sam_deg(prediction: ArrayLike, target: ArrayLike, scored: ArrayLike) -> float:
+    """Mean angle between the spectra of prediction and target, degrees (Kruse et al. 1993, SAM).
+
+    arccos(p . t / |p| |t|) of each scored pixel whose spectra are not 0, averaged. Images are
+    (B, H, W); NaN for one band, which has no angle.
+    """
+    mask = np.asarray(scored, bool)
+    one, other = (np.asarray(image, np.float64)[..., mask] for image in (prediction, target))
+    lengths = np.linalg.norm(one, axis=0) * np.linalg.norm(other, axis=0)
+    seen = lengths > 0
+    if len(one) < 2 or not seen.any():
+        return math.nan
+    cosines = (one * other).sum(axis=0)[seen] / lengths[seen]
+    return float(np.degrees(np.arccos(np.clip(cosines, -1, 1))).mean())
+
+
 def gain_db(baseline_ubrmse_k: float, model_ubrmse_k: float) -> float:
     """What a model gains over a baseline (bilinear) on one scene, dB: positive is better."""
     return 20 * math.log10(baseline_ubrmse_k / model_ubrmse_k)
@@ -182,9 +242,9 @@ def rapsd(values_k: ArrayLike, valid: ArrayLike) -> tuple[NDArray[np.float64], N
 def _errors_k(
     prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike
 ) -> NDArray[np.float64]:
-    """Prediction minus target over the scored pixels, (n,) float64."""
+    """Prediction minus target over the scored pixels, (n,) or (B, n) float64."""
     prediction, target, mask = np.asarray(prediction_k), np.asarray(target_k), np.asarray(scored)
-    if not prediction.shape == target.shape == mask.shape:
+    if not prediction.shape == target.shape or target.shape[-2:] != mask.shape:
         raise LstsrError(
             f"cannot score a prediction of {prediction.shape} against a target of {target.shape} "
             f"and a mask of {mask.shape}: bring them to one grid"
@@ -193,11 +253,11 @@ def _errors_k(
     if not mask.any():
         raise LstsrError("no pixel is scored: leave this scene out")
     for name, image in (("prediction", prediction), ("target", target)):
-        if bad := np.count_nonzero(~np.isfinite(image[mask])):
+        if bad := np.count_nonzero(~np.isfinite(image[..., mask])):
             raise LstsrError(
                 f"the {name} is not finite at {bad} scored pixels: fill them or do not score them"
             )
-    return prediction[mask].astype(np.float64) - target[mask].astype(np.float64)
+    return prediction[..., mask].astype(np.float64) - target[..., mask].astype(np.float64)
 
 
 def _filled(values_k: ArrayLike, mask: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from lstsr.config import Config, Row
+from lstsr.config import AcquireConfig, Config, Row, SensorsConfig
 from lstsr.registry import CLASSICAL, READERS
 from lstsr.scenes import Scene, check_regions, read_manifest, shard_count, shard_of
 
@@ -18,7 +18,8 @@ class Plan:
     def __init__(self, config: Config) -> None:
         """Read the manifest, or list the scenes that will be generated, and check the split."""
         self._config = config
-        self._scenes = scenes(config, Path(config.results) / "work" / "generated")
+        generated = Path(config.results) / "work" / "generated"
+        self._scenes = scenes(config.acquire, config.sensors, Path(config.data), generated)
         check_regions(self._scenes, config.split)
         self.rows: dict[str, Row] = {row.name: row for row in config.rows()}
 
@@ -29,10 +30,9 @@ class Plan:
 
     @property
     def reader_modules(self) -> list[str]:
-        """The modules that read the three images."""
+        """The modules that read the images."""
         sensors = self._config.sensors
-        images = (sensors.input, sensors.reference, sensors.target)
-        return sorted({READERS[image.product] for image in images})
+        return sorted({READERS[getattr(sensors, role).product] for role in sensors.roles})
 
     @property
     def shards(self) -> dict[str, list[Scene]]:
@@ -46,10 +46,17 @@ class Plan:
     @property
     def figures(self) -> list[str]:
         """Names of the figures."""
-        blocks = [block.key for block in self._config.blocks]
-        per_block = [f"{kind}-{key}" for key in blocks for kind in ("scenes", "density", "spectra")]
+        lst = self._config.task == "lst"
+        kinds = ("scenes", "density", "spectra") if lst else ("before-after",)
+        per_block = [f"{kind}-{block.key}" for block in self._config.blocks for kind in kinds]
         curves = ["curves"] if self.trained else []
-        return [*per_block, *curves, "split", "shifts"]
+        return [*per_block, *curves, "split", *(["shifts"] if lst else [])]
+
+    @property
+    def tables(self) -> list[str]:
+        """Names of the tables, `table.csv` first."""
+        of_lst = ["scenes_target_grid.csv", "surfaces.csv"] if self._config.task == "lst" else []
+        return ["table.csv", "table.md", "scenes.csv", *of_lst, "timings.csv"]
 
     def files(self, shard: str) -> list[str]:
         """The user's files of a shard; none where they are generated."""
@@ -78,13 +85,17 @@ class Plan:
         return [f"{self._config.results}/models/{trained}.safetensors"]
 
 
-def scenes(config: Config, generated: Path) -> list[Scene]:
+def scenes(
+    acquire: AcquireConfig, sensors: SensorsConfig, data: Path, generated: Path
+) -> list[Scene]:
     """Every scene of a run, by manifest or, in the folder ``generated``, by the generator."""
-    if config.acquire.provider == "local":
-        return read_manifest(Path(config.data) / config.acquire.manifest)
-    from lstsr.simulate.places import names, scene_files
+    if acquire.provider == "local":
+        return read_manifest(data / acquire.manifest, sensors.roles)
+    from lstsr.simulate.places import image_files, names, scene_files
 
+    if not sensors.alone:
+        return [scene_files(name, generated, acquire.generate) for name in names(acquire.generate)]
     return [
-        scene_files(name, generated, config.acquire.generate)
-        for name in names(config.acquire.generate)
+        image_files(name, generated, acquire.generate, sensors.target.product)
+        for name in names(acquire.generate)
     ]

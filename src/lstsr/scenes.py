@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lstsr.errors import LstsrError
 
@@ -26,13 +26,13 @@ DROPPED = "dropped"
 class Scene:
     """One row of the manifest: a name, three files and the centre in degrees (None: unknown).
 
-    A file may be a product's folder. ``dem`` is an elevation raster in metres and ``water`` one of
-    the share of water, 0..1, if there are any.
+    A file may be a product's folder. An optical image has neither input nor reference. ``dem`` is
+    an elevation raster in metres and ``water`` one of the share of water, 0..1, if there are any.
     """
 
     scene: str
-    input: Path
-    reference: Path
+    input: Path | None
+    reference: Path | None
     target: Path
     lon: float | None = None
     lat: float | None = None
@@ -43,8 +43,8 @@ class Scene:
     @property
     def files(self) -> list[Path]:
         """Every file of input, reference, target, elevation and water."""
-        named = [self.input, self.reference, self.target, *filter(None, [self.dem, self.water])]
-        return [file for path in named for file in product_files(path)]
+        named = [self.input, self.reference, self.target, self.dem, self.water]
+        return [file for path in filter(None, named) for file in product_files(path)]
 
 
 def product_files(path: Path) -> list[Path]:
@@ -60,12 +60,13 @@ def product_files(path: Path) -> list[Path]:
     return sorted(path.parent.glob(f"{product}_*")) if metadata else [path]
 
 
-def read_manifest(path: Path) -> list[Scene]:
+def read_manifest(path: Path, roles: Sequence[str] = ROLES) -> list[Scene]:
     """The scenes of a CSV: scene, input, reference, target[, lon, lat, time, dem, water].
 
-    File names are relative to the manifest's folder. Raises LstsrError for a missing manifest,
-    column or file, a name used twice or unfit for a file name, and a coordinate that is no number.
-    Blank lines and a byte-order mark, as spreadsheets leave them, are passed over.
+    Of the images, only those of ``roles`` are asked for and read. File names are relative to the
+    manifest's folder. Raises LstsrError for a missing manifest, column or file, a name used twice
+    or unfit for a file name, and a coordinate that is no number. Blank lines and a byte-order mark,
+    as spreadsheets leave them, are passed over.
     """
     if not path.is_file():
         raise LstsrError(f"{path}: no such manifest; set config keys data and acquire.manifest")
@@ -74,14 +75,14 @@ def read_manifest(path: Path) -> list[Scene]:
     except UnicodeDecodeError:
         raise LstsrError(f"{path}: not UTF-8 text; save the table as CSV in UTF-8") from None
     table = csv.DictReader(lines, skipinitialspace=True)
-    missing = [name for name in ("scene", *ROLES) if name not in (table.fieldnames or [])]
+    missing = [name for name in ("scene", *roles) if name not in (table.fieldnames or [])]
     if missing:
         raise LstsrError(
             f"{path}: column {missing[0]} is missing from the first line, which names the columns "
-            f"{', '.join(('scene', *ROLES))} and, if known, lon, lat, time, "
+            f"{', '.join(('scene', *roles))} and, if known, lon, lat, time, "
             f"{', '.join(STATIC)}; separate them by commas"
         )
-    scenes = [_scene(path, row) for row in table if any(row.values())]
+    scenes = [_scene(path, row, roles) for row in table if any(row.values())]
     if not scenes:
         raise LstsrError(f"{path}: no scene below the first line; add a line for each")
     names = [scene.scene for scene in scenes]
@@ -91,19 +92,20 @@ def read_manifest(path: Path) -> list[Scene]:
     return scenes
 
 
-def _scene(manifest: Path, row: Mapping[str, str]) -> Scene:
+def _scene(manifest: Path, row: Mapping[str, str], roles: Sequence[str]) -> Scene:
     name = row["scene"] or ""
     if not name or not all(char.isalnum() or char in "-_." for char in name) or name[0] == ".":
         raise LstsrError(f"{manifest}: scene '{name}' is no name; use letters, digits and - _ .")
-    for role in ROLES:
+    for role in roles:
         if not row[role]:
             raise LstsrError(f"{manifest}: {role} of scene {name} is empty; name its file")
-    named = [role for role in (*ROLES, *STATIC) if row.get(role)]
-    files = {role: manifest.parent / row[role] for role in named}
-    for role, file in files.items():
-        if not file.exists():
+    named = [role for role in (*roles, *STATIC) if row.get(role)]
+    files: dict[str, Any] = dict.fromkeys(ROLES)
+    files |= {role: manifest.parent / row[role] for role in named}
+    for role in named:
+        if not files[role].exists():
             raise LstsrError(
-                f"{manifest}: {role} of scene {name} is missing: {file}; "
+                f"{manifest}: {role} of scene {name} is missing: {files[role]}; "
                 "name it relative to the manifest"
             )
     lon = _degrees(manifest, row, "lon", 360)

@@ -30,6 +30,8 @@ META: dict[str, Any] = {
     "version": "0.1.0",
     "target_m": {KEY: 250.0},
     "widening": {KEY: 1},
+    "target_bands": ["lst"],
+    "target_unit": "kelvin",
     "reference_bands": ["red", "nir"],
     "reference_mean": [0.1, 0.3],
     "reference_std": [0.05, 0.1],

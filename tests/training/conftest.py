@@ -90,6 +90,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "version": "0.1.0",
         "target_m": {KEY: 250.0, DEGRADED: 250.0},
         "widening": {KEY: 1, DEGRADED: 1},
+        "target_bands": ["lst"],
+        "target_unit": "kelvin",
         "reference_bands": ["ndvi"],
         "reference_mean": [0.5],
         "reference_std": [0.3],

@@ -25,12 +25,7 @@ rule table:
     input:
         expand(f"{WORK}/scores/{{row}}.csv", row=PLAN.rows),
     output:
-        table=f"{RESULTS}/table.csv",
-        markdown=f"{RESULTS}/table.md",
-        scenes=f"{RESULTS}/scenes.csv",
-        target_grid=f"{RESULTS}/scenes_target_grid.csv",
-        surfaces=f"{RESULTS}/surfaces.csv",
-        timings=f"{RESULTS}/timings.csv",
+        [f"{RESULTS}/{name}" for name in PLAN.tables],
     log:
         f"{LOGS}/table.log",
     conda:
@@ -43,5 +38,5 @@ rule table:
         bootstrap=CONFIG.evaluate.bootstrap,
         code=fingerprint("lstsr.evaluation.table"),
     shell:
-        "lstsr table --bootstrap {params.bootstrap} --output {output.table:q} {input:q}"
+        "lstsr table --bootstrap {params.bootstrap} --output {output[0]:q} {input:q}"
         " > {log:q} 2>&1"

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyproj import CRS
 
@@ -49,7 +49,7 @@ class Acquired:
 def describe(scene: Scene, sensors: SensorsConfig) -> Acquired:
     """Digests and footprint of a scene.
 
-    The footprint is the outline of the smallest of its three images: where a triplet can be. A
+    The footprint is the outline of the smallest of its images: where a triplet can be. A
     header that cannot be understood makes the scene unusable, by reason; a file that cannot be had
     raises OSError.
     """
@@ -57,12 +57,12 @@ def describe(scene: Scene, sensors: SensorsConfig) -> Acquired:
     digests = {name: digest(getattr(scene, name)) for name in named}
     try:
         rims = []
-        for role in ROLES:
+        for role in sensors.roles:
             sensor = getattr(sensors, role)
             rims.append(_rim(reader(sensor.product).grid(getattr(scene, role), sensor)))
         seen = [rim for rim in rims if rim]
         if not seen:
-            raise SceneError("all three images are full disks; a scene needs a smaller one")
+            raise SceneError("all images are full disks; a scene needs a smaller one")
         rim = min(seen, key=_area)
         lon = scene.lon if scene.lon is not None else sum(x for x, _ in rim) / len(rim)
         lat = scene.lat if scene.lat is not None else sum(y for _, y in rim) / len(rim)
@@ -112,7 +112,7 @@ def _record(one: Acquired) -> dict[str, object]:
     scene, place = one.scene, one.place
     return {
         "scene": scene.scene,
-        **{role: getattr(scene, role) for role in ROLES},
+        **{role: getattr(scene, role) or "" for role in ROLES},
         "lon": place.lon,
         "lat": place.lat,
         "time": scene.time,
@@ -130,9 +130,9 @@ def read_index(path: Path) -> list[Acquired]:
 
 def _acquired(row: dict[str, str]) -> Acquired:
     lon, lat = (float(row[key]) if row[key] else None for key in ("lon", "lat"))
-    files = {role: Path(row[role]) for role in ROLES}
-    static = {name: Path(row[name]) for name in STATIC if row[name]}
-    scene = Scene(row["scene"], **files, **static, lon=lon, lat=lat, time=row["time"])
+    names = (*ROLES, *STATIC)
+    files: dict[str, Any] = {name: Path(row[name]) if row[name] else None for name in names}
+    scene = Scene(row["scene"], **files, lon=lon, lat=lat, time=row["time"])
     points = [point.split(",") for point in row["outline"].split()]
     rim = tuple((float(x), float(y)) for x, y in points)
     return Acquired(

@@ -19,7 +19,7 @@ def exclusions(acquired: Iterable[Acquired], aligned: Iterable[Aligned]) -> list
         reason = one.reason or reasons.get(name)
         if reason:
             stage = "acquire" if one.reason else "align"
-            digests = {f"{role}_sha256": one.digests[role] for role in ROLES}
+            digests = {f"{role}_sha256": one.digests.get(role, "") for role in ROLES}
             records.append({"scene": name, "stage": stage, "reason": reason, **digests})
     return records
 

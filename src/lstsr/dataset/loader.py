@@ -43,6 +43,8 @@ class SceneMeta:
 class DatasetMeta:
     """What the header of a dataset file says; bands, means and deviations are per channel.
 
+    ``target_bands`` are those of input and target, in ``target_unit``: lst in kelvin, or those of
+    an optical image in reflectance, the unit then also of all values whose name ends in ``_k``.
     By track key, ``target_m`` is the spacing of its fine pixels and ``widening`` how many aligned
     ones make one of them along a side.
     ``rows`` are the experiments that an exported file names, as JSON objects; ``harmonisation``
@@ -53,6 +55,8 @@ class DatasetMeta:
     version: str
     target_m: dict[str, float]
     widening: dict[str, int]
+    target_bands: tuple[str, ...]
+    target_unit: str
     reference_bands: tuple[str, ...]
     reference_mean: tuple[float, ...]
     reference_std: tuple[float, ...]
@@ -67,8 +71,9 @@ class DatasetMeta:
 class SceneInputs:
     """What a network sees of a scene or a window of it: raw units, filled and finite everywhere.
 
-    ``input`` (h, w) in kelvin, ``reference`` (C, H, W); the masks ``input_valid`` (h, w) and
-    ``reference_valid`` (H, W) are bool. ``centre_k`` is of the whole scene, also in a window.
+    ``input`` (h, w) in kelvin, or (B, h, w) of an optical image; ``reference`` (C, H, W); the
+    masks ``input_valid`` (h, w) and ``reference_valid`` (H, W) are bool. ``centre_k`` is of the
+    whole scene, also in a window.
     """
 
     input: Floats
@@ -85,7 +90,7 @@ class SceneInputs:
 
 @dataclass(frozen=True)
 class SceneArrays(SceneInputs):
-    """The same with the truth: ``target`` (H, W) in kelvin, finite everywhere.
+    """The same with the truth: ``target`` (H, W) or (B, H, W) like the input, finite everywhere.
 
     ``scored`` (H, W), bool, marks the pixels that enter loss and scores; ``offset_k`` is the whole
     scene's median of target minus input, which no network can know.
@@ -170,7 +175,7 @@ class Dataset:
 
     def shape(self, name: str, key: str) -> tuple[int, int]:
         """(rows, columns) of the scene in coarse cells."""
-        rows, columns = self._slice(name, key, "input").get_shape()
+        rows, columns = self._slice(name, key, "input").get_shape()[-2:]
         return rows, columns
 
     def scored(self, name: str, key: str) -> Mask:
@@ -207,11 +212,11 @@ class Dataset:
         rows_fine, columns_fine = slice(top, top + fine_height), slice(left, left + fine_width)
         reference, reference_valid = self._shown_reference(name, key, fine)
         return SceneArrays(
-            input=self._slice(name, key, "input")[row : row + height, column : column + width],
+            input=self._slice(name, key, "input")[..., row : row + height, column : column + width],
             input_valid=self._mask(name, key, "input_valid", *coarse),
             reference=reference,
             reference_valid=reference_valid,
-            target=self._slice(*there, "target")[rows_fine, columns_fine],
+            target=self._slice(*there, "target")[..., rows_fine, columns_fine],
             scored=self._mask(name, key, "scored", *fine),
             centre_k=self._scenes[name].centre_k[key],
             offset_k=self._scenes[name].offset_k[key],
@@ -220,6 +225,8 @@ class Dataset:
     def _shown_reference(self, name: str, key: str, fine: tuple[int, ...]) -> tuple[Floats, Mask]:
         """Reference and mask of a fine window (row, column, height, width), as ``guide`` says."""
         top, left, height, width = fine
+        if not self._channels:
+            return np.empty((0, height, width), np.float32), np.ones((height, width), bool)
         if self._guide == "off":
             mean = np.array(self.meta.reference_mean, np.float32)[:, None, None]
             everywhere = np.ones((height, width), bool)
@@ -318,6 +325,8 @@ def _read_meta(path: Path, header: dict[str, str] | None) -> DatasetMeta:
             version=values["version"],
             target_m=values["target_m"],
             widening=values["widening"],
+            target_bands=tuple(values["target_bands"]),
+            target_unit=values["target_unit"],
             reference_bands=tuple(values["reference_bands"]),
             reference_mean=tuple(values["reference_mean"]),
             reference_std=tuple(values["reference_std"]),

@@ -23,7 +23,7 @@ from lstsr.files import whole
 from lstsr.geo.aggregate import block_mean_t4, psf_mean_t4
 from lstsr.geo.coarsen import coarsened
 from lstsr.geo.fill import fill
-from lstsr.image import Floats, Mask, Triplet
+from lstsr.image import Floats, Mask, SensorImage, Triplet
 from lstsr.scenes import SPLITS
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 class CoarseInput:
     """The input of one track: kelvin (h, w), its mask, and the fine pixels (H, W) to score.
 
-    ``offset_k`` is the scene's median of target minus input, ``wild`` the number of wild cells.
+    Of an optical image it is reflectance (B, h, w). ``offset_k`` is the scene's median of target
+    minus input, ``wild`` the number of wild cells.
     """
 
     values: Floats
@@ -88,26 +89,29 @@ def pack(
                 if not coarse.scored.any():
                     raise LstsrError(f"scene {name}: no pixel to score in {key}; raise min_valid")
                 tensors |= _coarse_tensors(f"{name}/{key}", coarse)
-                centres[key] = float(coarse.values[coarse.valid].mean(dtype=np.float64))
+                centres[key] = float(coarse.values[..., coarse.valid].mean(dtype=np.float64))
                 offsets[key] = coarse.offset_k
                 wideners[key] = wider
         found = {"centre_k": centres, "offset_k": offsets}
         scenes.append({"scene": name, "split": split} | found | _place(aligned))
+    first = read_triplet(folder, next(iter(splits)))
+    lst = first.target.unit == "kelvin"
     statistics = {
         "reference_mean": training.mean,
         "reference_std": training.std,
-        "scale_k": settings.scale_k,
+        "scale_k": settings.scale_k if lst else settings.scale_reflectance,
         "n_scenes": {split: _count(splits, split) for split in sorted(set(splits.values()))},
         "wild_cells": wild,
         "harmonisation": harmonisation.to_dict() if harmonisation else None,
     }
-    first = read_triplet(folder, next(iter(splits)))
     fine_m = first.target.grid.gsd_m
     meta = {
         "dataset": dataset,
         "version": __version__,
         "widening": wideners,
         "target_m": {key: round(fine_m * factor, 2) for key, factor in wideners.items()},
+        "target_bands": list(first.target.bands),
+        "target_unit": first.target.unit,
         "reference_bands": list(first.reference.bands),
         **statistics,
         "scenes": scenes,
@@ -212,6 +216,8 @@ def coarse_input(triplet: Triplet, track: str, scale: int, settings: DatasetConf
     ``settings`` say, also those without a valid reference, or not those of water. Where
     ``scale`` does not divide the scene, what is left over in the south and east is left out.
     """
+    if triplet.target.unit != "kelvin":
+        return image_input(triplet.target, scale, settings)
     height, width = (length // scale * scale for length in triplet.target.grid.shape)
     target_k = triplet.target.values[0, :height, :width]
     target_valid = triplet.target.valid[:height, :width]
@@ -236,6 +242,17 @@ def coarse_input(triplet: Triplet, track: str, scale: int, settings: DatasetConf
     )
 
 
+def image_input(image: SensorImage, scale: int, settings: DatasetConfig) -> CoarseInput:
+    """The input of an optical image, its block mean; all that is valid under a valid cell counts.
+
+    What is left over in the south and east is left out.
+    """
+    coarse = coarsened(image, scale, settings.min_cell_valid)
+    covered = coarse.valid.repeat(scale, 0).repeat(scale, 1)
+    scored = covered & image.valid[: covered.shape[0], : covered.shape[1]]
+    return CoarseInput(fill(coarse.values, coarse.valid), coarse.valid, scored, 0.0, 0)
+
+
 def mostly_water(triplet: Triplet) -> Mask:
     """Fine pixels with more water than land; raises LstsrError where no one knows."""
     if triplet.water is None:
@@ -248,11 +265,11 @@ def mostly_water(triplet: Triplet) -> Mask:
 def _fine_tensors(triplet: Triplet, wider: int) -> dict[str, np.ndarray]:
     reference, target = triplet.reference, triplet.target
     prefix = f"{triplet.scene}/fine{wider}"
-    tensors: dict[str, np.ndarray] = {
-        f"{prefix}/reference": fill(reference.values, reference.valid),
-        f"{prefix}/reference_valid": np.packbits(reference.valid, axis=-1),
-        f"{prefix}/target": fill(target.values[0], target.valid),
-    }
+    image = target.values[0] if target.unit == "kelvin" else target.values
+    tensors: dict[str, np.ndarray] = {f"{prefix}/target": fill(image, target.valid)}
+    if reference.bands:
+        tensors[f"{prefix}/reference"] = fill(reference.values, reference.valid)
+        tensors[f"{prefix}/reference_valid"] = np.packbits(reference.valid, axis=-1)
     if triplet.water is not None:
         tensors[f"{prefix}/water"] = np.packbits(mostly(triplet.water), axis=-1)
     return tensors

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -24,7 +25,7 @@ from lstsr.geo.coregister import Registration, register, register_input
 from lstsr.geo.parallax import Terrain
 from lstsr.geo.resample import resample
 from lstsr.grid import Grid
-from lstsr.image import SensorImage, Triplet
+from lstsr.image import SensorImage, Triplet, alone
 from lstsr.registry import reader
 from lstsr.scenes import ROLES
 from lstsr.sensors import geotiff
@@ -62,10 +63,13 @@ class Aligned:
 def align(scene: Scene, sensors: SensorsConfig, settings: AlignConfig, folder: Path) -> Aligned:
     """Read, register and resample one scene, and write its four rasters to ``folder``.
 
-    A fault of the scene's content excludes it, by reason; anything else is raised.
+    An image alone stays on its own grid and is the one raster. A fault of the scene's content
+    excludes it, by reason; anything else is raised.
     """
     try:
-        images = {role: _read(scene, role, sensors) for role in ROLES}
+        images = {role: _read(scene, role, sensors) for role in sensors.roles}
+        if sensors.alone:
+            return _place_alone(scene.scene, images["target"], settings, folder)
         age_h = check_times(images, settings)
         matched = _matched(scene, sensors, settings.registration)
         ground = Ground(read_terrain(scene.dem), read_water(scene.water))
@@ -86,6 +90,18 @@ def align(scene: Scene, sensors: SensorsConfig, settings: AlignConfig, folder: P
         {"moved_row": repr(row), "moved_column": repr(column)},
     )
     return Aligned(scene.scene, "", registrations, age_h)
+
+
+def _place_alone(name: str, image: SensorImage, settings: AlignConfig, folder: Path) -> Aligned:
+    """Write an image that has neither input nor reference; SceneError where most is unusable."""
+    if image.valid_fraction < settings.min_valid:
+        raise SceneError(
+            f"{image.valid_fraction:.1%} of the target are usable, align.min_valid asks "
+            f"{settings.min_valid:.0%}: clouds?"
+        )
+    shutil.rmtree(folder / name, ignore_errors=True)  # what an earlier config left
+    geotiff.write(folder / name / "target.tif", image)
+    return Aligned(name)
 
 
 def _read(scene: Scene, role: str, sensors: SensorsConfig) -> SensorImage:
@@ -347,7 +363,9 @@ def _registration(row: dict[str, str], role: str) -> Registration:
 
 
 def read_triplet(folder: Path, scene: str) -> Triplet:
-    """The triplet that ``align`` wrote."""
+    """The triplet that ``align`` wrote; of an image alone that of `alone`."""
+    if not (folder / scene / "input.tif").exists():
+        return alone(scene, geotiff.read_written(folder / scene / "target.tif"))
     images = {role: geotiff.read_written(folder / scene / f"{role}.tif") for role in ROLES}
     known = {
         name: geotiff.read_written(path)

@@ -16,7 +16,8 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Polygon
 
 from lstsr.dataset.loader import Dataset, SceneArrays, scale_of
-from lstsr.evaluation.score import prediction_values, read_scores
+from lstsr.evaluation.pictures import Pictures, pictures_figure
+from lstsr.evaluation.score import predicted_image, prediction_values, read_scores
 from lstsr.files import whole
 from lstsr.image import Floats
 from lstsr.metrics import rapsd
@@ -59,15 +60,20 @@ class Line:
 def draw(sources: Sources, folder: Path, scenes: int) -> None:
     """Write every figure of a run into ``folder``."""
     dataset = Dataset(sources.data)
+    lst = dataset.meta.target_unit == "kelvin"
     for key, lines in _blocks(sources).items():
         names = _typical(lines[0].scores, scenes)
+        if not lst:
+            _save(_images_figure(dataset, key, lines, names), folder / f"before-after-{key}.png")
+            continue
         _save(_scenes_figure(dataset, key, lines, names), folder / f"scenes-{key}.png")
         _save(_density_figure(dataset, key, lines), folder / f"density-{key}.png")
         _save(_spectra_figure(dataset, key, lines), folder / f"spectra-{key}.png")
     if sources.curves:
-        _save(_curves_figure(sources.curves), folder / "curves.png")
+        _save(_curves_figure(sources.curves, dataset.meta.target_unit), folder / "curves.png")
     _save(_split_figure(sources.splits), folder / "split.png")
-    _save(_shifts_figure(sources.shifts), folder / "shifts.png")
+    if lst:
+        _save(_shifts_figure(sources.shifts), folder / "shifts.png")
 
 
 def _blocks(sources: Sources) -> dict[str, list[Line]]:
@@ -84,9 +90,25 @@ def _blocks(sources: Sources) -> dict[str, list[Line]]:
 
 def _typical(scores: pd.DataFrame, count: int) -> list[str]:
     """Scenes spread evenly over the order of difficulty, not picked by any model's success."""
-    ordered = scores.sort_values("ubrmse_k")["scene"].tolist()
+    by = "ubrmse_k" if "ubrmse_k" in scores else "rmse"
+    ordered = scores.sort_values(by)["scene"].tolist()
     count = min(count, len(ordered))
     return [ordered[(2 * part + 1) * len(ordered) // (2 * count)] for part in range(count)]
+
+
+def _images_figure(dataset: Dataset, key: str, lines: list[Line], names: list[str]) -> Figure:
+    """Per scene a row of pictures: input, every model, target."""
+    rows = []
+    for name in names:
+        scene = dataset.scene(name, key)
+        images = {
+            f"{line.label}, {psnr_db:.2f} dB": predicted_image(line.predictions, name)
+            for line in lines
+            if not {"bilinear", "bicubic-backprojected"} & {*line.scores["model"]}
+            for psnr_db in line.scores.loc[line.scores["scene"] == name, "psnr_db"]
+        }
+        rows.append(Pictures(f"scene {name}", scene, images))
+    return pictures_figure(f"{dataset.meta.dataset} {key}", dataset.meta.target_bands, rows)
 
 
 def _scenes_figure(dataset: Dataset, key: str, lines: list[Line], names: list[str]) -> Figure:
@@ -205,7 +227,7 @@ def _spectra_figure(dataset: Dataset, key: str, lines: list[Line]) -> Figure:
     return figure
 
 
-def _curves_figure(curves: Sequence[Path]) -> Figure:
+def _curves_figure(curves: Sequence[Path], unit: str) -> Figure:
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axis = figure.subplots()
     axis.set_prop_cycle(color=LINE_COLOURS)
@@ -214,7 +236,7 @@ def _curves_figure(curves: Sequence[Path]) -> Figure:
         label = path.name.removesuffix(".curve.csv")
         axis.plot(curve["step"], curve["validation_ubrmse_k"], label=label, linewidth=1)
     axis.set_xlabel("optimiser step")
-    axis.set_ylabel("validation ubRMSE, K")
+    axis.set_ylabel(f"validation ubRMSE, {unit}")
     axis.legend(fontsize=6)
     return figure
 

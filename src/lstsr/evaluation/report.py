@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from lstsr.evaluation.score import read_scores
+from lstsr.evaluation.table import about
 from lstsr.files import whole
 
 STYLE = (
@@ -26,8 +27,7 @@ def write_report(table: Path, excluded: Path, figures: Sequence[Path], output: P
     parts = [
         f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{escape(title)}</title>",
         f"<style>{STYLE}</style><h1>{escape(title)}</h1>",
-        "<p>LST metrics in kelvin, masked, mean over scenes; PSNR, SSIM and MSE after mapping "
-        "240..340 K to 0..255; gains in dB of ubRMSE with paired 95 % intervals over scenes.</p>",
+        f"<p>{escape(about(scores))}</p>",
         scores.to_html(index=False, float_format="{:.3f}".format, border=0),
         f"<h2>Excluded scenes: {len(lost)}</h2>",
         lost.to_html(index=False, border=0) if len(lost) else "<p>None.</p>",

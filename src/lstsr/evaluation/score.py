@@ -17,7 +17,7 @@ from lstsr.files import read_csv, write_csv
 from lstsr.geo.coarsen import at_least
 from lstsr.geo.resample import resample
 from lstsr.image import Floats, Mask, SensorImage
-from lstsr.metrics import bias_k, rmse_k, score, ubrmse_k
+from lstsr.metrics import bias_k, rmse_k, score, score_image, ubrmse_k
 from lstsr.sensors import geotiff
 
 logger = logging.getLogger(__name__)
@@ -44,6 +44,7 @@ METRICS = (
     "bias_k",
     "consistency_k",
 )
+IMAGE_METRICS = ("n_pixels", "psnr_db", "ssim", "rmse", "mae", "bias", "sam_deg")
 SURFACES = ("land", "water")
 SURFACE_METRICS = {"rmse_k": rmse_k, "ubrmse_k": ubrmse_k, "bias_k": bias_k}
 COST = ("parameters", "macs_per_pixel", "train_seconds", "predict_seconds")
@@ -60,6 +61,7 @@ COLUMNS = (
     *COST,
     "version",
 )
+IMAGE_COLUMNS = (*IDENTITY, "n_train", "input", "scene", *IMAGE_METRICS, *COST, "version")
 
 
 def score_row(
@@ -68,10 +70,13 @@ def score_row(
     """Score every prediction listed in the index ``predictions`` and write one CSV row a scene.
 
     ``aligned`` holds the targets on their own grids. An observed track is scored there too; a
-    degraded one is not, since its input was made from the target on the common grid.
+    degraded one is not, since its input was made from the target on the common grid. Optical
+    images have scores and columns of their own.
     """
     dataset = Dataset(data)
     key = key_of(row["track"], row["scale"], row["harmonised"])
+    lst = dataset.meta.target_unit == "kelvin"
+    columns = COLUMNS if lst else IMAGE_COLUMNS
     records = []
     for entry in read_csv(predictions):
         name = entry["scene"]
@@ -79,24 +84,30 @@ def score_row(
         image = geotiff.read_written(predictions.parent / entry["file"])
         record = _identity(dataset, row, entry["split"]) | {"scene": name, "version": __version__}
         try:
-            record |= score(
-                image.values[0],
-                scene.target,
-                scene.scored,
-                scene.input,
-                scene.input_valid,
-                row["scale"],
-            )
-            record |= score_by_surface(image.values[0], scene, dataset.water(name, key))
-            if row["track"] == "observed":
-                native = score_on_target_grid(image, scene, aligned / name / "target_native.tif")
-                record |= {TARGET_GRID + metric: value for metric, value in native.items()}
+            if lst:
+                water, native = dataset.water(name, key), aligned / name / "target_native.tif"
+                record |= _score_lst(image, scene, row, water, native)
+            else:
+                record |= score_image(image.values, scene.target, scene.scored)
         except LstsrError as error:
             raise LstsrError(f"scene {name}: {error}") from None
         record |= {column: entry[column] for column in COST}
-        logger.info("%s %s: ubRMSE %.3f K", row["model"], name, record["ubrmse_k"])
+        logger.info("%s %s: PSNR %.2f dB", row["model"], name, record["psnr_db"])
         records.append(record)
-    write_csv(output, COLUMNS, ({key: record.get(key) for key in COLUMNS} for record in records))
+    write_csv(output, columns, ({key: record.get(key) for key in columns} for record in records))
+
+
+def _score_lst(
+    image: SensorImage, scene: SceneArrays, row: dict[str, Any], water: Mask | None, target: Path
+) -> dict[str, float]:
+    """Scores on the common grid, by surface and, of an observed track, on the target's own grid."""
+    inputs = scene.input, scene.input_valid
+    found = score(image.values[0], scene.target, scene.scored, *inputs, row["scale"])
+    found |= score_by_surface(image.values[0], scene, water)
+    if row["track"] == "observed":
+        native = score_on_target_grid(image, scene, target)
+        found |= {TARGET_GRID + metric: value for metric, value in native.items()}
+    return found
 
 
 def score_by_surface(
@@ -147,15 +158,20 @@ def _identity(dataset: Dataset, row: dict[str, Any], split: str) -> dict[str, An
         "split": split,
         "track": row["track"],
         "scale": row["scale"],
-        "input_m": round(target_m * row["scale"], 1),
-        "target_m": round(target_m, 1),
-        "grid": f"{anchor['anchor']}/{anchor['scale']}",
+        "input_m": _spacing_m(target_m * row["scale"]),
+        "target_m": _spacing_m(target_m),
+        "grid": f"{anchor['anchor']}/{anchor['scale']}" if meta.reference_bands else "target",
         "model": row["model"],
         "variant": row["variant"],
         "seed": row["seed"],
         "n_train": len(dataset.scenes("train")),
         "input": _input(meta.config) if row["track"] == "observed" else "made from the target",
     }
+
+
+def _spacing_m(spacing_m: float) -> float:
+    """To the decimetre, below 10 m to the centimetre."""
+    return round(spacing_m, 1 if spacing_m >= 10 else 2)
 
 
 def _input(config: dict[str, Any]) -> str:
@@ -174,10 +190,17 @@ def read_scores(path: Path) -> pd.DataFrame:
         path,
         dtype=dict.fromkeys(NAMES, str),
         keep_default_na=False,
-        na_values={column: ["", "nan"] for column in COLUMNS if column not in NAMES},
+        na_values={
+            column: ["", "nan"] for column in {*COLUMNS, *IMAGE_COLUMNS} if column not in NAMES
+        },
     )
 
 
 def prediction_values(predictions: Path, scene: str) -> Floats:
     """One scene's prediction (H, W) in kelvin, by the index of a row's predictions."""
-    return geotiff.read_written(predictions.parent / f"{scene}.tif").values[0]
+    return predicted_image(predictions, scene)[0]
+
+
+def predicted_image(predictions: Path, scene: str) -> Floats:
+    """All bands (B, H, W) of one scene's prediction."""
+    return geotiff.read_written(predictions.parent / f"{scene}.tif").values

@@ -13,6 +13,7 @@ from lstsr.errors import LstsrError
 from lstsr.evaluation.score import (
     COST,
     IDENTITY,
+    IMAGE_METRICS,
     METRICS,
     SURFACE_METRICS,
     SURFACES,
@@ -20,7 +21,7 @@ from lstsr.evaluation.score import (
     read_scores,
 )
 from lstsr.files import whole
-from lstsr.metrics import gain_db, paired_bootstrap
+from lstsr.metrics import REFLECTANCE_RANGE, gain_db, paired_bootstrap
 
 BLOCK = ["dataset", "split", "track", "scale"]
 EXPERIMENT = [*IDENTITY]
@@ -57,27 +58,59 @@ SHOWN = {
     "parameters": "{:,}",
 }
 DIGITS = 6
+ABOUT = (
+    "LST metrics in kelvin, mean over scenes; PSNR, SSIM and MSE after mapping 240..340 K to "
+    "0..255; gain: ubRMSE against bilinear, dB, with its paired 95 % interval over scenes."
+)
+IMAGE_AVERAGED = [name for name in IMAGE_METRICS if name != "n_pixels"]
+IMAGE_COLUMNS = [
+    *IDENTITY,
+    "n_train",
+    "n_scenes",
+    *IMAGE_METRICS,
+    "gain_db",
+    "gain_db_low",
+    "gain_db_high",
+    "scenes_won",
+    "parameters",
+    "macs_per_pixel",
+    "version",
+]
+IMAGE_SHOWN = {
+    "model": "{}",
+    "variant": "{}",
+    "seed": "{}",
+    "rmse": "{:.5f}",
+    "mae": "{:.5f}",
+    "bias": "{:+.5f}",
+    "psnr_db": "{:.2f}",
+    "ssim": "{:.4f}",
+    "sam_deg": "{:.3f}",
+    "parameters": "{:,}",
+}
+IMAGE_ABOUT = (
+    "RMSE, MAE and bias in reflectance, over all bands; PSNR and SSIM of each band, data range "
+    f"{REFLECTANCE_RANGE:g} (reflectance 0..1), averaged; SAM: mean angle between spectra, "
+    "degrees; all are means over scenes. Gain: RMSE against bilinear, dB, with its paired 95 % "
+    "interval over scenes."
+)
 
 
 def write_tables(scores: Sequence[Path], output: Path, resamples: int) -> None:
     """Write ``table.csv`` (``output``) and, beside it, ``table.md``, ``scenes.csv``,
     ``scenes_target_grid.csv``, ``surfaces.csv`` (land and water apart, where a scene's water is
-    known) and ``timings.csv`` from the scores of all rows. Raises LstsrError
+    known) and ``timings.csv`` from the scores of all rows; of optical images without those on the
+    target's own grid and by surface, which only LST has. Raises LstsrError
     where rows of a block were not scored on the same scenes and pixels.
     """  # noqa: D205
     scenes = pd.concat([read_scores(path) for path in scores], ignore_index=True)
     table = tabulate(scenes, resamples)
-    native = scenes.dropna(subset=[f"{TARGET_GRID}ubrmse_k"])
-    native_metrics = [TARGET_GRID + name for name in METRICS if name != "consistency_k"]
     folder = output.parent
-    _save(scenes[[*IDENTITY, "scene", *METRICS]], folder / "scenes.csv")
-    _save(
-        native[[*IDENTITY, "scene", *native_metrics]].rename(
-            columns=lambda name: name.removeprefix(TARGET_GRID)
-        ),
-        folder / "scenes_target_grid.csv",
-    )
-    _save(surfaces(scenes), folder / "surfaces.csv")
+    metrics = METRICS if of_lst(scenes) else IMAGE_METRICS
+    _save(scenes[[*IDENTITY, "scene", *metrics]], folder / "scenes.csv")
+    if of_lst(scenes):
+        _save(_on_target_grid(scenes), folder / "scenes_target_grid.csv")
+        _save(surfaces(scenes), folder / "surfaces.csv")
     _save(_timings(scenes), folder / "timings.csv")
     with whole(folder / "table.md") as partial:
         partial.write_text(
@@ -86,25 +119,50 @@ def write_tables(scores: Sequence[Path], output: Path, resamples: int) -> None:
     _save(table, output)
 
 
+def of_lst(scores: pd.DataFrame) -> bool:
+    """Whether these are scores of LST, not of optical images."""
+    return "rmse_k" in scores
+
+
+def about(scores: pd.DataFrame) -> str:
+    """What the columns mean, units and data range."""
+    return ABOUT if of_lst(scores) else IMAGE_ABOUT
+
+
+def _on_target_grid(scenes: pd.DataFrame) -> pd.DataFrame:
+    """The scores on the target's own grid, of those that have some."""
+    native = scenes.dropna(subset=[f"{TARGET_GRID}ubrmse_k"])
+    metrics = [TARGET_GRID + name for name in METRICS if name != "consistency_k"]
+    return native[[*IDENTITY, "scene", *metrics]].rename(
+        columns=lambda name: name.removeprefix(TARGET_GRID)
+    )
+
+
 def tabulate(scenes: pd.DataFrame, resamples: int) -> pd.DataFrame:
     """One row an experiment: metrics averaged over scenes, gains as paired means with intervals."""
     for _, block in scenes.groupby(BLOCK, sort=False):
         _check_block(block)
+    lst = of_lst(scenes)
     rows = []
     for _, one in scenes.groupby(EXPERIMENT, sort=False):
         first = one.iloc[0]
         row = {name: first[name] for name in [*IDENTITY, "n_train", "version"]}
         row |= {name: first[name] for name in ("parameters", "macs_per_pixel")}
         row |= {"n_scenes": len(one), "n_pixels": int(one["n_pixels"].sum())}
-        row |= {name: one[name].mean() for name in AVERAGED}
-        for name, model in AGAINST.items():
+        row |= {name: one[name].mean() for name in (AVERAGED if lst else IMAGE_AVERAGED)}
+        for name, model in _against(scenes).items():
             gains = _gains(scenes, one, model)
             mean, low, high = paired_bootstrap(gains, resamples)
             row |= {f"{name}_db": mean, f"{name}_db_low": low, f"{name}_db_high": high}
             if model == "bilinear":
                 row["scenes_won"] = int((gains > 0).sum())
         rows.append(row)
-    return pd.DataFrame(rows)[COLUMNS]
+    return pd.DataFrame(rows)[COLUMNS if lst else IMAGE_COLUMNS]
+
+
+def _against(scenes: pd.DataFrame) -> dict[str, str]:
+    """The baselines: an optical image has no reference, so no local-linear."""
+    return AGAINST if of_lst(scenes) else {"gain": AGAINST["gain"]}
 
 
 def _check_block(block: pd.DataFrame) -> None:
@@ -123,7 +181,7 @@ def _check_block(block: pd.DataFrame) -> None:
                 f"{where}: {name} and {first} were not scored on the same pixels "
                 f"(scene {differ[0]}); evaluate both again on one dataset"
             )
-    for model in AGAINST.values():
+    for model in _against(block).values():
         if not _is_base(block, model).any():
             raise LstsrError(f"{where}: no scores of {model}, which gains are measured against")
 
@@ -133,10 +191,11 @@ def _is_base(scenes: pd.DataFrame, model: str) -> pd.Series:
 
 
 def _gains(scenes: pd.DataFrame, one: pd.DataFrame, model: str) -> np.ndarray:
-    """Per scene, 20 log10 of the ubRMSE of ``model`` over the row's, within its block."""
+    """Per scene, 20 log10 of the ubRMSE (RMSE) of ``model`` over the row's, within its block."""
+    error = "ubrmse_k" if of_lst(scenes) else "rmse"
     same = (scenes[BLOCK] == one[BLOCK].iloc[0]).all(axis=1) & _is_base(scenes, model)
-    base = scenes[same].set_index("scene")["ubrmse_k"]
-    pairs = zip(base.loc[one["scene"]], one["ubrmse_k"], strict=True)
+    base = scenes[same].set_index("scene")[error]
+    pairs = zip(base.loc[one["scene"]], one[error], strict=True)
     return np.array([gain_db(baseline, model) for baseline, model in pairs])
 
 
@@ -166,21 +225,20 @@ def markdown(table: pd.DataFrame, inputs: Mapping[Any, str]) -> str:
     ``inputs`` names the input of each block: sensor and product.
     """
     parts = []
+    columns = SHOWN if of_lst(table) else IMAGE_SHOWN
     for (dataset, split, track, scale), block in table.groupby(BLOCK, sort=False):
         first = block.iloc[0]
         parts.append(
             f"### {dataset}, {track} x{scale} ({first.input_m:g} m to {first.target_m:g} m)\n\n"
             f"Input: {inputs[(dataset, split, track, scale)]}. "
             f"Split {split}, by place only: {first.n_scenes} scenes, {first.n_pixels:,} pixels, "
-            f"grid {first.grid}; {first.n_train} training scenes. LST metrics in kelvin, mean over "
-            "scenes; PSNR, SSIM and MSE after mapping 240..340 K to 0..255; gain: ubRMSE against "
-            "bilinear, dB, with its paired 95 % interval over scenes.\n\n"
+            f"grid {first.grid}; {first.n_train} training scenes. {about(table)}\n\n"
         )
-        heads = [*SHOWN, "gain_db", "scenes_won"]
+        heads = [*columns, "gain_db", "scenes_won"]
         lines = [heads, ["---"] * len(heads)]
         for _, row in block.iterrows():
             gain = f"{row.gain_db:+.2f} ({row.gain_db_low:+.2f} .. {row.gain_db_high:+.2f})"
-            shown = [form.format(row[name]) for name, form in SHOWN.items()]
+            shown = [form.format(row[name]) for name, form in columns.items()]
             lines.append([*shown, gain, f"{row.scenes_won}/{row.n_scenes}"])
         parts += ["| " + " | ".join(line) + " |\n" for line in lines] + ["\n"]
     return "".join(parts)

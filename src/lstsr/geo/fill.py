@@ -21,7 +21,8 @@ def fill(values: Floats, valid: Mask) -> Floats:
     pixels, and 0 where none is valid. What stood under the mask (NaN, 0, 1e6) has no influence.
     """
     bands = values.reshape(-1, *values.shape[-2:])
-    return np.stack([_fill_band(band, valid) for band in bands]).reshape(values.shape)
+    filled = [_fill_band(band, valid) for band in bands]
+    return np.array(filled, np.float32).reshape(values.shape)
 
 
 def _fill_band(band: Floats, valid: Mask) -> Floats:

@@ -25,15 +25,21 @@ class ResidualNetwork(nn.Module, ABC):
         reference_channels: number of bands of the reference.
         base: a key of `BASES`.
         back_projection: whether a learned share of what the output leaves of the input is returned.
+        bands: of the image, 1 for LST; a network without reference may have B of them in and out.
     """
 
     def __init__(
-        self, scale: int, reference_channels: int, base: str, back_projection: bool = False
+        self,
+        scale: int,
+        reference_channels: int,
+        base: str,
+        back_projection: bool = False,
+        bands: int = 1,
     ) -> None:
         super().__init__()
         if base not in BASES:
             raise LstsrError(f"base: unknown name {base!r}; use one of {', '.join(BASES)}")
-        self.scale = scale
+        self.scale, self.bands = scale, bands
         self.base = BASES[base](scale, reference_channels)
         self.back_projection = BackProjection(scale) if back_projection else None
 

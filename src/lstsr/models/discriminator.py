@@ -23,13 +23,14 @@ class UNetDiscriminator(nn.Module):
 
     Args:
         features: channels at full resolution, doubled with every halving; 64 as published.
+        bands: of the images (B); 1 for LST.
     """
 
-    def __init__(self, features: int = 64) -> None:
+    def __init__(self, features: int = 64, bands: int = 1) -> None:
         super().__init__()
         widths = [features * 2**level for level in range(DEPTH + 1)]
         narrower = list(zip(widths, widths[1:], strict=False))
-        self.first = nn.Conv2d(1, features, 3, padding=1)
+        self.first = nn.Conv2d(bands, features, 3, padding=1)
         self.down = nn.ModuleList(
             spectral_norm(nn.Conv2d(n, m, 4, stride=2, padding=1, bias=False)) for n, m in narrower
         )
@@ -42,7 +43,7 @@ class UNetDiscriminator(nn.Module):
         self.last = nn.Conv2d(features, 1, 3, padding=1)
 
     def forward(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Judge images (N,1,H,W) in network units.
+        """Judge images (N,B,H,W) in network units.
 
         Returns:
             Logits (N,1,H,W), high where the image looks real; and the encoder's features before

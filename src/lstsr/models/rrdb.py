@@ -67,7 +67,7 @@ class RRDB(nn.Module):
 
 
 class ESRNet(SingleImageNetwork):
-    """RRDBNet for one channel, as a residual over a declared base.
+    """RRDBNet, by default for one channel, as a residual over a declared base.
 
     The published form (`features=64, growth=32, blocks=23, residual=False`) has 16,695,681
     parameters at x4; the default (0.77 M at x4) is for the CPU. It works on the coarse grid, so its
@@ -81,6 +81,7 @@ class ESRNet(SingleImageNetwork):
         blocks: number of RRDBs.
         base: what the residual is over, see `BASES`.
         residual: False gives the published form: no base, usual initialisation of the last conv.
+        bands: of the image (B), in and out; 1 for LST.
 
     Raises:
         LstsrError: the scale is no power of two, or the base is unknown.
@@ -95,20 +96,21 @@ class ESRNet(SingleImageNetwork):
         blocks: int = 4,
         base: str = "bicubic",
         residual: bool = True,
+        bands: int = 1,
     ) -> None:
-        super().__init__(scale, reference_channels, base, residual)
-        self.first = conv3x3(1, features)
+        super().__init__(scale, reference_channels, base, residual, bands)
+        self.first = conv3x3(bands, features)
         self.trunk = nn.Sequential(
             *(RRDB(features, growth) for _ in range(blocks)), conv3x3(features, features)
         )
         self.upsampling = nn.ModuleList(conv3x3(features, features) for _ in range(self.stages))
         self.fine = conv3x3(features, features)
-        self.last = conv3x3(features, 1)
+        self.last = conv3x3(features, bands)
         if residual:
             zero_init(self.last)
 
     def detail(self, coarse: Tensor) -> Tensor:
-        """RRDBNet, (N,1,h,w) to (N,1,H,W)."""
+        """RRDBNet, (N,B,h,w) to (N,B,H,W)."""
         x = self.first(coarse).contiguous(memory_format=torch.channels_last)
         x = x + self.trunk(x)
         for conv in self.upsampling:

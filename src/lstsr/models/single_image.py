@@ -16,13 +16,16 @@ class SingleImageNetwork(ResidualNetwork):
         reference_channels: used by the base alone.
         base: what the residual is over, see `lstsr.models.base.BASES`.
         residual: False gives the published form, the network's output without a base.
+        bands: of the image (B), in and out.
 
     Raises:
         LstsrError: the scale is no power of two, or the base is unknown.
     """
 
-    def __init__(self, scale: int, reference_channels: int, base: str, residual: bool) -> None:
-        super().__init__(scale, reference_channels, base)
+    def __init__(
+        self, scale: int, reference_channels: int, base: str, residual: bool, bands: int
+    ) -> None:
+        super().__init__(scale, reference_channels, base, bands=bands)
         self.stages = scale.bit_length() - 1
         if scale != 2**self.stages:
             raise LstsrError(f"scale: the network upsamples by powers of two, not by {scale}")
@@ -31,7 +34,7 @@ class SingleImageNetwork(ResidualNetwork):
     def forward(
         self, coarse: Tensor, reference: Tensor, coarse_valid: Tensor, reference_valid: Tensor
     ) -> Tensor:
-        """(N,1,h,w) to (N,1,H,W); reference and masks are used by the base alone."""
+        """(N,B,h,w) to (N,B,H,W); reference and masks are used by the base alone."""
         if self.over_base:
             return super().forward(coarse, reference, coarse_valid, reference_valid)
         return self.detail(coarse)
@@ -49,4 +52,4 @@ class SingleImageNetwork(ResidualNetwork):
 
     @abstractmethod
     def detail(self, coarse: Tensor) -> Tensor:
-        """The published network, (N,1,h,w) to (N,1,H,W)."""
+        """The published network, (N,B,h,w) to (N,B,H,W)."""

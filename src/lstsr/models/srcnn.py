@@ -27,6 +27,7 @@ class SRCNN(ResidualNetwork):
         n1: maps after the first layer.
         n2: after the second.
         base: what the residual is over, see `BASES`.
+        bands: of the image (B), in and out; 1 for LST.
 
     Raises:
         LstsrError: a kernel's width is even, or the base is unknown.
@@ -42,11 +43,12 @@ class SRCNN(ResidualNetwork):
         n1: int = 64,
         n2: int = 32,
         base: str = "bicubic",
+        bands: int = 1,
     ) -> None:
-        super().__init__(scale, reference_channels, base)
-        self.first = _conv("f1", 1, n1, f1)
+        super().__init__(scale, reference_channels, base, bands=bands)
+        self.first = _conv("f1", bands, n1, f1)
         self.second = _conv("f2", n1, n2, f2)
-        self.last = _conv("f3", n2, 1, f3)
+        self.last = _conv("f3", n2, bands, f3)
         zero_init(self.last)
 
     def residual(
@@ -57,7 +59,7 @@ class SRCNN(ResidualNetwork):
         coarse_valid: Tensor,
         reference_valid: Tensor,
     ) -> Tensor:
-        """What the base misses, (N,1,H,W), from the bicubic image alone."""
+        """What the base misses, (N,B,H,W), from the bicubic image alone."""
         x = F.relu(self.first(bicubic(coarse, self.scale)))
         fine: Tensor = self.last(F.relu(self.second(x)))
         return fine

@@ -49,7 +49,7 @@ class Doubling(nn.Sequential):
 
 
 class SRResNet(SingleImageNetwork):
-    """SRResNet for one channel, as a residual over a declared base.
+    """SRResNet, by default for one channel, as a residual over a declared base.
 
     The published form is `features=64, blocks=16, batch_norm=True, residual=False`. Batch
     normalisation is off by default: it makes artefacts, the more so under adversarial training
@@ -63,6 +63,7 @@ class SRResNet(SingleImageNetwork):
         batch_norm: whether convs of the trunk are followed by batch normalisation.
         base: what the residual is over, see `lstsr.models.base.BASES`.
         residual: False gives the published form: no base, usual initialisation of the last conv.
+        bands: of the image (B), in and out; 1 for LST.
 
     Raises:
         LstsrError: the scale is no power of two, or the base is unknown.
@@ -77,23 +78,24 @@ class SRResNet(SingleImageNetwork):
         batch_norm: bool = False,
         base: str = "bicubic",
         residual: bool = True,
+        bands: int = 1,
     ) -> None:
-        super().__init__(scale, reference_channels, base, residual)
+        super().__init__(scale, reference_channels, base, residual, bands)
         edge = OUTER_KERNEL // 2
         self.first = nn.Sequential(
-            nn.Conv2d(1, features, OUTER_KERNEL, padding=edge), nn.PReLU(features)
+            nn.Conv2d(bands, features, OUTER_KERNEL, padding=edge), nn.PReLU(features)
         )
         self.trunk = nn.Sequential(
             *(ResidualBlock(features, batch_norm) for _ in range(blocks)),
             normalised(conv3x3(features, features), batch_norm),
         )
         self.upsampling = nn.Sequential(*(Doubling(features) for _ in range(self.stages)))
-        self.last = nn.Conv2d(features, 1, OUTER_KERNEL, padding=edge)
+        self.last = nn.Conv2d(features, bands, OUTER_KERNEL, padding=edge)
         if residual:
             zero_init(self.last)
 
     def detail(self, coarse: Tensor) -> Tensor:
-        """SRResNet, (N,1,h,w) to (N,1,H,W)."""
+        """SRResNet, (N,B,h,w) to (N,B,H,W)."""
         x = self.first(coarse).contiguous(memory_format=torch.channels_last)
         fine: Tensor = self.last(self.upsampling(x + self.trunk(x)))
         return fine

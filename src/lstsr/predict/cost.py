@@ -22,9 +22,10 @@ def macs_per_pixel(network: nn.Module, scale: int, reference_channels: int) -> f
     DCT is two matrix products a channel, so its share grows with the size of the tile.
     """
     device = next((values.device for values in network.parameters()), torch.device("cpu"))
-    coarse = torch.zeros(1, 1, SAMPLE, SAMPLE, device=device)
+    bands = int(getattr(network, "bands", 1))
+    coarse = torch.zeros(1, bands, SAMPLE, SAMPLE, device=device)
     reference = torch.zeros(1, reference_channels, SAMPLE * scale, SAMPLE * scale, device=device)
-    masks = torch.ones_like(coarse), torch.ones_like(reference[:, :1])
+    masks = torch.ones_like(coarse[:, :1]), torch.ones_like(reference[:, :1])
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(coarse, reference, *masks)
     return round(counter.get_total_flops() / 2 / (SAMPLE * scale) ** 2, 1)

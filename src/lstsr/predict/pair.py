@@ -143,7 +143,7 @@ def reference_sensor(path: Path, trained: Checkpoint | None = None) -> Any:
     The coordinate system of a raster is that of its file.
     """
     if trained and trained.sensors:
-        return _validated(_without_crs(trained.sensors["reference"]))
+        return sensor_of(trained.sensors["reference"])
     if product_of(path) != "geotiff":
         return _validated({"product": product_of(path)})
     if trained:
@@ -186,8 +186,9 @@ def _validated(sensor: Mapping[str, Any]) -> Any:
     return TypeAdapter(SensorConfig).validate_python(sensor)
 
 
-def _without_crs(sensor: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in sensor.items() if key != "crs"}
+def sensor_of(section: Mapping[str, Any]) -> Any:
+    """How training read an image; the coordinate system of a raster is that of its file."""
+    return _validated({key: value for key, value in section.items() if key != "crs"})
 
 
 def _bands_as_they_are(names: list[str]) -> GeotiffConfig:

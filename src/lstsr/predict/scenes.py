@@ -1,4 +1,4 @@
-"""Predictions of a dataset's scenes by one row, each a GeoTIFF in kelvin on the fine grid."""
+"""Predictions of a dataset's scenes by one row, each a GeoTIFF on the fine grid, in its unit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lstsr.dataset.loader import Dataset, key_of, scale_of
 from lstsr.errors import LstsrError
 from lstsr.files import write_csv
 from lstsr.grid import Grid
-from lstsr.image import SensorImage
+from lstsr.image import Mask, SensorImage
 from lstsr.models.ensemble import SelfEnsemble
 from lstsr.models.normalisation import Kind
 from lstsr.predict.cost import macs_per_pixel, parameter_count
@@ -25,7 +25,7 @@ from lstsr.predict.tiling import tile_of, tiled
 from lstsr.registry import CLASSICAL, build
 from lstsr.sensors import geotiff
 from lstsr.training.checkpoint import load_checkpoint
-from lstsr.training.inference import best_device, predict_scene, scene_normalisation
+from lstsr.training.inference import banded, best_device, predict_scene, scene_normalisation
 
 logger = logging.getLogger(__name__)
 COLUMNS = (
@@ -110,13 +110,15 @@ def _predict(
 def _image(dataset: Dataset, name: str, values: np.ndarray, row: dict[str, Any]) -> SensorImage:
     scene = dataset.place(name)
     transform = dataset.transform(name, key_of(row["track"], row["scale"]))
-    grid = Grid(scene.crs, Affine(*transform), values.shape[1], values.shape[0])
+    bands = banded(values)
+    valid: Mask = np.all(np.isfinite(bands), axis=0)
+    grid = Grid(scene.crs, Affine(*transform), values.shape[-1], values.shape[-2])
     return SensorImage(
-        values[None],
-        np.isfinite(values),
+        bands,
+        valid,
         grid,
-        ("lst",),
-        "kelvin",
+        dataset.meta.target_bands,
+        dataset.meta.target_unit,
         f"{row['model']} {row['variant']}",
         scene.time,
         (f"predicted by {row['model']}, {row['track']} x{row['scale']}, seed {row['seed']}",),

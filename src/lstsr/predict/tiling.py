@@ -27,23 +27,27 @@ def tiled(
     scale: int,
     tile: int | None,
 ) -> Floats:
-    """The fine field (H, W) of a scene of ``shape`` coarse cells, predicted tile by tile.
+    """The fine field (..., H, W) of a scene of ``shape`` coarse cells, predicted tile by tile.
 
-    ``predict(row, column, height, width)``, in coarse cells, gives the fine values of a window.
-    Tiles have a side of ``tile`` fine pixels and share ``OVERLAP`` coarse cells, over which one
-    fades into the next; a scene that fits into one tile is predicted in one piece, as is any scene
-    without ``tile``.
+    ``predict(row, column, height, width)``, in coarse cells, gives the fine values (..., H, W) of
+    a window. Tiles have a side of ``tile`` fine pixels and share ``OVERLAP`` coarse cells, over
+    which one fades into the next; a scene that fits into one tile is predicted in one piece, as is
+    any scene without ``tile``.
     """
     side = max(shape) if tile is None else tile // scale
-    total = np.zeros((shape[0] * scale, shape[1] * scale))
-    weights = np.zeros_like(total)
+    weights = np.zeros((shape[0] * scale, shape[1] * scale))
+    total: np.ndarray | None = None
     for row, height, row_weight in _spans(shape[0], scale, side):
         for column, width, column_weight in _spans(shape[1], scale, side):
             weight = row_weight[:, None] * column_weight[None]
             rows = slice(row * scale, (row + height) * scale)
             columns = slice(column * scale, (column + width) * scale)
-            total[rows, columns] += weight * predict(row, column, height, width)
+            part = predict(row, column, height, width)
+            if total is None:
+                total = np.zeros((*part.shape[:-2], *weights.shape))
+            total[..., rows, columns] += weight * part
             weights[rows, columns] += weight
+    assert total is not None  # there is one tile at least
     return (total / weights).astype(np.float32)
 
 

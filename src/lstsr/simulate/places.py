@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from affine import Affine
 
+from lstsr.errors import LstsrError
 from lstsr.grid import Grid
 from lstsr.scenes import Scene
 
@@ -133,6 +135,23 @@ def scene_files(name: str, folder: Path, config: GenerateConfig) -> Scene:
         dem=home / "dem.tif",
         water=home / "water.tif",
     )
+
+
+def image_files(name: str, folder: Path, config: GenerateConfig, product: str) -> Scene:
+    """The manifest row of a scene of one optical image: the Landsat product, or the GOCI-II slot.
+
+    Raises LstsrError where the sample holds no such ``product``.
+    """
+    scene = scene_files(name, folder, config)
+    goci2 = {2: "goci2", 1: "goci2-l1b"}[config.level]
+    made = {"landsat": scene.target, goci2: scene.reference}
+    image = made.get(product)
+    if image is None:
+        raise LstsrError(
+            f"config key sensors.target.product = '{product}': the sample of level {config.level} "
+            f"has {' and '.join(made)}"
+        )
+    return replace(scene, input=None, reference=None, target=image)
 
 
 def _days(number: int, config: GenerateConfig) -> list[date]:

@@ -55,6 +55,7 @@ def make(name: str, folder: Path, config: GenerateConfig) -> Scene:
     blocks of 240 m, and ``truth.json`` with what registration and harmonisation should find.
     """
     scene = scene_files(name, folder, config)
+    assert scene.input and scene.reference and scene.dem and scene.water
     footprint = grid_of(name, config)
     moment = time_of(name)
     seeds = np.random.SeedSequence([config.seed, place(name), int(f"{moment:%Y%m%d}")]).spawn(4)
@@ -81,7 +82,6 @@ def make(name: str, folder: Path, config: GenerateConfig) -> Scene:
 
     truth_of_goci2 = _goci2(name, scene.reference.parent, world, clouds, config, of_goci2)
 
-    assert scene.dem is not None and scene.water is not None
     elevation = _raster(world.elevation_m, world.grid, "elevation", "metre")
     geotiff.write(scene.dem, coarsened(elevation, STATIC_BLOCK))
     water = _raster(world.water.astype(np.float32), world.grid, "water", "share")

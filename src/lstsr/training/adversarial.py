@@ -66,7 +66,8 @@ class AdversarialStep(PixelStep):
         super().__init__(fabric, network, settings)
         assert settings.adversarial is not None
         self.adversarial = settings.adversarial
-        discriminator = UNetDiscriminator(self.adversarial.discriminator_features)
+        bands = int(getattr(network, "bands", 1))
+        discriminator = UNetDiscriminator(self.adversarial.discriminator_features, bands)
         self.discriminator, self.discriminator_optimizer = fabric.setup(
             discriminator, Adam(discriminator.parameters(), betas=BETAS)
         )

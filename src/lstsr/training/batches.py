@@ -14,7 +14,7 @@ from torch import Tensor
 from lstsr.dataset.loader import Dataset, SceneArrays
 from lstsr.dataset.patches import Patch, candidate_patches
 from lstsr.errors import LstsrError
-from lstsr.training.inference import network_inputs, scene_normalisation, target_units
+from lstsr.training.inference import banded, network_inputs, scene_normalisation, target_units
 from lstsr.training.row import Row
 
 STRIDES_PER_PATCH = 8
@@ -24,7 +24,7 @@ STRIDES_PER_PATCH = 8
 class Batch(NamedTuple):
     """The four inputs of a network, the target in network units, and the pixels that count.
 
-    (N,1,h,w), (N,C,H,W), (N,1,h,w), (N,1,H,W), (N,1,H,W), and bool (N,1,H,W).
+    (N,B,h,w), (N,C,H,W), (N,1,h,w), (N,1,H,W), (N,B,H,W), and bool (N,1,H,W); B is 1 for LST.
     """
 
     coarse: Tensor
@@ -94,7 +94,7 @@ class Batches(torch.utils.data.Dataset[Batch]):
         coarse, *rest = network_inputs(scene, normalisation)
         reach = self.row.train.contrast
         contrast = np.float32(np.exp(rng.uniform(-reach, reach)))
-        return coarse * contrast, *rest, target[None] * contrast, scene.scored[None]
+        return coarse * contrast, *rest, banded(target) * contrast, scene.scored[None]
 
 
 def oriented(scene: SceneArrays, turns: int, flip: bool) -> SceneArrays:

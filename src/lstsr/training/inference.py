@@ -56,16 +56,21 @@ def _affine(
     return float(known_k.mean(dtype=np.float64)), float(known_k.std(dtype=np.float64))
 
 
+def banded(image: Floats) -> Floats:
+    """An LST (H,W) as an image of one band; any other (B,H,W) as it is."""
+    return image.reshape(-1, *image.shape[-2:])
+
+
 def network_inputs(
     scene: SceneInputs, normalisation: Normalisation
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """What the network takes, without the batch axis.
 
-    Coarse (1,h,w) and reference (C,H,W) in network units, then their masks (1,h,w) and (1,H,W)
+    Coarse (B,h,w) and reference (C,H,W) in network units, then their masks (1,h,w) and (1,H,W)
     as 0 or 1.
     """
     return (
-        normalisation.to_units(scene.input)[None],
+        banded(normalisation.to_units(scene.input)),
         normalisation.reference_to_units(scene.reference),
         scene.input_valid[None].astype(np.float32),
         scene.reference_valid[None].astype(np.float32),
@@ -84,12 +89,12 @@ def predict_scene(
     normalisation: Normalisation,
     device: torch.device | str = "cpu",
 ) -> Floats:
-    """The network's fine temperature (H, W), kelvin, in full precision.
+    """The network's fine temperature (H, W), kelvin, or image (B, H, W), in full precision.
 
     ``network`` is in evaluation mode and on ``device``; ``normalisation`` is that of the scene.
     """
     inputs = (
         torch.from_numpy(array)[None].to(device) for array in network_inputs(scene, normalisation)
     )
-    units = network(*inputs)[0, 0].float().cpu().numpy()
-    return normalisation.to_kelvin(units)
+    units = network(*inputs)[0].float().cpu().numpy()
+    return normalisation.to_kelvin(units.reshape(*scene.input.shape[:-2], *units.shape[-2:]))

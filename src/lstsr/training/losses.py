@@ -17,7 +17,7 @@ TOLERANCE = 1
 
 
 def l1(prediction: Tensor, target: Tensor, scored: Tensor) -> Tensor:
-    """Mean absolute error over the scored pixels, a scalar; all arguments (N,1,H,W)."""
+    """Mean absolute error over the scored pixels, a scalar; (N,B,H,W), the mask (N,1,H,W)."""
     return masked_mean(_residual(prediction, target, scored).abs(), scored)
 
 
@@ -71,5 +71,5 @@ def _residual(prediction: Tensor, target: Tensor, scored: Tensor) -> Tensor:
 
 
 def masked_mean(values: Tensor, scored: Tensor) -> Tensor:
-    """Mean of finite values over the scored pixels, a scalar; both (N,1,H,W), weights may be."""
-    return (values * scored).sum() / scored.sum()
+    """Mean of finite values (N,B,H,W), a scalar, weighted by the mask or weights (N,1,H,W)."""
+    return (values * scored).sum() / (scored.sum() * values.shape[1])

@@ -99,9 +99,10 @@ def train(
         state.write_curve(curve_path(output))
         fabric.log_dict(point._asdict(), step=point.step)
         logger.info(
-            "%s: step %d of %d, loss %.4f, validation %.4f K (kept: step %d), %.0f s",
+            "%s: step %d of %d, loss %.4f, validation %.4f %s (kept: step %d), %.0f s",
             *(row.name, point.step, settings.steps, point.train_loss),
-            *(point.validation_ubrmse_k, state.kept_step, point.seconds),
+            *(point.validation_ubrmse_k, dataset.meta.target_unit),
+            *(state.kept_step, point.seconds),
         )
 
     state.write_curve(curve_path(output))
@@ -126,7 +127,7 @@ def train(
         if state.step % settings.save_every == 0:
             state.save(state_path(output))
         bar.set_postfix_str(
-            f"loss {loss:.4f}, validation {state.curve[-1].validation_ubrmse_k:.4f} K"
+            f"loss {loss:.4f}, validation {state.curve[-1].validation_ubrmse_k:.4f}"
         )
 
     for log in fabric.loggers:

@@ -1,0 +1,91 @@
+"""Optical images side by side, as pictures: before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from lstsr.dataset.loader import SceneArrays
+from lstsr.image import Floats, Mask
+
+TRUE_COLOUR = (
+    ("red", "green", "blue"),
+    ("rhoc_660", "rhoc_555", "rhoc_490"),
+    ("toa_660", "toa_555", "toa_490"),
+)
+"""Names of the bands that are red, green and blue, of the products that we read."""
+SIDE = 96
+"""Pixels along a side of what is shown: detail must be larger than the printer's dots."""
+CLIPPED = 1.0
+"""Share of pixels that the stretch leaves out at either end, percent."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """One scene's row of pictures: its title, the scene, and fine images (B, H, W) by label."""
+
+    title: str
+    scene: SceneArrays
+    images: Mapping[str, Floats]
+
+
+def pictures_figure(title: str, bands: Sequence[str], rows: Sequence[Pictures]) -> Figure:
+    """Per scene the input, the images and the target, all by one stretch: the target's.
+
+    Shown is the middle window of the scene that is scored most, in true colour where ``bands`` name
+    it, else the first three bands; fewer are shown as grey.
+    """
+    columns = len(rows[0].images) + 2
+    figure = Figure(figsize=(2.4 * columns, 2.7 * len(rows) + 0.3), layout="constrained")
+    axes = figure.subplots(len(rows), columns, squeeze=False)
+    shown = shown_bands(bands)
+    for line, row in zip(axes, rows, strict=True):
+        target, scale = row.scene.target, row.scene.scale
+        window = clearest(row.scene.scored, SIDE // scale * scale, scale)
+        low, high = stretch(target[shown], row.scene.scored)
+        coarse = row.scene.input.repeat(scale, -2).repeat(scale, -1)
+        labelled = {f"input, {row.title}": coarse, **row.images, "target": target}
+        for axis, (label, image) in zip(line, labelled.items(), strict=True):
+            picture = (image[shown] - low) / (high - low)
+            _show(axis, picture[:, *window], label)
+    names = ", ".join(bands[index] for index in shown)
+    figure.suptitle(f"{title}: {names}, one stretch a scene", fontsize=9)
+    return figure
+
+
+def shown_bands(bands: Sequence[str]) -> list[int]:
+    """The bands that are red, green and blue; else the first three, or the only one."""
+    for names in TRUE_COLOUR:
+        if set(names) <= set(bands):
+            return [bands.index(name) for name in names]
+    return [0, 1, 2] if len(bands) >= 3 else [0]
+
+
+def stretch(image: Floats, scored: Mask) -> tuple[NDArray, NDArray]:
+    """What is drawn darkest and brightest of each band, both (B, 1, 1)."""
+    low, high = np.percentile(image[:, scored], [CLIPPED, 100 - CLIPPED], axis=-1)
+    return low[:, None, None], np.maximum(high, low + 1e-6)[:, None, None]
+
+
+def clearest(scored: Mask, side: int, step: int) -> tuple[slice, slice]:
+    """The window of ``side`` pixels, its corner on a multiple of ``step``, that is scored most."""
+    height, width = (min(side, length) for length in scored.shape)
+    sums = np.pad(scored.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    inside = sums[height:, width:] - sums[:-height, width:]
+    inside = (inside - sums[height:, :-width] + sums[:-height, :-width])[::step, ::step]
+    row, column = (step * int(at) for at in np.unravel_index(inside.argmax(), inside.shape))
+    return slice(row, row + height), slice(column, column + width)
+
+
+def _show(axis: Axes, picture: NDArray, label: str) -> None:
+    """Three bands as colours, one as grey, both from 0 to 1."""
+    axis.set_title(label, fontsize=8)
+    axis.axis("off")
+    clipped = np.clip(picture, 0, 1)
+    image = clipped.transpose(1, 2, 0) if len(clipped) == 3 else clipped[0]
+    axis.imshow(image, vmin=0, vmax=1, cmap="gray", interpolation="nearest")

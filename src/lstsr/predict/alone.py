@@ -1,0 +1,68 @@
+"""A finer image from an optical one alone, by a network that was trained on such images."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from lstsr.dataset.loader import SceneInputs
+from lstsr.errors import LstsrError
+from lstsr.geo.fill import fill
+from lstsr.image import SensorImage
+from lstsr.predict.pair import read, sensor_of
+from lstsr.predict.tiling import tile_of, tiled
+from lstsr.registry import CLASSICAL
+from lstsr.sensors import geotiff
+from lstsr.training.checkpoint import load_checkpoint
+from lstsr.training.inference import best_device, predict_scene
+
+logger = logging.getLogger(__name__)
+
+
+def make_image(model: str, input: Path, output: Path, tile: int = 512) -> None:
+    """Write ``input`` as a COG with pixels smaller by the network's scale, all bands as trained.
+
+    It is read as the target was in training, but for the coordinate system, which is its own; its
+    pixels should be about ``input_m`` of the table wide. ``tile`` is in fine pixels. Pixels under
+    an invalid one are nodata. Raises LstsrError, naming the file, where the model is no checkpoint
+    of task optical or the image cannot be read.
+    """
+    if model in CLASSICAL or not Path(model).is_file():
+        raise LstsrError(
+            f"--model {model}: without --reference, name a checkpoint of task optical; "
+            "LST needs a --reference"
+        )
+    network, trained = load_checkpoint(Path(model))
+    if trained.reference_bands:
+        raise LstsrError(f"--model {model}: {trained.row.name} makes LST; name a --reference")
+    image = read(input, sensor_of(trained.sensors["target"]))
+    normalisation = trained.normalisation(
+        float(image.values[:, image.valid].mean(dtype=np.float64))
+    )
+    filled, device, scale = fill(image.values, image.valid), best_device(), trained.row.scale
+    network.to(device)
+
+    def window(row: int, column: int, height: int, width: int) -> np.ndarray:
+        cells = slice(row, row + height), slice(column, column + width)
+        fine = height * scale, width * scale
+        nothing = np.empty((0, *fine), np.float32), np.ones(fine, bool)
+        coarse = filled[:, *cells], image.valid[cells]
+        scene = SceneInputs(*coarse, *nothing, normalisation.centre_k)
+        return predict_scene(network, scene, normalisation, device)
+
+    values = tiled(window, image.grid.shape, scale, tile_of(network, tile))
+    geotiff.write(output, _refined(image, values, scale, model))
+    logger.info("%s: x%d, %d bands", output, scale, len(values))
+
+
+def _refined(image: SensorImage, values: np.ndarray, scale: int, model: str) -> SensorImage:
+    return replace(
+        image,
+        values=values,
+        valid=image.valid.repeat(scale, 0).repeat(scale, 1),
+        grid=image.grid.refine(scale),
+        history=(*image.history, f"x{scale} by {Path(model).name}"),
+    )
