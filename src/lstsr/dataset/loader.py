@@ -223,7 +223,11 @@ class Dataset:
         )
 
     def _shown_reference(self, name: str, key: str, fine: tuple[int, ...]) -> tuple[Floats, Mask]:
-        """Reference and mask of a fine window (row, column, height, width), as ``guide`` says."""
+        """Reference and mask of a fine window (row, column, height, width), as ``guide`` says.
+
+        Wherever a guide comes from, the mask is that of the scene's own: what a row is shown must
+        not decide where it gives way to its fallback.
+        """
         top, left, height, width = fine
         if not self._channels:
             return np.empty((0, height, width), np.float32), np.ones((height, width), bool)
@@ -231,28 +235,24 @@ class Dataset:
             mean = np.array(self.meta.reference_mean, np.float32)[:, None, None]
             everywhere = np.ones((height, width), bool)
             return mean * everywhere, everywhere
+        valid = self._mask(name, f"fine{self.meta.widening[key]}", "reference_valid", *fine)
         if self._guide == "turned":
             rows, columns = (length * scale_of(key) for length in self.shape(name, key))
             turned = rows - top - height, columns - left - width, height, width
-            reference, valid = self._held_reference(name, key, turned)
-            return reference[:, ::-1, ::-1], valid[::-1, ::-1]
+            return self._held_reference(name, key, turned)[:, ::-1, ::-1], valid
         if self._guide == "shuffled":
-            return self._shuffled_reference(name, key, fine)
-        return self._held_reference(name, key, fine)
+            return self._shuffled_reference(name, key, fine), valid
+        return self._held_reference(name, key, fine), valid
 
-    def _held_reference(self, name: str, key: str, fine: tuple[int, ...]) -> tuple[Floats, Mask]:
-        """The shown channels of a fine window of the scene's own reference, and their mask."""
-        there = (name, f"fine{self.meta.widening[key]}")
+    def _held_reference(self, name: str, key: str, fine: tuple[int, ...]) -> Floats:
+        """The shown channels of a fine window of a scene's reference."""
         top, left, height, width = fine
-        held = self._slice(*there, "reference")
+        held = self._slice(name, f"fine{self.meta.widening[key]}", "reference")
         rows, columns = slice(top, top + height), slice(left, left + width)
         # each channel by itself: a file holds more than a row is shown
-        reference = np.concatenate([held[k : k + 1, rows, columns] for k in self._channels])
-        return reference, self._mask(*there, "reference_valid", *fine)
+        return np.concatenate([held[k : k + 1, rows, columns] for k in self._channels])
 
-    def _shuffled_reference(
-        self, name: str, key: str, fine: tuple[int, ...]
-    ) -> tuple[Floats, Mask]:
+    def _shuffled_reference(self, name: str, key: str, fine: tuple[int, ...]) -> Floats:
         """The same window of a scene elsewhere, mirrored at the edges where that one is smaller."""
         other = self._elsewhere(name)
         rows, columns = (
@@ -261,9 +261,8 @@ class Dataset:
         )
         top, left = int(rows.min()), int(columns.min())
         around = top, left, int(rows.max()) - top + 1, int(columns.max()) - left + 1
-        reference, valid = self._held_reference(other, key, around)
-        down, right = (rows - top)[:, None], columns - left
-        return reference[:, down, right], valid[down, right]
+        reference = self._held_reference(other, key, around)
+        return reference[:, (rows - top)[:, None], columns - left]
 
     def _elsewhere(self, name: str) -> str:
         """Another scene of the split, from half its list away on the first of another place."""
