@@ -303,3 +303,50 @@ def test_an_unregistered_row_sees_the_reference_as_delivered() -> None:
 def test_a_row_that_sees_something_else_has_a_name_of_its_own(other: dict[str, Any]) -> None:
     with pytest.raises(LstsrError, match="variant = 'base': name the row"):
         validate(changed("models", [{"model": "dctnet"} | other]))
+
+
+def optical(**more: Any) -> dict[str, Any]:
+    """The smallest config of task optical, for an image of three bands."""
+    target = {"sensor": "o", "unit": "reflectance", "bands": [1, 2, 3], "names": ["b", "g", "r"]}
+    return {
+        "dataset": "images",
+        "task": "optical",
+        "sensors": {"target": target},
+        "split": {"test": 0.2, "validation": 0.2},
+        "blocks": [{"track": "degraded-block", "scale": 2}],
+        "models": [{"model": "esrnet"}],
+    } | more
+
+
+def test_an_optical_run_has_the_rows_that_need_no_reference() -> None:
+    rows = list(validate(optical()).rows())
+    assert [row.model for row in rows] == [
+        "bilinear",
+        "bicubic",
+        "bicubic-backprojected",
+        "esrnet",
+    ]
+    assert [row.options for row in rows] == [{}, {}, {}, {"bands": 3}]
+    assert all(row.channels == [] for row in rows)
+
+
+KELVIN, NDVI = {"target": {"product": "landsat"}}, {"target": {"product": "goci2"}}
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"task": "lst"}, "sensors.input: task lst needs it"),
+        ({"sensors": MINIMAL["sensors"]}, "sensors.input: task optical makes it from the target"),
+        ({"sensors": KELVIN}, "sensors.target.unit = 'kelvin': an image alone has reflectance"),
+        ({"sensors": NDVI}, "sensors.target.bands: ndvi is no reflectance"),
+        ({"sensors": {"input": MINIMAL["sensors"]["input"], **KELVIN}}, "reference is missing"),
+        ({"blocks": [{"track": "observed", "scale": 2}]}, "observed-x2 must be degraded-block"),
+        ({"models": [{"model": "dctnet"}]}, "models.0.model = 'dctnet': there is no reference"),
+        ({"align": {"layers": ["water"]}}, "align: there are no layers"),
+    ],
+)
+def test_what_an_optical_run_cannot_have_is_refused(fault: dict[str, Any], words: str) -> None:
+    with pytest.raises(LstsrError) as caught:
+        validate(optical(**fault))
+    assert words in str(caught.value)

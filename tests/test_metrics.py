@@ -178,3 +178,37 @@ def test_spectrum_of_a_wave_peaks_at_its_frequency() -> None:
         metrics.rapsd(np.where(wave > 300.5, np.nan, wave), np.ones(wave.shape, bool))
     with pytest.raises(LstsrError, match="finite values inside the mask"):
         metrics.rapsd(wave, np.zeros(wave.shape, bool))
+
+
+def test_scores_of_an_image_are_means_over_its_bands(scored: np.ndarray) -> None:
+    """Errors of 0.01 and 0.1 at a data range of 1 are 40 and 20 dB."""
+    target = np.random.default_rng(2).uniform(0.1, 0.4, (2, *SHAPE))
+    prediction = target + np.array([0.01, -0.1])[:, None, None]
+    prediction[:, ~scored] = np.nan
+    found = metrics.score_image(prediction, target, scored)
+    assert found["psnr_db"] == pytest.approx(30)
+    assert found["rmse"] == pytest.approx(math.sqrt((0.01**2 + 0.1**2) / 2))
+    assert found["mae"] == pytest.approx(0.055)
+    assert found["bias"] == pytest.approx(-0.045)
+    assert found["n_pixels"] == np.count_nonzero(scored)
+    assert metrics.ubrmse_k(prediction, target, scored) == pytest.approx(0, abs=1e-9)
+    perfect = metrics.score_image(target, target, scored)
+    assert (perfect["ssim"], perfect["psnr_db"]) == (pytest.approx(1), math.inf)
+
+
+def test_ssim_of_an_image_is_the_mean_of_its_bands_in_the_declared_range(
+    target: np.ndarray, scored: np.ndarray
+) -> None:
+    """240..340 K onto grey levels is reflectance 0..1 in other units: SSIM has none."""
+    noisy = target + np.random.default_rng(3).normal(0, 3, SHAPE)
+    one, other = (np.stack([(image - 240) / 100] * 2) for image in (noisy, target))
+    expected = metrics.ssim(noisy, target, scored)
+    assert metrics.score_image(one, other, scored)["ssim"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_spectral_angle_sees_colour_and_not_brightness(scored: np.ndarray) -> None:
+    ones = np.ones(SHAPE)
+    red, yellow = np.stack([ones, 0 * ones]), np.stack([ones, ones])
+    assert metrics.sam_deg(red, yellow, scored) == pytest.approx(45)
+    assert metrics.sam_deg(3 * yellow, yellow, scored) == pytest.approx(0, abs=1e-5)
+    assert math.isnan(metrics.sam_deg(red[:1], yellow[:1], scored))

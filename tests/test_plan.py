@@ -8,7 +8,7 @@ from lstsr.config import Config, load, validate
 from lstsr.errors import LstsrError
 from lstsr.plan import Plan
 from lstsr.scenes import SPLITS, Place, assign, shard_of
-from tests.triplets import config_of
+from tests.triplets import Sample, config_of, optical_config_of, write_images
 
 
 def with_manifest(folder: Path, scenes: int) -> Config:
@@ -109,3 +109,21 @@ def test_faults_of_manifest_and_split_are_found_while_planning(tmp_path: Path) -
     (tmp_path / "scenes.csv").unlink()
     with pytest.raises(LstsrError, match="no such manifest"):
         Plan(config)
+
+
+def test_the_optical_run_reads_one_image_a_scene_and_has_no_tables_of_lst(root: Path) -> None:
+    plan = Plan(load(root / "configs/optical.yaml"))
+    assert plan.reader_modules == ["lstsr.sensors.goci2"]
+    (first, *_) = next(iter(plan.shards.values()))
+    assert (first.input, first.reference) == (None, None)
+    assert first.target.name.startswith("GK2B_GOCI2_L2")
+    assert plan.tables == ["table.csv", "table.md", "scenes.csv", "timings.csv"]
+    assert {"before-after-degraded-block-x2", "split"} <= set(plan.figures)
+    assert "shifts" not in plan.figures
+
+
+def test_a_manifest_of_images_alone_names_only_them(tmp_path: Path) -> None:
+    write_images(tmp_path, Sample(scenes=3, coarse_size=8))
+    plan = Plan(optical_config_of(data=str(tmp_path)))
+    (shard,) = plan.shards
+    assert sorted(plan.files(shard)) == sorted(map(str, tmp_path.glob("*.tif")))

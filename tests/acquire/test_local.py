@@ -84,7 +84,7 @@ def test_a_full_disk_leaves_the_footprint_to_the_other_images(scene: Scene) -> N
     assert (one.reason, one.place.outline) == ("", expected)
     for path in (scene.reference, scene.target):
         raster(path, disk, wide)
-    assert describe(scene, PLAIN).reason.startswith("all three images are full disks")
+    assert describe(scene, PLAIN).reason.startswith("all images are full disks")
 
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")

@@ -394,3 +394,38 @@ def test_pixels_without_a_reference_can_be_scored(folder: Path) -> None:
     some, all_ = (coarse_input(one, "observed", 4, how).scored for how in (SETTINGS, kept))
     np.testing.assert_array_equal(all_ & one.reference.valid, some)
     assert all_.sum() > some.sum()
+
+
+def test_an_image_alone_is_averaged_plainly_and_scored_where_it_is_valid(tmp_path: Path) -> None:
+    """Of 27 x 37 pixels the last row and column make no block; a block needs half its pixels."""
+    rng = np.random.default_rng(0)
+    grid = Grid("EPSG:32631", Affine(3, 0, 5e5, 0, -3, 5.1e6), 37, 27)
+    values, valid = rng.random((3, *grid.shape)), np.ones(grid.shape, bool)
+    valid[0, 0] = False
+    valid[4:6, 4:6] = False
+    valid[4, 4] = True
+    bands = ("blue", "green", "red")
+    for name in SPLITS:
+        geotiff.write(
+            tmp_path / name / "target.tif", picture(values, valid, grid, bands, "reflectance")
+        )
+    path, blocks = tmp_path / "d.safetensors", [Block(track="degraded-block", scale=2)]
+    pack(path, tmp_path, SPLITS, "images", blocks, SETTINGS, {})
+    dataset = Dataset(path)
+    scene = dataset.scene("a", "degraded-block-x2")
+    assert (dataset.meta.target_bands, dataset.meta.target_unit) == (bands, "reflectance")
+    assert dataset.meta.scale_k == SETTINGS.scale_reflectance
+    assert (scene.input.shape, scene.target.shape) == ((3, 13, 18), (3, 26, 36))
+    assert scene.reference.shape == (0, 26, 36)
+    np.testing.assert_allclose(
+        scene.input[:, 0, 0], values[:, :2, :2].reshape(3, 4)[:, 1:].mean(axis=1), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        scene.input[:, 5, 7], values[:, 10:12, 14:16].mean(axis=(1, 2)), rtol=1e-5
+    )
+    assert not scene.input_valid[2, 2]
+    expected = valid[:26, :36].copy()
+    expected[4:6, 4:6] = False
+    np.testing.assert_array_equal(scene.scored, expected)
+    window = dataset.window("a", "degraded-block-x2", 3, 4, 5, 6)
+    np.testing.assert_array_equal(window.target, scene.target[:, 6:16, 8:20])

@@ -40,3 +40,19 @@ def test_the_base_adds_to_the_network(name, scene, perturb):
     coarse, *rest = scene(32, 32, 4)
     detail = network(coarse, *rest) - bicubic(coarse, 4)
     torch.testing.assert_close(detail, network.detail(coarse))
+
+
+@pytest.mark.parametrize("model", ["esrnet", "esrgan", "srgan", "srcnn"])
+def test_an_image_of_several_bands_starts_as_its_bicubic_and_learns_them_together(
+    model, scene, perturb
+):
+    network = build(model, 2, 0, **NETWORKS.get(model, {}), bands=3).double()
+    image = torch.randn(2, 3, 12, 10, generator=torch.Generator().manual_seed(0)).double()
+    reference, valid = torch.zeros(2, 0, 24, 20).double(), torch.ones(2, 1, 24, 20).double()
+    inputs = reference, valid[..., ::2, ::2], valid
+    torch.testing.assert_close(network(image, *inputs), bicubic(image, 2))
+    perturb(network)
+    other = image.clone()
+    other[:, 0] += torch.randn(12, 10, generator=torch.Generator().manual_seed(1)).double()
+    changed = (network(other, *inputs) - network(image, *inputs)).abs().amax((0, 2, 3))
+    assert (changed > 0).all()

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from lstsr.training.losses import CHARBONNIER_EPSILON, LOSSES, inconsistency
+from lstsr.training.losses import CHARBONNIER_EPSILON, LOSSES, inconsistency, masked_mean
 
 
 @pytest.fixture
@@ -84,3 +84,10 @@ def test_what_is_not_scored_has_no_gradient(name: str, scored: torch.Tensor) -> 
     assert prediction.grad is not None
     assert torch.equal(prediction.grad != 0, scored)
     assert prediction.grad[scored].sum().item() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_the_mean_over_an_image_counts_every_band_alike() -> None:
+    values = torch.tensor([1.0, 4.0])[None, :, None, None].expand(2, 2, 3, 3)
+    scored = torch.zeros(2, 1, 3, 3)
+    scored[0, 0, 0, :2] = 1
+    assert float(masked_mean(values, scored)) == 2.5
