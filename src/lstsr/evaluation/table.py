@@ -6,21 +6,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from lstsr.errors import LstsrError
 from lstsr.evaluation.score import (
+    CELL_METRICS,
     COST,
     IDENTITY,
     METRICS,
+    PIXEL_METRICS,
     SURFACE_METRICS,
     SURFACES,
     TARGET_GRID,
+    gains_db,
     read_scores,
 )
 from lstsr.files import whole
-from lstsr.metrics import gain_db, paired_bootstrap
+from lstsr.metrics import paired_bootstrap
 
 BLOCK = ["dataset", "split", "track", "scale"]
 EXPERIMENT = [*IDENTITY]
@@ -31,7 +33,7 @@ COLUMNS = [
     "n_train",
     "n_scenes",
     "n_pixels",
-    *(name for name in AVERAGED if name != "consistency_k"),
+    *(name for name in PIXEL_METRICS if name != "n_pixels"),
     "gain_db",
     "gain_db_low",
     "gain_db_high",
@@ -39,7 +41,7 @@ COLUMNS = [
     "gain_over_local_linear_db",
     "gain_over_local_linear_db_low",
     "gain_over_local_linear_db_high",
-    "consistency_k",
+    *CELL_METRICS,
     "parameters",
     "macs_per_pixel",
     "version",
@@ -54,6 +56,7 @@ SHOWN = {
     "psnr_db": "{:.2f}",
     "ssim": "{:.3f}",
     "mse": "{:.2f}",
+    "spectrum_bias_db": "{:+.1f}",
     "parameters": "{:,}",
 }
 DIGITS = 6
@@ -68,7 +71,7 @@ def write_tables(scores: Sequence[Path], output: Path, resamples: int) -> None:
     scenes = pd.concat([read_scores(path) for path in scores], ignore_index=True)
     table = tabulate(scenes, resamples)
     native = scenes.dropna(subset=[f"{TARGET_GRID}ubrmse_k"])
-    native_metrics = [TARGET_GRID + name for name in METRICS if name != "consistency_k"]
+    native_metrics = [TARGET_GRID + name for name in PIXEL_METRICS]
     folder = output.parent
     _save(scenes[[*IDENTITY, "scene", *METRICS]], folder / "scenes.csv")
     _save(
@@ -132,12 +135,10 @@ def _is_base(scenes: pd.DataFrame, model: str) -> pd.Series:
     return (scenes["model"] == model) & (scenes["variant"] == "base")
 
 
-def _gains(scenes: pd.DataFrame, one: pd.DataFrame, model: str) -> np.ndarray:
-    """Per scene, 20 log10 of the ubRMSE of ``model`` over the row's, within its block."""
+def _gains(scenes: pd.DataFrame, one: pd.DataFrame, model: str) -> pd.Series:
+    """Per scene, what a row gains over ``model`` within its block, dB."""
     same = (scenes[BLOCK] == one[BLOCK].iloc[0]).all(axis=1) & _is_base(scenes, model)
-    base = scenes[same].set_index("scene")["ubrmse_k"]
-    pairs = zip(base.loc[one["scene"]], one["ubrmse_k"], strict=True)
-    return np.array([gain_db(baseline, model) for baseline, model in pairs])
+    return gains_db(one, scenes[same])
 
 
 def surfaces(scenes: pd.DataFrame) -> pd.DataFrame:
@@ -173,7 +174,8 @@ def markdown(table: pd.DataFrame, inputs: Mapping[Any, str]) -> str:
             f"Input: {inputs[(dataset, split, track, scale)]}. "
             f"Split {split}, by place only: {first.n_scenes} scenes, {first.n_pixels:,} pixels, "
             f"grid {first.grid}; {first.n_train} training scenes. LST metrics in kelvin, mean over "
-            "scenes; PSNR, SSIM and MSE after mapping 240..340 K to 0..255; gain: ubRMSE against "
+            "scenes; PSNR, SSIM and MSE after mapping 240..340 K to 0..255; spectrum_bias: power at "
+            "wavelengths that the input lacks over the target's, dB; gain: ubRMSE against "
             "bilinear, dB, with its paired 95 % interval over scenes.\n\n"
         )
         heads = [*SHOWN, "gain_db", "scenes_won"]
