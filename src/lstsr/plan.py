@@ -49,7 +49,23 @@ class Plan:
         blocks = [block.key for block in self._config.blocks]
         per_block = [f"{kind}-{key}" for key in blocks for kind in ("scenes", "density", "spectra")]
         curves = ["curves"] if any(row.train for row in self.rows.values()) else []
-        return [*per_block, *curves, "split", "shifts"]
+        patch_size = ["patch_size"] if self.patch_series else []
+        return [*per_block, *curves, *patch_size, "split", "shifts"]
+
+    @property
+    def patch_series(self) -> list[dict[str, int]]:
+        """Of rows that differ only in their patches (and batch, seed), name to patch; see figures.
+
+        Each has two sides of patches at least, in fine pixels.
+        """
+        found: dict[str, dict[str, int]] = {}
+        for row in self.rows.values():
+            if row.train:
+                same = row.model_dump_json(
+                    exclude={"variant": True, "seed": True, "train": {"patch": True, "batch": True}}
+                )
+                found.setdefault(same, {})[row.name] = row.train.patch
+        return [series for series in found.values() if len(set(series.values())) > 1]
 
     def files(self, shard: str) -> list[str]:
         """The user's files of a shard; none where they are generated."""

@@ -174,8 +174,8 @@ def markdown(table: pd.DataFrame, inputs: Mapping[Any, str]) -> str:
             f"Input: {inputs[(dataset, split, track, scale)]}. "
             f"Split {split}, by place only: {first.n_scenes} scenes, {first.n_pixels:,} pixels, "
             f"grid {first.grid}; {first.n_train} training scenes. LST metrics in kelvin, mean over "
-            "scenes; PSNR, SSIM and MSE after mapping 240..340 K to 0..255; spectrum_bias: power at "
-            "wavelengths that the input lacks over the target's, dB; gain: ubRMSE against "
+            "scenes; PSNR, SSIM and MSE after mapping 240..340 K to 0..255; spectrum bias: power "
+            "over the target's at wavelengths that the input lacks, dB; gain: ubRMSE against "
             "bilinear, dB, with its paired 95 % interval over scenes.\n\n"
         )
         heads = [*SHOWN, "gain_db", "scenes_won"]
