@@ -104,13 +104,13 @@ def consistency_k(
 def lattice(prediction_k: ArrayLike, scored: ArrayLike, scale: int) -> float:
     """How much more a prediction steps across the centre lines of coarse cells than elsewhere.
 
-    A method that takes the nearest centres changes them there: JIIF's published blending (Tang et
-    al. 2021, section 3.2) does not fade the leaving one out, and prints a lattice. The lines
+    A method that asks the nearest centres changes them there; where it does not fade out the one
+    that it leaves, as JIIF's published blending (Tang et al. 2021), it prints a lattice. The lines
     between fine pixels have ``scale`` places in a cell (at an odd scale a centre line lies on a
     pixel, and its place is the line before it); the score is the mean absolute step across centre
     lines over the median place's, along both axes, from scored pixel to scored pixel. No lattice
-    is 1; bilinear, whose steps are shared by two slopes there, is below. NaN where a place has no
-    step or the median place's is 0.
+    is 1; bilinear, whose steps average two slopes there, is below. NaN where a place has no step
+    or the median place's is 0.
     """
     mask = np.asarray(scored, bool)
     values = _filled(prediction_k, mask)
