@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from lstsr import metrics
 from lstsr.errors import LstsrError
@@ -115,7 +116,9 @@ def test_nothing_outside_the_mask_matters(target: np.ndarray, scored: np.ndarray
         assert dirty == clean
     assert clean["n_pixels"] == scored.sum()
     without_input = metrics.score(prediction, target, scored)
-    assert without_input == {name: clean[name] for name in clean if name != "consistency_k"}
+    of_cells = {"consistency_k", "lattice", "spectrum_db", "spectrum_bias_db"}
+    assert without_input == {name: clean[name] for name in clean if name not in of_cells}
+    assert of_cells < set(clean)
     assert all(math.isfinite(value) for value in clean.values())
 
 
@@ -159,15 +162,76 @@ def test_bootstrap_refuses_scenes_without_a_value(values: list[float]) -> None:
         metrics.paired_bootstrap(values)
 
 
+@pytest.mark.parametrize("scale", [2, 3, 4, 8])
+def test_a_lattice_is_the_step_across_centre_lines_over_the_usual_one(scale: int) -> None:
+    """Steps of 1, and of 3 across centre lines; at odd scales, into the pixels on them."""
+    size = 12 * scale
+    before = np.arange(size - 1) % scale == (scale - 1) // 2 - (scale % 2)
+    profile = 280 + np.concatenate([[0.0], np.cumsum(np.where(before, 3.0, 1.0))])
+    image = profile[:, None] + profile
+    usual = 2.0 if scale == 2 else 1.0  # of two places, one is the centre line's
+    scored = np.random.default_rng(8).random(image.shape) < 0.7
+    for mask in (np.ones_like(scored), scored):
+        gaps = np.where(mask, image, np.nan)
+        assert metrics.lattice(gaps, mask, scale) == pytest.approx(3 / usual)
+    assert math.isnan(metrics.lattice(np.full_like(image, 300.0), scored, scale))
+    lonely = np.indices(image.shape).sum(axis=0) % 2 == 0
+    assert math.isnan(metrics.lattice(image, lonely, scale))
+
+
+@pytest.mark.parametrize("scale", [4, 8])
+def test_only_what_jumps_at_centre_lines_has_a_lattice(scale: int) -> None:
+    field = red_noise(9, 128)
+    assert metrics.lattice(field, np.ones(field.shape, bool), scale) == pytest.approx(1, abs=0.05)
+    coarse = field.reshape(128 // scale, scale, -1, scale).mean(axis=(1, 3))
+    bilinear = ndimage.zoom(coarse, scale, order=1, mode="nearest", grid_mode=True)
+    assert 0.6 < metrics.lattice(bilinear, np.ones(field.shape, bool), scale) < 0.9
+    jumps = np.roll(np.kron(coarse, np.ones((scale, scale))), scale // 2, axis=(0, 1))
+    assert metrics.lattice(field + jumps, np.ones(field.shape, bool), scale) > 1.5
+
+
+def red_noise(seed: int, size: int) -> np.ndarray:
+    """Periodic noise of power f^-2.5, as LST has, around 300 K with a deviation of 2 K."""
+    noise = np.random.default_rng(seed).normal(size=(size, size))
+    return 300 + 2 * _normed(_through(noise, np.maximum(_frequency(size), 1 / size) ** -1.25))
+
+
+def _frequency(size: int) -> np.ndarray:
+    return np.hypot(np.fft.fftfreq(size)[:, None], np.fft.fftfreq(size))
+
+
+def _through(image: np.ndarray, gain: np.ndarray) -> np.ndarray:
+    return np.fft.ifft2(np.fft.fft2(image) * gain).real
+
+
+def _normed(image: np.ndarray) -> np.ndarray:
+    return (image - image.mean()) / image.std()
+
+
+@pytest.fixture(scope="module")
+def cloudy() -> np.ndarray:
+    """Half of an image under broad clouds, and one pixel in fifty of the rest lost."""
+    rng = np.random.default_rng(10)
+    cover = ndimage.gaussian_filter(rng.normal(size=(256, 256)), 12)
+    return (cover > np.median(cover)) & (rng.random(cover.shape) < 0.98)
+
+
 def test_spectrum_of_white_noise_is_flat_at_its_variance() -> None:
     noise = 300 + np.random.default_rng(5).normal(0, 2, (128, 96))
-    valid = np.random.default_rng(6).random(noise.shape) < 0.8
-    for mask in (np.ones_like(valid), valid):
-        frequency, power = metrics.rapsd(np.where(mask, noise, np.nan), mask)
-        assert frequency[0] == pytest.approx(1 / 96)
-        assert frequency[-1] == 0.5
-        assert power.mean() == pytest.approx(4.0, rel=0.05)
-        np.testing.assert_allclose(power[10:], 4.0, rtol=0.4)
+    frequency, power = metrics.rapsd(noise, np.ones(noise.shape, bool))
+    assert frequency[0] == pytest.approx(1 / 96)
+    assert frequency[-1] == 0.5
+    assert power[1:].mean() == pytest.approx(4.0, rel=0.05)
+    np.testing.assert_allclose(power[10:], 4.0, rtol=0.4)
+
+
+def test_clouds_do_not_change_the_spectrum_of_temperatures(cloudy: np.ndarray) -> None:
+    field = red_noise(11, 256)
+    _, clear = metrics.rapsd(field, np.ones(field.shape, bool))
+    _, power = metrics.rapsd(np.where(cloudy, field, np.nan), cloudy)
+    difference_db = 10 * np.log10(power / clear)[4:]
+    assert abs(difference_db.mean()) < 0.6
+    assert np.abs(difference_db).max() < 3
 
 
 def test_spectrum_of_a_wave_peaks_at_its_frequency() -> None:
@@ -176,7 +240,7 @@ def test_spectrum_of_a_wave_peaks_at_its_frequency() -> None:
     assert frequency[power.argmax()] == 0.25
     with pytest.raises(LstsrError, match="finite values inside the mask"):
         metrics.rapsd(np.where(wave > 300.5, np.nan, wave), np.ones(wave.shape, bool))
-    with pytest.raises(LstsrError, match="finite values inside the mask"):
+    with pytest.raises(LstsrError, match="neighbouring pixels inside the mask"):
         metrics.rapsd(wave, np.zeros(wave.shape, bool))
 
 
@@ -212,3 +276,37 @@ def test_the_spectral_angle_sees_colour_and_not_brightness(scored: np.ndarray) -
     assert metrics.sam_deg(red, yellow, scored) == pytest.approx(45)
     assert metrics.sam_deg(3 * yellow, yellow, scored) == pytest.approx(0, abs=1e-5)
     assert math.isnan(metrics.sam_deg(red[:1], yellow[:1], scored))
+
+
+def test_a_scaled_image_differs_by_its_factor_at_every_frequency(cloudy: np.ndarray) -> None:
+    noise = 300 + np.random.default_rng(12).normal(0, 2, cloudy.shape)
+    for factor in (0.5, 1.0, 3.0):
+        distance_db, bias_db = metrics.spectrum_db(285 + factor * (noise - 300), noise, cloudy, 4)
+        assert bias_db == pytest.approx(20 * math.log10(factor), abs=1e-6)
+        assert distance_db == pytest.approx(abs(bias_db), abs=1e-6)
+
+
+@pytest.mark.parametrize("scale", [4, 8])
+def test_what_a_filter_takes_from_short_waves_is_found_also_under_clouds(
+    scale: int, cloudy: np.ndarray
+) -> None:
+    field, short = red_noise(13, 256), _frequency(256) >= 0.5 / scale
+    half = _through(field, np.where(short, 0.5, 1.0))
+    for scored in (np.ones_like(cloudy), cloudy):
+        distance_db, bias_db = metrics.spectrum_db(half, field, scored, scale)
+        assert bias_db == pytest.approx(20 * math.log10(0.5), abs=0.4)
+        assert distance_db == pytest.approx(-bias_db, abs=0.2)
+    # Gaussian of 1 pixel: exp(-(2 pi f)^2 / 2) in amplitude
+    frequency = np.arange(256 // (2 * scale), 129) / 256
+    expected_db = 10 * np.log10(np.exp(-((2 * np.pi * frequency) ** 2)))
+    smooth = ndimage.gaussian_filter(field, 1.0, mode="wrap", truncate=8)
+    distance_db, bias_db = metrics.spectrum_db(smooth, field, np.ones_like(cloudy), scale)
+    assert bias_db == pytest.approx(expected_db.mean(), rel=0.03)
+    assert distance_db == pytest.approx(np.sqrt(np.mean(expected_db**2)), rel=0.03)
+
+
+def test_long_waves_which_the_input_shows_do_not_count() -> None:
+    field, long = red_noise(14, 256), _frequency(256) < 0.4 / 4
+    other = _through(field, np.where(long, 0.5, 1.0))
+    distance_db, _ = metrics.spectrum_db(other, field, np.ones(field.shape, bool), 4)
+    assert distance_db < 0.2

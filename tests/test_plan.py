@@ -1,6 +1,7 @@
 """The plan of a run, made from its config and manifest alone."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,6 +39,29 @@ def test_default_run_is_planned_without_any_file(root: Path) -> None:
     modules = ["lstsr.sensors.gk2a", "lstsr.sensors.goci2", "lstsr.sensors.landsat"]
     assert plan.reader_modules == modules
     assert plan.acquire_module == "lstsr.simulate.sample"
+
+
+def test_rows_that_differ_only_in_their_patches_are_a_series_of_a_figure(tmp_path: Path) -> None:
+    config = with_manifest(tmp_path, 3)
+
+    def plan(*models: dict[str, Any]) -> Plan:
+        changed = {"train": {"patch": 96, "batch": 8}, "seeds": [0, 1], "models": models}
+        return Plan(Config.model_validate(config.model_dump() | changed))
+
+    srcnn, small = {"model": "srcnn"}, {"patch": 32, "batch": 72}
+    found = plan(srcnn, srcnn | {"variant": "small", "train": small})
+    series = {f"srcnn-base-x4-observed-s{seed}": 96 for seed in (0, 1)}
+    series |= {f"srcnn-small-x4-observed-s{seed}": 32 for seed in (0, 1)}
+    assert series in found.patch_series
+    assert len(found.patch_series) == len(config.blocks)
+    assert "patch_size" in found.figures
+    for other in (
+        srcnn | {"variant": "batch", "train": {"batch": 4}},
+        srcnn | {"variant": "small", "train": small | {"steps": 7}},
+        {"model": "esrnet", "train": small},
+    ):
+        assert plan(srcnn, other).patch_series == []
+        assert "patch_size" not in plan(srcnn, other).figures
 
 
 def test_default_split_keeps_every_scene_and_fills_all_three(root: Path) -> None:

@@ -50,7 +50,23 @@ class Plan:
         kinds = ("scenes", "density", "spectra") if lst else ("before-after",)
         per_block = [f"{kind}-{block.key}" for block in self._config.blocks for kind in kinds]
         curves = ["curves"] if self.trained else []
-        return [*per_block, *curves, "split", *(["shifts"] if lst else [])]
+        patch_size = ["patch_size"] if self.patch_series else []
+        return [*per_block, *curves, *patch_size, "split", *(["shifts"] if lst else [])]
+
+    @property
+    def patch_series(self) -> list[dict[str, int]]:
+        """Of rows that differ only in their patches (and batch, seed), name to patch; see figures.
+
+        Each has two sides of patches at least, in fine pixels.
+        """
+        found: dict[str, dict[str, int]] = {}
+        for row in self.rows.values():
+            if row.train:
+                same = row.model_dump_json(
+                    exclude={"variant": True, "seed": True, "train": {"patch": True, "batch": True}}
+                )
+                found.setdefault(same, {})[row.name] = row.train.patch
+        return [series for series in found.values() if len(set(series.values())) > 1]
 
     @property
     def tables(self) -> list[str]:

@@ -1,14 +1,17 @@
 """The figures of a tiny run: they are made, and panels that are compared share their colours."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
 from lstsr.config import Block, DatasetConfig
+from lstsr.dataset.loader import Dataset
 from lstsr.dataset.pack import pack
 from lstsr.dataset.triplet import align
 from lstsr.evaluation import figures
@@ -79,7 +82,7 @@ def sources(run: Path) -> Sources:
 
 
 def test_every_figure_is_made(sources: Sources, tmp_path: Path) -> None:
-    draw(sources, tmp_path, 2)
+    draw(sources, tmp_path, 2, 100)
     made = {path.name: path for path in tmp_path.iterdir()}
     kinds = [f"{kind}-observed-x4.png" for kind in ("scenes", "density", "spectra")]
     assert sorted(made) == sorted([*kinds, "curves.png", "split.png", "shifts.png"])
@@ -92,7 +95,7 @@ def test_panels_of_a_scene_share_their_colours(
 ) -> None:
     drawn: dict[str, Figure] = {}
     monkeypatch.setattr(figures, "_save", lambda figure, path: drawn.update({path.name: figure}))
-    draw(sources, tmp_path, 3)
+    draw(sources, tmp_path, 3, 100)
     limits: dict[str, list[Any]] = {"LST": [], "error": []}
     for axis in drawn["scenes-observed-x4.png"].axes:
         title = axis.get_title()
@@ -109,6 +112,71 @@ def test_panels_of_a_scene_share_their_colours(
     *panels, bar = drawn["density-observed-x4.png"].axes
     assert len(panels) == len(MODELS) and bar.get_ylabel() == "pixels"
     assert len({panel.collections[0].get_clim() for panel in panels}) == 1
+    titles = {name: figure.get_suptitle() for name, figure in drawn.items()}
+    pixels = titles.pop("density-observed-x4.png").removeprefix(
+        "sample, observed-x4, 3 test scenes"
+    )
+    assert re.fullmatch(r", \d+,\d+ pixels", pixels)
+    assert titles == {
+        "scenes-observed-x4.png": "sample, observed-x4, 3 of 3 test scenes",
+        "spectra-observed-x4.png": "sample, observed-x4, 3 test scenes",
+        "curves.png": "sample, 1 validation scenes",
+        "split.png": "sample, 4 scenes of all splits",
+        "shifts.png": "sample, 3 scenes of all splits",
+    }
+
+
+def test_spectra_are_of_base_rows_and_shade_what_the_input_lacks(sources: Sources) -> None:
+    dataset = Dataset(sources.data)
+    (lines,) = figures._blocks(sources).values()
+    variant = replace(lines[0], scores=lines[0].scores.assign(variant="wide"))
+    figure = figures._spectra_figure(dataset, "observed-x4", [*lines, variant])
+    above, below = figure.axes
+    assert [line.get_label() for line in above.lines] == ["target", *MODELS]
+    (band,) = above.patches
+    assert (band.get_x(), band.get_x() + band.get_width()) == pytest.approx((0.5, 2.0))
+    # 24 cells of 1 km are the longest wave, two pixels of 250 m the shortest
+    wavelength_km = below.lines[-1].get_xdata()
+    assert (wavelength_km[0], wavelength_km[-1]) == pytest.approx((24, 0.5))
+    lacks = {line.get_label(): line for line in above.lines}
+    bilinear_db = 10 * np.log10(lacks["bilinear"].get_ydata() / lacks["target"].get_ydata())
+    assert bilinear_db[wavelength_km < 2].max() < -3 < bilinear_db[0]
+
+
+def row_scores(model: str, variant: str, seed: int, ubrmse_k: dict[str, float]) -> figures.Line:
+    name = f"{model}-{variant}-x8-observed-s{seed}"
+    scores = pd.DataFrame({"scene": list(ubrmse_k), "ubrmse_k": list(ubrmse_k.values())})
+    identity = {"split": "test", "model": model, "variant": variant, "seed": seed}
+    return figures.Line(name, scores.assign(**identity), Path("nowhere"))
+
+
+def test_gain_against_patch_size_averages_seeds_and_never_variants(sources: Sources) -> None:
+    lines = [
+        row_scores("bilinear", "base", 0, {"a": 1.0, "b": 1.0}),
+        row_scores("dctnet", "base", 0, {"a": 0.1, "b": 0.1}),
+        row_scores("dctnet", "base", 1, {"b": 1.0, "a": 1.0}),
+        row_scores("dctnet", "patch-32", 0, {"a": 1.0, "b": 0.1}),
+        row_scores("dctnet", "elsewhere", 0, {"a": 9.0, "b": 9.0}),
+    ]
+    patches = {lines[1].name: 96, lines[2].name: 96, lines[3].name: 32}
+    figure = figures._patch_size_figure(
+        Dataset(sources.data), {"observed-x8": lines}, [patches], 400
+    )
+    (axis,) = figure.axes
+    (drawn,) = axis.containers
+    points, _, (bars,) = drawn.lines
+    assert points.get_xdata().tolist() == [32, 96]
+    # of two scenes a draw takes either twice with probability 1/4: the interval ends there
+    np.testing.assert_allclose(points.get_ydata(), [10, 10])
+    np.testing.assert_allclose([bar[:, 1] for bar in bars.get_segments()], [[0, 20], [10, 10]])
+    assert [tick.get_text() for tick in axis.get_xticklabels()] == ["32", "96"]
+    assert drawn.get_label() == "dctnet observed-x8, 2 test scenes"
+
+
+def test_patch_size_is_drawn_where_asked(sources: Sources, tmp_path: Path) -> None:
+    named = replace(sources, curves=(), patch_series=[{"local-linear": 64}])
+    draw(named, tmp_path, 1, 100)
+    assert (tmp_path / "patch_size.png").exists() and not (tmp_path / "curves.png").exists()
 
 
 def test_scenes_shown_are_spread_over_the_difficulty_and_never_twice() -> None:

@@ -16,8 +16,8 @@ COLUMNS = (
     "dataset, split, track, scale, input_m, target_m, grid, model, variant, seed, n_train, "
     "n_scenes, n_pixels, psnr_db, ssim, mse, rmse_k, ubrmse_k, mae_k, bias_k, gain_db, "
     "gain_db_low, gain_db_high, scenes_won, gain_over_local_linear_db, "
-    "gain_over_local_linear_db_low, gain_over_local_linear_db_high, consistency_k, parameters, "
-    "macs_per_pixel, version"
+    "gain_over_local_linear_db_low, gain_over_local_linear_db_high, consistency_k, lattice, "
+    "spectrum_db, spectrum_bias_db, parameters, macs_per_pixel, steps, version"
 )
 UBRMSE_K = {
     "bilinear": {"007": 2.0, "NA": 1.0},
@@ -45,10 +45,14 @@ def record(model: str, scene: str, ubrmse_k: float, **more: Any) -> dict[str, An
         "n_pixels": 1000.0 if scene == "NA" else 500.0,
         "ubrmse_k": ubrmse_k,
         "consistency_k": 0.25,
+        "lattice": 1.0 if scene == "NA" else 1.5,
+        "spectrum_db": 7.0,
+        "spectrum_bias_db": -6.0 if scene == "NA" else 2.0,
         "target_grid_n_pixels": 400.0,
         "target_grid_ubrmse_k": 2 * ubrmse_k,
         "parameters": 1234567,
         "macs_per_pixel": 10.5,
+        "steps": 400,
         "train_seconds": 7.0,
         "predict_seconds": 1.0 if scene == "NA" else 2.0,
         "version": "0.1.0",
@@ -93,10 +97,12 @@ def test_columns_gains_intervals_and_scenes_won(tmp_path: Path) -> None:
     assert rows.loc["bilinear", "scenes_won"] == 0
     assert (network.n_scenes, network.n_pixels, network.n_train) == (2, 1500, 30)
     assert network.ubrmse_k == pytest.approx(0.875)
+    assert (network.lattice, network.spectrum_db, network.spectrum_bias_db) == (1.25, 7, -2)
     assert (network.parameters, network.version) == (1234567, "0.1.0")
 
     scenes = pd.read_csv(tmp_path / "scenes.csv", dtype=str, keep_default_na=False)
     assert scenes["scene"].tolist() == ["007", "NA"] * 3
+    assert scenes["lattice"].tolist() == ["1.5", "1.0"] * 3
     native = pd.read_csv(tmp_path / "scenes_target_grid.csv", dtype={"scene": str})
     assert native["ubrmse_k"].tolist() == [4, 2, 2, 2, 1, 2.5]
     timings = pd.read_csv(tmp_path / "timings.csv")
@@ -138,6 +144,7 @@ def test_the_markdown_says_what_was_measured(tmp_path: Path) -> None:
         "kelvin",
         "240..340 K to 0..255",
         "1,234,567",
+        "| -2.0 |",
         "| 1/2 |",
     ):
         assert said in text

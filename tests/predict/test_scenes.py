@@ -90,7 +90,7 @@ def test_the_index_lists_every_scene_and_its_file_opens(
     assert len(entries) == 2
     for entry in entries:
         assert entry["split"] == "test"
-        assert (entry["parameters"], float(entry["train_seconds"])) == ("0", 0.0)
+        assert (entry["parameters"], entry["steps"], float(entry["train_seconds"])) == ("0", "0", 0)
         assert float(entry["predict_seconds"]) > 0
         image = geotiff.read_written(tmp_path / entry["file"])
         scene = dataset.scene(entry["scene"], f"{track}-x{scale}")
@@ -146,7 +146,7 @@ def test_a_trained_row_comes_from_its_checkpoint(
         assert entry["parameters"] == str(parameter_count(network))
         cost = macs_per_pixel(network, 4, 1) * (8 if ensemble else 1)
         assert float(entry["macs_per_pixel"]) == pytest.approx(cost, rel=1e-4)
-        assert float(entry["train_seconds"]) == 12.5
+        assert (entry["steps"], float(entry["train_seconds"])) == ("1", 12.5)
         scene = dataset.scene(entry["scene"], "observed-x4")
         normalisation = described.normalisation(scene.centre_k)
         guided, unguided = (

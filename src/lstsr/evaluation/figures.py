@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib
@@ -14,13 +15,14 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Polygon
+from matplotlib.ticker import LogLocator, NullLocator
 
 from lstsr.dataset.loader import Dataset, SceneArrays, scale_of
 from lstsr.evaluation.pictures import Pictures, pictures_figure
-from lstsr.evaluation.score import predicted_image, prediction_values, read_scores
+from lstsr.evaluation.score import gains_db, predicted_image, prediction_values, read_scores
 from lstsr.files import whole
-from lstsr.image import Floats
-from lstsr.metrics import rapsd
+from lstsr.image import Floats, Mask
+from lstsr.metrics import paired_bootstrap, rapsd
 
 matplotlib.use("Agg")
 SPLIT_COLOURS = {
@@ -38,7 +40,11 @@ DENSITY_BINS = 120
 
 @dataclass(frozen=True)
 class Sources:
-    """The files that figures are drawn from; scores and predictions in the same order."""
+    """What figures are drawn from; scores and predictions in the same order.
+
+    Each of ``patch_series`` holds the side of a training patch by the name of the row, of rows that
+    differ in nothing else.
+    """
 
     data: Path
     splits: Path
@@ -46,34 +52,59 @@ class Sources:
     scores: Sequence[Path]
     predictions: Sequence[Path]
     curves: Sequence[Path]
+    patch_series: Sequence[Mapping[str, int]] = ()
 
 
 @dataclass(frozen=True)
 class Line:
-    """One row of a block: its label, its scores by scene and where its predictions are."""
+    """One row of a block: its name, its scores by scene and where its predictions are."""
 
-    label: str
+    name: str
     scores: pd.DataFrame
     predictions: Path
 
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return str(self.scores["model"].iloc[0])
 
-def draw(sources: Sources, folder: Path, scenes: int) -> None:
-    """Write every figure of a run into ``folder``."""
+    @property
+    def variant(self) -> str:
+        """The variant's name, `base` where there is only one."""
+        return str(self.scores["variant"].iloc[0])
+
+    @property
+    def label(self) -> str:
+        """Its name in a legend."""
+        seed = self.scores["seed"].iloc[0]
+        variant = "" if self.variant == "base" else f" {self.variant}"
+        return f"{self.model}{variant}" + (f" s{seed}" if seed else "")
+
+
+def draw(sources: Sources, folder: Path, scenes: int, resamples: int) -> None:
+    """Write every figure of a run into ``folder``: ``scenes`` maps a block.
+
+    ``resamples`` is of the paired intervals.
+    """
     dataset = Dataset(sources.data)
     lst = dataset.meta.target_unit == "kelvin"
-    for key, lines in _blocks(sources).items():
+    blocks = _blocks(sources)
+    for key, lines in blocks.items():
         names = _typical(lines[0].scores, scenes)
         if not lst:
             _save(_images_figure(dataset, key, lines, names), folder / f"before-after-{key}.png")
             continue
-        _save(_scenes_figure(dataset, key, lines, names), folder / f"scenes-{key}.png")
-        _save(_density_figure(dataset, key, lines), folder / f"density-{key}.png")
+        _save(_scenes_figure(dataset, key, _base(lines), names), folder / f"scenes-{key}.png")
+        _save(_density_figure(dataset, key, _base(lines)), folder / f"density-{key}.png")
         _save(_spectra_figure(dataset, key, lines), folder / f"spectra-{key}.png")
     if sources.curves:
-        _save(_curves_figure(sources.curves, dataset.meta.target_unit), folder / "curves.png")
-    _save(_split_figure(sources.splits), folder / "split.png")
+        _save(_curves_figure(dataset, sources.curves), folder / "curves.png")
+    if sources.patch_series:
+        figure = _patch_size_figure(dataset, blocks, sources.patch_series, resamples)
+        _save(figure, folder / "patch_size.png")
+    _save(_split_figure(dataset, sources.splits), folder / "split.png")
     if lst:
-        _save(_shifts_figure(sources.shifts), folder / "shifts.png")
+        _save(_shifts_figure(dataset, sources.shifts), folder / "shifts.png")
 
 
 def _blocks(sources: Sources) -> dict[str, list[Line]]:
@@ -81,11 +112,20 @@ def _blocks(sources: Sources) -> dict[str, list[Line]]:
     for path, predictions in zip(sources.scores, sources.predictions, strict=True):
         scores = read_scores(path)
         first = scores.iloc[0]
-        label = first.model if first.variant == "base" else f"{first.model} {first.variant}"
-        label += f" s{first.seed}" if first.seed else ""
-        line = Line(label, scores, predictions)
+        line = Line(path.stem, scores, predictions)
         blocks.setdefault(f"{first.track}-x{first.scale}", []).append(line)
     return blocks
+
+
+def _title(figure: Figure, dataset: Dataset, *parts: str) -> None:
+    """Over the whole figure: the dataset and what of it is shown."""
+    figure.suptitle(", ".join((dataset.meta.dataset, *parts)), fontsize=9)
+
+
+def _scored_scenes(lines: Sequence[Line]) -> str:
+    """How many scenes of which split the rows were scored on."""
+    scores = lines[0].scores
+    return f"{len(scores)} {scores['split'].iloc[0]} scenes"
 
 
 def _typical(scores: pd.DataFrame, count: int) -> list[str]:
@@ -141,6 +181,7 @@ def _scenes_figure(dataset: Dataset, key: str, lines: list[Line], names: list[st
         figure.colorbar(image, ax=top[-1], label="LST, K", extend="both")
         label = "model - target\nless bias, K"
         figure.colorbar(error_image, ax=bottom[-1], label=label, extend="both")
+    _title(figure, dataset, key, f"{len(names)} of {_scored_scenes(lines)}")
     return figure
 
 
@@ -176,7 +217,7 @@ def _density_figure(dataset: Dataset, key: str, lines: list[Line]) -> Figure:
     figure.colorbar(mesh, ax=list(axes), label="pixels")
     figure.supxlabel("target less scene mean, K", fontsize=9)
     axes[0].set_ylabel("model less scene mean, K", fontsize=9)
-    figure.suptitle(f"{dataset.meta.dataset} {key}", fontsize=9)
+    _title(figure, dataset, key, _scored_scenes(lines), f"{len(truth):,} pixels")
     return figure
 
 
@@ -197,37 +238,106 @@ def _anomalies(
 
 
 def _spectra_figure(dataset: Dataset, key: str, lines: list[Line]) -> Figure:
-    """Radially averaged power spectra, geometric mean over scenes, under the same mask."""
-    figure = Figure(figsize=(6, 4.2), layout="constrained")
-    axis = figure.subplots()
-    axis.set_prop_cycle(color=LINE_COLOURS)
-    names = lines[0].scores["scene"].tolist()
-    scenes = [dataset.scene(name, key) for name in names]
-    pixel_km = dataset.meta.target_m[key] / 1000
+    """Radially averaged power spectra of the base variants, and what they lack of the target's."""
+    figure = Figure(figsize=(6.4, 6.4), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    scenes = {name: dataset.scene(name, key) for name in lines[0].scores["scene"]}
+    pixel_km, scale = dataset.meta.target_m[key] / 1000, scale_of(key)
 
-    def mean_spectrum(fields: list[Floats]) -> tuple[np.ndarray, np.ndarray]:
-        pairs = zip(fields, scenes, strict=True)
-        spectra = [rapsd(field, scene.scored) for field, scene in pairs]
-        # scenes of several sizes have rings of several widths
-        common = min((frequency for frequency, _ in spectra), key=len)
-        levels = [np.interp(common, frequency, np.log(power)) for frequency, power in spectra]
-        return common, np.exp(np.mean(levels, axis=0))
-
-    frequency, power = mean_spectrum([scene.target for scene in scenes])
-    axis.loglog(frequency / pixel_km, power, color="black", linewidth=2, label="target")
-    for line in lines:
-        _, power = mean_spectrum([prediction_values(line.predictions, name) for name in names])
-        axis.loglog(frequency / pixel_km, power, linewidth=1, label=line.label)
-    scale = scale_of(key)
-    axis.axvline(0.5 / (pixel_km * scale), color="grey", linestyle=":", label="input's Nyquist")
-    axis.set_xlabel("cycles per km")
-    axis.set_ylabel("power, K$^2$")
-    axis.set_title(f"{dataset.meta.dataset} {key}, {len(names)} scenes", fontsize=9)
-    axis.legend(fontsize=7)
+    wavelength, target = _spectrum([(scene.target, scene.scored) for scene in scenes.values()])
+    above.loglog(wavelength * pixel_km, target, color="black", linewidth=2, label="target")
+    below.axhline(0, color="black", linewidth=2)
+    for line, colour in zip(_base(lines), cycle(LINE_COLOURS), strict=False):
+        predicted = (prediction_values(line.predictions, name) for name in scenes)
+        masks = (scene.scored for scene in scenes.values())
+        _, power = _spectrum(list(zip(predicted, masks, strict=True)))
+        above.plot(wavelength * pixel_km, power, color=colour, linewidth=1, label=line.label)
+        difference_db = 10 * np.log10(power / target)
+        below.plot(wavelength * pixel_km, difference_db, color=colour, linewidth=1)
+    for axis in (above, below):
+        band = axis.axvspan(2 * pixel_km, 2 * scale * pixel_km, color="grey", alpha=0.12)
+    band.set_label("which the input lacks")
+    below.set_xlabel("wavelength, km")
+    below.invert_xaxis()
+    below.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    below.xaxis.set_major_formatter("{x:g}")
+    below.xaxis.set_minor_locator(NullLocator())
+    above.set_ylabel("power, K$^2$")
+    below.set_ylabel("less the target's, dB")
+    above.legend(fontsize=7)
+    below.legend(handles=[band], fontsize=7, loc="lower left")
+    _title(figure, dataset, key, _scored_scenes(lines))
     return figure
 
 
-def _curves_figure(curves: Sequence[Path], unit: str) -> Figure:
+def _base(lines: Sequence[Line]) -> list[Line]:
+    return [line for line in lines if line.variant == "base"]
+
+
+def _spectrum(images: Sequence[tuple[Floats, Mask]]) -> tuple[np.ndarray, np.ndarray]:
+    """(Wavelength in pixels, power in K^2), geometric mean over images and their masks."""
+    spectra = [rapsd(values_k, scored) for values_k, scored in images]
+    # scenes of several sizes have rings of several widths
+    common = min((frequency for frequency, _ in spectra), key=len)
+    levels = [np.interp(common, frequency, np.log(power)) for frequency, power in spectra]
+    return 1 / common, np.exp(np.mean(levels, axis=0))
+
+
+def _patch_size_figure(
+    dataset: Dataset,
+    blocks: Mapping[str, Sequence[Line]],
+    series: Sequence[Mapping[str, int]],
+    resamples: int,
+) -> Figure:
+    """Gain over bilinear, with its interval, against the side of the training patches."""
+    figure = Figure(figsize=(6, 4.2), layout="constrained")
+    axis = figure.subplots()
+    for index, patches in enumerate(series):
+        key, lines = next((key, rows) for key, rows in blocks.items() if _named(rows, patches))
+        bilinear = next(line for line in lines if line.label == "bilinear")
+        points = _patch_points(_named(lines, patches), bilinear, patches, resamples)
+        side, gain, low, high = np.array(sorted(points)).T
+        beside = 1.02 ** (index - (len(series) - 1) / 2)  # or intervals would hide each other
+        axis.errorbar(
+            side * beside,
+            gain,
+            yerr=(gain - low, high - gain),
+            marker="o",
+            capsize=3,
+            label=f"{_named(lines, patches)[0].model} {key}, {_scored_scenes(lines)}",
+        )
+    sides = sorted({side for patches in series for side in patches.values()})
+    axis.set_xscale("log")
+    axis.set_xticks(sides, [str(side) for side in sides])
+    axis.set_xticks([], minor=True)
+    axis.axhline(0, color="grey", linewidth=0.6)
+    axis.set_xlabel("side of a training patch, fine pixels")
+    axis.set_ylabel("ubRMSE gain over bilinear, dB")
+    axis.legend(fontsize=7)
+    _title(figure, dataset, "rows that differ in their patches alone", "95 % intervals")
+    return figure
+
+
+def _named(lines: Sequence[Line], names: Mapping[str, int]) -> list[Line]:
+    return [line for line in lines if line.name in names]
+
+
+def _patch_points(
+    lines: Sequence[Line], bilinear: Line, patches: Mapping[str, int], resamples: int
+) -> list[tuple[float, float, float, float]]:
+    """A variant's (patch, gain and its interval), the gain of a scene averaged over seeds."""
+    variants: dict[str, list[Line]] = {}
+    for line in lines:
+        variants.setdefault(line.variant, []).append(line)
+    points = []
+    for seeds in variants.values():
+        gains = pd.concat([gains_db(line.scores, bilinear.scores) for line in seeds])
+        interval = paired_bootstrap(gains.groupby(level=0).mean(), resamples)
+        points.append((float(patches[seeds[0].name]), *interval))
+    return points
+
+
+def _curves_figure(dataset: Dataset, curves: Sequence[Path]) -> Figure:
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axis = figure.subplots()
     axis.set_prop_cycle(color=LINE_COLOURS)
@@ -236,12 +346,13 @@ def _curves_figure(curves: Sequence[Path], unit: str) -> Figure:
         label = path.name.removesuffix(".curve.csv")
         axis.plot(curve["step"], curve["validation_ubrmse_k"], label=label, linewidth=1)
     axis.set_xlabel("optimiser step")
-    axis.set_ylabel(f"validation ubRMSE, {unit}")
+    axis.set_ylabel(f"validation ubRMSE, {dataset.meta.target_unit}")
     axis.legend(fontsize=6)
+    _title(figure, dataset, f"{len(dataset.scenes('validation'))} validation scenes")
     return figure
 
 
-def _split_figure(splits: Path) -> Figure:
+def _split_figure(dataset: Dataset, splits: Path) -> Figure:
     figure = Figure(figsize=(5.5, 5), layout="constrained")
     axis = figure.subplots()
     table = pd.read_csv(splits, dtype={"scene": str})
@@ -257,10 +368,11 @@ def _split_figure(splits: Path) -> Figure:
     axis.set_ylabel("latitude, degrees")
     axis.set_aspect(1 / np.cos(np.radians(table["lat"].mean())))
     _legend_above(axis, len(SPLIT_COLOURS))
+    _title(figure, dataset, f"{len(table)} scenes of all splits")
     return figure
 
 
-def _shifts_figure(shifts: Path) -> Figure:
+def _shifts_figure(dataset: Dataset, shifts: Path) -> Figure:
     """How far reference and input content must move to match the target."""
     figure = Figure(figsize=(5, 4.6), layout="constrained")
     axis = figure.subplots()
@@ -281,6 +393,7 @@ def _shifts_figure(shifts: Path) -> Figure:
     axis.invert_yaxis()
     axis.set_aspect("equal")
     _legend_above(axis, 1)
+    _title(figure, dataset, f"{len(table)} scenes of all splits")
     return figure
 
 

@@ -17,7 +17,7 @@ from lstsr.files import read_csv, write_csv
 from lstsr.geo.coarsen import at_least
 from lstsr.geo.resample import resample
 from lstsr.image import Floats, Mask, SensorImage
-from lstsr.metrics import bias_k, rmse_k, score, score_image, ubrmse_k
+from lstsr.metrics import bias_k, gain_db, rmse_k, score, score_image, ubrmse_k
 from lstsr.sensors import geotiff
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ IDENTITY = (
     "variant",
     "seed",
 )
-METRICS = (
+PIXEL_METRICS = (
     "n_pixels",
     "psnr_db",
     "ssim",
@@ -42,12 +42,14 @@ METRICS = (
     "ubrmse_k",
     "mae_k",
     "bias_k",
-    "consistency_k",
 )
+# Of grids in which the input's cells nest, the target's own is none.
+CELL_METRICS = ("consistency_k", "lattice", "spectrum_db", "spectrum_bias_db")
+METRICS = (*PIXEL_METRICS, *CELL_METRICS)
 IMAGE_METRICS = ("n_pixels", "psnr_db", "ssim", "rmse", "mae", "bias", "sam_deg")
 SURFACES = ("land", "water")
 SURFACE_METRICS = {"rmse_k": rmse_k, "ubrmse_k": ubrmse_k, "bias_k": bias_k}
-COST = ("parameters", "macs_per_pixel", "train_seconds", "predict_seconds")
+COST = ("parameters", "macs_per_pixel", "steps", "train_seconds", "predict_seconds")
 TARGET_GRID = "target_grid_"
 NAMES = ("dataset", "split", "track", "grid", "model", "variant", "input", "scene", "version")
 COLUMNS = (
@@ -56,7 +58,7 @@ COLUMNS = (
     "input",
     "scene",
     *METRICS,
-    *(TARGET_GRID + name for name in METRICS),
+    *(TARGET_GRID + name for name in PIXEL_METRICS),
     *(f"{surface}_{name}" for surface in SURFACES for name in ("n_pixels", *SURFACE_METRICS)),
     *COST,
     "version",
@@ -194,6 +196,17 @@ def read_scores(path: Path) -> pd.DataFrame:
             column: ["", "nan"] for column in {*COLUMNS, *IMAGE_COLUMNS} if column not in NAMES
         },
     )
+
+
+def gains_db(scores: pd.DataFrame, baseline: pd.DataFrame) -> pd.Series:
+    """Per scene of one row's ``scores``, what it gains over the row ``baseline``, dB.
+
+    It is of ubRMSE, of optical images of RMSE. The index is the scenes, which ``baseline`` must all
+    hold.
+    """
+    error = "ubrmse_k" if "ubrmse_k" in scores else "rmse"
+    own, base = (rows.set_index("scene")[error] for rows in (scores, baseline))
+    return base.loc[own.index].combine(own, gain_db)
 
 
 def prediction_values(predictions: Path, scene: str) -> Floats:

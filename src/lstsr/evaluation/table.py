@@ -6,22 +6,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from lstsr.errors import LstsrError
 from lstsr.evaluation.score import (
+    CELL_METRICS,
     COST,
     IDENTITY,
     IMAGE_METRICS,
     METRICS,
+    PIXEL_METRICS,
     SURFACE_METRICS,
     SURFACES,
     TARGET_GRID,
+    gains_db,
     read_scores,
 )
 from lstsr.files import whole
-from lstsr.metrics import REFLECTANCE_RANGE, gain_db, paired_bootstrap
+from lstsr.metrics import REFLECTANCE_RANGE, paired_bootstrap
 
 BLOCK = ["dataset", "split", "track", "scale"]
 EXPERIMENT = [*IDENTITY]
@@ -32,7 +34,7 @@ COLUMNS = [
     "n_train",
     "n_scenes",
     "n_pixels",
-    *(name for name in AVERAGED if name != "consistency_k"),
+    *(name for name in PIXEL_METRICS if name != "n_pixels"),
     "gain_db",
     "gain_db_low",
     "gain_db_high",
@@ -40,9 +42,10 @@ COLUMNS = [
     "gain_over_local_linear_db",
     "gain_over_local_linear_db_low",
     "gain_over_local_linear_db_high",
-    "consistency_k",
+    *CELL_METRICS,
     "parameters",
     "macs_per_pixel",
+    "steps",
     "version",
 ]
 SHOWN = {
@@ -55,12 +58,15 @@ SHOWN = {
     "psnr_db": "{:.2f}",
     "ssim": "{:.3f}",
     "mse": "{:.2f}",
+    "spectrum_bias_db": "{:+.1f}",
     "parameters": "{:,}",
+    "steps": "{}",
 }
 DIGITS = 6
 ABOUT = (
     "LST metrics in kelvin, mean over scenes; PSNR, SSIM and MSE after mapping 240..340 K to "
-    "0..255; gain: ubRMSE against bilinear, dB, with its paired 95 % interval over scenes."
+    "0..255; spectrum bias: power over the target's at wavelengths that the input lacks, dB; gain: "
+    "ubRMSE against bilinear, dB, with its paired 95 % interval over scenes."
 )
 IMAGE_AVERAGED = [name for name in IMAGE_METRICS if name != "n_pixels"]
 IMAGE_COLUMNS = [
@@ -74,6 +80,7 @@ IMAGE_COLUMNS = [
     "scenes_won",
     "parameters",
     "macs_per_pixel",
+    "steps",
     "version",
 ]
 IMAGE_SHOWN = {
@@ -87,6 +94,7 @@ IMAGE_SHOWN = {
     "ssim": "{:.4f}",
     "sam_deg": "{:.3f}",
     "parameters": "{:,}",
+    "steps": "{}",
 }
 IMAGE_ABOUT = (
     "RMSE, MAE and bias in reflectance, over all bands; PSNR and SSIM of each band, data range "
@@ -132,7 +140,7 @@ def about(scores: pd.DataFrame) -> str:
 def _on_target_grid(scenes: pd.DataFrame) -> pd.DataFrame:
     """The scores on the target's own grid, of those that have some."""
     native = scenes.dropna(subset=[f"{TARGET_GRID}ubrmse_k"])
-    metrics = [TARGET_GRID + name for name in METRICS if name != "consistency_k"]
+    metrics = [TARGET_GRID + name for name in PIXEL_METRICS]
     return native[[*IDENTITY, "scene", *metrics]].rename(
         columns=lambda name: name.removeprefix(TARGET_GRID)
     )
@@ -147,7 +155,7 @@ def tabulate(scenes: pd.DataFrame, resamples: int) -> pd.DataFrame:
     for _, one in scenes.groupby(EXPERIMENT, sort=False):
         first = one.iloc[0]
         row = {name: first[name] for name in [*IDENTITY, "n_train", "version"]}
-        row |= {name: first[name] for name in ("parameters", "macs_per_pixel")}
+        row |= {name: first[name] for name in ("parameters", "macs_per_pixel", "steps")}
         row |= {"n_scenes": len(one), "n_pixels": int(one["n_pixels"].sum())}
         row |= {name: one[name].mean() for name in (AVERAGED if lst else IMAGE_AVERAGED)}
         for name, model in _against(scenes).items():
@@ -190,13 +198,10 @@ def _is_base(scenes: pd.DataFrame, model: str) -> pd.Series:
     return (scenes["model"] == model) & (scenes["variant"] == "base")
 
 
-def _gains(scenes: pd.DataFrame, one: pd.DataFrame, model: str) -> np.ndarray:
-    """Per scene, 20 log10 of the ubRMSE (RMSE) of ``model`` over the row's, within its block."""
-    error = "ubrmse_k" if of_lst(scenes) else "rmse"
+def _gains(scenes: pd.DataFrame, one: pd.DataFrame, model: str) -> pd.Series:
+    """Per scene, what a row gains over ``model`` within its block, dB."""
     same = (scenes[BLOCK] == one[BLOCK].iloc[0]).all(axis=1) & _is_base(scenes, model)
-    base = scenes[same].set_index("scene")[error]
-    pairs = zip(base.loc[one["scene"]], one[error], strict=True)
-    return np.array([gain_db(baseline, model) for baseline, model in pairs])
+    return gains_db(one, scenes[same])
 
 
 def surfaces(scenes: pd.DataFrame) -> pd.DataFrame:

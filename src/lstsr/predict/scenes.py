@@ -34,10 +34,12 @@ COLUMNS = (
     "file",
     "parameters",
     "macs_per_pixel",
+    "steps",
     "train_seconds",
     "predict_seconds",
 )
 TILE = 512
+UNTRAINED = {"steps": 0, "train_seconds": 0.0}
 
 
 def predict_split(
@@ -59,7 +61,7 @@ def predict_split(
         torch.set_num_threads(threads)
     dataset = Dataset(data, row["channels"], row["guide"])
     key = key_of(row["track"], row["scale"], row["harmonised"])
-    network, train_seconds = _network(dataset, row, checkpoint)
+    network, trained = _network(dataset, row, checkpoint)
     if self_ensemble:
         network = SelfEnsemble(network).eval()
     device = best_device()
@@ -67,7 +69,7 @@ def predict_split(
     cost = {
         "parameters": parameter_count(network),
         "macs_per_pixel": macs_per_pixel(network, row["scale"], len(dataset.meta.reference_bands)),
-        "train_seconds": train_seconds,
+        **trained,
     }
     records = []
     for name in tqdm(dataset.scenes(split), unit="scene"):
@@ -84,15 +86,15 @@ def predict_split(
 
 def _network(
     dataset: Dataset, row: dict[str, Any], checkpoint: Path | None
-) -> tuple[nn.Module, float]:
-    """The row's network, ready to predict, and how long it was trained, seconds."""
+) -> tuple[nn.Module, dict[str, float]]:
+    """The row's network, ready to predict, and how long it was trained, steps and seconds."""
     channels = len(dataset.meta.reference_bands)
     if row["model"] in CLASSICAL:
-        return build(row["model"], row["scale"], channels, **row["options"]).eval(), 0.0
+        return build(row["model"], row["scale"], channels, **row["options"]).eval(), UNTRAINED
     if checkpoint is None:
         raise LstsrError(f"model {row['model']} is predicted from weights: give --checkpoint")
     network, described = load_checkpoint(checkpoint)
-    return network, described.train_seconds
+    return network, {"steps": described.steps, "train_seconds": described.train_seconds}
 
 
 def _predict(
