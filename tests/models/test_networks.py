@@ -24,7 +24,7 @@ LEARNER = {
     "jiif": {"features": 16, "blocks": 2, "widths": (32, 16)},
     "dctrrdbnet": {"features": 16, "growth": 4, "tail_blocks": 0},
 }
-REACH = {"jiif": 5, "srgan": 9}
+REACH = {"dctrrdbnet": 6, "jiif": 5, "srgan": 9}
 """Coarse cells that a pixel of the small network sees to each side, where that is more than 4."""
 GUIDED = sorted(TRAINED - UNGUIDED)
 

