@@ -1,0 +1,396 @@
+"""Many files at once, each whole and checked or not there at all."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import random
+import re
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+from tqdm import tqdm
+
+from lstsr.errors import LstsrError, TransferError
+from lstsr.transfer import checksum
+from lstsr.transfer.client import CutError, Response
+from lstsr.transfer.sources import Sources, check_address, help_for
+from lstsr.transfer.store import Part, cached, place
+
+logger = logging.getLogger(__name__)
+ATTEMPTS = 6
+"""In a row without a byte more."""
+FIRST_WAIT_S = 1.0
+LONGEST_WAIT_S = 60.0
+LONGEST_RETRY_AFTER_S = 300.0
+PUT_OFF = frozenset({408, 425, 429})
+"""Statuses, besides those of the server's own faults (500 and more), that may pass."""
+HDF5 = b"\x89HDF\r\n\x1a\n"
+BEGINNINGS = {
+    ".nc": (HDF5, b"CDF"),
+    ".h5": (HDF5,),
+    ".tif": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+}
+"""First bytes by suffix: NetCDF-4 is HDF5, NetCDF-3 begins with CDF; TIFF and BigTIFF."""
+GB = 1e9
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file to be had: stable address, where to, and what is known of it.
+
+    ``size`` in bytes; ``checksum`` as `ALGORITHM:HEX` or a hexadecimal multihash.
+    """
+
+    address: str
+    path: Path
+    size: int | None = None
+    checksum: str | None = None
+
+
+class FetchError(TransferError):
+    """Some files could not be had; ``failed`` tells each one's fault, by path."""
+
+    def __init__(self, failed: dict[Path, str], asked: int) -> None:
+        first = next(iter(failed.values()))
+        super().__init__(first if asked == 1 else f"{len(failed)} of {asked} files: {first}")
+        self.failed = failed
+
+
+class BudgetError(LstsrError):
+    """The next file would exceed the limit."""
+
+
+def fetch(
+    downloads: Iterable[Download],
+    sources: Sources,
+    *,
+    jobs: int = 8,
+    jobs_per_host: int = 4,
+    max_bytes: int | None = None,
+    progress: bool = False,
+) -> None:
+    """Download what is not on disk yet, going on with unfinished parts.
+
+    At most ``jobs`` transfers run at once and ``jobs_per_host`` from one host; they bring at most
+    ``max_bytes``. One file's fault does not keep the others from arriving. Raises FetchError (an
+    OSError) at the end for those that could not be had, BudgetError (an LstsrError) before
+    starting a file that is too much, and LstsrError at once for an address or checksum that is
+    wrong in itself or for two addresses of one path.
+    """
+    wanted = _checked(downloads)
+    known = sum(one.size or 0 for one in wanted)
+    failed: dict[Path, str] = {}
+    with tqdm(total=known, unit="B", unit_scale=True, disable=not progress) as bar:
+        run = _Run(sources, Budget(max_bytes), threading.Semaphore(jobs), bar)
+        with ExitStack() as pools:
+            futures = _start(wanted, run, min(jobs, jobs_per_host), pools)
+            try:
+                for future in as_completed(futures):
+                    if fault := future.exception():
+                        if not isinstance(fault, TransferError):
+                            raise fault
+                        failed[futures[future].path] = str(fault)
+            finally:
+                run.stop.set()
+                for future in futures:
+                    future.cancel()
+    if failed:
+        raise FetchError(failed, len(wanted))
+
+
+def _checked(downloads: Iterable[Download]) -> list[Download]:
+    """The downloads without repetitions."""
+    by_path: dict[Path, Download] = {}
+    for one in downloads:
+        check_address(one.address)
+        if one.checksum:
+            checksum.parse(one.checksum)
+        if by_path.setdefault(one.path, one) != one:
+            raise LstsrError(f"{one.path} is asked for twice, from different addresses")
+    return list(by_path.values())
+
+
+def _start(
+    wanted: list[Download], run: _Run, threads: int, pools: ExitStack
+) -> dict[Future[None], Download]:
+    """One pool of threads a host, so that a slow host holds up no other."""
+    hosts: dict[str, list[Download]] = defaultdict(list)
+    for one in wanted:
+        hosts[urlsplit(one.address).netloc].append(one)
+    futures = {}
+    for group in hosts.values():
+        pool = pools.enter_context(ThreadPoolExecutor(threads))
+        futures.update({pool.submit(run.obtain, one): one for one in group})
+    return futures
+
+
+class Budget:
+    """Bytes that may still be brought; shared by threads."""
+
+    def __init__(self, max_bytes: int | None) -> None:
+        self._left = max_bytes
+        self._max = max_bytes
+        self._lock = threading.Lock()
+
+    def take(self, count: int, address: str) -> None:
+        """Raises BudgetError where there is not as much left."""
+        with self._lock:
+            if self._left is None:
+                return
+            if count > self._left:
+                raise BudgetError(
+                    f"{address} ({count / GB:.3g} GB) would exceed the limit of "
+                    f"{(self._max or 0) / GB:.3g} GB; raise --max-gb (finished files are kept)"
+                )
+            self._left -= count
+
+
+class _Run:
+    """One call of ``fetch``: what its threads share."""
+
+    def __init__(
+        self, sources: Sources, budget: Budget, slots: threading.Semaphore, bar: tqdm[NoReturn]
+    ) -> None:
+        self.sources = sources
+        self.budget = budget
+        self.slots = slots
+        self.bar = bar
+        self.stop = threading.Event()
+        self._lock = threading.Lock()
+
+    def show(self, count: int) -> None:
+        """Bytes more, or less, for the progress bar."""
+        with self._lock:
+            self.bar.update(count)
+
+    def obtain(self, download: Download) -> None:
+        """Have one file under its final name."""
+        try:
+            stored = cached(download.path, download.address, download.checksum, download.size)
+            if _complete(download.path, download):
+                return self.show(download.size or 0)
+            while not _complete(stored, download):
+                with Part(stored, download.address, self.stop) as part:
+                    if not _complete(stored, download):
+                        _Transfer(self, download, part).run()
+            place(stored, download.path)
+        except LstsrError:
+            raise
+        except OSError as error:
+            raise TransferError(f"{download.address}: {_disk_fault(error)}") from None
+
+
+def _complete(path: Path, download: Download) -> bool:
+    """Whether the file is there, as far as can be told."""
+    if not path.is_file() or download.size not in (None, path.stat().st_size):
+        return False
+    return download.checksum is None or checksum.matches(path, download.checksum)
+
+
+def _disk_fault(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "the disk is full; make room and run again: it goes on where it stopped"
+    return f"{error.strerror} ({error.filename})" if error.filename else str(error.strerror)
+
+
+class _Transfer:
+    """The attempts to bring one file into its part; receives the body of each."""
+
+    def __init__(self, run: _Run, download: Download, part: Part) -> None:
+        self._run = run
+        self._download = download
+        self._part = part
+        self._paid = False  # whether the budget was asked for the whole file
+        self._renewed = False  # whether a new signature was had and has not brought a byte yet
+        self._spoilt = False  # whether the checksum was wrong once
+
+    def run(self) -> None:
+        """Attempt until the file is whole and right. Raises TransferError, BudgetError, OSError."""
+        self._run.show(self._part.length)
+        try:
+            self._pay(self._download.size)
+            self._repeat()
+            self._part.finish()
+        except TransferError as fault:
+            raise TransferError(f"{self._download.address}: {fault}") from None
+
+    def _repeat(self) -> None:
+        furthest, attempt = self._part.length, 0
+        while True:
+            try:
+                self._attempt()
+                return self._judge()
+            except CutError as cut:
+                attempt += 1
+                if self._part.length > furthest:
+                    furthest, attempt, self._renewed = self._part.length, 1, False
+                if attempt >= ATTEMPTS:
+                    raise TransferError(f"{cut}; gave up after {attempt} attempts") from None
+                self._wait(cut, attempt)
+
+    def _wait(self, cut: CutError, attempt: int) -> None:
+        """Exponential backoff with full jitter, unless the server said how long."""
+        wait_s = random.uniform(0, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**attempt))
+        if cut.after_s is not None:
+            wait_s = min(cut.after_s, LONGEST_RETRY_AFTER_S)
+        logger.warning("%s: %s; again in %.1f s", self._download.address, cut, wait_s)
+        if self._run.stop.wait(wait_s):
+            raise TransferError("stopped")
+
+    def _attempt(self) -> None:
+        """One request for what is missing, if anything is."""
+        part, sources, address = self._part, self._run.sources, self._download.address
+        if part.length and part.length == part.notes.total:
+            return
+        with self._run.slots:
+            request = sources.resolve(address)
+            response = sources.client.get(request, self, self._range())
+        status = response.status
+        if status in (401, 403):
+            if not self._renewed and sources.renew(address, request):
+                self._renewed = True
+                raise CutError("the signature has expired", 0)
+            raise TransferError(f"refused (status {status}); {help_for(address)}")
+        if status == 416:
+            self._restart(None, None)
+            raise CutError("the part does not fit the file any more", 0)
+        if status in PUT_OFF or status >= 500:
+            raise CutError(f"status {status}", retry_after_s(response))
+        if status not in (200, 206):
+            raise TransferError(f"status {status}")
+
+    def _range(self) -> tuple[str, ...]:
+        """Headers that ask for the rest of the part, or for the whole of a file that changed.
+
+        Without a validator only a checksum can tell whether both halves are of one file.
+        """
+        part = self._part
+        if not part.length:
+            return ()
+        rest = f"Range: bytes={part.length}-"
+        if part.notes.validator:
+            return rest, f"If-Range: {part.notes.validator}"
+        if self._download.checksum:
+            return (rest,)
+        self._restart(None, None)
+        return ()
+
+    def begin(self, response: Response) -> None:
+        """Judge an answer by its headers, before any byte is written."""
+        headers, validator = response.headers, _validator(response)
+        if headers.get("content-type", "").startswith("text/html") and not self._is_page:
+            self._refuse_page()
+        length = headers.get("content-length", "")
+        start, total = 0, int(length) if length.isdecimal() else None
+        if response.status == 206:
+            start, total = _content_range(headers.get("content-range", ""))
+        if None not in (total, self._download.size) and total != self._download.size:
+            raise TransferError(
+                f"{total} bytes long on the server, {self._download.size} in the catalog"
+            )
+        if response.status == 200:
+            self._restart(validator, total)
+        elif start != self._part.length or _differ(validator, self._part.notes.validator):
+            self._restart(None, None)
+            raise CutError("the server sent a range that does not continue the part", 0)
+        self._pay(total)
+
+    def write(self, chunk: bytes) -> None:
+        """Take a piece of the body."""
+        if self._run.stop.is_set():
+            raise TransferError("stopped")
+        if not self._paid:
+            self._run.budget.take(len(chunk), self._download.address)
+        try:
+            before = self._part.length
+            self._part.write(chunk)
+        finally:
+            self._run.show(self._part.length - before)
+        if self._download.size is not None and self._part.length > self._download.size:
+            self._restart(None, None)
+            raise TransferError(f"longer than the {self._download.size} bytes of the catalog")
+
+    def _judge(self) -> None:
+        """Judge the whole file. One that is wrong is not kept."""
+        part, download = self._part, self._download
+        head = part.head(512)
+        if not self._is_page and head.lstrip().lower().startswith((b"<!doctype html", b"<html")):
+            self._restart(None, None)
+            self._refuse_page()
+        suffix = download.path.suffix.lower()
+        if suffix in BEGINNINGS and not head.startswith(BEGINNINGS[suffix]):
+            self._restart(None, None)
+            raise TransferError(
+                f"what the server sent is no {suffix} file, but perhaps a message: "
+                f"{help_for(download.address)}"
+            )
+        if download.size not in (None, part.length):
+            self._restart(None, None)
+            raise TransferError(f"{part.length} bytes long, {download.size} in the catalog")
+        if download.checksum and not checksum.matches(part.path, download.checksum):
+            self._restart(None, None)
+            if self._spoilt:
+                raise TransferError(f"the checksum is not {download.checksum}, twice")
+            self._spoilt = True
+            raise CutError("the checksum is wrong", 0)
+
+    @property
+    def _is_page(self) -> bool:
+        """Whether a web page is what was asked for."""
+        return self._download.path.suffix.lower() in (".html", ".htm")
+
+    def _refuse_page(self) -> None:
+        raise TransferError(
+            f"the server sent a web page (a login?) instead; {help_for(self._download.address)}"
+        )
+
+    def _restart(self, validator: str | None, total: int | None) -> None:
+        self._run.show(-self._part.length)
+        self._part.restart(validator, total)
+
+    def _pay(self, total: int | None) -> None:
+        """Ask the budget, once, for what is missing of a file of known length."""
+        if total is not None and not self._paid:
+            self._run.budget.take(total - self._part.length, self._download.address)
+            self._paid = True
+
+
+def retry_after_s(response: Response) -> float | None:
+    """The wait that a server asks for, as seconds or as a date (RFC 9110, 10.2.3), seconds."""
+    text = response.headers.get("retry-after", "")
+    if text.isdecimal():
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except ValueError:
+        return None
+
+
+def _validator(response: Response) -> str | None:
+    """What proves that two answers are of one file (RFC 9110, 13.1.5): no weak ETag will do."""
+    tag = response.headers.get("etag", "")
+    if tag and not tag.startswith("W/"):
+        return tag
+    return response.headers.get("last-modified")
+
+
+def _differ(one: str | None, other: str | None) -> bool:
+    return None not in (one, other) and one != other
+
+
+def _content_range(text: str) -> tuple[int, int | None]:
+    """Start and total of `bytes START-END/TOTAL` (RFC 9110, 14.4); -1 where it is not that."""
+    found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", text)
+    if found is None:
+        return -1, None
+    return int(found[1]), int(found[2]) if found[2] != "*" else None
