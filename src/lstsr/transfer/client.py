@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import urllib.request
@@ -149,7 +150,7 @@ class Client:
         curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
         curl.setopt(pycurl.FOLLOWLOCATION, False)
         curl.setopt(pycurl.NOSIGNAL, True)
-        curl.setopt(pycurl.CAINFO, certifi.where())
+        curl.setopt(pycurl.CAINFO, os.environ.get("SSL_CERT_FILE") or certifi.where())
         curl.setopt(pycurl.USERAGENT, "lstsr")
         curl.setopt(pycurl.BUFFERSIZE, BUFFER_BYTES)
         curl.setopt(pycurl.CONNECTTIMEOUT, CONNECT_S)

@@ -106,22 +106,19 @@ class Part:
 
 def _lock(path: Path, stop: threading.Event) -> int:
     """Open a file and hold its lock; the file is still the one that bears the name."""
-    while True:
+    while not stop.is_set():
         fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            while True:
-                if stop.is_set():
-                    raise TransferError(f"{path.name}: stopped")
-                with contextlib.suppress(BlockingIOError):
-                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                stop.wait(POLL_S)
-        except BaseException:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _same(fd, path):
+                return fd
+        except BlockingIOError:
+            stop.wait(POLL_S)
+        except OSError:
             os.close(fd)
             raise
-        if _same(fd, path):
-            return fd
         os.close(fd)
+    raise TransferError("stopped")
 
 
 def _same(fd: int, path: Path) -> bool:
