@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ class Server:
     tag: str | None = '"1"'
     at_once: int = 0
     most_at_once: int = 0
+    connections: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def url(self, path: str) -> str:
@@ -44,13 +46,17 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: HttpServer
 
+    def setup(self) -> None:
+        super().setup()
+        self.server.state.connections += 1
+
     def do_GET(self) -> None:  # noqa: N802
         state = self.server.state
         with state.lock:
             state.asked.append((self.path, {k.lower(): v for k, v in self.headers.items()}))
             state.at_once += 1
             state.most_at_once = max(state.most_at_once, state.at_once)
-            path = urlsplit(self.path).path
+            path = urlsplit(self.path).path  # a proxy is sent the whole URL
             waiting = state.faults.get(path, [])
             answer = waiting.pop(0) if waiting else state.always.get(path, whole_file)
         try:
@@ -133,10 +139,13 @@ def status(code: int, body: bytes = b"", **headers: str) -> Answer:
 
 
 @contextmanager
-def serving(handler: type[Handler] = Handler) -> Iterator[Server]:
-    """A server on a free port of the loopback interface."""
-    server = HttpServer(("127.0.0.1", 0), handler)
-    server.state = Server(f"http://127.0.0.1:{server.server_port}")
+def serving(context: ssl.SSLContext | None = None) -> Iterator[Server]:
+    """A server on a free port of the loopback interface, with TLS if there is a context for it."""
+    server = HttpServer(("127.0.0.1", 0), Handler)
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    scheme = "http" if context is None else "https"
+    server.state = Server(f"{scheme}://127.0.0.1:{server.server_port}")
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
