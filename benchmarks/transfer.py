@@ -81,8 +81,8 @@ def by_curl(pairs: list[tuple[str, Path]]) -> None:
     """The peer's."""
     config = "".join(f'url = "{url}"\noutput = "{path}"\n' for url, path in pairs)
     subprocess.run(
-        ["curl", "--silent", "--fail", "--parallel", "--parallel-max", str(AT_ONCE), "--config"]
-        + ["-"],
+        ["curl", "--no-progress-meter", "--fail", "--parallel", "--parallel-max", str(AT_ONCE)]
+        + ["--config", "-"],
         input=config.encode(),
         check=True,
     )

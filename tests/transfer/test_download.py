@@ -381,19 +381,6 @@ def test_runs_share_a_cache(
     assert sum(len(files) for _, _, files in os.walk(tmp_path)) == 4
 
 
-def test_a_cache_elsewhere_is_copied_from(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object) -> None:
-        raise OSError(18, "Invalid cross-device link")
-
-    monkeypatch.setenv("LSTSR_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(os, "link", refuse)
-    get(server, tmp_path / "run" / "file.bin")
-    assert (tmp_path / "run" / "file.bin").read_bytes() == DATA
-    assert os.listdir(tmp_path / "run") == ["file.bin"]
-
-
 def test_another_size_or_checksum_is_another_file_in_the_cache(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -246,4 +246,5 @@ def _proxy(url: str, host: str) -> str:
     """The proxy that the environment names for this URL; '' for none."""
     if urllib.request.proxy_bypass(host):
         return ""
-    return urllib.request.getproxies().get(urlsplit(url).scheme, "")
+    proxies = urllib.request.getproxies()
+    return proxies.get(urlsplit(url).scheme) or proxies.get("all", "")

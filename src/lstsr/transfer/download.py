@@ -150,7 +150,7 @@ class Budget:
             if count > self._left:
                 raise BudgetError(
                     f"{address} ({count / GB:.3g} GB) would exceed the limit of "
-                    f"{(self._max or 0) / GB:.3g} GB; raise --max-gb (finished files are kept)"
+                    f"{(self._max or 0) / GB:.3g} GB; raise --max-gb (what has arrived is kept)"
                 )
             self._left -= count
 
@@ -176,14 +176,18 @@ class _Run:
     def obtain(self, download: Download) -> None:
         """Have one file under its final name."""
         try:
-            stored = cached(download.path, download.address, download.checksum, download.size)
             if _complete(download.path, download):
                 return self.show(download.size or 0)
-            while not _complete(stored, download):
+            stored = cached(download.path, download.address, download.checksum, download.size)
+            if not _complete(stored, download):
                 with Part(stored, download.address, self.stop) as part:
+                    # another process may have had it while this one waited for the part
                     if not _complete(stored, download):
                         _Transfer(self, download, part).run()
             place(stored, download.path)
+        except BudgetError:
+            self.stop.set()
+            raise
         except LstsrError:
             raise
         except OSError as error:
@@ -244,8 +248,8 @@ class _Transfer:
         if cut.after_s is not None:
             wait_s = min(cut.after_s, LONGEST_RETRY_AFTER_S)
         logger.warning("%s: %s; again in %.1f s", self._download.address, cut, wait_s)
-        if self._run.stop.wait(wait_s):
-            raise TransferError("stopped")
+        self._run.stop.wait(wait_s)
+        self._check_stop()
 
     def _attempt(self) -> None:
         """One request for what is missing, if anything is."""
@@ -253,6 +257,7 @@ class _Transfer:
         if part.length and part.length == part.notes.total:
             return
         with self._run.slots:
+            self._check_stop()
             request = sources.resolve(address)
             response = sources.client.get(request, self, self._range())
         status = response.status
@@ -307,8 +312,7 @@ class _Transfer:
 
     def write(self, chunk: bytes) -> None:
         """Take a piece of the body."""
-        if self._run.stop.is_set():
-            raise TransferError("stopped")
+        self._check_stop()
         if not self._paid:
             self._run.budget.take(len(chunk), self._download.address)
         try:
@@ -353,6 +357,10 @@ class _Transfer:
         raise TransferError(
             f"the server sent a web page (a login?) instead; {help_for(self._download.address)}"
         )
+
+    def _check_stop(self) -> None:
+        if self._run.stop.is_set():
+            raise TransferError("stopped")
 
     def _restart(self, validator: str | None, total: int | None) -> None:
         self._run.show(-self._part.length)

@@ -16,12 +16,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lstsr.errors import TransferError
-from lstsr.files import whole
 
 CACHE = "LSTSR_CACHE"
 """Environment variable: a folder where downloads are kept for other runs; unset: none."""
 POLL_S = 0.2
 """How often a download looks whether another process has finished the same file."""
+READ_ONLY = 0o444
+WRITABLE = 0o222
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,8 @@ class Part:
         os.ftruncate(self._fd, 0)
         self.length = 0
         self.notes = Notes(self._source, validator, total)
-        with whole(self._noted) as partial:
-            partial.write_text(json.dumps(asdict(self.notes)))
+        # notes that a crash leaves unfinished are no JSON, and the part begins anew
+        self._noted.write_text(json.dumps(asdict(self.notes)))
 
     def write(self, chunk: bytes) -> None:
         """Append. Raises OSError where the disk is full; what fitted stays and counts."""
@@ -145,7 +146,8 @@ def place(stored: Path, path: Path) -> None:
     """
     if stored == path:
         return
-    stored.chmod(0o444)
+    if stored.stat().st_mode & WRITABLE:
+        stored.chmod(READ_ONLY)
     with _beside(path) as partial:
         try:
             os.link(stored, partial)
