@@ -146,8 +146,10 @@ class GenerateConfig(Section):
 class AcquireConfig(Section):
     """Where the scenes come from."""
 
-    provider: Literal["local", "generate"] = "generate"
-    manifest: str = Field("scenes.csv", description="CSV of scenes, relative to `data` (local)")
+    provider: Literal["local", "generate", "download"] = "generate"
+    manifest: str = Field(
+        "scenes.csv", description="CSV of scenes, relative to `data` (local, download)"
+    )
     generate: GenerateConfig = GenerateConfig()
 
 
@@ -675,7 +677,7 @@ class Config(Section):
 
     dataset: Name = Field(description="name of the data in every row")
     results: str = Field("results", description="folder of everything the run makes")
-    data: str = Field("data", description="folder of the user's files (provider local)")
+    data: str = Field("data", description="folder of the user's files and manifest")
     shard_size: int = Field(16, ge=1, description="scenes a job handles")
     threads: int = Field(2, ge=1, description="of one training or prediction job")
     gpus: int = Field(0, ge=0, le=1, description="of one training or prediction job")

@@ -5,11 +5,17 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from lstsr.config import Config, Row
+from lstsr.config import AcquireConfig, Config, Row
 from lstsr.registry import CLASSICAL, READERS
 from lstsr.scenes import Scene, check_regions, read_manifest, shard_count, shard_of
 
-MODULES = {"local": "lstsr.acquire.local", "generate": "lstsr.simulate.sample"}
+MODULES = {
+    "local": "lstsr.acquire.local",
+    "generate": "lstsr.simulate.sample",
+    "download": "lstsr.acquire.remote",
+}
+FOLDERS = {"local": "data", "generate": "generated", "download": "downloads"}
+"""Where in the work folder the files of each provider lie."""
 
 
 class Plan:
@@ -18,9 +24,14 @@ class Plan:
     def __init__(self, config: Config) -> None:
         """Read the manifest, or list the scenes that will be generated, and check the split."""
         self._config = config
-        self._scenes = scenes(config, Path(config.results) / "work" / "generated")
+        self._scenes = scenes(config.acquire, Path(config.data), Path(self.folder))
         check_regions(self._scenes, config.split)
         self.rows: dict[str, Row] = {row.name: row for row in config.rows()}
+
+    @property
+    def folder(self) -> str:
+        """Where the provider leaves its files."""
+        return f"{self._config.results}/work/{FOLDERS[self._config.acquire.provider]}"
 
     @property
     def acquire_module(self) -> str:
@@ -52,14 +63,27 @@ class Plan:
         return [*per_block, *curves, "split", "shifts"]
 
     def files(self, shard: str) -> list[str]:
-        """The user's files of a shard; none where they are generated."""
+        """The user's files of a shard, or the index of those downloaded; none if generated."""
         if self._config.acquire.provider == "generate":
             return []
+        if self._config.acquire.provider == "download":
+            return [f"{self.folder}/{shard}.csv"]
         return [str(file) for scene in self.shards[shard] for file in scene.files]
 
     def scenes_digest(self, shard: str) -> str:
         """Digest of a shard's manifest rows."""
         return hashlib.sha256(repr(self.shards[shard]).encode()).hexdigest()[:16]
+
+    def downloads_digest(self, shard: str) -> str:
+        """Digest of what is to be downloaded for a shard."""
+        from lstsr.acquire.remote import read_remote
+
+        manifest = Path(self._config.data) / self._config.acquire.manifest
+        names = {scene.scene for scene in self.shards[shard]}
+        wanted = [
+            one for one in read_remote(manifest, Path(self.folder)) if one.scene.scene in names
+        ]
+        return hashlib.sha256(repr(wanted).encode()).hexdigest()[:16]
 
     def shard_files(self, stage: str) -> list[str]:
         """The index files of a stage."""
@@ -72,13 +96,17 @@ class Plan:
         return [f"{self._config.results}/models/{row}.safetensors"]
 
 
-def scenes(config: Config, generated: Path) -> list[Scene]:
-    """Every scene of a run, by manifest or, in the folder ``generated``, by the generator."""
-    if config.acquire.provider == "local":
-        return read_manifest(Path(config.data) / config.acquire.manifest)
+def scenes(acquire: AcquireConfig, data: Path, folder: Path) -> list[Scene]:
+    """Every scene of a run: by the manifest in ``data``, or as generated; made files in ``folder``.
+
+    Raises LstsrError for a faulty manifest.
+    """
+    if acquire.provider == "local":
+        return read_manifest(data / acquire.manifest)
+    if acquire.provider == "download":
+        from lstsr.acquire.remote import read_remote
+
+        return [one.scene for one in read_remote(data / acquire.manifest, folder)]
     from lstsr.simulate.places import names, scene_files
 
-    return [
-        scene_files(name, generated, config.acquire.generate)
-        for name in names(config.acquire.generate)
-    ]
+    return [scene_files(name, folder, acquire.generate) for name in names(acquire.generate)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -60,12 +60,28 @@ def product_files(path: Path) -> list[Path]:
     return sorted(path.parent.glob(f"{product}_*")) if metadata else [path]
 
 
-def read_manifest(path: Path) -> list[Scene]:
+Locate = Callable[[Path, str, str, str], Path]
+"""From the manifest, a scene's name, a column and its cell to the path of the file."""
+
+
+def beside_manifest(manifest: Path, scene: str, column: str, cell: str) -> Path:
+    """The file that a cell names relative to the manifest. Raises LstsrError if it is missing."""
+    file = manifest.parent / cell
+    if not file.exists():
+        raise LstsrError(
+            f"{manifest}: {column} of scene {scene} is missing: {file}; "
+            "name it relative to the manifest"
+        )
+    return file
+
+
+def read_manifest(path: Path, locate: Locate = beside_manifest) -> list[Scene]:
     """The scenes of a CSV: scene, input, reference, target[, lon, lat, time, dem, water].
 
-    File names are relative to the manifest's folder. Raises LstsrError for a missing manifest,
-    column or file, a name used twice or unfit for a file name, and a coordinate that is no number.
-    Blank lines and a byte-order mark, as spreadsheets leave them, are passed over.
+    Other columns are passed over. File names are relative to the manifest's folder, unless
+    ``locate`` knows better. Raises LstsrError for a missing manifest, column or file, a name used
+    twice or unfit for a file name, and a coordinate that is no number. Blank lines and a byte-order
+    mark, as spreadsheets leave them, are passed over.
     """
     if not path.is_file():
         raise LstsrError(f"{path}: no such manifest; set config keys data and acquire.manifest")
@@ -81,7 +97,7 @@ def read_manifest(path: Path) -> list[Scene]:
             f"{', '.join(('scene', *ROLES))} and, if known, lon, lat, time, "
             f"{', '.join(STATIC)}; separate them by commas"
         )
-    scenes = [_scene(path, row) for row in table if any(row.values())]
+    scenes = [_scene(path, row, locate) for row in table if any(row.values())]
     if not scenes:
         raise LstsrError(f"{path}: no scene below the first line; add a line for each")
     names = [scene.scene for scene in scenes]
@@ -91,7 +107,7 @@ def read_manifest(path: Path) -> list[Scene]:
     return scenes
 
 
-def _scene(manifest: Path, row: Mapping[str, str]) -> Scene:
+def _scene(manifest: Path, row: Mapping[str, str], locate: Locate) -> Scene:
     name = row["scene"] or ""
     if not name or not all(char.isalnum() or char in "-_." for char in name) or name[0] == ".":
         raise LstsrError(f"{manifest}: scene '{name}' is no name; use letters, digits and - _ .")
@@ -99,13 +115,7 @@ def _scene(manifest: Path, row: Mapping[str, str]) -> Scene:
         if not row[role]:
             raise LstsrError(f"{manifest}: {role} of scene {name} is empty; name its file")
     named = [role for role in (*ROLES, *STATIC) if row.get(role)]
-    files = {role: manifest.parent / row[role] for role in named}
-    for role, file in files.items():
-        if not file.exists():
-            raise LstsrError(
-                f"{manifest}: {role} of scene {name} is missing: {file}; "
-                "name it relative to the manifest"
-            )
+    files = {role: locate(manifest, name, role, row[role]) for role in named}
     lon = _degrees(manifest, row, "lon", 360)
     lat = _degrees(manifest, row, "lat", 90)
     return Scene(name, **files, lon=lon, lat=lat, time=_time(manifest, row))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pyproj import CRS
 
 from lstsr.errors import SceneError
-from lstsr.files import read_csv, write_csv
+from lstsr.files import read_csv, sha256, write_csv
 from lstsr.geo.resample import outline
 from lstsr.grid import Grid
 from lstsr.registry import reader
@@ -93,14 +93,9 @@ def digest(product: Path) -> str:
     """SHA-256 of a file's bytes; of the names and digests of its files for a product of several."""
     files = product_files(product)
     if files == [product]:
-        return _digest(product)
-    listed = "".join(f"{file.name} {_digest(file)}\n" for file in files)
+        return sha256(product)
+    listed = "".join(f"{file.name} {sha256(file)}\n" for file in files)
     return hashlib.sha256(listed.encode()).hexdigest()
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write_index(path: Path, acquired: Iterable[Acquired]) -> None:
