@@ -135,16 +135,17 @@ def _product(source: str, items: list[dict[str, Any]], wanted: Sequence[str]) ->
     """One product of the items that tell of it. Raises LstsrError where it cannot be used."""
     files = {}
     for asset in (asset for item in items for asset in item["assets"].values()):
-        href = str(asset["alternate"]["s3"]["href"] if PROVIDERS[source].s3 else asset["href"])
-        end = next((end for end in wanted if href.endswith(end)), None)
+        end = next((end for end in wanted if asset["href"].endswith(end)), None)
         if end:
-            files[end] = RemoteFile(checked(href), asset.get("file:size"), _checksum(asset))
+            place = asset["alternate"]["s3"] if PROVIDERS[source].s3 else asset
+            address = checked(place["href"])
+            files[end] = RemoteFile(address, asset.get("file:size"), _checksum(asset))
     missing = [end for end in wanted if end not in files]
     if missing:
         raise LstsrError(f"it has no file ...{missing[0]}")
-    names = {fits[0] for file in files.values() if (fits := PRODUCT.match(file.name))}
+    names = {_product_name(file) for file in files.values()}
     if len(names) != 1:
-        raise LstsrError(f"its files' names are not those of one product: {sorted(names)}")
+        raise LstsrError("its files' names are of several products: " + ", ".join(sorted(names)))
     (name,) = names
     if not name.startswith(("LC08", "LC09")):
         raise LstsrError("only Landsat 8 and 9 are used")
@@ -157,6 +158,13 @@ def _product(source: str, items: list[dict[str, Any]], wanted: Sequence[str]) ->
         tuple(files[end] for end in wanted),
         float(properties["eo:cloud_cover"]) / 100,
     )
+
+
+def _product_name(file: RemoteFile) -> str:
+    fits = PRODUCT.match(file.name)
+    if fits is None:
+        raise LstsrError(f"{file.name!r} is no name of a Landsat Collection 2 product")
+    return fits[0]
 
 
 def _time(item: dict[str, Any]) -> datetime:

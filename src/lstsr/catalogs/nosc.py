@@ -71,17 +71,17 @@ def slots(moments: Sequence[datetime], window: timedelta, product: str, sources:
         for day in _days(moments, window)
         for folder in kind.folders
     ]
+    listings = each(lambda folder: _listing(sources, folder), folders)
     scans = [
         f"{folder}/{name}"
-        for folder, entries in zip(
-            folders, each(lambda f: _listing(sources, f), folders), strict=True
-        )
+        for folder, entries in zip(folders, listings, strict=True)
         for name, _ in entries
-        if (scan := SCAN.fullmatch(name)) and _near(_nominal(scan[1]), moments, window)
+        if (fits := SCAN.fullmatch(name)) and _near(_nominal(fits[1]), moments, window)
     ]
     found = Found()
     by_scan: dict[str, Product] = {}
-    for scan, entries in zip(scans, each(lambda s: _listing(sources, s), scans), strict=True):
+    listings = each(lambda scan: _listing(sources, scan), scans)
+    for scan, entries in zip(scans, listings, strict=True):
         for name, size in entries:
             _consider(found, by_scan, kind, name, f"{scan}/{name}", size)
     found.products = list(by_scan.values())
@@ -97,7 +97,8 @@ def search(moments: Sequence[datetime], window: timedelta, product: str, sources
     ]
     found = Found()
     by_scan: dict[str, Product] = {}
-    for address, body in zip(addresses, each(lambda a: get(sources, a), addresses), strict=True):
+    answers = each(lambda address: get(sources, address), addresses)
+    for address, body in zip(addresses, answers, strict=True):
         for stem in _file_names(_json(address, body)):
             name = f"{stem}.nc"
             if (fits := kind.name.fullmatch(name)) and _near(_nominal(fits[1]), moments, window):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import shapely
 from shapely.geometry import box, shape
@@ -34,10 +35,8 @@ def read_area(text: str) -> BaseGeometry:
     return area
 
 
-def _geometries(content: dict[str, object]) -> list[object]:
+def _geometries(content: dict[str, Any]) -> list[Any]:
     """The geometries of a feature collection, a feature, or of a bare geometry."""
     if content["type"] == "FeatureCollection":
-        features = content["features"]
-        assert isinstance(features, list)
-        return [feature["geometry"] for feature in features]
+        return [feature["geometry"] for feature in content["features"]]
     return [content["geometry"] if content["type"] == "Feature" else content]
