@@ -117,13 +117,14 @@ def whole_file(handler: Handler) -> None:
     handler.send(status, body, **headers)
 
 
-def cut(share: float) -> Answer:
-    """Announce all and hang up after a share of it."""
+def cut(share: float, then: Callable[[], None] = lambda: None) -> Answer:
+    """Announce all and hang up after a share of it; ``then`` happens just before."""
 
     def answer(handler: Handler) -> None:
         status, body, headers = wanted(handler)
         handler.send(status, Content_Length=str(len(body)), **headers)
         handler.write(body[: int(len(body) * share)])
+        then()
         hang_up(handler)
 
     return answer

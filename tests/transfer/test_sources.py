@@ -72,11 +72,10 @@ def test_a_signature_about_to_end_is_renewed(signing: Signing) -> None:
 def test_an_expired_signature_is_renewed_in_mid_file(
     signing: Signing, server: Server, tmp_path: Path
 ) -> None:
-    def cut_and_expire(handler: Handler) -> None:
-        cut(0.3)(handler)
+    def expire() -> None:
         signing.issued += 1
 
-    server.faults[PATH] = [cut_and_expire]
+    server.faults[PATH] = [cut(0.3, expire)]
     fetch([Download(BLOB, tmp_path / "x.tif")], Sources())
     assert (tmp_path / "x.tif").read_bytes() == TIFF
     assert server.body_bytes < len(TIFF) + 1000  # and tokens
