@@ -27,8 +27,6 @@ class Server:
     body_bytes: int = 0
     ranges: bool = True
     tag: str | None = '"1"'
-    at_once: int = 0
-    most_at_once: int = 0
     connections: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -54,16 +52,10 @@ class Handler(BaseHTTPRequestHandler):
         state = self.server.state
         with state.lock:
             state.asked.append((self.path, {k.lower(): v for k, v in self.headers.items()}))
-            state.at_once += 1
-            state.most_at_once = max(state.most_at_once, state.at_once)
             path = urlsplit(self.path).path  # a proxy is sent the whole URL
             waiting = state.faults.get(path, [])
             answer = waiting.pop(0) if waiting else state.always.get(path, whole_file)
-        try:
-            answer(self)
-        finally:
-            with state.lock:
-                state.at_once -= 1
+        answer(self)
 
     def do_HEAD(self) -> None:  # noqa: N802
         self.send_error(403)
@@ -78,9 +70,9 @@ class Handler(BaseHTTPRequestHandler):
         self.write(body)
 
     def write(self, body: bytes) -> None:
-        self.wfile.write(body)
         with self.server.state.lock:
             self.server.state.body_bytes += len(body)
+        self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         pass
