@@ -157,6 +157,17 @@ def test_nosc_is_open_but_for_its_openapi(monkeypatch: pytest.MonkeyPatch) -> No
     assert Sources().resolve(SEARCH).url == SEARCH + "&ServiceKey=hush"
 
 
+def test_landsatlook_sends_to_a_login(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LSTSR_ENDPOINTS", f"landsatlook.usgs.gov={server.root}")
+    server.always["/data/x_ST_B10.TIF"] = status(302, Location="/login")
+    server.always["/login"] = status(200, b"<html>", Content_Type="text/html")
+    address = "https://landsatlook.usgs.gov/data/x_ST_B10.TIF"
+    with pytest.raises(TransferError, match="a web page .* USGS asks for an ERS login"):
+        fetch([Download(address, tmp_path / "x.tif")], Sources())
+
+
 def test_mirrors_take_the_place_of_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     mirrors = "nosc.go.kr=http://127.0.0.1:1/mirror noaa-gk2a-pds.s3.amazonaws.com=http://m/b/"
     monkeypatch.setenv("LSTSR_ENDPOINTS", mirrors)
