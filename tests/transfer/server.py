@@ -27,8 +27,6 @@ class Server:
     body_bytes: int = 0
     ranges: bool = True
     tag: str | None = '"1"'
-    at_once: int = 0
-    most_at_once: int = 0
     connections: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -54,16 +52,10 @@ class Handler(BaseHTTPRequestHandler):
         state = self.server.state
         with state.lock:
             state.asked.append((self.path, {k.lower(): v for k, v in self.headers.items()}))
-            state.at_once += 1
-            state.most_at_once = max(state.most_at_once, state.at_once)
             path = urlsplit(self.path).path  # a proxy is sent the whole URL
             waiting = state.faults.get(path, [])
             answer = waiting.pop(0) if waiting else state.always.get(path, whole_file)
-        try:
-            answer(self)
-        finally:
-            with state.lock:
-                state.at_once -= 1
+        answer(self)
 
     def do_HEAD(self) -> None:  # noqa: N802
         self.send_error(403)
@@ -78,9 +70,9 @@ class Handler(BaseHTTPRequestHandler):
         self.write(body)
 
     def write(self, body: bytes) -> None:
-        self.wfile.write(body)
         with self.server.state.lock:
             self.server.state.body_bytes += len(body)
+        self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         pass
@@ -117,13 +109,14 @@ def whole_file(handler: Handler) -> None:
     handler.send(status, body, **headers)
 
 
-def cut(share: float) -> Answer:
-    """Announce all and hang up after a share of it."""
+def cut(share: float, then: Callable[[], None] = lambda: None) -> Answer:
+    """Announce all and hang up after a share of it; ``then`` happens just before."""
 
     def answer(handler: Handler) -> None:
         status, body, headers = wanted(handler)
         handler.send(status, Content_Length=str(len(body)), **headers)
         handler.write(body[: int(len(body) * share)])
+        then()
         hang_up(handler)
 
     return answer

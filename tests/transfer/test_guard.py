@@ -31,6 +31,12 @@ def test_only_http(url: str) -> None:
         Guard().check(url, secret=False)
 
 
+@pytest.mark.parametrize("url", ["https://a\\@b/", "https://a@b/", "https://a/ b", "https://a\tb/"])
+def test_what_parsers_disagree_on_is_refused(url: str) -> None:
+    with pytest.raises(TransferError, match="read in two ways"):
+        Guard().check(url, secret=False)
+
+
 def test_https_does_not_become_http() -> None:
     with pytest.raises(TransferError, match="from https to plain http at b; refused"):
         Guard().check("http://b/", secret=False, came_from="https://a/")

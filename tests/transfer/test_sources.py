@@ -72,11 +72,10 @@ def test_a_signature_about_to_end_is_renewed(signing: Signing) -> None:
 def test_an_expired_signature_is_renewed_in_mid_file(
     signing: Signing, server: Server, tmp_path: Path
 ) -> None:
-    def cut_and_expire(handler: Handler) -> None:
-        cut(0.3)(handler)
+    def expire() -> None:
         signing.issued += 1
 
-    server.faults[PATH] = [cut_and_expire]
+    server.faults[PATH] = [cut(0.3, expire)]
     fetch([Download(BLOB, tmp_path / "x.tif")], Sources())
     assert (tmp_path / "x.tif").read_bytes() == TIFF
     assert server.body_bytes < len(TIFF) + 1000  # and tokens
@@ -156,6 +155,17 @@ def test_nosc_is_open_but_for_its_openapi(monkeypatch: pytest.MonkeyPatch) -> No
         Sources().resolve(SEARCH)
     monkeypatch.setenv("NOSC_API_KEY", "hush")
     assert Sources().resolve(SEARCH).url == SEARCH + "&ServiceKey=hush"
+
+
+def test_landsatlook_sends_to_a_login(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LSTSR_ENDPOINTS", f"landsatlook.usgs.gov={server.root}")
+    server.always["/data/x_ST_B10.TIF"] = status(302, Location="/login")
+    server.always["/login"] = status(200, b"<html>", Content_Type="text/html")
+    address = "https://landsatlook.usgs.gov/data/x_ST_B10.TIF"
+    with pytest.raises(TransferError, match="a web page .* USGS asks for an ERS login"):
+        fetch([Download(address, tmp_path / "x.tif")], Sources())
 
 
 def test_mirrors_take_the_place_of_hosts(monkeypatch: pytest.MonkeyPatch) -> None:

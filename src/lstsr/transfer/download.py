@@ -5,15 +5,12 @@ from __future__ import annotations
 import errno
 import logging
 import random
-import re
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
@@ -21,8 +18,9 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from lstsr.errors import LstsrError, TransferError
-from lstsr.transfer import checksum
+from lstsr.transfer import checksum, content
 from lstsr.transfer.client import CutError, Response
+from lstsr.transfer.headers import content_length, content_range, retry_after_s, validator
 from lstsr.transfer.sources import Sources, check_address, help_for
 from lstsr.transfer.store import Part, cached, place
 
@@ -34,13 +32,6 @@ LONGEST_WAIT_S = 60.0
 LONGEST_RETRY_AFTER_S = 300.0
 PUT_OFF = frozenset({408, 425, 429})
 """Statuses, besides those of the server's own faults (500 and more), that may pass."""
-HDF5 = b"\x89HDF\r\n\x1a\n"
-BEGINNINGS = {
-    ".nc": (HDF5, b"CDF"),
-    ".h5": (HDF5,),
-    ".tif": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
-}
-"""First bytes by suffix: NetCDF-4 is HDF5, NetCDF-3 begins with CDF; TIFF and BigTIFF."""
 GB = 1e9
 
 
@@ -292,20 +283,18 @@ class _Transfer:
 
     def begin(self, response: Response) -> None:
         """Judge an answer by its headers, before any byte is written."""
-        headers, validator = response.headers, _validator(response)
-        if headers.get("content-type", "").startswith("text/html") and not self._is_page:
-            self._refuse_page()
-        length = headers.get("content-length", "")
-        start, total = 0, int(length) if length.isdecimal() else None
+        part, size = self._part, self._download.size
+        if fault := content.announced_fault(self._download.path, response):
+            raise TransferError(f"{fault}; {help_for(self._download.address)}")
+        start, total = 0, content_length(response)
         if response.status == 206:
-            start, total = _content_range(headers.get("content-range", ""))
-        if None not in (total, self._download.size) and total != self._download.size:
-            raise TransferError(
-                f"{total} bytes long on the server, {self._download.size} in the catalog"
-            )
+            start, total = content_range(response)
+        if None not in (total, size) and total != size:
+            raise TransferError(f"{total} bytes long on the server, {size} in the catalog")
+        tag = validator(response)
         if response.status == 200:
-            self._restart(validator, total)
-        elif start != self._part.length or _differ(validator, self._part.notes.validator):
+            self._restart(tag, total)
+        elif start != part.length or _differ(tag, part.notes.validator):
             self._restart(None, None)
             raise CutError("the server sent a range that does not continue the part", 0)
         self._pay(total)
@@ -327,36 +316,19 @@ class _Transfer:
     def _judge(self) -> None:
         """Judge the whole file. One that is wrong is not kept."""
         part, download = self._part, self._download
-        head = part.head(512)
-        if not self._is_page and head.lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        if fault := content.fault(download.path, part.head(content.HEAD_BYTES)):
             self._restart(None, None)
-            self._refuse_page()
-        suffix = download.path.suffix.lower()
-        if suffix in BEGINNINGS and not head.startswith(BEGINNINGS[suffix]):
-            self._restart(None, None)
-            raise TransferError(
-                f"what the server sent is no {suffix} file, but perhaps a message: "
-                f"{help_for(download.address)}"
-            )
+            raise TransferError(f"{fault}; {help_for(download.address)}")
         if download.size not in (None, part.length):
+            length = part.length
             self._restart(None, None)
-            raise TransferError(f"{part.length} bytes long, {download.size} in the catalog")
+            raise TransferError(f"{length} bytes long, {download.size} in the catalog")
         if download.checksum and not checksum.matches(part.path, download.checksum):
             self._restart(None, None)
             if self._spoilt:
                 raise TransferError(f"the checksum is not {download.checksum}, twice")
             self._spoilt = True
             raise CutError("the checksum is wrong", 0)
-
-    @property
-    def _is_page(self) -> bool:
-        """Whether a web page is what was asked for."""
-        return self._download.path.suffix.lower() in (".html", ".htm")
-
-    def _refuse_page(self) -> None:
-        raise TransferError(
-            f"the server sent a web page (a login?) instead; {help_for(self._download.address)}"
-        )
 
     def _check_stop(self) -> None:
         if self._run.stop.is_set():
@@ -373,32 +345,5 @@ class _Transfer:
             self._paid = True
 
 
-def retry_after_s(response: Response) -> float | None:
-    """The wait that a server asks for, as seconds or as a date (RFC 9110, 10.2.3), seconds."""
-    text = response.headers.get("retry-after", "")
-    if text.isdecimal():
-        return float(text)
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except ValueError:
-        return None
-
-
-def _validator(response: Response) -> str | None:
-    """What proves that two answers are of one file (RFC 9110, 13.1.5): no weak ETag will do."""
-    tag = response.headers.get("etag", "")
-    if tag and not tag.startswith("W/"):
-        return tag
-    return response.headers.get("last-modified")
-
-
 def _differ(one: str | None, other: str | None) -> bool:
     return None not in (one, other) and one != other
-
-
-def _content_range(text: str) -> tuple[int, int | None]:
-    """Start and total of `bytes START-END/TOTAL` (RFC 9110, 14.4); -1 where it is not that."""
-    found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", text)
-    if found is None:
-        return -1, None
-    return int(found[1]), int(found[2]) if found[2] != "*" else None

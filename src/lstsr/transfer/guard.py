@@ -11,6 +11,9 @@ from lstsr.errors import TransferError
 ALLOW = "LSTSR_ALLOW_HOSTS"
 """Environment variable: host names, separated by spaces or commas, that may be private."""
 
+AMBIGUOUS = frozenset("\\ \t\r\n")
+"""Parsers of URLs disagree on these, and so on which host is meant."""
+
 
 class Guard:
     """Refuses other schemes than http(s), from https down to http, and private addresses.
@@ -31,6 +34,8 @@ class Guard:
         """The host of ``url``. Raises TransferError, without the URL, where it is refused."""
         parts = urlsplit(url)
         scheme, host = parts.scheme.lower(), parts.hostname
+        if "@" in parts.netloc or AMBIGUOUS & set(url):
+            raise TransferError("a URL that can be read in two ways; refused")
         if scheme not in ("http", "https") or not host:
             raise TransferError(
                 f"redirected to {scheme or 'no'}://; only http and https are served"
