@@ -132,9 +132,11 @@ def status(code: int, body: bytes = b"", **headers: str) -> Answer:
 
 
 @contextmanager
-def serving(context: ssl.SSLContext | None = None) -> Iterator[Server]:
+def serving(
+    context: ssl.SSLContext | None = None, handler: type[Handler] = Handler
+) -> Iterator[Server]:
     """A server on a free port of the loopback interface, with TLS if there is a context for it."""
-    server = HttpServer(("127.0.0.1", 0), Handler)
+    server = HttpServer(("127.0.0.1", 0), handler)
     if context is not None:
         server.socket = context.wrap_socket(server.socket, server_side=True)
     scheme = "http" if context is None else "https"
