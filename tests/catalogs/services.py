@@ -184,8 +184,9 @@ class Services:
         self.put(f"AMI/L1B/{area}/{hour}/{file.name}", file.read_bytes())
 
     def put(self, key: str, body: bytes) -> None:
-        """An object of the bucket."""
-        requests.put(f"{self.bucket}/{BUCKET}/{key}", body, timeout=10)
+        """An object of the bucket that anyone may read."""
+        public = {"x-amz-acl": "public-read"}
+        requests.put(f"{self.bucket}/{BUCKET}/{key}", body, headers=public, timeout=10)
 
 
 def signed(handler: Handler) -> None:
