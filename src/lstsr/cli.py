@@ -82,7 +82,7 @@ def acquire(options: argparse.Namespace) -> None:
     """Check, or generate, the scenes of one shard and describe them."""
     from tqdm import tqdm
 
-    from lstsr.acquire.local import describe, write_index
+    from lstsr.acquire.local import describe, lost, write_index
     from lstsr.config import AcquireConfig, SensorsConfig
     from lstsr.plan import scenes
     from lstsr.scenes import shard_of
@@ -92,13 +92,19 @@ def acquire(options: argparse.Namespace) -> None:
     sensors = SensorsConfig.model_validate(settings["sensors"])
     number, count = map(int, options.shard.split("-of-"))
     listed = scenes(config, Path(settings["data"]), options.folder)
+    absent = {}
+    if config.provider == "download":
+        from lstsr.acquire.remote import faults
+
+        absent = faults(options.folder / f"{options.shard}.csv")
     found = []
     for scene in tqdm([one for one in listed if shard_of(one.scene, count) == number]):
         if config.provider == "generate":
             from lstsr.simulate.sample import make
 
             make(scene.scene, options.folder, config.generate)
-        found.append(describe(scene, sensors))
+        reason = absent.get(scene.scene)
+        found.append(lost(scene, reason) if reason else describe(scene, sensors))
     write_index(options.output, found)
 
 

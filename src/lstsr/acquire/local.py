@@ -68,8 +68,13 @@ def describe(scene: Scene, sensors: SensorsConfig) -> Acquired:
         lat = scene.lat if scene.lat is not None else sum(y for _, y in rim) / len(rim)
         return Acquired(scene, digests, Place(scene.scene, lon, lat, rim))
     except SceneError as error:
-        logger.warning("scene %s excluded: %s", scene.scene, error)
-        return Acquired(scene, digests, Place(scene.scene, scene.lon, scene.lat, ()), str(error))
+        return lost(scene, str(error), digests)
+
+
+def lost(scene: Scene, reason: str, digests: dict[str, str] | None = None) -> Acquired:
+    """A scene that cannot be used."""
+    logger.warning("scene %s excluded: %s", scene.scene, reason)
+    return Acquired(scene, digests or {}, Place(scene.scene, scene.lon, scene.lat, ()), reason)
 
 
 def _rim(grid: Grid) -> Rim | None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from lstsr.errors import LstsrError
+from lstsr.errors import LstsrError, TransferError
 from lstsr.files import read_csv, sha256, write_csv
 from lstsr.scenes import Scene, beside_manifest, read_manifest
-from lstsr.transfer.download import Download, fetch
+from lstsr.transfer.download import AbsentError, Download, FetchError, fetch
 from lstsr.transfer.names import file_name
 from lstsr.transfer.paths import safe_path
 from lstsr.transfer.sources import Sources, check_address
 
-COLUMNS = ("file", "address", "bytes", "sha256")
+COLUMNS = ("scene", "file", "address", "bytes", "sha256", "fault")
 
 
 @dataclass(frozen=True)
@@ -64,27 +64,40 @@ def read_remote(manifest: Path, folder: Path) -> list[Remote]:
     return [Remote(scene, tuple(wanted.get(scene.scene, {}).values())) for scene in scenes]
 
 
-def download(remotes: Iterable[Remote], output: Path, max_bytes: int | None = None) -> None:
+def download(remotes: Sequence[Remote], output: Path, max_bytes: int | None = None) -> None:
     """Fetch what is not there yet, and write one CSV row a file: where it is, whence, its digest.
 
-    Raises TransferError (an OSError) where a file cannot be had, naming its address; the other
-    files are kept, and so are the parts of it.
+    A file that its server does not have (any more) costs its scene: the row tells the fault. Raises
+    TransferError (an OSError) where a file cannot be had for another reason, naming its address;
+    the other files are kept, and so are the parts of it.
     """
     wanted = [one for remote in remotes for one in remote.downloads]
-    fetch(wanted, Sources(), max_bytes=max_bytes, progress=True)
+    absent: Mapping[Path, TransferError] = {}
+    try:
+        fetch(wanted, Sources(), max_bytes=max_bytes, progress=True)
+    except FetchError as error:
+        if not all(isinstance(fault, AbsentError) for fault in error.failed.values()):
+            raise
+        absent = error.failed
     write_csv(
         output,
         COLUMNS,
         (
-            {
-                "file": one.path,
-                "address": one.address,
-                "bytes": one.path.stat().st_size,
-                "sha256": sha256(one.path),
-            }
-            for one in wanted
+            {"scene": remote.scene.scene, "file": one.path, "address": one.address}
+            | ({"fault": absent[one.path]} if one.path in absent else _facts(one.path))
+            for remote in remotes
+            for one in remote.downloads
         ),
     )
+
+
+def faults(index: Path) -> dict[str, str]:
+    """Scene to fault, of those that lack a file, by what ``download`` wrote."""
+    return {row["scene"]: row["fault"] for row in read_csv(index) if row["fault"]}
+
+
+def _facts(path: Path) -> dict[str, object]:
+    return {"bytes": path.stat().st_size, "sha256": sha256(path)}
 
 
 def _path(manifest: Path, scene: str, column: str, address: str, folder: Path) -> Path:

@@ -32,6 +32,7 @@ LONGEST_WAIT_S = 60.0
 LONGEST_RETRY_AFTER_S = 300.0
 PUT_OFF = frozenset({408, 425, 429})
 """Statuses, besides those of the server's own faults (500 and more), that may pass."""
+ABSENT = frozenset({404, 410})
 GB = 1e9
 
 
@@ -48,12 +49,16 @@ class Download:
     checksum: str | None = None
 
 
+class AbsentError(TransferError):
+    """The server says that there is no such file: another attempt would not help."""
+
+
 class FetchError(TransferError):
     """Some files could not be had; ``failed`` tells each one's fault, by path."""
 
-    def __init__(self, failed: dict[Path, str], asked: int) -> None:
+    def __init__(self, failed: dict[Path, TransferError], asked: int) -> None:
         first = next(iter(failed.values()))
-        super().__init__(first if asked == 1 else f"{len(failed)} of {asked} files: {first}")
+        super().__init__(str(first) if asked == 1 else f"{len(failed)} of {asked} files: {first}")
         self.failed = failed
 
 
@@ -80,7 +85,7 @@ def fetch(
     """
     wanted = _checked(downloads)
     known = sum(one.size or 0 for one in wanted)
-    failed: dict[Path, str] = {}
+    failed: dict[Path, TransferError] = {}
     with tqdm(total=known, unit="B", unit_scale=True, disable=not progress) as bar:
         run = _Run(sources, Budget(max_bytes), threading.Semaphore(jobs), bar)
         with ExitStack() as pools:
@@ -90,7 +95,7 @@ def fetch(
                     if fault := future.exception():
                         if not isinstance(fault, TransferError):
                             raise fault
-                        failed[futures[future].path] = str(fault)
+                        failed[futures[future].path] = fault
             finally:
                 run.stop.set()
                 for future in futures:
@@ -217,7 +222,7 @@ class _Transfer:
             self._repeat()
             self._part.finish()
         except TransferError as fault:
-            raise TransferError(f"{self._download.address}: {fault}") from None
+            raise type(fault)(f"{self._download.address}: {fault}") from None
 
     def _repeat(self) -> None:
         furthest, attempt = self._part.length, 0
@@ -262,6 +267,8 @@ class _Transfer:
             raise CutError("the part does not fit the file any more", 0)
         if status in PUT_OFF or status >= 500:
             raise CutError(f"status {status}", retry_after_s(response))
+        if status in ABSENT:
+            raise AbsentError(f"status {status}")
         if status not in (200, 206):
             raise TransferError(f"status {status}")
 
