@@ -34,8 +34,9 @@ def match(options: argparse.Namespace) -> None:
     """Find what Landsat, GK2A and GOCI-II saw together, and write a manifest to download."""
     from lstsr.config import load
     from lstsr.match.area import read_area
-    from lstsr.match.manifest import GB, volume, within, write
+    from lstsr.match.manifest import volume, within, write
     from lstsr.match.search import Query, find
+    from lstsr.transfer.download import GB
     from lstsr.transfer.sources import Sources
 
     config = load(options.config)
@@ -68,14 +69,15 @@ def download(options: argparse.Namespace) -> None:
     from lstsr.acquire.remote import read_remote
     from lstsr.config import AcquireConfig
     from lstsr.scenes import shard_of
+    from lstsr.transfer.download import GB
 
     config = AcquireConfig.model_validate(options.settings["acquire"])
     manifest = Path(options.settings["data"]) / config.manifest
     number, count = map(int, options.shard.split("-of-"))
     remotes = read_remote(manifest, options.folder)
-    fetch_files(
-        [one for one in remotes if shard_of(one.scene.scene, count) == number], options.output
-    )
+    mine = [one for one in remotes if shard_of(one.scene.scene, count) == number]
+    limit = None if options.max_gb is None else int(options.max_gb * GB)
+    fetch_files(mine, options.output, limit)
 
 
 def acquire(options: argparse.Namespace) -> None:
@@ -378,6 +380,7 @@ def _parser() -> argparse.ArgumentParser:
     stage = command("download", download)
     stage.add_argument("--settings", type=json.loads, required=True)
     stage.add_argument("--shard", required=True, help="NUMBER-of-COUNT")
+    stage.add_argument("--max-gb", type=float, help="stop before a file that would exceed it")
     paths(stage, "folder", "output")
 
     stage = command("acquire", acquire)

@@ -1,11 +1,13 @@
 """Manifests of addresses: known without network; a file that is gone costs its scene."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lstsr.acquire.remote import download, faults, read_remote
+from lstsr.cli import main
 from lstsr.errors import LstsrError, TransferError
 from lstsr.files import read_csv, sha256
 from tests.transfer.server import Server, serving, status
@@ -121,3 +123,16 @@ def test_a_server_that_refuses_fails_the_job_and_a_rerun_goes_on(
     download(remotes, index)
     assert [path for path, _ in server.asked] == ["/r.bin"]
     assert not faults(index)
+
+
+def test_the_command_stops_before_the_limit(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two_scenes(server, tmp_path)
+    settings = json.dumps({"acquire": {"provider": "download"}, "data": str(tmp_path)})
+    command = ["download", "--settings", settings, "--shard", "0-of-1"]
+    command += ["--folder", str(tmp_path / "down"), "--output", str(tmp_path / "index.csv")]
+    assert main([*command, "--max-gb", "1e-7"]) == 1
+    assert "raise --max-gb" in capsys.readouterr().err
+    assert main(command) == 0
+    assert set(faults(tmp_path / "index.csv")) == {"lost"}

@@ -12,6 +12,7 @@ from lstsr.catalogs.product import Product, Rejected, RemoteFile
 from lstsr.files import write_csv
 from lstsr.match.pairs import Triple
 from lstsr.scenes import ROLES, STATIC
+from lstsr.transfer.download import GB
 
 COLUMNS = ("scene", *ROLES, "lon", "lat", "time", *STATIC) + (
     "score",
@@ -20,7 +21,7 @@ COLUMNS = ("scene", *ROLES, "lon", "lat", "time", *STATIC) + (
     "reference_min",
 )
 FILES = ("address", "bytes", "checksum")
-MB, GB = 1e6, 1e9
+MB = 1e6
 TYPICAL_MB = {
     "_ST_B10.TIF": 75,
     "_ST_QA.TIF": 50,
