@@ -344,6 +344,7 @@ KELVIN, NDVI = {"target": {"product": "landsat"}}, {"target": {"product": "goci2
         ({"blocks": [{"track": "observed", "scale": 2}]}, "observed-x2 must be degraded-block"),
         ({"models": [{"model": "dctnet"}]}, "models.0.model = 'dctnet': there is no reference"),
         ({"align": {"layers": ["water"]}}, "align: there are no layers"),
+        ({"acquire": {"provider": "download"}}, "acquire.provider = 'download' is for triplets"),
     ],
 )
 def test_what_an_optical_run_cannot_have_is_refused(fault: dict[str, Any], words: str) -> None:

@@ -151,3 +151,25 @@ def test_a_manifest_of_images_alone_names_only_them(tmp_path: Path) -> None:
     plan = Plan(optical_config_of(data=str(tmp_path)))
     (shard,) = plan.shards
     assert sorted(plan.files(shard)) == sorted(map(str, tmp_path.glob("*.tif")))
+
+
+def test_a_run_on_downloads_is_planned_from_its_manifest_alone(tmp_path: Path) -> None:
+    """No network, no file: paths, shards and what is to be fetched follow from addresses."""
+    lines = ["scene,input,reference,target"]
+    lines += [f"s{n},https://h/{n}/i.nc,https://h/{n}/r.nc,https://h/{n}/t.tif" for n in range(20)]
+    path = tmp_path / "scenes.csv"
+    path.write_text("\n".join(lines) + "\n")
+    download = {"provider": "download"}
+    config = config_of(data=str(tmp_path), results="res", shard_size=8, acquire=download)
+    plan = Plan(config)
+    assert plan.acquire_module == "lstsr.acquire.remote"
+    assert plan.folder == "res/work/downloads"
+    for shard, scenes in plan.shards.items():
+        assert plan.files(shard) == [f"res/work/downloads/{shard}.csv"]
+        for scene in scenes:
+            assert scene.input == Path(f"res/work/downloads/{scene.scene}/i.nc")
+    before = {shard: plan.downloads_digest(shard) for shard in plan.shards}
+    path.write_text(path.read_text().replace("https://h/7/i.nc", "https://h/seven/i.nc"))
+    plan = Plan(config)
+    changed = [shard for shard in plan.shards if plan.downloads_digest(shard) != before[shard]]
+    assert changed == [f"{shard_of('s7', 4)}-of-4"]

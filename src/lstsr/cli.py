@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -29,27 +30,83 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def match(options: argparse.Namespace) -> None:
+    """Find what Landsat, GK2A and GOCI-II saw together, and write a manifest to download."""
+    from lstsr.config import load
+    from lstsr.match.area import read_area
+    from lstsr.match.manifest import volume, within, write
+    from lstsr.match.search import Query, find
+    from lstsr.transfer.download import GB
+    from lstsr.transfer.sources import Sources
+
+    config = load(options.config)
+    query = Query(
+        read_area(options.area),
+        options.start,
+        options.end,
+        options.max_cloud / 100,
+        options.landsat,
+        options.gk2a_area,
+        options.goci2,
+    )
+    output = options.output or Path(config.data) / config.acquire.manifest
+    if output.exists() and not options.force:
+        raise LstsrError(f"{output} is there already, perhaps edited; add --force, or --output")
+    triplets, rejected = find(config, query, Sources())
+    if options.max_gb is not None:
+        triplets, beyond = within(triplets, options.max_gb * GB)
+        rejected += beyond
+    static = {name: file for name in ("dem", "water") if (file := getattr(options, name))}
+    write(output, triplets, rejected, static)
+    for source, size in volume(triplets).items():
+        print(f"{source}: about {size / GB:.2f} GB")
+    print(f"{len(triplets)} scenes: {output}; {len(rejected)} rejected candidates beside it")
+
+
+def download(options: argparse.Namespace) -> None:
+    """Fetch the files of one shard's scenes, going on where an earlier attempt stopped."""
+    from lstsr.acquire.remote import download as fetch_files
+    from lstsr.acquire.remote import read_remote
+    from lstsr.config import AcquireConfig
+    from lstsr.scenes import shard_of
+    from lstsr.transfer.download import GB
+
+    config = AcquireConfig.model_validate(options.settings["acquire"])
+    manifest = Path(options.settings["data"]) / config.manifest
+    number, count = map(int, options.shard.split("-of-"))
+    remotes = read_remote(manifest, options.folder)
+    mine = [one for one in remotes if shard_of(one.scene.scene, count) == number]
+    limit = None if options.max_gb is None else int(options.max_gb * GB)
+    fetch_files(mine, options.output, limit)
+
+
 def acquire(options: argparse.Namespace) -> None:
     """Check, or generate, the scenes of one shard and describe them."""
     from tqdm import tqdm
 
-    from lstsr.acquire.local import describe, write_index
+    from lstsr.acquire.local import describe, lost, write_index
     from lstsr.config import AcquireConfig, SensorsConfig
-    from lstsr.plan import scenes as all_scenes
+    from lstsr.plan import scenes
     from lstsr.scenes import shard_of
 
     settings = options.settings
     config = AcquireConfig.model_validate(settings["acquire"])
     sensors = SensorsConfig.model_validate(settings["sensors"])
     number, count = map(int, options.shard.split("-of-"))
-    if config.provider == "generate":
-        from lstsr.simulate.sample import make
-    scenes = all_scenes(config, sensors, Path(settings["data"]), options.folder)
+    listed = scenes(config, sensors, Path(settings["data"]), options.folder)
+    absent = {}
+    if config.provider == "download":
+        from lstsr.acquire.remote import faults
+
+        absent = faults(options.folder / f"{options.shard}.csv")
     found = []
-    for scene in tqdm([one for one in scenes if shard_of(one.scene, count) == number]):
+    for scene in tqdm([one for one in listed if shard_of(one.scene, count) == number]):
         if config.provider == "generate":
+            from lstsr.simulate.sample import make
+
             make(scene.scene, options.folder, config.generate)
-        found.append(describe(scene, sensors))
+        reason = absent.get(scene.scene)
+        found.append(lost(scene, reason) if reason else describe(scene, sensors))
     write_index(options.output, found)
 
 
@@ -309,6 +366,35 @@ def _parser() -> argparse.ArgumentParser:
     def paths(stage: argparse.ArgumentParser, *names: str, **more: Any) -> None:
         for name in names:
             stage.add_argument(f"--{name}", type=Path, required=True, **more)
+
+    stage = command("match", match)
+    paths(stage, "config")
+    stage.add_argument("--area", required=True, help="W,S,E,N in degrees, or a GeoJSON file")
+    days: Any = {"type": date.fromisoformat, "required": True, "metavar": "YYYY-MM-DD"}
+    stage.add_argument("--from", dest="start", help="first day, UTC", **days)
+    stage.add_argument("--to", dest="end", help="last day, UTC", **days)
+    stage.add_argument("--max-cloud", type=float, default=30, help="of a Landsat scene, percent")
+    stage.add_argument("--max-gb", type=float, help="to download: the best scenes are taken")
+    stage.add_argument("--dem", type=Path, help="elevation in metres of all scenes")
+    stage.add_argument("--water", type=Path, help="share of water, 0..1, of all scenes")
+    stage.add_argument(
+        "--landsat",
+        choices=("planetary-computer", "usgs", "usgs-s3"),
+        default="planetary-computer",
+        help="whose catalog: only the first needs no account",
+    )
+    stage.add_argument("--gk2a-area", choices=("la", "fd"), default="la", help="of Level 1B")
+    stage.add_argument(
+        "--goci2", choices=("opendap", "openapi"), default="opendap", help="openapi needs a key"
+    )
+    stage.add_argument("--output", type=Path, help="default: the config's own manifest")
+    stage.add_argument("--force", action="store_true", help="replace the manifest")
+
+    stage = command("download", download)
+    stage.add_argument("--settings", type=json.loads, required=True)
+    stage.add_argument("--shard", required=True, help="NUMBER-of-COUNT")
+    stage.add_argument("--max-gb", type=float, help="stop before a file that would exceed it")
+    paths(stage, "folder", "output")
 
     stage = command("acquire", acquire)
     stage.add_argument("--settings", type=json.loads, required=True)

@@ -153,8 +153,10 @@ class GenerateConfig(Section):
 class AcquireConfig(Section):
     """Where the scenes come from."""
 
-    provider: Literal["local", "generate"] = "generate"
-    manifest: str = Field("scenes.csv", description="CSV of scenes, relative to `data` (local)")
+    provider: Literal["local", "generate", "download"] = "generate"
+    manifest: str = Field(
+        "scenes.csv", description="CSV of scenes, relative to `data` (local, download)"
+    )
     generate: GenerateConfig = GenerateConfig()
 
 
@@ -752,7 +754,7 @@ class Config(Section):
         "lst", description="fine LST by a reference, or a fine image of reflectance from itself"
     )
     results: str = Field("results", description="folder of everything the run makes")
-    data: str = Field("data", description="folder of the user's files (provider local)")
+    data: str = Field("data", description="folder of the user's files and manifest")
     shard_size: int = Field(16, ge=1, description="scenes a job handles")
     threads: int = Field(2, ge=1, description="of one training or prediction job")
     gpus: int = Field(0, ge=0, le=1, description="of one training or prediction job")
@@ -829,6 +831,10 @@ class Config(Section):
             )
 
     def _check_optical(self) -> None:
+        if self.acquire.provider == "download":
+            raise ValueError(
+                "acquire.provider = 'download' is for triplets: have the images on disk (local)"
+            )
         for block in self.blocks:
             if block.track != "degraded-block":
                 raise ValueError(f"blocks: {block.key} must be degraded-block in task optical")

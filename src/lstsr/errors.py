@@ -1,4 +1,4 @@
-"""The two kinds of fault: of a run (stop before anything runs) and of one scene (exclude it)."""
+"""The kinds of fault: of a run (stop before anything runs), of one scene, of one transfer."""
 
 
 class LstsrError(Exception):
@@ -7,3 +7,7 @@ class LstsrError(Exception):
 
 class SceneError(LstsrError):
     """A fault in the content of one scene: the scene is excluded by name and the run goes on."""
+
+
+class TransferError(LstsrError, OSError):
+    """A file that could not be had: one line that names its address, never a key or signature."""

@@ -1,8 +1,9 @@
-"""Writing files whole or not at all."""
+"""Files: written whole or not at all, digests, tables."""
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -45,3 +46,9 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     """The records of a table, all values as text."""
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

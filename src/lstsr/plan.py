@@ -9,7 +9,13 @@ from lstsr.config import AcquireConfig, Config, Row, SensorsConfig
 from lstsr.registry import CLASSICAL, READERS
 from lstsr.scenes import Scene, check_regions, read_manifest, shard_count, shard_of
 
-MODULES = {"local": "lstsr.acquire.local", "generate": "lstsr.simulate.sample"}
+MODULES = {
+    "local": "lstsr.acquire.local",
+    "generate": "lstsr.simulate.sample",
+    "download": "lstsr.acquire.remote",
+}
+FOLDERS = {"local": "data", "generate": "generated", "download": "downloads"}
+"""Where in the work folder the files of each provider lie."""
 
 
 class Plan:
@@ -18,10 +24,14 @@ class Plan:
     def __init__(self, config: Config) -> None:
         """Read the manifest, or list the scenes that will be generated, and check the split."""
         self._config = config
-        generated = Path(config.results) / "work" / "generated"
-        self._scenes = scenes(config.acquire, config.sensors, Path(config.data), generated)
+        self._scenes = scenes(config.acquire, config.sensors, Path(config.data), Path(self.folder))
         check_regions(self._scenes, config.split)
         self.rows: dict[str, Row] = {row.name: row for row in config.rows()}
+
+    @property
+    def folder(self) -> str:
+        """Where the provider leaves its files."""
+        return f"{self._config.results}/work/{FOLDERS[self._config.acquire.provider]}"
 
     @property
     def acquire_module(self) -> str:
@@ -75,14 +85,27 @@ class Plan:
         return ["table.csv", "table.md", "scenes.csv", *of_lst, "timings.csv"]
 
     def files(self, shard: str) -> list[str]:
-        """The user's files of a shard; none where they are generated."""
+        """The user's files of a shard, or the index of those downloaded; none if generated."""
         if self._config.acquire.provider == "generate":
             return []
+        if self._config.acquire.provider == "download":
+            return [f"{self.folder}/{shard}.csv"]
         return [str(file) for scene in self.shards[shard] for file in scene.files]
 
     def scenes_digest(self, shard: str) -> str:
         """Digest of a shard's manifest rows."""
         return hashlib.sha256(repr(self.shards[shard]).encode()).hexdigest()[:16]
+
+    def downloads_digest(self, shard: str) -> str:
+        """Digest of what is to be downloaded for a shard."""
+        from lstsr.acquire.remote import read_remote
+
+        manifest = Path(self._config.data) / self._config.acquire.manifest
+        names = {scene.scene for scene in self.shards[shard]}
+        wanted = [
+            one for one in read_remote(manifest, Path(self.folder)) if one.scene.scene in names
+        ]
+        return hashlib.sha256(repr(wanted).encode()).hexdigest()[:16]
 
     def shard_files(self, stage: str) -> list[str]:
         """The index files of a stage."""
@@ -101,17 +124,22 @@ class Plan:
         return [f"{self._config.results}/models/{trained}.safetensors"]
 
 
-def scenes(
-    acquire: AcquireConfig, sensors: SensorsConfig, data: Path, generated: Path
-) -> list[Scene]:
-    """Every scene of a run, by manifest or, in the folder ``generated``, by the generator."""
+def scenes(acquire: AcquireConfig, sensors: SensorsConfig, data: Path, folder: Path) -> list[Scene]:
+    """Every scene of a run: by the manifest in ``data``, or as generated; made files in ``folder``.
+
+    Raises LstsrError for a faulty manifest.
+    """
     if acquire.provider == "local":
         return read_manifest(data / acquire.manifest, sensors.roles)
+    if acquire.provider == "download":
+        from lstsr.acquire.remote import read_remote
+
+        return [one.scene for one in read_remote(data / acquire.manifest, folder)]
     from lstsr.simulate.places import image_files, names, scene_files
 
     if not sensors.alone:
-        return [scene_files(name, generated, acquire.generate) for name in names(acquire.generate)]
+        return [scene_files(name, folder, acquire.generate) for name in names(acquire.generate)]
     return [
-        image_files(name, generated, acquire.generate, sensors.target.product)
+        image_files(name, folder, acquire.generate, sensors.target.product)
         for name in names(acquire.generate)
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -60,13 +60,31 @@ def product_files(path: Path) -> list[Path]:
     return sorted(path.parent.glob(f"{product}_*")) if metadata else [path]
 
 
-def read_manifest(path: Path, roles: Sequence[str] = ROLES) -> list[Scene]:
+Locate = Callable[[Path, str, str, str], Path]
+"""From the manifest, a scene's name, a column and its cell to the path of the file."""
+
+
+def beside_manifest(manifest: Path, scene: str, column: str, cell: str) -> Path:
+    """The file that a cell names relative to the manifest. Raises LstsrError if it is missing."""
+    file = manifest.parent / cell
+    if not file.exists():
+        raise LstsrError(
+            f"{manifest}: {column} of scene {scene} is missing: {file}; "
+            "name it relative to the manifest"
+        )
+    return file
+
+
+def read_manifest(
+    path: Path, roles: Sequence[str] = ROLES, locate: Locate = beside_manifest
+) -> list[Scene]:
     """The scenes of a CSV: scene, input, reference, target[, lon, lat, time, dem, water].
 
-    Of the images, only those of ``roles`` are asked for and read. File names are relative to the
-    manifest's folder. Raises LstsrError for a missing manifest, column or file, a name used twice
-    or unfit for a file name, and a coordinate that is no number. Blank lines and a byte-order mark,
-    as spreadsheets leave them, are passed over.
+    Of the images, only those of ``roles`` are asked for and read; other columns are passed over.
+    File names are relative to the manifest's folder, unless ``locate`` knows better. Raises
+    LstsrError for a missing manifest, column or file, a name used twice or unfit for a file name,
+    and a coordinate that is no number. Blank lines and a byte-order mark, as spreadsheets leave
+    them, are passed over.
     """
     if not path.is_file():
         raise LstsrError(f"{path}: no such manifest; set config keys data and acquire.manifest")
@@ -82,7 +100,7 @@ def read_manifest(path: Path, roles: Sequence[str] = ROLES) -> list[Scene]:
             f"{', '.join(('scene', *roles))} and, if known, lon, lat, time, "
             f"{', '.join(STATIC)}; separate them by commas"
         )
-    scenes = [_scene(path, row, roles) for row in table if any(row.values())]
+    scenes = [_scene(path, row, roles, locate) for row in table if any(row.values())]
     if not scenes:
         raise LstsrError(f"{path}: no scene below the first line; add a line for each")
     names = [scene.scene for scene in scenes]
@@ -92,7 +110,7 @@ def read_manifest(path: Path, roles: Sequence[str] = ROLES) -> list[Scene]:
     return scenes
 
 
-def _scene(manifest: Path, row: Mapping[str, str], roles: Sequence[str]) -> Scene:
+def _scene(manifest: Path, row: Mapping[str, str], roles: Sequence[str], locate: Locate) -> Scene:
     name = row["scene"] or ""
     if not name or not all(char.isalnum() or char in "-_." for char in name) or name[0] == ".":
         raise LstsrError(f"{manifest}: scene '{name}' is no name; use letters, digits and - _ .")
@@ -101,13 +119,7 @@ def _scene(manifest: Path, row: Mapping[str, str], roles: Sequence[str]) -> Scen
             raise LstsrError(f"{manifest}: {role} of scene {name} is empty; name its file")
     named = [role for role in (*roles, *STATIC) if row.get(role)]
     files: dict[str, Any] = dict.fromkeys(ROLES)
-    files |= {role: manifest.parent / row[role] for role in named}
-    for role in named:
-        if not files[role].exists():
-            raise LstsrError(
-                f"{manifest}: {role} of scene {name} is missing: {files[role]}; "
-                "name it relative to the manifest"
-            )
+    files |= {role: locate(manifest, name, role, row[role]) for role in named}
     lon = _degrees(manifest, row, "lon", 360)
     lat = _degrees(manifest, row, "lat", 90)
     return Scene(name, **files, lon=lon, lat=lat, time=_time(manifest, row))

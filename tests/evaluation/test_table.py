@@ -17,7 +17,8 @@ COLUMNS = (
     "n_scenes, n_pixels, psnr_db, ssim, mse, rmse_k, ubrmse_k, mae_k, bias_k, gain_db, "
     "gain_db_low, gain_db_high, scenes_won, gain_over_local_linear_db, "
     "gain_over_local_linear_db_low, gain_over_local_linear_db_high, consistency_k, lattice, "
-    "spectrum_db, spectrum_bias_db, parameters, macs_per_pixel, steps, version"
+    "spectrum_db, spectrum_bias_db, parameters, macs_per_pixel, steps, version, "
+    "input, reference"
 )
 UBRMSE_K = {
     "bilinear": {"007": 2.0, "NA": 1.0},
@@ -41,6 +42,7 @@ def record(model: str, scene: str, ubrmse_k: float, **more: Any) -> dict[str, An
         "seed": 0,
         "n_train": 30,
         "input": "GK2A/AMI (gk2a-l1b)",
+        "reference": "Landsat (landsat)",
         "scene": scene,
         "n_pixels": 1000.0 if scene == "NA" else 500.0,
         "ubrmse_k": ubrmse_k,
@@ -139,7 +141,8 @@ def test_the_markdown_says_what_was_measured(tmp_path: Path) -> None:
     text = (tmp_path / "table.md").read_text()
     for said in (
         "### sample, observed x4 (1000 m to 250 m)",
-        "Input: GK2A/AMI (gk2a-l1b). Split test, by place only: 2 scenes, 1,500 pixels",
+        "Input: GK2A/AMI (gk2a-l1b). Reference: Landsat (landsat). Split test, by place only",
+        "2 scenes, 1,500 pixels",
         "grid input/4; 30 training scenes.",
         "kelvin",
         "240..340 K to 0..255",

@@ -1,3 +1,26 @@
+rule download:
+    output:
+        f"{WORK}/downloads/{{shard}}.csv",
+    log:
+        f"{LOGS}/download/{{shard}}.log",
+    benchmark:
+        f"{BENCHMARKS}/download/{{shard}}.tsv"
+    conda:
+        "../../envs/lstsr.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=240,
+    params:
+        settings=settings("acquire", "data"),
+        files=lambda wildcards: PLAN.downloads_digest(wildcards.shard),
+        folder=PLAN.folder,
+        code=fingerprint("lstsr.acquire.remote"),
+    shell:
+        "lstsr download --settings {params.settings:q} --shard {wildcards.shard}"
+        " --folder {params.folder:q} --output {output:q} > {log:q} 2>&1"
+
+
 rule acquire:
     input:
         lambda wildcards: PLAN.files(wildcards.shard),
@@ -16,7 +39,7 @@ rule acquire:
     params:
         settings=settings("acquire", "data", "sensors"),
         scenes=lambda wildcards: PLAN.scenes_digest(wildcards.shard),
-        folder=f"{WORK}/generated",
+        folder=PLAN.folder,
         code=fingerprint("lstsr.acquire.local", PLAN.acquire_module, *PLAN.reader_modules),
     shell:
         "lstsr acquire --settings {params.settings:q} --shard {wildcards.shard}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pyproj import CRS
 
 from lstsr.errors import SceneError
-from lstsr.files import read_csv, write_csv
+from lstsr.files import read_csv, sha256, write_csv
 from lstsr.geo.resample import outline
 from lstsr.grid import Grid
 from lstsr.registry import reader
@@ -68,8 +68,13 @@ def describe(scene: Scene, sensors: SensorsConfig) -> Acquired:
         lat = scene.lat if scene.lat is not None else sum(y for _, y in rim) / len(rim)
         return Acquired(scene, digests, Place(scene.scene, lon, lat, rim))
     except SceneError as error:
-        logger.warning("scene %s excluded: %s", scene.scene, error)
-        return Acquired(scene, digests, Place(scene.scene, scene.lon, scene.lat, ()), str(error))
+        return lost(scene, str(error), digests)
+
+
+def lost(scene: Scene, reason: str, digests: dict[str, str] | None = None) -> Acquired:
+    """A scene that cannot be used."""
+    logger.warning("scene %s excluded: %s", scene.scene, reason)
+    return Acquired(scene, digests or {}, Place(scene.scene, scene.lon, scene.lat, ()), reason)
 
 
 def _rim(grid: Grid) -> Rim | None:
@@ -93,14 +98,9 @@ def digest(product: Path) -> str:
     """SHA-256 of a file's bytes; of the names and digests of its files for a product of several."""
     files = product_files(product)
     if files == [product]:
-        return _digest(product)
-    listed = "".join(f"{file.name} {_digest(file)}\n" for file in files)
+        return sha256(product)
+    listed = "".join(f"{file.name} {sha256(file)}\n" for file in files)
     return hashlib.sha256(listed.encode()).hexdigest()
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write_index(path: Path, acquired: Iterable[Acquired]) -> None:

@@ -51,11 +51,12 @@ SURFACES = ("land", "water")
 SURFACE_METRICS = {"rmse_k": rmse_k, "ubrmse_k": ubrmse_k, "bias_k": bias_k}
 COST = ("parameters", "macs_per_pixel", "steps", "train_seconds", "predict_seconds")
 TARGET_GRID = "target_grid_"
-NAMES = ("dataset", "split", "track", "grid", "model", "variant", "input", "scene", "version")
+SENSORS = ("input", "reference")
+NAMES = ("dataset", "split", "track", "grid", "model", "variant", *SENSORS, "scene", "version")
 COLUMNS = (
     *IDENTITY,
     "n_train",
-    "input",
+    *SENSORS,
     "scene",
     *METRICS,
     *(TARGET_GRID + name for name in PIXEL_METRICS),
@@ -167,7 +168,10 @@ def _identity(dataset: Dataset, row: dict[str, Any], split: str) -> dict[str, An
         "variant": row["variant"],
         "seed": row["seed"],
         "n_train": len(dataset.scenes("train")),
-        "input": _input(meta.config) if row["track"] == "observed" else "made from the target",
+        "input": _sensor(meta.config, "input")
+        if row["track"] == "observed"
+        else "made from the target",
+        "reference": _sensor(meta.config, "reference"),
     }
 
 
@@ -176,9 +180,9 @@ def _spacing_m(spacing_m: float) -> float:
     return round(spacing_m, 1 if spacing_m >= 10 else 2)
 
 
-def _input(config: dict[str, Any]) -> str:
-    """The input's sensor and, of a product of its own, the product's name."""
-    sensor = config.get("sensors", {}).get("input", {})
+def _sensor(config: dict[str, Any], role: str) -> str:
+    """The sensor of an image and, of a product of its own, the product's name."""
+    sensor = config.get("sensors", {}).get(role, {})
     product = sensor.get("product", "geotiff")
     return f"{sensor.get('sensor', 'unknown')}{'' if product == 'geotiff' else f' ({product})'}"
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -16,6 +15,7 @@ from lstsr.evaluation.score import (
     IMAGE_METRICS,
     METRICS,
     PIXEL_METRICS,
+    SENSORS,
     SURFACE_METRICS,
     SURFACES,
     TARGET_GRID,
@@ -47,6 +47,7 @@ COLUMNS = [
     "macs_per_pixel",
     "steps",
     "version",
+    *SENSORS,
 ]
 SHOWN = {
     "model": "{}",
@@ -121,9 +122,7 @@ def write_tables(scores: Sequence[Path], output: Path, resamples: int) -> None:
         _save(surfaces(scenes), folder / "surfaces.csv")
     _save(_timings(scenes), folder / "timings.csv")
     with whole(folder / "table.md") as partial:
-        partial.write_text(
-            markdown(table, scenes.groupby(BLOCK)["input"].first().to_dict()), "utf-8"
-        )
+        partial.write_text(markdown(table), "utf-8")
     _save(table, output)
 
 
@@ -154,7 +153,7 @@ def tabulate(scenes: pd.DataFrame, resamples: int) -> pd.DataFrame:
     rows = []
     for _, one in scenes.groupby(EXPERIMENT, sort=False):
         first = one.iloc[0]
-        row = {name: first[name] for name in [*IDENTITY, "n_train", "version"]}
+        row = {name: first[name] for name in [*IDENTITY, "n_train", "version", *SENSORS]}
         row |= {name: first[name] for name in ("parameters", "macs_per_pixel", "steps")}
         row |= {"n_scenes": len(one), "n_pixels": int(one["n_pixels"].sum())}
         row |= {name: one[name].mean() for name in (AVERAGED if lst else IMAGE_AVERAGED)}
@@ -224,18 +223,15 @@ def _timings(scenes: pd.DataFrame) -> pd.DataFrame:
     return scenes.groupby(EXPERIMENT, sort=False)[costs].mean().reset_index()
 
 
-def markdown(table: pd.DataFrame, inputs: Mapping[Any, str]) -> str:
-    """The table for people: a section a block, the gain with its interval.
-
-    ``inputs`` names the input of each block: sensor and product.
-    """
+def markdown(table: pd.DataFrame) -> str:
+    """The table for people: a section a block, the gain with its interval."""
     parts = []
     columns = SHOWN if of_lst(table) else IMAGE_SHOWN
     for (dataset, split, track, scale), block in table.groupby(BLOCK, sort=False):
         first = block.iloc[0]
         parts.append(
             f"### {dataset}, {track} x{scale} ({first.input_m:g} m to {first.target_m:g} m)\n\n"
-            f"Input: {inputs[(dataset, split, track, scale)]}. "
+            f"Input: {first.input}. Reference: {first.reference}. "
             f"Split {split}, by place only: {first.n_scenes} scenes, {first.n_pixels:,} pixels, "
             f"grid {first.grid}; {first.n_train} training scenes. {about(table)}\n\n"
         )

@@ -1,0 +1,1 @@
+"""Catalogs: what each service offers, as products with stable addresses; one module a service."""

@@ -1,0 +1,199 @@
+"""Landsat 8/9 Collection-2 Level-2 by STAC: Planetary Computer, or USGS by https or from S3.
+
+Assets are told by the ends of their file names (`_ST_B10.TIF`), which are the products' own: asset
+keys differ between services and have changed (`lwir11`, `ST_B10`, `ST_B10.TIF`). USGS keeps surface
+temperature and surface reflectance in collections of their own, whose items are joined here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+from shapely.geometry import mapping, shape
+from shapely.geometry.base import BaseGeometry
+
+from lstsr.catalogs.product import Found, Product, Rejected, RemoteFile, checked
+from lstsr.errors import LstsrError, TransferError
+from lstsr.transfer.checksum import parse
+from lstsr.transfer.sources import endpoint
+
+if TYPE_CHECKING:
+    from lstsr.config import LandsatConfig
+
+REFLECTANCE = ("coastal", "blue", "green", "red", "nir08", "swir16", "swir22")
+"""Bands of OLI in the order of their numbers, 1 to 7."""
+PRODUCT = re.compile(
+    r"(?P<satellite>L[A-Z]\d\d)_(?P<level>L2S[PR])_(?P<place>\d{6})_(?P<day>\d{8})_\d{8}_02_"
+    r"(?P<tier>T1|T2|RT)(?=_)"
+)
+"""Landsat Collection 2 product identifier (USGS LSDS-1619)."""
+TIERS = ("T1", "T2", "RT")
+"""Best first."""
+
+
+@dataclass(frozen=True)
+class Provider:
+    """A STAC API: host, path, collections; whether files come from S3, at the reader's cost."""
+
+    host: str
+    path: str
+    collections: tuple[str, ...]
+    s3: bool = False
+
+
+PROVIDERS = {
+    "planetary-computer": Provider(
+        "planetarycomputer.microsoft.com", "/api/stac/v1", ("landsat-c2-l2",)
+    ),
+    "usgs": Provider(
+        "landsatlook.usgs.gov", "/stac-server", ("landsat-c2l2-st", "landsat-c2l2-sr")
+    ),
+    "usgs-s3": Provider(
+        "landsatlook.usgs.gov", "/stac-server", ("landsat-c2l2-st", "landsat-c2l2-sr"), s3=True
+    ),
+}
+
+
+def endings(sensor: LandsatConfig, also: Iterable[str] = ()) -> tuple[str, ...]:
+    """Ends of the file names that a config's bands, and ``also`` others, are read from."""
+    found = ["_MTL.json", "_QA_PIXEL.TIF"]
+    if sensor.masked_saturation:
+        found.append("_QA_RADSAT.TIF")
+    for band in dict.fromkeys([*sensor.bands, *also]):
+        if band in REFLECTANCE:
+            found.append(f"_SR_B{REFLECTANCE.index(band) + 1}.TIF")
+        elif band == "lst":
+            found.append("_ST_B10.TIF")
+            if sensor.max_uncertainty_k is not None:
+                found.append("_ST_QA.TIF")
+        else:
+            raise LstsrError(f"sensors.target.bands: {band} is of Level 1, match finds Level 2")
+    return tuple(found)
+
+
+def search(name: str, area: BaseGeometry, start: date, end: date, wanted: Sequence[str]) -> Found:
+    """The products of Landsat 8 and 9 that touch the area, with files of the ``wanted`` endings.
+
+    Days are UTC, both included. Of a scene that comes twice the better tier, or else the later
+    processed, stays. Raises TransferError where the service does not answer.
+    """
+    provider = PROVIDERS[name]
+    parts: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for item in _items(provider, area, start, end):
+        parts[re.sub(r"_S[RT]$", "", str(item.get("id")))].append(item)
+    found = Found()
+    for identity, items in parts.items():
+        try:
+            found.products.append(_product(name, items, wanted))
+        except LstsrError as fault:
+            found.rejected.append(Rejected(identity, name, _time(items[0]), str(fault)))
+        except (KeyError, TypeError, ValueError) as fault:
+            reason = f"the item cannot be understood ({type(fault).__name__}: {fault})"
+            found.rejected.append(Rejected(identity, name, None, reason))
+    _keep_best(found)
+    return found
+
+
+def of_files(product: Product, wanted: Sequence[str]) -> tuple[RemoteFile, ...]:
+    """The files of these endings, in their order."""
+    return tuple(file for end in wanted for file in product.files if file.name.endswith(end))
+
+
+def scene_of(product: Product) -> str:
+    """A scene's name: path and row, day, satellite (`115034-20230512-LC08`)."""
+    parts = PRODUCT.match(product.name + "_")
+    assert parts is not None  # products are made of names that fit
+    return f"{parts['place']}-{parts['day']}-{parts['satellite']}"
+
+
+def _items(provider: Provider, area: BaseGeometry, start: date, end: date) -> list[dict[str, Any]]:
+    from pystac_client import Client
+    from pystac_client.exceptions import APIError
+    from requests import RequestException
+
+    root = endpoint(provider.host) + provider.path
+    try:
+        search = Client.open(root).search(
+            collections=list(provider.collections),
+            intersects=mapping(area),
+            datetime=f"{start}T00:00:00Z/{end}T23:59:59Z",
+            limit=250,
+        )
+        return list(search.items_as_dicts())
+    except (APIError, RequestException) as fault:
+        # their messages quote whole pages
+        reason = " ".join(str(fault).split())[:200]
+        raise TransferError(f"{root}: the search failed ({reason}); try later") from None
+
+
+def _product(source: str, items: list[dict[str, Any]], wanted: Sequence[str]) -> Product:
+    """One product of the items that tell of it. Raises LstsrError where it cannot be used."""
+    files = {}
+    for asset in (asset for item in items for asset in item["assets"].values()):
+        end = next((end for end in wanted if asset["href"].endswith(end)), None)
+        if end:
+            place = asset["alternate"]["s3"] if PROVIDERS[source].s3 else asset
+            address = checked(place["href"])
+            files[end] = RemoteFile(address, asset.get("file:size"), _checksum(asset))
+    missing = [end for end in wanted if end not in files]
+    if missing:
+        raise LstsrError(f"it has no file ...{missing[0]}")
+    names = {_product_name(file) for file in files.values()}
+    if len(names) != 1:
+        raise LstsrError("its files' names are of several products: " + ", ".join(sorted(names)))
+    (name,) = names
+    if not name.startswith(("LC08", "LC09")):
+        raise LstsrError("only Landsat 8 and 9 are used")
+    time, properties = _time(items[0]), items[0]["properties"]
+    return Product(
+        name,
+        source,
+        time,
+        shape(items[0]["geometry"]),
+        tuple(files[end] for end in wanted),
+        float(properties["eo:cloud_cover"]) / 100,
+    )
+
+
+def _product_name(file: RemoteFile) -> str:
+    fits = PRODUCT.match(file.name)
+    if fits is None:
+        raise LstsrError(f"{file.name!r} is no name of a Landsat Collection 2 product")
+    return fits[0]
+
+
+def _time(item: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(item["properties"]["datetime"])
+
+
+def _checksum(asset: dict[str, Any]) -> str:
+    """The file extension's multihash, where it is of a kind that can be checked."""
+    text = str(asset.get("file:checksum") or "")
+    try:
+        return text and ":".join(parse(text))
+    except LstsrError:
+        return ""
+
+
+def _keep_best(found: Found) -> None:
+    """Of products of one scene keep one, and reject the others."""
+    best: dict[str, Product] = {}
+    for product in sorted(found.products, key=_rank):
+        scene = scene_of(product)
+        if scene in best:
+            reason = f"{best[scene].name} of the same scene is of a better tier or newer"
+            found.rejected.append(Rejected(product.name, product.source, product.time, reason))
+        else:
+            best[scene] = product
+    found.products = list(best.values())
+
+
+def _rank(product: Product) -> tuple[int, int]:
+    """Best first: tier, then the latest day of processing."""
+    *_, processed, _, tier = product.name.split("_")
+    return TIERS.index(tier), -int(processed)

@@ -1,0 +1,1 @@
+"""From stable addresses to files on disk: resumable, checked, and keeping keys to itself."""

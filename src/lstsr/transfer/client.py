@@ -1,0 +1,250 @@
+"""HTTP GET through libcurl, redirects followed by hand so that each is judged first."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import certifi
+import pycurl
+
+from lstsr.errors import TransferError
+from lstsr.transfer.guard import Guard
+
+MAX_REDIRECTS = 10
+REDIRECTS = (301, 302, 303, 307, 308)
+BUFFER_BYTES = 512 * 1024
+"""What libcurl hands over at once: few calls into Python."""
+CONNECT_S = 30
+STALL_S = 30
+"""A connection that brings less than a byte a second for so long counts as cut."""
+CUT = {
+    pycurl.E_COULDNT_RESOLVE_PROXY,
+    pycurl.E_COULDNT_RESOLVE_HOST,
+    pycurl.E_COULDNT_CONNECT,
+    pycurl.E_HTTP2,
+    pycurl.E_PARTIAL_FILE,
+    pycurl.E_OPERATION_TIMEDOUT,
+    pycurl.E_SSL_CONNECT_ERROR,
+    pycurl.E_GOT_NOTHING,
+    pycurl.E_SEND_ERROR,
+    pycurl.E_RECV_ERROR,
+    92,  # CURLE_HTTP2_STREAM, which pycurl does not name
+}
+"""libcurl's errors that another attempt may not meet."""
+
+
+class CutError(Exception):
+    """A transfer that broke off, or that the server put off: worth another attempt."""
+
+    def __init__(self, reason: str, after_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.after_s = after_s
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is sent: a URL and headers. Neither is shown, for they may hold keys.
+
+    ``headers`` and ``aws`` (region, access key, secret key) go to the URL's own origin only, never
+    along with a redirect to another. ``secret``: the URL or a header holds a key or signature.
+    """
+
+    url: str = field(repr=False)
+    headers: tuple[str, ...] = field(default=(), repr=False)
+    aws: tuple[str, str, str] | None = field(default=None, repr=False)
+    secret: bool = False
+
+
+@dataclass
+class Response:
+    """Status and headers (names in lower case) of the last answer."""
+
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Receiver(Protocol):
+    """What takes the body of a successful answer; what it raises ends the transfer."""
+
+    def begin(self, response: Response) -> None:
+        """Called once, before any body."""
+
+    def write(self, chunk: bytes) -> None:
+        """Called for every piece of the body."""
+
+
+class Client:
+    """GET requests; connections are kept open for each thread and used again."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._threads = threading.local()
+
+    def get(self, request: Request, receiver: Receiver, headers: tuple[str, ...] = ()) -> Response:
+        """Send a request, follow its redirects, and pass a body with status 200 or 206 on.
+
+        ``headers``, unlike those of the request, go to every host on the way.
+        Raises CutError where another attempt may help, TransferError where none would, and what
+        the receiver raised.
+        """
+        url, came_from, own = request.url, "", _origin(request.url)
+        for _ in range(MAX_REDIRECTS + 1):
+            host = self._guard.check(
+                url, secret=request.secret and url == request.url, came_from=came_from
+            )
+            sent = request if _origin(url) == own else Request(url)
+            sent = replace(sent, url=url, headers=(*sent.headers, *headers))
+            exchange = _Exchange(receiver)
+            location = self._perform(host, sent, exchange)
+            if exchange.response.status not in REDIRECTS or not location:
+                exchange.close()
+                return exchange.response
+            url, came_from = location, url
+        raise TransferError(f"more than {MAX_REDIRECTS} redirects")
+
+    def _perform(self, host: str, request: Request, exchange: _Exchange) -> str | None:
+        """One exchange; where it redirects to, absolute."""
+        curl = self._handle()
+        curl.setopt(pycurl.URL, request.url)
+        curl.setopt(pycurl.HTTPHEADER, ["Accept-Encoding: identity", *request.headers])
+        if request.aws is not None:
+            region, key, secret = request.aws
+            curl.setopt(pycurl.AWS_SIGV4, f"aws:amz:{region}:s3")
+            curl.setopt(pycurl.USERPWD, f"{key}:{secret}")
+        proxy = _proxy(request.url, host)
+        curl.setopt(pycurl.PROXY, proxy)
+        refused: list[str] = []
+        curl.setopt(pycurl.OPENSOCKETFUNCTION, self._opener(host, bool(proxy), refused))
+        curl.setopt(pycurl.HEADERFUNCTION, exchange.header)
+        curl.setopt(pycurl.WRITEFUNCTION, exchange.body)
+        try:
+            curl.perform()
+        except pycurl.error as error:
+            if exchange.fault is not None:
+                raise exchange.fault from None
+            if refused:
+                raise TransferError(
+                    f"{host} is the private address {refused[0]}; refused unless "
+                    "LSTSR_ALLOW_HOSTS names it"
+                ) from None
+            reason = f"{host}: libcurl error {error.args[0]}"
+            if error.args[0] in CUT:
+                raise CutError(f"connection cut or not made ({reason})") from None
+            raise TransferError(reason) from None
+        location = curl.getinfo(pycurl.REDIRECT_URL)
+        return str(location) if location else None
+
+    def _handle(self) -> pycurl.Curl:
+        """This thread's handle with the common settings; its open connections stay."""
+        if not hasattr(self._threads, "curl"):
+            self._threads.curl = pycurl.Curl()
+        curl: pycurl.Curl = self._threads.curl
+        curl.reset()
+        curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+        curl.setopt(pycurl.FOLLOWLOCATION, False)
+        curl.setopt(pycurl.NOSIGNAL, True)
+        curl.setopt(pycurl.CAINFO, os.environ.get("SSL_CERT_FILE") or certifi.where())
+        curl.setopt(pycurl.USERAGENT, "lstsr")
+        curl.setopt(pycurl.BUFFERSIZE, BUFFER_BYTES)
+        curl.setopt(pycurl.CONNECTTIMEOUT, CONNECT_S)
+        curl.setopt(pycurl.LOW_SPEED_LIMIT, 1)
+        curl.setopt(pycurl.LOW_SPEED_TIME, STALL_S)
+        return curl
+
+    def _opener(self, host: str, proxied: bool, refused: list[str]) -> Callable[..., object]:
+        """Judges the address that libcurl is about to connect to: no name can resolve past it.
+
+        A proxy is the user's own, and resolves the names itself.
+        """
+
+        def open_socket(purpose: int, address: tuple[int, int, int, tuple[str, int]]) -> object:
+            family, kind, protocol, (peer, *_) = address
+            if not proxied and not self._guard.reachable(host, str(peer)):
+                refused.append(str(peer))
+                return pycurl.SOCKET_BAD
+            return socket.socket(family, kind, protocol)
+
+        return open_socket
+
+
+class _Exchange:
+    """Takes one answer from libcurl's callbacks, where an exception must not escape."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self.response = Response()
+        self.fault: Exception | None = None
+        self._receiver = receiver
+        self._begun = False
+
+    def header(self, raw: bytes) -> None:
+        line = raw.decode("iso-8859-1").strip()
+        if line.startswith("HTTP/"):
+            self.response = Response(int(line.split()[1]))
+        elif ":" in line:
+            name, value = line.split(":", 1)
+            self.response.headers[name.strip().lower()] = value.strip()
+
+    def body(self, chunk: bytes) -> int:
+        if self.response.status not in (200, 206):
+            return len(chunk)
+        try:
+            self._begin()
+            self._receiver.write(chunk)
+        except Exception as fault:
+            self.fault = fault
+            return -1
+        return len(chunk)
+
+    def close(self) -> None:
+        """An empty body begins, too."""
+        if self.response.status in (200, 206):
+            self._begin()
+
+    def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            self._receiver.begin(self.response)
+
+
+class _Text:
+    """Keeps a short body in memory."""
+
+    def __init__(self, limit: int) -> None:
+        self.body = bytearray()
+        self._limit = limit
+
+    def begin(self, response: Response) -> None:
+        pass
+
+    def write(self, chunk: bytes) -> None:
+        self.body += chunk
+        if len(self.body) > self._limit:
+            raise TransferError(f"the answer is longer than {self._limit} bytes")
+
+
+def read(client: Client, request: Request, limit: int = 2**24) -> tuple[Response, bytes]:
+    """A short answer, such as a listing: status and headers, and the body of a status 200."""
+    text = _Text(limit)
+    response = client.get(request, text)
+    return response, bytes(text.body)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, parts.hostname, port
+
+
+def _proxy(url: str, host: str) -> str:
+    """The proxy that the environment names for this URL; '' for none."""
+    if urllib.request.proxy_bypass(host):
+        return ""
+    proxies = urllib.request.getproxies()
+    return proxies.get(urlsplit(url).scheme) or proxies.get("all", "")

@@ -1,0 +1,63 @@
+"""Keys and passwords: from the environment or ~/.netrc, nowhere else."""
+
+from __future__ import annotations
+
+import base64
+import netrc
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from lstsr.errors import LstsrError, TransferError
+
+
+@dataclass(frozen=True)
+class Key:
+    """Where the key of a service is looked for, where it can be had, and what works without it."""
+
+    service: str
+    variable: str
+    host: str
+    where: str
+    without: str
+
+    def read(self) -> str:
+        """The key. Raises TransferError where there is none."""
+        entry = _netrc(self.host)
+        key = os.environ.get(self.variable) or (entry[1] if entry else "")
+        if not key:
+            raise TransferError(
+                f"{self.service} needs a key: set {self.variable}, or the password of machine "
+                f"{self.host} in ~/.netrc; {self.help}"
+            )
+        return key
+
+    @property
+    def help(self) -> str:
+        """What to tell someone whose key is missing or refused."""
+        return f"{self.where}; without it, {self.without}"
+
+
+def basic(host: str) -> tuple[str, ...]:
+    """The header of HTTP basic authentication for a host that ~/.netrc names; () for others."""
+    entry = _netrc(host)
+    if entry is None:
+        return ()
+    encoded = base64.b64encode(f"{entry[0]}:{entry[1]}".encode()).decode()
+    return (f"Authorization: Basic {encoded}",)
+
+
+def _netrc(host: str) -> tuple[str, str] | None:
+    """Login and password of a host. The `default` entry is left out: it would go to anyone."""
+    path = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
+    try:
+        hosts = netrc.netrc(path).hosts
+    except FileNotFoundError:
+        return None
+    except (netrc.NetrcParseError, OSError, UnicodeDecodeError):
+        # the parser's own message quotes the file
+        raise LstsrError(f"{path} cannot be read as netrc; check its syntax and mode") from None
+    if host == "default" or host not in hosts:
+        return None
+    login, _, password = hosts[host]
+    return login or "", password or ""

@@ -1,0 +1,138 @@
+"""Manifests of addresses: known without network; a file that is gone costs its scene."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lstsr.acquire.remote import download, faults, read_remote
+from lstsr.cli import main
+from lstsr.errors import LstsrError, TransferError
+from lstsr.files import read_csv, sha256
+from tests.transfer.server import Server, serving, status
+
+HEAD = "scene,input,reference,target,dem\n"
+PRODUCT = "LC08_L2SP_115034_20230512_20230601_02_T1"
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
+    monkeypatch.setenv("LSTSR_ALLOW_HOSTS", "127.0.0.1")
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    for name in ("LSTSR_CACHE", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with serving() as state:
+        yield state
+
+
+def manifest(folder: Path, *rows: str) -> Path:
+    path = folder / "scenes.csv"
+    path.write_text(HEAD + "".join(f"{row}\n" for row in rows))
+    return path
+
+
+def test_scenes_and_files_are_known_from_the_manifest(tmp_path: Path) -> None:
+    (tmp_path / "dem.tif").touch()
+    target = " ".join(f"https://h/t/{PRODUCT}_{end}" for end in ("MTL.json", "ST_B10.TIF"))
+    kma = "https://apihub.kma.go.kr/api/typ05/api/GK2A/LE2/LST/KO/data?date=202305120210"
+    path = manifest(tmp_path, f"s1,{kma},s3://b/r/r.nc,{target},dem.tif")
+    path.with_suffix(".files.csv").write_text(
+        f"address,bytes,checksum\ns3://b/r/r.nc,12,sha256:{'0' * 64}\n{kma},,\n"
+    )
+    (one,) = read_remote(path, tmp_path / "down")
+    home = tmp_path / "down" / "s1"
+    assert one.scene.input == home / "gk2a_ami_le2_lst_ko020lc_202305120210.nc"
+    assert one.scene.reference == home / "r.nc"
+    assert one.scene.target == home / f"{PRODUCT}_MTL.json"
+    assert one.scene.dem == tmp_path / "dem.tif"
+    assert [wanted.path.name for wanted in one.downloads] == [
+        "gk2a_ami_le2_lst_ko020lc_202305120210.nc",
+        "r.nc",
+        f"{PRODUCT}_MTL.json",
+        f"{PRODUCT}_ST_B10.TIF",
+    ]
+    assert [wanted.size for wanted in one.downloads] == [None, 12, None, None]
+    assert one.downloads[1].checksum == f"sha256:{'0' * 64}"
+    assert not (tmp_path / "down").exists()
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("https://h/a/..", "refused"),
+        ("https://h/a/", "refused"),
+        ("https://h/a.nc?sig=secret", "holds a key or signature"),
+        ("ftp://h/a.nc", "begin with https"),
+        ("https://h/a/x.nc https://h/b/x.nc", "two files of one name"),
+        ("lost.tif", "input of scene s1 is missing"),
+    ],
+)
+def test_a_cell_that_cannot_be_used_is_named(tmp_path: Path, cell: str, words: str) -> None:
+    path = manifest(tmp_path, f"s1,{cell},https://h/r.nc,https://h/t.tif,")
+    with pytest.raises(LstsrError, match=words) as caught:
+        read_remote(path, tmp_path / "down")
+    message = str(caught.value)
+    assert "scenes.csv: input of scene s1" in message
+    assert "\n" not in message
+    assert "secret" not in message
+
+
+def test_a_table_of_files_at_fault_is_named(tmp_path: Path) -> None:
+    path = manifest(tmp_path, "s1,https://h/i.nc,https://h/r.nc,https://h/t.tif,")
+    path.with_suffix(".files.csv").write_text("address,bytes,checksum\nhttps://h/i.nc,many,\n")
+    with pytest.raises(LstsrError, match=r"scenes.files.csv: not a table of address, bytes"):
+        read_remote(path, tmp_path / "down")
+
+
+def two_scenes(server: Server, folder: Path) -> Path:
+    for name in ("i", "r", "t"):
+        server.files[f"/{name}.bin"] = name.encode() * 100
+    cells = [server.url(f"/{name}.bin") for name in ("i", "r", "t")]
+    gone = [server.url("/gone.bin"), *cells[1:]]
+    return manifest(folder, f"here,{','.join(cells)},", f"lost,{','.join(gone)},")
+
+
+def test_a_file_that_is_gone_costs_its_scene(server: Server, tmp_path: Path) -> None:
+    remotes = read_remote(two_scenes(server, tmp_path), tmp_path / "down")
+    index = tmp_path / "down" / "0-of-1.csv"
+    download(remotes, index)
+    rows = read_csv(index)
+    assert [row["scene"] for row in rows] == ["here"] * 3 + ["lost"] * 3
+    for row in rows:
+        path = Path(row["file"])
+        if row["fault"]:
+            assert not path.exists()
+        else:
+            assert row["sha256"] == sha256(path)
+            assert int(row["bytes"]) == 100
+    assert faults(index) == {"lost": f"{server.url('/gone.bin')}: status 404"}
+
+
+def test_a_server_that_refuses_fails_the_job_and_a_rerun_goes_on(
+    server: Server, tmp_path: Path
+) -> None:
+    remotes = read_remote(two_scenes(server, tmp_path), tmp_path / "down")[:1]
+    server.always["/r.bin"] = status(403)
+    index = tmp_path / "index.csv"
+    with pytest.raises(TransferError, match="r.bin: refused"):
+        download(remotes, index)
+    assert not index.exists()
+    del server.always["/r.bin"]
+    server.asked.clear()
+    download(remotes, index)
+    assert [path for path, _ in server.asked] == ["/r.bin"]
+    assert not faults(index)
+
+
+def test_the_command_stops_before_the_limit(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two_scenes(server, tmp_path)
+    settings = json.dumps({"acquire": {"provider": "download"}, "data": str(tmp_path)})
+    command = ["download", "--settings", settings, "--shard", "0-of-1"]
+    command += ["--folder", str(tmp_path / "down"), "--output", str(tmp_path / "index.csv")]
+    assert main([*command, "--max-gb", "1e-7"]) == 1
+    assert "raise --max-gb" in capsys.readouterr().err
+    assert main(command) == 0
+    assert set(faults(tmp_path / "index.csv")) == {"lost"}

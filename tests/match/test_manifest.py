@@ -1,0 +1,93 @@
+"""The manifest as people read it, and what it costs to download."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from shapely.geometry import box
+
+from lstsr.acquire.remote import read_remote
+from lstsr.catalogs.product import Product, Rejected, RemoteFile
+from lstsr.files import read_csv
+from lstsr.match.manifest import volume, within, write
+from lstsr.match.pairs import Triple
+
+TIME = datetime(2023, 5, 12, 2, 8, 12, tzinfo=UTC)
+CORE = "LC08_L2SP_115034_202305{day}_20230601_02_T1"
+
+
+def triple(day: int, score: float = 0.5, slot: str = "1") -> Triple:
+    name = CORE.format(day=day)
+
+    def product(name: str, source: str, minutes: float, *files: RemoteFile) -> Product:
+        time = TIME + timedelta(minutes=minutes)
+        return Product(name, source, time, box(126, 36, 128, 38), files, 0.25)
+
+    target = product(
+        name,
+        "usgs",
+        0,
+        RemoteFile(f"https://h/{name}_MTL.json", 7_000),
+        RemoteFile(f"https://h/{name}_ST_B10.TIF", 90_000_000, f"sha512:{'0' * 128}"),
+        RemoteFile(f"https://h/{name}_ST_QA.TIF"),
+    )
+    coarse = product(f"i{slot}", "bucket", 1.8, RemoteFile(f"s3://b/i{slot}.nc", 500_000))
+    scan = product("r", "nosc.go.kr", 19.8, RemoteFile("https://nosc.go.kr/x_AC.nc"))
+    return Triple(target, coarse, scan, 0.7, score, 127, 37.01239)
+
+
+def test_the_manifest_is_read_back_as_scenes(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "scenes.csv"
+    (tmp_path / "dem.tif").touch()
+    late = Rejected("z", "usgs", TIME, "cloud")
+    write(
+        path,
+        [triple(12), triple(13)],
+        [late, Rejected("a", "usgs", None, "x")],
+        {"dem": tmp_path / "dem.tif"},
+    )
+    rows = read_csv(path)
+    assert rows[0] == {
+        "scene": "115034-20230512-LC08",
+        "input": "s3://b/i1.nc",
+        "reference": "https://nosc.go.kr/x_AC.nc",
+        "target": " ".join(
+            f"https://h/{CORE.format(day=12)}_{end}"
+            for end in ("MTL.json", "ST_B10.TIF", "ST_QA.TIF")
+        ),
+        "lon": "127.0000",
+        "lat": "37.0124",
+        "time": "2023-05-12T02:08:12Z",
+        "dem": "../dem.tif",
+        "water": "",
+        "score": "0.500",
+        "cloud_percent": "25",
+        "input_min": "+1.8",
+        "reference_min": "+19.8",
+    }
+    assert read_csv(tmp_path / "data" / "scenes.rejected.csv") == [
+        {"candidate": "a", "source": "usgs", "time": "", "reason": "x"},
+        {"candidate": "z", "source": "usgs", "time": "2023-05-12T02:08:12Z", "reason": "cloud"},
+    ]
+    remotes = read_remote(path, tmp_path / "down")
+    assert [one.scene.scene for one in remotes] == ["115034-20230512-LC08", "115034-20230513-LC08"]
+    assert remotes[0].scene.dem == tmp_path / "data" / ".." / "dem.tif"
+    surface = remotes[0].downloads[3]
+    assert (surface.size, surface.checksum) == (90_000_000, f"sha512:{'0' * 128}")
+
+
+def test_the_volume_counts_every_file_once() -> None:
+    mega = volume([triple(12), triple(13)])
+    # two Landsat scenes of 90 MB and 50 MB, as is typical of ST_QA; input and scan are shared
+    assert mega == pytest.approx({"usgs": 2 * 140_007_000, "bucket": 500_000, "nosc.go.kr": 380e6})
+
+
+def test_a_limit_keeps_the_best(tmp_path: Path) -> None:
+    triples = [triple(12, 0.9), triple(13, 0.8, "2"), triple(14, 0.7)]
+    kept, left = within(triples, 700e6)
+    assert kept == triples[:2]
+    assert [(one.name, one.reason) for one in left] == [
+        (CORE.format(day=14), "beyond --max-gb 0.7; others score higher")
+    ]
+    assert within(triples, 1e12) == (triples, [])
+    assert within(triples, 1e6)[0] == []

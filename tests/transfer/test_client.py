@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import shutil
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lstsr.errors import TransferError
+from lstsr.transfer.client import Client, CutError, Request, read
+from lstsr.transfer.guard import Guard
+from tests.transfer.server import Server, serving, status
+
+SECRET = "Authorization: Basic c2VjcmV0"
+
+
+@pytest.fixture
+def other() -> Iterator[Server]:
+    """A second origin."""
+    with serving() as state:
+        yield state
+
+
+@pytest.fixture
+def secure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server with a certificate that is trusted."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl to make a certificate with")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=t"]
+        + ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with serving(context=context) as state:
+        yield state
+
+
+def get(url: str, *headers: str) -> tuple[int, bytes]:
+    response, body = read(Client(Guard()), Request(url, headers))
+    return response.status, body
+
+
+def test_redirects_are_followed(server: Server) -> None:
+    server.files["/file"] = b"here"
+    server.always["/a/moved"] = status(302, b"not here", Location="../file")
+    server.always["/again"] = status(308, Location=server.url("/a/moved"))
+    assert get(server.url("/again")) == (200, b"here")
+
+
+def test_but_not_for_ever(server: Server) -> None:
+    server.always["/moved"] = status(301, Location="/moved")
+    with pytest.raises(TransferError, match="more than 10 redirects"):
+        get(server.url("/moved"))
+    assert len(server.asked) == 11
+
+
+@pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://a/x"])
+def test_other_schemes_are_refused(server: Server, location: str) -> None:
+    server.always["/moved"] = status(302, Location=location)
+    with pytest.raises(TransferError, match="only http and https"):
+        get(server.url("/moved"))
+
+
+def test_a_name_that_resolves_to_a_private_address_is_refused(server: Server) -> None:
+    private = server.url("/file").replace("127.0.0.1", "localhost")
+    server.files["/file"] = b"private"
+    server.always["/moved"] = status(302, Location=private)
+    for url in (private, server.url("/moved")):
+        with pytest.raises(TransferError, match="localhost is the private address"):
+            get(url)
+    assert [path for path, _ in server.asked] == ["/moved"]
+
+
+@pytest.mark.parametrize("host", ["[::1]", "2130706433", "0x7f000001", "127.1", "[::ffff:7f00:1]"])
+def test_no_spelling_of_an_address_passes(server: Server, host: str) -> None:
+    with pytest.raises(TransferError, match="is the private address"):
+        get(server.url("/file").replace("127.0.0.1", host))
+    assert not server.asked
+
+
+def test_credentials_stay_with_their_origin(server: Server, other: Server) -> None:
+    server.files["/file"] = other.files["/file"] = b"here"
+    server.always["/same"] = status(302, Location="/file")
+    server.always["/other"] = status(302, Location=other.url("/file"))
+    for path in ("/same", "/other"):
+        assert get(server.url(path), SECRET) == (200, b"here")
+    assert [headers["authorization"] for _, headers in server.asked] == ["Basic c2VjcmV0"] * 3
+    assert "c2VjcmV0" not in str(other.asked)
+    assert "referer" not in other.headers()
+
+
+def test_https_is_verified_and_never_left(
+    secure: Server, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secure.files["/file"] = server.files["/file"] = b"here"
+    secure.always["/down"] = status(302, Location=server.url("/file"))
+    server.always["/up"] = status(302, Location=secure.url("/file"))
+    assert get(secure.url("/file")) == get(server.url("/up")) == (200, b"here")
+    with pytest.raises(TransferError, match="from https to plain http"):
+        get(secure.url("/down"))
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with pytest.raises(TransferError, match="127.0.0.1: libcurl error 60"):
+        get(secure.url("/file"))
+
+
+def test_a_proxy_is_used_where_the_environment_names_one(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", server.root)
+    monkeypatch.setenv("no_proxy", "direct.invalid")
+    server.files["/file"] = b"by proxy"
+    assert get("http://example.invalid/file") == (200, b"by proxy")
+    assert server.asked[0][0] == "http://example.invalid/file"
+    with pytest.raises(CutError):
+        get("http://direct.invalid/file")
+
+
+def test_a_server_that_is_not_there_is_a_cut(server: Server) -> None:
+    with serving() as gone:
+        url = gone.url("/file")
+    with pytest.raises(CutError, match=r"127.0.0.1: libcurl error 7"):
+        get(url)
+
+
+def test_connections_are_used_again(server: Server) -> None:
+    server.files["/file"] = b"here"
+    client = Client(Guard())
+    for _ in range(3):
+        read(client, Request(server.url("/file")))
+    assert server.connections == 1
+
+
+def test_a_listing_has_a_limit(server: Server) -> None:
+    server.files["/list"] = b"x" * 1000
+    with pytest.raises(TransferError, match="longer than 999 bytes"):
+        read(Client(Guard()), Request(server.url("/list")), limit=999)
+
+
+def test_a_request_does_not_show_what_it_holds() -> None:
+    request = Request("https://h/?key=hush", (SECRET,), ("region", "hush", "hush"), True)
+    assert "hush" not in repr(request) and "c2VjcmV0" not in repr(request)
