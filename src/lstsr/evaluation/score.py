@@ -64,7 +64,7 @@ COLUMNS = (
     *COST,
     "version",
 )
-IMAGE_COLUMNS = (*IDENTITY, "n_train", "input", "scene", *IMAGE_METRICS, *COST, "version")
+IMAGE_COLUMNS = (*IDENTITY, "n_train", *SENSORS, "scene", *IMAGE_METRICS, *COST, "version")
 
 
 def score_row(
@@ -181,8 +181,10 @@ def _spacing_m(spacing_m: float) -> float:
 
 
 def _sensor(config: dict[str, Any], role: str) -> str:
-    """The sensor of an image and, of a product of its own, the product's name."""
+    """The sensor of an image and, of a product of its own, the product's name; none if absent."""
     sensor = config.get("sensors", {}).get(role, {})
+    if sensor is None:
+        return "none"
     product = sensor.get("product", "geotiff")
     return f"{sensor.get('sensor', 'unknown')}{'' if product == 'geotiff' else f' ({product})'}"
 

@@ -83,6 +83,7 @@ IMAGE_COLUMNS = [
     "macs_per_pixel",
     "steps",
     "version",
+    *SENSORS,
 ]
 IMAGE_SHOWN = {
     "model": "{}",
