@@ -298,6 +298,33 @@ def test_an_unregistered_row_sees_the_reference_as_delivered() -> None:
 
 
 @pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ({"model": "srcnn", "variant": "off", "guide": "off"}, "guide = 'off': srcnn sees no"),
+        ({"model": "esrnet", "options": {"base": "local-linear"}}, "sees the reference, esrnet"),
+        ({"model": "esrnet", "options": {"bands": 3}}, "options.bands: follows from sensors"),
+        (
+            {"model": "esrgan", "train": {"steps": 500, "adversarial": {}}},
+            "warm_up_steps = 500 of esrgan-base-x4-observed-s0 leaves none of its 500 steps",
+        ),
+        (
+            {"model": "dctnet", "train": {"steps": 50, "degraded_steps": 50}},
+            "degraded_steps = 50 of dctnet-base-x4-observed-s0 leaves none of its 50 steps",
+        ),
+    ],
+)
+def test_a_row_is_what_its_name_says(model: dict[str, Any], words: str) -> None:
+    with pytest.raises(LstsrError) as caught:
+        validate(changed("models", [model]))
+    assert words in str(caught.value)
+
+
+def test_training_against_a_discriminator_is_a_models_affair() -> None:
+    with pytest.raises(LstsrError, match=r"train\.adversarial: belongs to a model's train"):
+        validate(changed("train.adversarial", {}))
+
+
+@pytest.mark.parametrize(
     "other", [{"guide": "off"}, {"normalisation": "min-max"}, {"harmonised": True}]
 )
 def test_a_row_that_sees_something_else_has_a_name_of_its_own(other: dict[str, Any]) -> None:
@@ -345,6 +372,11 @@ KELVIN, NDVI = {"target": {"product": "landsat"}}, {"target": {"product": "goci2
         ({"models": [{"model": "dctnet"}]}, "models.0.model = 'dctnet': there is no reference"),
         ({"align": {"layers": ["water"]}}, "align: there are no layers"),
         ({"acquire": {"provider": "download"}}, "acquire.provider = 'download' is for triplets"),
+        ({"packing": {"water": "masked"}}, "packing.water = 'masked': no water is known"),
+        (
+            {"models": [{"model": "esrnet", "variant": "n", "normalisation": "min-max"}]},
+            "models.0.normalisation: is of task lst",
+        ),
     ],
 )
 def test_what_an_optical_run_cannot_have_is_refused(fault: dict[str, Any], words: str) -> None:

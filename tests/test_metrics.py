@@ -310,3 +310,12 @@ def test_long_waves_which_the_input_shows_do_not_count() -> None:
     other = _through(field, np.where(long, 0.5, 1.0))
     distance_db, _ = metrics.spectrum_db(other, field, np.ones(field.shape, bool), 4)
     assert distance_db < 0.2
+
+
+def test_a_scene_of_isolated_pixels_has_scores_but_no_spectrum() -> None:
+    target = 300 + np.random.default_rng(7).normal(0, 2, (32, 32))
+    scored = np.zeros((32, 32), bool)
+    scored[::4, ::4] = True
+    found = metrics.score(target + 1, target, scored, target[::4, ::4], scored[::4, ::4], 4)
+    assert found["rmse_k"] == pytest.approx(1)
+    assert math.isnan(found["spectrum_db"]) and math.isnan(found["spectrum_bias_db"])

@@ -292,7 +292,17 @@ def predict(options: argparse.Namespace) -> None:
     if options.reference is None:
         from lstsr.predict.alone import make_image
 
-        make_image(options.model, options.input, options.output, options.tile)
+        of_lst = {
+            "--dem": options.dem,
+            "--water": options.water,
+            "--input-unit": options.input_unit != "kelvin",
+            "--base-image": options.base_image,
+            "--no-registration": options.no_registration,
+        }
+        for name, given in of_lst.items():
+            if given:
+                raise LstsrError(f"{name}: is of LST, which needs a --reference; leave it out")
+        make_image(options.model, options.input, options.output, options.scale, options.tile)
         return
     from lstsr.predict.product import Request, make_product
 

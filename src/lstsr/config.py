@@ -684,12 +684,23 @@ class ModelConfig(Section):
             raise ValueError(f"train: {self.model} is not trained, leave it out")
         if self.model in CLASSICAL and self.self_ensemble:
             raise ValueError(f"self_ensemble: {self.model} is not trained, leave it out")
+        if "bands" in self.options:
+            raise ValueError("options.bands: follows from sensors.target, leave it out")
+        if self.model in UNGUIDED:
+            self._check_unguided()
         ablated = (self.guide, self.normalisation) != ("own", "input")
         if self.variant == "base" and (self.harmonised or self.layers or ablated):
             raise ValueError(
                 "variant = 'base': name the row, for it sees other than the reference and the input"
             )
         return self
+
+    def _check_unguided(self) -> None:
+        if self.guide != "own":
+            raise ValueError(f"guide = '{self.guide}': {self.model} sees no reference")
+        if self.options.get("base") in CLASSICAL - UNGUIDED:
+            base = self.options["base"]
+            raise ValueError(f"options.base = '{base}' sees the reference, {self.model} must not")
 
     @field_serializer("train")
     def _what_differs(self, train: TrainConfig) -> dict[str, Any]:
@@ -801,15 +812,11 @@ class Config(Section):
                     raise ValueError(
                         f"models.{index}.blocks: '{key}' is no block, they are {', '.join(keys)}"
                     )
+        if self.train.adversarial:
+            raise ValueError("train.adversarial: belongs to a model's train, name it there")
         for row in self.rows():
-            if row.train and row.train.patch % row.scale:
-                raise ValueError(
-                    f"train.patch = {row.train.patch} of {row.name} is no multiple of the scale"
-                )
-            if row.train and row.model in ADVERSARIAL and not row.train.adversarial:
-                raise ValueError(f"train.adversarial: {row.name} needs it, {{}} takes the defaults")
-            if row.train and (row.train.degraded_steps or row.train.degraded_share):
-                self._check_degraded(row)
+            if row.train:
+                self._check_training(row, row.train)
         if any(row.harmonised for row in self.rows()) and not self.align.covariates:
             raise ValueError("align.covariates: name some, for there are rows with harmonised")
         names = [row.name for row in self.rows()]
@@ -818,6 +825,27 @@ class Config(Section):
                 f"models: {_first_twice(names)} comes twice; give one of them a variant"
             )
         return self
+
+    def _check_training(self, row: Row, train: TrainConfig) -> None:
+        if train.patch % row.scale:
+            raise ValueError(
+                f"train.patch = {train.patch} of {row.name} is no multiple of the scale"
+            )
+        if row.model in ADVERSARIAL:
+            if not train.adversarial:
+                raise ValueError(f"train.adversarial: {row.name} needs it, {{}} takes the defaults")
+            if train.adversarial.warm_up_steps >= train.steps:
+                raise ValueError(
+                    f"train.adversarial.warm_up_steps = {train.adversarial.warm_up_steps} of "
+                    f"{row.name} leaves none of its {train.steps} steps to the discriminator"
+                )
+        if train.degraded_steps >= train.steps:
+            raise ValueError(
+                f"train.degraded_steps = {train.degraded_steps} of {row.name} leaves none of its "
+                f"{train.steps} steps to its own track"
+            )
+        if train.degraded_steps or train.degraded_share:
+            self._check_degraded(row)
 
     def _check_degraded(self, row: Row) -> None:
         if row.track != "observed":
@@ -840,7 +868,11 @@ class Config(Section):
                 raise ValueError(f"blocks: {block.key} must be degraded-block in task optical")
         if self.align.layers or self.align.covariates:
             raise ValueError("align: there are no layers and covariates in task optical")
+        if self.packing.water == "masked":
+            raise ValueError("packing.water = 'masked': no water is known in task optical")
         for index, model in enumerate(self.models):
+            if model.normalisation != "input":
+                raise ValueError(f"models.{index}.normalisation: is of task lst, leave it out")
             if model.model not in UNGUIDED:
                 allowed = ", ".join(name for name in MODELS if name in UNGUIDED)
                 raise ValueError(

@@ -186,9 +186,19 @@ def score(
     if input_k is not None and input_valid is not None:
         scores["consistency_k"] = consistency_k(prediction_k, scored, input_k, input_valid, scale)
         scores["lattice"] = lattice(prediction_k, scored, scale)
-        distance_db, bias_db = spectrum_db(*compared, scale)
-        scores |= {"spectrum_db": distance_db, "spectrum_bias_db": bias_db}
+        scores |= _spectrum_scores(*compared, scale)
     return scores
+
+
+def _spectrum_scores(
+    prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike, scale: int
+) -> dict[str, float]:
+    """Distance and bias of the spectra; NaN where too few scored pixels are neighbours."""
+    try:
+        distance_db, bias_db = spectrum_db(prediction_k, target_k, scored, scale)
+    except LstsrError:
+        distance_db = bias_db = math.nan
+    return {"spectrum_db": distance_db, "spectrum_bias_db": bias_db}
 
 
 def score_image(prediction: ArrayLike, target: ArrayLike, scored: ArrayLike) -> dict[str, float]:

@@ -65,7 +65,7 @@ class Plan:
 
     @property
     def patch_series(self) -> list[dict[str, int]]:
-        """Of rows that differ only in their patches (and batch, seed), name to patch; see figures.
+        """Of rows that differ only in patch, batch and seed, name to patch; see figures.
 
         Each has two sides of patches at least, in fine pixels.
         """

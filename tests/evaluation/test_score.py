@@ -18,9 +18,12 @@ from lstsr.errors import LstsrError
 from lstsr.evaluation.score import (
     CELL_METRICS,
     COLUMNS,
+    IMAGE_COLUMNS,
     METRICS,
     PIXEL_METRICS,
+    SENSORS,
     TARGET_GRID,
+    _sensor,
     gains_db,
     prediction_values,
     read_scores,
@@ -182,3 +185,10 @@ def test_land_and_water_are_scored_apart() -> None:
     dry = score_by_surface(target + error, scene, np.zeros_like(water))
     assert dry["water_n_pixels"] == 0 and "water_rmse_k" not in dry
     assert score_by_surface(target, scene, None) == {}
+
+
+def test_columns_name_the_sensors_and_say_where_there_is_none() -> None:
+    config = {"sensors": {"input": {"product": "gk2a", "sensor": "GK2A AMI"}, "reference": None}}
+    assert _sensor(config, "input") == "GK2A AMI (gk2a)"
+    assert _sensor(config, "reference") == "none"
+    assert set(SENSORS) <= set(COLUMNS) & set(IMAGE_COLUMNS)

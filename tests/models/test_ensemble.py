@@ -59,3 +59,8 @@ def test_a_tile_says_what_the_whole_scene_says(
     inner = (..., slice(16, -16), slice(16, -16))
     torch.testing.assert_close(tile[inner], whole[pixels][inner])
     assert (whole - alone).abs().max() > 1e-3, "a network with directions is changed"
+
+
+def test_it_has_the_bands_of_its_network() -> None:
+    assert SelfEnsemble(build("srcnn", 2, 0, bands=3)).bands == 3
+    assert SelfEnsemble(build("dctnet", 4, 1)).bands == 1

@@ -103,3 +103,18 @@ def test_a_model_that_needs_a_reference_says_so(
     assert predict("bicubic", path, output) == 1
     assert "name a checkpoint of task optical" in capsys.readouterr().err
     assert not output.exists()
+
+
+def test_what_is_of_lst_alone_is_refused(
+    image: tuple[Path, np.ndarray], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, _ = image
+    model, output = save(tmp_path / "m.safetensors"), tmp_path / "out.tif"
+    command = ["predict", "--model", str(model), "--input", str(path), "--output", str(output)]
+    assert main([*command, "--scale", "4"]) == 1
+    assert "was trained for x2" in capsys.readouterr().err
+    assert main([*command, "--dem", str(path)]) == 1
+    assert "--dem: is of LST, which needs a --reference" in capsys.readouterr().err
+    assert main([*command, "--reference", str(path)]) == 1
+    assert "makes optical images; leave --reference out" in capsys.readouterr().err
+    assert not output.exists()

@@ -96,6 +96,9 @@ def test_counts_of_batch_norm_stay_whole(tmp_path: Path, described: Checkpoint) 
     [
         ({"model": "srgan", "options": {}}, {}, "differs from .* in architecture, options;"),
         ({"scale": 8}, {}, "in scale;"),
+        ({"seed": 5}, {}, "in seed;"),
+        ({"track": "degraded-block"}, {}, "in track;"),
+        ({}, {"dataset": "other"}, "in dataset;"),
         ({"options": OPTIONS | {"base": "bilinear"}}, {}, "in options;"),
         ({}, {"scale_k": 5.0}, "in normalisation;"),
     ],

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 
 from lstsr.errors import LstsrError
 from lstsr.registry import build
@@ -61,4 +62,16 @@ def test_files_that_do_not_fit_are_refused(tmp_path: Path, checkpoint: Checkpoin
     weights = build("dctnet", 4, 1, features=4, layers=1).state_dict()
     save_checkpoint(path, weights, replace(checkpoint, version="0.0.9"))
     with pytest.raises(LstsrError, match=r"made by version 0\.0\.9, does not fit model dctnet"):
+        load_checkpoint(path)
+
+
+def test_one_of_an_older_version_says_so(tmp_path: Path, checkpoint: Checkpoint) -> None:
+    path = tmp_path / "old.safetensors"
+    save_checkpoint(path, build("dctnet", 4, 1, features=4, layers=1).state_dict(), checkpoint)
+    with safe_open(path, "pt") as file:
+        header = json.loads(file.metadata()["lstsr"])
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    del header["row"]["train"]["adversarial"]
+    save_file(weights, path, {"lstsr": json.dumps(header)})
+    with pytest.raises(LstsrError, match=r"old\.safetensors: was made by another version.*again"):
         load_checkpoint(path)

@@ -254,7 +254,7 @@ class Dataset:
 
     def _shuffled_reference(self, name: str, key: str, fine: tuple[int, ...]) -> Floats:
         """The same window of a scene elsewhere, mirrored at the edges where that one is smaller."""
-        other = self._elsewhere(name)
+        other = self._elsewhere(name, key)
         rows, columns = (
             _mirrored(start, length, cells * scale_of(key))
             for start, length, cells in zip(fine[:2], fine[2:], self.shape(other, key), strict=True)
@@ -264,18 +264,30 @@ class Dataset:
         reference = self._held_reference(other, key, around)
         return reference[:, (rows - top)[:, None], columns - left]
 
-    def _elsewhere(self, name: str) -> str:
-        """Another scene of the split, from half its list away on the first of another place."""
+    def _elsewhere(self, name: str, key: str) -> str:
+        """Another scene of the split, from half its list away on the first that is apart."""
         here = self.place(name)
         names = self.scenes(here.split)
         first = names.index(name) + len(names) // 2
         for step in range(len(names)):
-            other = self.place(names[(first + step) % len(names)])
-            if (other.crs, other.transform) != (here.crs, here.transform):
-                return other.scene
+            other = names[(first + step) % len(names)]
+            if self.place(other).crs != here.crs or self._apart(name, other, key):
+                return other
         raise LstsrError(
             f"{self.path}: all scenes of {here.split} are of one place, guide shuffled needs two"
         )
+
+    def _apart(self, one: str, other: str, key: str) -> bool:
+        """Whether the images of two scenes share no ground."""
+        (left, right), (bottom, top) = self._span(one, key)
+        (left_, right_), (bottom_, top_) = self._span(other, key)
+        return right <= left_ or right_ <= left or top <= bottom_ or top_ <= bottom
+
+    def _span(self, name: str, key: str) -> tuple[list[float], list[float]]:
+        """From where to where an image reaches in x and in y, metres or degrees of its grid."""
+        a, _, c, _, e, f = self.transform(name, key)
+        height, width = (cells * scale_of(key) for cells in self.shape(name, key))
+        return sorted((c, c + a * width)), sorted((f, f + e * height))
 
     def _slice(self, *parts: str) -> Any:
         """The lazy tensor ``scene/.../name``."""

@@ -43,7 +43,7 @@ class Sources:
     """What figures are drawn from; scores and predictions in the same order.
 
     Each of ``patch_series`` holds the side of a training patch by the name of the row, of rows that
-    differ in nothing else.
+    differ, but for their batch and seed, in nothing else.
     """
 
     data: Path
@@ -314,7 +314,7 @@ def _patch_size_figure(
     axis.set_xlabel("side of a training patch, fine pixels")
     axis.set_ylabel("ubRMSE gain over bilinear, dB")
     axis.legend(fontsize=7)
-    _title(figure, dataset, "rows that differ in their patches alone", "95 % intervals")
+    _title(figure, dataset, "rows that differ in patch and batch alone", "95 % intervals")
     return figure
 
 

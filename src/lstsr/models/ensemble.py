@@ -19,6 +19,7 @@ class SelfEnsemble(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
+        self.bands = getattr(network, "bands", 1)  # of an optical network
 
     def forward(
         self, coarse: Tensor, reference: Tensor, coarse_valid: Tensor, reference_valid: Tensor

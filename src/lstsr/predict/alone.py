@@ -22,13 +22,15 @@ from lstsr.training.inference import best_device, predict_scene
 logger = logging.getLogger(__name__)
 
 
-def make_image(model: str, input: Path, output: Path, tile: int = 512) -> None:
+def make_image(
+    model: str, input: Path, output: Path, scale: int | None = None, tile: int = 512
+) -> None:
     """Write ``input`` as a COG with pixels smaller by the network's scale, all bands as trained.
 
-    It is read as the target was in training, but for the coordinate system, which is its own; its
-    pixels should be about ``input_m`` of the table wide. ``tile`` is in fine pixels. Pixels under
-    an invalid one are nodata. Raises LstsrError, naming the file, where the model is no checkpoint
-    of task optical or the image cannot be read.
+    It is read as the target was in training, but for the coordinate system, which is its own.
+    ``tile`` is in fine pixels. Pixels under an invalid one are nodata. Raises LstsrError, naming
+    the file, where the model is no checkpoint of task optical or of another ``scale`` than asked
+    for, or the image cannot be read.
     """
     if model in CLASSICAL or not Path(model).is_file():
         raise LstsrError(
@@ -38,6 +40,8 @@ def make_image(model: str, input: Path, output: Path, tile: int = 512) -> None:
     network, trained = load_checkpoint(Path(model))
     if trained.reference_bands:
         raise LstsrError(f"--model {model}: {trained.row.name} makes LST; name a --reference")
+    if scale not in (None, trained.row.scale):
+        raise LstsrError(f"--scale {scale}: {model} was trained for x{trained.row.scale}")
     image = read(input, sensor_of(trained.sensors["target"]))
     normalisation = trained.normalisation(
         float(image.values[:, image.valid].mean(dtype=np.float64))

@@ -143,6 +143,8 @@ def _load(model: str) -> Trained | None:
         )
     trained = Trained(*load_checkpoint(Path(model)))
     row = trained.described.row
+    if not trained.described.reference_bands:
+        raise LstsrError(f"--model {model}: {row.name} makes optical images; leave --reference out")
     if (row.guide, row.normalisation) != ("own", "input"):
         raise LstsrError(f"--model {model}: {row.name} is an ablation; name another checkpoint")
     return trained

@@ -57,10 +57,19 @@ def _differing(one: Checkpoint, other: Checkpoint) -> list[str]:
     sides = [
         {
             "architecture": type(build(side.row.model, side.row.scale, 1, **side.row.options)),
+            "dataset": side.dataset,
+            "track": side.row.track,
             "scale": side.row.scale,
+            "seed": side.row.seed,
+            "guide": side.row.guide,
             "options": side.row.options,
             "reference bands": side.reference_bands,
-            "normalisation": (side.scale_k, side.reference_mean, side.reference_std),
+            "normalisation": (
+                side.row.normalisation,
+                side.scale_k,
+                side.reference_mean,
+                side.reference_std,
+            ),
             "harmonisation": side.harmonisation,
         }
         for side in (one, other)

@@ -119,5 +119,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
             harmonisation=header["harmonisation"],
             version=header["version"],
         )
+    except LstsrError as error:
+        raise LstsrError(
+            f"{path}: was made by another version of lstsr ({error}); train the row again"
+        ) from error
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise LstsrError(f"{path}: is no checkpoint of lstsr ({error}); train the row") from error
