@@ -25,7 +25,8 @@ rule table:
     input:
         expand(f"{WORK}/scores/{{row}}.csv", row=PLAN.rows),
     output:
-        [f"{RESULTS}/{name}" for name in PLAN.tables],
+        [f"{RESULTS}/{name}" for name in PLAN.tables[1:]],
+        table=f"{RESULTS}/{PLAN.tables[0]}",
     log:
         f"{LOGS}/table.log",
     conda:
@@ -38,5 +39,5 @@ rule table:
         bootstrap=CONFIG.evaluate.bootstrap,
         code=fingerprint("lstsr.evaluation.table"),
     shell:
-        "lstsr table --bootstrap {params.bootstrap} --output {output[0]:q} {input:q}"
+        "lstsr table --bootstrap {params.bootstrap} --output {output.table:q} {input:q}"
         " > {log:q} 2>&1"
