@@ -9,6 +9,9 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
+from lstsr.training.checkpoint import Checkpoint
+from lstsr.training.row import Row
+
 KEY, DEGRADED = "observed-x4", "degraded-block-x4"
 CELLS, SCALE = 16, 4
 SPLITS = {"a": "train", "b": "train", "c": "train", "d": "validation", "e": "validation"}
@@ -116,3 +119,22 @@ def row_dict(row_json: str) -> dict[str, Any]:
     """A copy of the row to change."""
     copy: dict[str, Any] = json.loads(row_json)
     return copy
+
+
+@pytest.fixture
+def checkpoint(row_dict: dict[str, Any]) -> Checkpoint:
+    """What a checkpoint of the small dataset says of itself."""
+    return Checkpoint(
+        row=Row.from_dict(row_dict),
+        dataset="small",
+        target_m=250.0,
+        reference_bands=("ndvi",),
+        scale_k=10.0,
+        reference_mean=(0.5,),
+        reference_std=(0.3,),
+        validation_ubrmse_k=1.25,
+        best_step=18,
+        steps=24,
+        train_seconds=3.5,
+        fallback="bicubic",
+    )

@@ -20,21 +20,9 @@ OPTIONS = {"features": 8, "growth": 4, "blocks": 1}
 
 
 @pytest.fixture
-def described(row_dict: dict[str, Any]) -> Checkpoint:
-    return Checkpoint(
-        row=Row.from_dict(row_dict | {"model": "esrnet", "options": OPTIONS}),
-        dataset="small",
-        target_m=250.0,
-        reference_bands=("ndvi",),
-        scale_k=10.0,
-        reference_mean=(0.5,),
-        reference_std=(0.3,),
-        validation_ubrmse_k=1.25,
-        best_step=18,
-        steps=24,
-        train_seconds=3.5,
-        fallback=None,
-    )
+def described(checkpoint: Checkpoint, row_dict: dict[str, Any]) -> Checkpoint:
+    row = Row.from_dict(row_dict | {"model": "esrnet", "options": OPTIONS})
+    return replace(checkpoint, row=row, fallback=None)
 
 
 def saved(path: Path, description: Checkpoint, seed: int) -> Path:

@@ -1,7 +1,6 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -11,25 +10,6 @@ from safetensors.torch import save_file
 from lstsr.errors import LstsrError
 from lstsr.registry import build
 from lstsr.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from lstsr.training.row import Row
-
-
-@pytest.fixture
-def checkpoint(row_dict: dict[str, Any]) -> Checkpoint:
-    return Checkpoint(
-        row=Row.from_dict(row_dict),
-        dataset="small",
-        target_m=250.0,
-        reference_bands=("ndvi",),
-        scale_k=10.0,
-        reference_mean=(0.5,),
-        reference_std=(0.3,),
-        validation_ubrmse_k=1.25,
-        best_step=18,
-        steps=24,
-        train_seconds=3.5,
-        fallback="bicubic",
-    )
 
 
 def test_round_trip(tmp_path: Path, checkpoint: Checkpoint) -> None:

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from lstsr.models.interpolation import bicubic_backprojected, block_mean
 
 RATE = 10.0
-"""The share of a step is that of ten: an optimiser at 1e-3 moves a weight by 0.4 in a short run."""
+"""The weight holds a tenth of the share: an optimiser moves a weight by about its rate a step, and
+400 steps at 1e-3 could open 0.4 of it."""
 
 
 def deficit(fine: Tensor, coarse: Tensor, coarse_valid: Tensor, scale: int) -> Tensor:
