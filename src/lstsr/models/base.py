@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from lstsr.errors import LstsrError
 from lstsr.models import interpolation
-from lstsr.models.consistency import BackProjection
 from lstsr.models.linear import LocalLinear
 
 BASES: dict[str, type[nn.Module]] = {**interpolation.NETWORKS, "local-linear": LocalLinear}
@@ -24,7 +23,8 @@ class ResidualNetwork(nn.Module, ABC):
         scale: coarse spacing / fine spacing.
         reference_channels: number of bands of the reference.
         base: a key of `BASES`.
-        back_projection: whether a learned share of what the output leaves of the input is returned.
+        back_projection: what returns to the output what that leaves of the input, if anything: a
+            module (fine, coarse, coarse_valid) -> fine.
         bands: of the image, 1 for LST; a network without reference may have B of them in and out.
     """
 
@@ -33,7 +33,7 @@ class ResidualNetwork(nn.Module, ABC):
         scale: int,
         reference_channels: int,
         base: str,
-        back_projection: bool = False,
+        back_projection: nn.Module | None = None,
         bands: int = 1,
     ) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class ResidualNetwork(nn.Module, ABC):
             raise LstsrError(f"base: unknown name {base!r}; use one of {', '.join(BASES)}")
         self.scale, self.bands = scale, bands
         self.base = BASES[base](scale, reference_channels)
-        self.back_projection = BackProjection(scale) if back_projection else None
+        self.back_projection = back_projection
 
     def forward(
         self, coarse: Tensor, reference: Tensor, coarse_valid: Tensor, reference_valid: Tensor

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from lstsr.errors import LstsrError
 from lstsr.models.base import ResidualNetwork, conv3x3, zero_init
-from lstsr.models.consistency import deficit
+from lstsr.models.consistency import BackProjection, deficit
 from lstsr.models.interpolation import bilinear, block_mean
 
 SLOPE = 0.2
@@ -426,7 +426,7 @@ class DCTNet(ResidualNetwork):
         base: what the residual is over, see `BASES`.
         operators: a key of `LAPLACIANS`.
         sees_deficit: see `stream_images`.
-        back_projection: see `ResidualNetwork`.
+        back_projection: whether a learned share of the deficit is returned, see `BackProjection`.
 
     Raises:
         LstsrError: an option's value is refused.
@@ -443,7 +443,8 @@ class DCTNet(ResidualNetwork):
         sees_deficit: bool = False,
         back_projection: bool = False,
     ) -> None:
-        super().__init__(scale, reference_channels, base, back_projection)
+        returned = BackProjection(scale) if back_projection else None
+        super().__init__(scale, reference_channels, base, returned)
         self.sees_deficit = sees_deficit
         if features % 4:
             raise LstsrError(f"features: {features} is not a multiple of 4")
