@@ -49,6 +49,12 @@ class Services:
     bucket: str
     stamps: list[str] = field(default_factory=list)
     items: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {"pc": [], "usgs": []})
+    everywhere: bool = False
+    """Whether a STAC search leaves its area out: for items that have none."""
+    busy: int = 0
+    """How many STAC searches are put off."""
+    page: bytes = b""
+    """What a STAC API answers in place of its root."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -206,7 +212,9 @@ class ServiceHandler(Handler):
         parts = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         head, _, rest = parts.path.removeprefix("/").partition("/")
-        if head in ("pc", "usgs"):
+        if head in ("pc", "usgs") and self.services.page:
+            self.send(200, self.services.page)
+        elif head in ("pc", "usgs"):
             self._json(stac_root(f"{self.services.server.root}/{head}/{rest}"))
         elif head == "sas":
             self._json({"msft:expiry": "2999-01-01T00:00:00Z", "token": SIGNATURE})
@@ -220,6 +228,11 @@ class ServiceHandler(Handler):
     def do_POST(self) -> None:  # noqa: N802
         head = self.path.split("/")[1]
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.services.busy:
+            self.services.busy -= 1
+            return self.send(429, Retry_After="0")
+        if self.services.everywhere:
+            body.pop("intersects")
         self._json(
             stac_page(self.services.items[head], body, self.services.server.root + self.path)
         )
@@ -283,8 +296,8 @@ def stac_page(items: list[dict[str, Any]], body: Mapping[str, Any], url: str) ->
         item
         for item in items
         if item["collection"] in body["collections"]
-        and first <= item["properties"]["datetime"] <= last
-        and shape(item["geometry"]).intersects(area)
+        and first <= (item["properties"]["datetime"] or first) <= last
+        and ("intersects" not in body or shape(item["geometry"]).intersects(area))
     ]
     start = int(body.get("token", 0))
     links = []

@@ -1,8 +1,9 @@
 """Landsat by both item shapes: the same products, at addresses that stay."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from shapely.geometry import box
@@ -16,6 +17,7 @@ from tests.catalogs.services import BLOB, KEYS, Services
 
 AREA = box(126, 36, 128, 38)
 SQUARE = ((126, 36), (128, 36), (128, 38), (126, 38))
+EMPTY = {"type": "Polygon", "coordinates": []}
 WANTED = endings(LandsatConfig(product="landsat"), ["nir08"])
 
 
@@ -84,6 +86,9 @@ def test_what_cannot_be_used_is_rejected_by_reason(services: Services, tmp_path:
     del items[3]["assets"]["lwir11"]
     items[4]["assets"]["lwir11"]["href"] = f"https://{BLOB}/a/../../etc/passwd_ST_B10.TIF"
     del items[5]["properties"]["eo:cloud_cover"]
+    # Landsat 7 has its surface temperature in band 6
+    items[2]["assets"]["lwir"] = items[2]["assets"].pop("lwir11")
+    items[2]["assets"]["lwir"]["href"] = items[2]["assets"]["lwir"]["href"].replace("B10", "B6")
     found = ask()
     assert len(found.products) == 1
     reasons = {one.name: one.reason for one in found.rejected}
@@ -96,6 +101,64 @@ def test_what_cannot_be_used_is_rejected_by_reason(services: Services, tmp_path:
         "only Landsat 8 and 9 are used",
     ]
     assert "`..` parts" in reasons["LC08_L2SP_115034_20230507_02_T1"]
+
+
+def remove_time(item: dict[str, Any]) -> None:
+    item["properties"]["datetime"] = None
+    del item["assets"]["lwir11"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (
+            lambda item: item["properties"].update({"eo:cloud_cover": -1}),
+            "cloud cover is not known",
+        ),
+        (lambda item: item.update(geometry=None), "cannot be understood"),
+        (lambda item: item.update(geometry={"type": "Blob"}), "cannot be understood"),
+        (lambda item: item.update(geometry=EMPTY), "outline is empty"),
+        (remove_time, "it has no file"),
+    ],
+)
+def test_an_odd_item_costs_itself_only(
+    services: Services, tmp_path: Path, spoil: Callable[[dict[str, Any]], None], reason: str
+) -> None:
+    offer(services, tmp_path, 4)
+    good = offer(services, tmp_path, 5)
+    spoil(services.items["pc"][0])
+    services.everywhere = True
+    found = ask()
+    assert [one.name for one in found.products] == [good]
+    (other,) = found.rejected
+    assert reason in other.reason
+
+
+def test_a_crossed_outline_and_a_time_without_zone_are_read(
+    services: Services, tmp_path: Path
+) -> None:
+    offer(services, tmp_path, outline=((126, 36), (128, 38), (128, 36), (126, 38)))
+    services.items["pc"][0]["properties"]["datetime"] = "2023-05-12T02:08:12"
+    services.everywhere = True
+    (one,) = ask().products
+    assert one.time == datetime(2023, 5, 12, 2, 8, 12, tzinfo=UTC)
+    assert one.outline.is_valid
+    assert one.outline.area == pytest.approx(2)
+
+
+def test_a_busy_service_is_asked_again(services: Services, tmp_path: Path) -> None:
+    name = offer(services, tmp_path)
+    services.busy = 2
+    assert [one.name for one in ask().products] == [name]
+    assert services.busy == 0
+
+
+@pytest.mark.parametrize("page", [b"<html>down for maintenance</html>", b"[1]", b'{"a": 1}'])
+def test_an_answer_of_another_kind_is_one_line(services: Services, page: bytes) -> None:
+    services.page = page
+    with pytest.raises(TransferError, match="the search failed") as caught:
+        ask()
+    assert "\n" not in str(caught.value)
 
 
 def test_a_signed_address_is_refused_and_not_repeated(services: Services, tmp_path: Path) -> None:

@@ -11,9 +11,11 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+from shapely import make_valid
+from shapely.errors import ShapelyError
 from shapely.geometry import mapping, shape
 from shapely.geometry.base import BaseGeometry
 
@@ -34,6 +36,11 @@ PRODUCT = re.compile(
 """Landsat Collection 2 product identifier (USGS LSDS-1619)."""
 TIERS = ("T1", "T2", "RT")
 """Best first."""
+SATELLITES = ("LC08", "LC09")
+TIMEOUT_S = (30, 120)
+"""To connect, and between two bytes of an answer."""
+ATTEMPTS = 5
+PUT_OFF = (429, 500, 502, 503, 504)
 
 
 @dataclass(frozen=True)
@@ -91,8 +98,8 @@ def search(name: str, area: BaseGeometry, start: date, end: date, wanted: Sequen
         try:
             found.products.append(_product(name, items, wanted))
         except LstsrError as fault:
-            found.rejected.append(Rejected(identity, name, _time(items[0]), str(fault)))
-        except (KeyError, TypeError, ValueError) as fault:
+            found.rejected.append(Rejected(identity, name, _time_if_any(items[0]), str(fault)))
+        except (KeyError, TypeError, ValueError, AttributeError, ShapelyError) as fault:
             reason = f"the item cannot be understood ({type(fault).__name__}: {fault})"
             found.rejected.append(Rejected(identity, name, None, reason))
     _keep_best(found)
@@ -112,20 +119,39 @@ def scene_of(product: Product) -> str:
 
 
 def _items(provider: Provider, area: BaseGeometry, start: date, end: date) -> list[dict[str, Any]]:
+    from pystac import STACError
     from pystac_client import Client
+    from pystac_client.errors import ClientTypeError
     from pystac_client.exceptions import APIError
+    from pystac_client.stac_api_io import StacApiIO
     from requests import RequestException
+    from urllib3 import Retry
 
     root = endpoint(provider.host) + provider.path
+    # urllib3 waits as long as Retry-After says; a search by POST changes nothing, so it is repeated
+    patience = Retry(
+        ATTEMPTS, backoff_factor=1, backoff_jitter=1, status_forcelist=PUT_OFF, allowed_methods=None
+    )
     try:
-        search = Client.open(root).search(
+        ask = StacApiIO(max_retries=patience, timeout=TIMEOUT_S)
+        search = Client.open(root, stac_io=ask).search(
             collections=list(provider.collections),
             intersects=mapping(area),
             datetime=f"{start}T00:00:00Z/{end}T23:59:59Z",
             limit=250,
         )
         return list(search.items_as_dicts())
-    except (APIError, RequestException) as fault:
+    except (
+        APIError,
+        ClientTypeError,
+        NotImplementedError,  # a catalog that cannot be searched
+        RequestException,
+        STACError,
+        AttributeError,  # JSON that is no STAC
+        KeyError,
+        TypeError,
+        ValueError,  # no JSON
+    ) as fault:
         # their messages quote whole pages
         reason = " ".join(str(fault).split())[:200]
         raise TransferError(f"{root}: the search failed ({reason}); try later") from None
@@ -133,6 +159,8 @@ def _items(provider: Provider, area: BaseGeometry, start: date, end: date) -> li
 
 def _product(source: str, items: list[dict[str, Any]], wanted: Sequence[str]) -> Product:
     """One product of the items that tell of it. Raises LstsrError where it cannot be used."""
+    if not str(items[0]["id"]).startswith(SATELLITES):
+        raise LstsrError("only Landsat 8 and 9 are used")
     files = {}
     for asset in (asset for item in items for asset in item["assets"].values()):
         end = next((end for end in wanted if asset["href"].endswith(end)), None)
@@ -147,16 +175,20 @@ def _product(source: str, items: list[dict[str, Any]], wanted: Sequence[str]) ->
     if len(names) != 1:
         raise LstsrError("its files' names are of several products: " + ", ".join(sorted(names)))
     (name,) = names
-    if not name.startswith(("LC08", "LC09")):
-        raise LstsrError("only Landsat 8 and 9 are used")
     time, properties = _time(items[0]), items[0]["properties"]
+    cloud_percent = float(properties["eo:cloud_cover"])
+    if not 0 <= cloud_percent <= 100:  # USGS writes -1 where it was not assessed
+        raise LstsrError("its cloud cover is not known")
+    outline = make_valid(shape(items[0]["geometry"]))
+    if not outline.area > 0:
+        raise LstsrError("its outline is empty")
     return Product(
         name,
         source,
         time,
-        shape(items[0]["geometry"]),
+        outline,
         tuple(files[end] for end in wanted),
-        float(properties["eo:cloud_cover"]) / 100,
+        cloud_percent / 100,
     )
 
 
@@ -168,7 +200,16 @@ def _product_name(file: RemoteFile) -> str:
 
 
 def _time(item: dict[str, Any]) -> datetime:
-    return datetime.fromisoformat(item["properties"]["datetime"])
+    """The time of observation; STAC's are UTC."""
+    time = datetime.fromisoformat(item["properties"]["datetime"])
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _time_if_any(item: dict[str, Any]) -> datetime | None:
+    try:
+        return _time(item)
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _checksum(asset: dict[str, Any]) -> str:
