@@ -77,7 +77,7 @@ def download(options: argparse.Namespace) -> None:
     remotes = read_remote(manifest, options.folder)
     mine = [one for one in remotes if shard_of(one.scene.scene, count) == number]
     limit = None if options.max_gb is None else int(options.max_gb * GB)
-    fetch_files(mine, options.output, limit)
+    fetch_files(mine, options.folder, options.output, limit)
 
 
 def acquire(options: argparse.Namespace) -> None:
