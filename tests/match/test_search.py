@@ -102,7 +102,7 @@ def test_no_service_is_asked_for_the_days_of_clouds(offered: Services, korea: di
     clear = Query(QUERY.area, QUERY.start, QUERY.end, max_cloud=0.05)
     triples, rejected = find(validate(korea), clear, Sources())
     assert not triples
-    assert [one.reason for one in rejected] == ["cloud 10% is above 5%"]
+    assert [one.reason for one in rejected] == ["cloud 10.0% is above 5.0%"]
     assert {path.split("/")[1] for path, _ in offered.server.asked} <= {"pc"}
 
 

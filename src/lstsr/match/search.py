@@ -61,7 +61,8 @@ def find(config: Config, query: Query, sources: Sources) -> tuple[list[Triple], 
     rejected += inputs.rejected
     references = None
     if guide.product != "landsat":
-        seen = _slots(guide, moments, rules.reference_window, query, sources)
+        window = rules.input_window + rules.reference_window
+        seen = _slots(guide, moments, window, query, sources)
         rejected += seen.rejected
         references = seen.products
     triples, unmatched = match(found.products, inputs.products, references, query.area, rules)
@@ -74,7 +75,7 @@ def _rules(config: Config, query: Query) -> Rules:
         max_cloud=query.max_cloud,
         min_score=config.align.min_valid,
         input_window=timedelta(minutes=window),
-        reference_window=timedelta(hours=config.align.reference_max_age_h),
+        reference_window=config.align.reference_window,
     )
 
 
