@@ -82,6 +82,7 @@ def test_a_target_that_fits_nothing_is_rejected_by_reason() -> None:
         "beside": "no input covers it within 10 min",
         "slot": "a sliver is in no triplet",
         "later": "no reference is in no triplet",
+        "scan": "a sliver is in no triplet",
     }
 
 
