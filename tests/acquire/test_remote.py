@@ -178,6 +178,19 @@ def test_a_cell_that_names_another_address_brings_its_file(server: Server, tmp_p
         assert one.scene.input.read_text() == place
 
 
+def test_a_name_that_cannot_be_given_is_one_line(server: Server, tmp_path: Path) -> None:
+    remotes = read_remote(shared(server, tmp_path, 1), tmp_path / "down")
+    taken = remotes[0].downloads[0].path
+    taken.mkdir(parents=True)
+    with pytest.raises(TransferError, match=r"s0/i\.bin: Is a directory; make room") as caught:
+        download(remotes, tmp_path / "down", tmp_path / "index.csv")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "index.csv").exists()
+    taken.rmdir()
+    download(remotes, tmp_path / "down", tmp_path / "index.csv")
+    assert server.body_bytes == sum(map(len, server.files.values()))
+
+
 def test_the_command_stops_before_the_limit(
     server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
