@@ -13,6 +13,7 @@ from typing import Any
 
 from lstsr.errors import LstsrError
 from lstsr.registry import READERS
+from lstsr.scenes import STATIC
 
 logger = logging.getLogger("lstsr")
 
@@ -34,12 +35,18 @@ def match(options: argparse.Namespace) -> None:
     """Find what Landsat, GK2A and GOCI-II saw together, and write a manifest to download."""
     from lstsr.config import load
     from lstsr.match.area import read_area
-    from lstsr.match.manifest import volume, within, write
+    from lstsr.match.manifest import commonest, volume, within, write, write_rejected
     from lstsr.match.search import Query, find
     from lstsr.transfer.download import GB
     from lstsr.transfer.sources import Sources
 
     config = load(options.config)
+    if config.acquire.provider != "download":
+        raise LstsrError(
+            f"{options.config}: acquire.provider is {config.acquire.provider}, which reads no "
+            "addresses; set it to download"
+        )
+    static = _checked_search(options)
     query = Query(
         read_area(options.area),
         options.start,
@@ -56,11 +63,34 @@ def match(options: argparse.Namespace) -> None:
     if options.max_gb is not None:
         triplets, beyond = within(triplets, options.max_gb * GB)
         rejected += beyond
-    static = {name: file for name in ("dem", "water") if (file := getattr(options, name))}
+    if not triplets:
+        table = write_rejected(output, rejected)
+        scenes = [one for one in rejected if one.source == options.landsat]
+        why = "the catalog has no Landsat scene then and there"
+        if scenes:
+            why = f"of {len(scenes)} Landsat scenes, most often: {commonest(scenes)}"
+        raise LstsrError(f"no triplet, see {table}; {why}")
     write(output, triplets, rejected, static)
-    for source, size in volume(triplets).items():
+    sizes = volume(triplets)
+    for source, size in sizes.items():
         print(f"{source}: about {size / GB:.2f} GB")
+    print(f"to download: about {sum(sizes.values()) / GB:.2f} GB")
     print(f"{len(triplets)} scenes: {output}; {len(rejected)} rejected candidates beside it")
+
+
+def _checked_search(options: argparse.Namespace) -> dict[str, Path]:
+    """The rasters that all scenes share, by column. Raises LstsrError for an option at fault."""
+    static = {name: file for name in STATIC if (file := getattr(options, name))}
+    for name, file in static.items():
+        if not file.is_file():
+            raise LstsrError(f"--{name} {file}: no such file")
+    if options.start > options.end:
+        raise LstsrError(f"--from {options.start} is later than --to {options.end}; swap them")
+    if not 0 <= options.max_cloud <= 100:
+        raise LstsrError(f"--max-cloud {options.max_cloud:g}: give percent, 0 to 100")
+    if options.max_gb is not None and not options.max_gb > 0:
+        raise LstsrError(f"--max-gb {options.max_gb:g}: give more than 0")
+    return static
 
 
 def download(options: argparse.Namespace) -> None:
@@ -77,7 +107,7 @@ def download(options: argparse.Namespace) -> None:
     remotes = read_remote(manifest, options.folder)
     mine = [one for one in remotes if shard_of(one.scene.scene, count) == number]
     limit = None if options.max_gb is None else int(options.max_gb * GB)
-    fetch_files(mine, options.output, limit)
+    fetch_files(mine, options.folder, options.output, limit)
 
 
 def acquire(options: argparse.Namespace) -> None:
@@ -383,8 +413,10 @@ def _parser() -> argparse.ArgumentParser:
     days: Any = {"type": date.fromisoformat, "required": True, "metavar": "YYYY-MM-DD"}
     stage.add_argument("--from", dest="start", help="first day, UTC", **days)
     stage.add_argument("--to", dest="end", help="last day, UTC", **days)
-    stage.add_argument("--max-cloud", type=float, default=30, help="of a Landsat scene, percent")
-    stage.add_argument("--max-gb", type=float, help="to download: the best scenes are taken")
+    stage.add_argument(
+        "--max-cloud", type=float, default=30, help="of a Landsat scene, 0 to 100 percent"
+    )
+    stage.add_argument("--max-gb", type=float, help="to download: the best that fit are taken")
     stage.add_argument("--dem", type=Path, help="elevation in metres of all scenes")
     stage.add_argument("--water", type=Path, help="share of water, 0..1, of all scenes")
     stage.add_argument(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -549,6 +550,11 @@ class AlignConfig(Section):
         if (self.anchor == "target") != (self.grid is not None):
             raise ValueError("anchor and grid: `target` needs a grid, `input` brings its own")
         return self
+
+    @property
+    def reference_window(self) -> timedelta:
+        """Most time between reference and input, either way: of a match, and of alignment."""
+        return timedelta(hours=self.reference_max_age_h)
 
 
 class DatasetConfig(Section):

@@ -1,7 +1,9 @@
 """Manifests of addresses: known without network; a file that is gone costs its scene."""
 
 import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from lstsr.acquire.remote import download, faults, read_remote
 from lstsr.cli import main
 from lstsr.errors import LstsrError, TransferError
 from lstsr.files import read_csv, sha256
-from tests.transfer.server import Server, serving, status
+from tests.transfer.server import Handler, Server, serving, status, whole_file
 
 HEAD = "scene,input,reference,target,dem\n"
 PRODUCT = "LC08_L2SP_115034_20230512_20230601_02_T1"
@@ -96,7 +98,7 @@ def two_scenes(server: Server, folder: Path) -> Path:
 def test_a_file_that_is_gone_costs_its_scene(server: Server, tmp_path: Path) -> None:
     remotes = read_remote(two_scenes(server, tmp_path), tmp_path / "down")
     index = tmp_path / "down" / "0-of-1.csv"
-    download(remotes, index)
+    download(remotes, tmp_path / "down", index)
     rows = read_csv(index)
     assert [row["scene"] for row in rows] == ["here"] * 3 + ["lost"] * 3
     for row in rows:
@@ -116,13 +118,77 @@ def test_a_server_that_refuses_fails_the_job_and_a_rerun_goes_on(
     server.always["/r.bin"] = status(403)
     index = tmp_path / "index.csv"
     with pytest.raises(TransferError, match="r.bin: refused"):
-        download(remotes, index)
+        download(remotes, tmp_path / "down", index)
     assert not index.exists()
     del server.always["/r.bin"]
     server.asked.clear()
-    download(remotes, index)
+    download(remotes, tmp_path / "down", index)
     assert [path for path, _ in server.asked] == ["/r.bin"]
     assert not faults(index)
+
+
+def shared(server: Server, folder: Path, scenes: int) -> Path:
+    """Scenes that differ in their targets alone."""
+    for name in ("i", "r", *(f"t{index}" for index in range(scenes))):
+        server.files[f"/{name}.bin"] = name.encode() * 5_000
+    guide = [server.url(f"/{name}.bin") for name in ("i", "r")]
+    rows = [",".join([f"s{n}", *guide, server.url(f"/t{n}.bin")]) for n in range(scenes)]
+    return manifest(folder, *(f"{row}," for row in rows))
+
+
+def test_a_file_of_several_scenes_is_fetched_once(server: Server, tmp_path: Path) -> None:
+    remotes = read_remote(shared(server, tmp_path, 3), tmp_path / "down")
+    once = sum(map(len, server.files.values()))
+    download(remotes[:2], tmp_path / "down", tmp_path / "0.csv", max_bytes=once)
+    download(remotes[2:], tmp_path / "down", tmp_path / "1.csv")  # another job
+    assert server.body_bytes == once
+    for remote in remotes:
+        for one in remote.downloads:
+            assert one.path.parent == tmp_path / "down" / remote.scene.scene
+            assert one.path.read_bytes() == server.files["/" + one.path.name]
+    assert remotes[0].downloads[0].path.samefile(remotes[2].downloads[0].path)
+    assert len(read_csv(tmp_path / "0.csv")) == 6
+
+
+def test_jobs_at_once_fetch_a_shared_file_once(server: Server, tmp_path: Path) -> None:
+    remotes = read_remote(shared(server, tmp_path, 4), tmp_path / "down")
+
+    def slow(handler: Handler) -> None:
+        time.sleep(0.3)
+        whole_file(handler)
+
+    server.always["/i.bin"] = server.always["/r.bin"] = slow
+    with ThreadPoolExecutor() as jobs:
+        for index, one in enumerate(remotes):
+            jobs.submit(download, [one], tmp_path / "down", tmp_path / f"{index}.csv")
+    assert server.body_bytes == sum(map(len, server.files.values()))
+    assert all((tmp_path / f"{index}.csv").exists() for index in range(4))
+
+
+def test_a_cell_that_names_another_address_brings_its_file(server: Server, tmp_path: Path) -> None:
+    for place in ("a", "b"):
+        server.files[f"/{place}/i.bin"] = place.encode()
+        server.files[f"/{place}.bin"] = place.encode()
+    rest = ",".join(server.url(f"/{place}.bin") for place in ("a", "b"))
+    for place in ("a", "b"):
+        path = manifest(tmp_path, f"s,{server.url(f'/{place}/i.bin')},{rest},")
+        (one,) = read_remote(path, tmp_path / "down")
+        download([one], tmp_path / "down", tmp_path / "index.csv")
+        assert one.scene.input is not None
+        assert one.scene.input.read_text() == place
+
+
+def test_a_name_that_cannot_be_given_is_one_line(server: Server, tmp_path: Path) -> None:
+    remotes = read_remote(shared(server, tmp_path, 1), tmp_path / "down")
+    taken = remotes[0].downloads[0].path
+    taken.mkdir(parents=True)
+    with pytest.raises(TransferError, match=r"s0/i\.bin: Is a directory; make room") as caught:
+        download(remotes, tmp_path / "down", tmp_path / "index.csv")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "index.csv").exists()
+    taken.rmdir()
+    download(remotes, tmp_path / "down", tmp_path / "index.csv")
+    assert server.body_bytes == sum(map(len, server.files.values()))
 
 
 def test_the_command_stops_before_the_limit(

@@ -372,7 +372,12 @@ def test_images_of_other_times_are_refused(scene: Scene, world: World, tmp_path:
         check_times(timed, near)
     wide = near.model_copy(update={"time_window_min": 21.0})
     assert check_times(timed, wide) == pytest.approx(23.0), "hours that the reference is older"
-    with pytest.raises(SceneError, match=r"^reference .* is 23.0 hours older than .* allows 20"):
+    with pytest.raises(SceneError, match=r"^reference .* is 23 hours older than .* allows 20"):
         check_times(timed, wide.model_copy(update={"reference_max_age_h": 20.0}))
+    # ten seconds too much read as too much
+    with pytest.raises(SceneError, match=r" is 23 hours older than .* allows 22.9972"):
+        check_times(timed, wide.model_copy(update={"reference_max_age_h": 23 - 10 / 3600}))
+    with pytest.raises(SceneError, match=r" is 21 minutes from .* allows 20.8333"):
+        check_times(timed, near.model_copy(update={"time_window_min": 21 - 1 / 6}))
     timed["reference"] = replace(timed["reference"], time="")
     assert check_times(timed, wide) is None, "unknown"

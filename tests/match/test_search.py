@@ -96,25 +96,24 @@ def test_what_no_catalog_offers_is_named(offered: Services, korea: dict) -> None
     korea["sensors"]["input"] = {"sensor": "mine", "unit": "kelvin"}
     with pytest.raises(LstsrError, match="no catalog offers geotiff as input or reference"):
         find(validate(korea), QUERY, Sources())
+    assert not offered.server.asked
 
 
 def test_no_service_is_asked_for_the_days_of_clouds(offered: Services, korea: dict) -> None:
     clear = Query(QUERY.area, QUERY.start, QUERY.end, max_cloud=0.05)
     triples, rejected = find(validate(korea), clear, Sources())
     assert not triples
-    assert [one.reason for one in rejected] == ["cloud 10% is above 5%"]
+    assert [one.reason for one in rejected] == ["cloud 10.0% is above 5.0%"]
     assert {path.split("/")[1] for path, _ in offered.server.asked} <= {"pc"}
 
 
 def test_the_command_writes_what_people_and_downloads_read(
     offered: Services, korea: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = tmp_path / "korea.yaml"
-    config.write_text(yaml.safe_dump(korea | {"data": str(tmp_path / "data")}))
-    command = ["match", "--config", str(config), "--area", "124,33,131,39"]
-    command += ["--from", "2023-05-01", "--to", "2023-05-31"]
+    command = command_of(tmp_path, korea)
     assert main(command) == 0
     said = capsys.readouterr().out
+    assert "to download: about 0.22 GB" in said
     assert "planetary-computer: about 0.22 GB" in said
     assert "1 scenes: " in said and "1 rejected candidates beside it" in said
     (row,) = read_csv(tmp_path / "data" / "scenes.csv")
@@ -127,11 +126,80 @@ def test_the_command_writes_what_people_and_downloads_read(
 
     assert main(command) == 1
     assert "is there already" in capsys.readouterr().err
-    assert main([*command, "--force", "--max-gb", "0.01"]) == 0
-    assert not read_csv(tmp_path / "data" / "scenes.csv")
-    (beyond,) = (
-        row
-        for row in read_csv(tmp_path / "data" / "scenes.rejected.csv")
-        if "--max" in row["reason"]
+
+    before = (tmp_path / "data" / "scenes.csv").read_bytes()
+    assert main([*command, "--force", "--max-gb", "0.01"]) == 1
+    table = tmp_path / "data" / "scenes.rejected.csv"
+    assert capsys.readouterr().err == (
+        f"lstsr: no triplet, see {table}; of 1 Landsat scenes, most often: "
+        "0.22 GB more would exceed --max-gb 0.01\n"
     )
+    assert (tmp_path / "data" / "scenes.csv").read_bytes() == before
+    (beyond,) = (row for row in read_csv(table) if "--max" in row["reason"])
     assert beyond["candidate"] == PRODUCT
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--from", "2023-05-30"], "the catalog has no Landsat scene then and there"),
+        (["--max-cloud", "5"], "1 Landsat scenes, most often: cloud 10.0% is above 5.0%"),
+    ],
+)
+def test_no_triplet_leaves_no_manifest(
+    offered: Services,
+    korea: dict,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    more: list[str],
+    words: str,
+) -> None:
+    assert main([*command_of(tmp_path, korea), *more]) == 1
+    said = capsys.readouterr()
+    assert said.err.startswith("lstsr: no triplet, see ") and said.err.endswith(f"{words}\n")
+    assert said.err.count("\n") == 1 and not said.out
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["scenes.rejected.csv"]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--dem", "lost.tif"], "--dem lost.tif: no such file"),
+        (["--water", "lost.tif"], "--water lost.tif: no such file"),
+        (["--from", "2023-06-01"], "--from 2023-06-01 is later than --to 2023-05-31"),
+        (["--max-cloud", "101"], "--max-cloud 101: give percent, 0 to 100"),
+        (["--max-cloud", "nan"], "--max-cloud nan: give percent, 0 to 100"),
+        (["--max-gb", "0"], "--max-gb 0: give more than 0"),
+        (["--area", "1,2,3"], "--area 1,2,3: "),
+    ],
+)
+def test_an_option_at_fault_stops_before_any_service_is_asked(
+    offered: Services,
+    korea: dict,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    more: list[str],
+    words: str,
+) -> None:
+    assert main([*command_of(tmp_path, korea), *more]) == 1
+    said = capsys.readouterr().err
+    assert words in said and said.count("\n") == 1
+    assert not offered.server.asked
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_config_that_reads_no_addresses_stops_the_search(
+    offered: Services, korea: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = command_of(tmp_path, korea | {"acquire": {"provider": "local"}})
+    assert main(command) == 1
+    assert "korea.yaml: acquire.provider is local" in capsys.readouterr().err
+    assert not offered.server.asked
+
+
+def command_of(folder: Path, settings: dict[str, Any]) -> list[str]:
+    """A search for a config whose data lie in a folder."""
+    config = folder / "korea.yaml"
+    config.write_text(yaml.safe_dump(settings | {"data": str(folder / "data")}))
+    days = ["--from", "2023-05-01", "--to", "2023-05-31"]
+    return ["match", "--config", str(config), "--area", "124,33,131,39", *days]

@@ -187,7 +187,7 @@ def test_without_an_account_the_files_come_from_public_places(
     services.server.asked.clear()
     remotes = read_remote(matched(config), tmp_path / "downloads")
     assert len(remotes) == 3
-    download(remotes, tmp_path / "downloads" / "index.csv")
+    download(remotes, tmp_path / "downloads", tmp_path / "downloads" / "index.csv")
     hosts = {path.split("/")[1] for path, _ in services.server.asked}
     assert ("nosc" in hosts) == ("nosc" in sources)
     assert "kma" not in hosts

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,8 +15,12 @@ from lstsr.transfer.download import AbsentError, Download, FetchError, fetch
 from lstsr.transfer.names import file_name
 from lstsr.transfer.paths import safe_path
 from lstsr.transfer.sources import Sources, check_address
+from lstsr.transfer.store import place
 
 COLUMNS = ("scene", "file", "address", "bytes", "sha256", "fault")
+ONCE = ".files"
+"""Folder beside those of the scenes: each file once, by its address. No scene's name has a dot in
+front."""
 
 
 @dataclass(frozen=True)
@@ -64,31 +69,37 @@ def read_remote(manifest: Path, folder: Path) -> list[Remote]:
     return [Remote(scene, tuple(wanted.get(scene.scene, {}).values())) for scene in scenes]
 
 
-def download(remotes: Sequence[Remote], output: Path, max_bytes: int | None = None) -> None:
+def download(
+    remotes: Sequence[Remote], folder: Path, output: Path, max_bytes: int | None = None
+) -> None:
     """Fetch what is not there yet, and write one CSV row a file: where it is, whence, its digest.
 
-    A file that its server does not have (any more) costs its scene: the row tells the fault. Raises
+    An address is fetched once into ``folder``, that of ``read_remote``, however many scenes share
+    it and whichever call comes first; each scene's folder has a hard link to it, or a copy. A file
+    that its server does not have (any more) costs its scene: the row tells the fault. Raises
     TransferError (an OSError) where a file cannot be had for another reason, naming its address;
     the other files are kept, and so are the parts of it.
     """
-    wanted = [one for remote in remotes for one in remote.downloads]
+    once = {
+        one.address: replace(one, path=_once(folder, one))
+        for remote in remotes
+        for one in remote.downloads
+    }
     absent: Mapping[Path, TransferError] = {}
     try:
-        fetch(wanted, Sources(), max_bytes=max_bytes, progress=True)
+        fetch(once.values(), Sources(), max_bytes=max_bytes, progress=True)
     except FetchError as error:
         if not all(isinstance(fault, AbsentError) for fault in error.failed.values()):
             raise
         absent = error.failed
-    write_csv(
-        output,
-        COLUMNS,
-        (
-            {"scene": remote.scene.scene, "file": one.path, "address": one.address}
-            | ({"fault": absent[one.path]} if one.path in absent else _facts(one.path))
-            for remote in remotes
-            for one in remote.downloads
-        ),
-    )
+    rows = []
+    for remote in remotes:
+        for one in remote.downloads:
+            stored = once[one.address].path
+            row = {"scene": remote.scene.scene, "file": one.path, "address": one.address}
+            fault = absent.get(stored)
+            rows.append(row | ({"fault": fault} if fault else _laid(stored, one)))
+    write_csv(output, COLUMNS, rows)
 
 
 def faults(index: Path) -> dict[str, str]:
@@ -96,8 +107,18 @@ def faults(index: Path) -> dict[str, str]:
     return {row["scene"]: row["fault"] for row in read_csv(index) if row["fault"]}
 
 
-def _facts(path: Path) -> dict[str, object]:
-    return {"bytes": path.stat().st_size, "sha256": sha256(path)}
+def _once(folder: Path, one: Download) -> Path:
+    """Where the file of an address lies for all scenes."""
+    return folder / ONCE / hashlib.sha256(one.address.encode()).hexdigest()[:32] / one.path.name
+
+
+def _laid(stored: Path, one: Download) -> dict[str, object]:
+    """Give a file its name in a scene; its length and digest."""
+    try:
+        place(stored, one.path)
+        return {"bytes": one.path.stat().st_size, "sha256": sha256(one.path)}
+    except OSError as error:
+        raise TransferError(f"{one.path}: {error.strerror}; make room, or check rights") from None
 
 
 def _path(manifest: Path, scene: str, column: str, address: str, folder: Path) -> Path:

@@ -7,7 +7,7 @@ import math
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -124,15 +124,15 @@ def check_times(images: dict[str, SensorImage], settings: AlignConfig) -> float 
         apart_min = abs(hours_between(images["target"], images["input"])) * 60
         if apart_min > most_min:
             raise SceneError(
-                f"input ({images['input'].time}) is {apart_min:.0f} minutes from the target "
+                f"input ({images['input'].time}) is {apart_min:.6g} minutes from the target "
                 f"({images['target'].time}), align.time_window_min allows {most_min:g}"
             )
     if not (images["reference"].time and images["input"].time):
         return None
     age_h = hours_between(images["reference"], images["input"])
-    if abs(age_h) > settings.reference_max_age_h:
+    if timedelta(hours=abs(age_h)) > settings.reference_window:
         raise SceneError(
-            f"reference ({images['reference'].time}) is {abs(age_h):.1f} hours "
+            f"reference ({images['reference'].time}) is {abs(age_h):.6g} hours "
             f"{'older' if age_h > 0 else 'newer'} than the input ({images['input'].time}), "
             f"align.reference_max_age_h allows {settings.reference_max_age_h:g}"
         )

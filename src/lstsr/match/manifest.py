@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ COLUMNS = ("scene", *ROLES, "lon", "lat", "time", *STATIC) + (
     "reference_min",
 )
 FILES = ("address", "bytes", "checksum")
+REJECTED = ("candidate", "source", "time", "reason")
 MB = 1e6
 TYPICAL_MB = {
     "_ST_B10.TIF": 75,
@@ -28,11 +30,16 @@ TYPICAL_MB = {
     "_QA_PIXEL.TIF": 4,
     "_QA_RADSAT.TIF": 1,
     "_MTL.json": 0.02,
-    "_AC.nc": 380,
     **{f"_SR_B{number}.TIF": 85 for number in range(1, 8)},
+    "_S007_AC.nc": 380,
+    "_LA_AC.nc": 12 * 380,
+    "_S007.nc": 420,
+    "_LA.nc": 12 * 420,
 }
-"""By the end of a file's name, where a catalog states no size: products as users report them."""
-OTHERWISE_MB = {"apihub.kma.go.kr": 0.4, "nosc.go.kr": 2500}
+"""By the end of a file's name, where a catalog states no size. Landsat's bands and the slot of
+GOCI-II's Level 2 as users report them; a mosaic of Level 1B is 90.6 Mpx x 56 B (12 bands, latitude
+and longitude). A mosaic has 12 slots."""
+OF_SOURCE_MB = {"apihub.kma.go.kr": 0.4}
 
 
 def write(
@@ -41,12 +48,12 @@ def write(
     rejected: Sequence[Rejected],
     static: dict[str, Path],
 ) -> None:
-    """Write the manifest and, beside it, ``NAME.files.csv`` and ``NAME.rejected.csv``.
+    """Write ``NAME.rejected.csv`` and ``NAME.files.csv``, and the manifest beside them, last.
 
     Cells hold addresses, separated by spaces, the one that is opened first; sizes and checksums,
     where they are known, stand in the second table. ``static`` names rasters that all scenes share.
     """
-    write_csv(path, COLUMNS, [_row(one, path, static) for one in triples])
+    write_rejected(path, rejected)
     write_csv(
         path.with_suffix(".files.csv"),
         FILES,
@@ -55,9 +62,15 @@ def write(
             for _, file in _files(triples)
         ),
     )
+    write_csv(path, COLUMNS, [_row(one, path, static) for one in triples])
+
+
+def write_rejected(path: Path, rejected: Iterable[Rejected]) -> Path:
+    """Write ``NAME.rejected.csv`` beside where the manifest is, or would be; the table's path."""
+    table = path.with_suffix(".rejected.csv")
     write_csv(
-        path.with_suffix(".rejected.csv"),
-        ("candidate", "source", "time", "reason"),
+        table,
+        REJECTED,
         (
             {
                 "candidate": one.name,
@@ -68,23 +81,34 @@ def write(
             for one in sorted(rejected, key=lambda one: (one.source, one.name, one.reason))
         ),
     )
+    return table
+
+
+def commonest(rejected: Iterable[Rejected]) -> str:
+    """A reason of the most frequent kind, whatever its names and numbers are."""
+    kinds: dict[str, list[str]] = defaultdict(list)
+    for one in rejected:
+        kinds[re.sub(r"\S*\d\S*", "", one.reason)].append(one.reason)
+    return min(max(kinds.items(), key=lambda kind: (len(kind[1]), kind[0]))[1])
 
 
 def within(triples: Sequence[Triple], max_bytes: float) -> tuple[list[Triple], list[Rejected]]:
-    """The best triplets whose files are no more than ``max_bytes`` together, and the others."""
+    """From the first on, the triplets whose files fit into ``max_bytes`` together; the others."""
     kept: list[Triple] = []
+    left: list[Rejected] = []
     seen: set[str] = set()
     total = 0.0
     for one in triples:
-        more = {file.address: _bytes(product, file) for product, file in _files([one])}
-        total += sum(size for address, size in more.items() if address not in seen)
-        if total > max_bytes:
-            break
-        seen |= set(more)
-        kept.append(one)
-    reason = f"beyond --max-gb {max_bytes / GB:g}; others score higher"
-    left = (one.target for one in triples[len(kept) :])
-    return kept, [Rejected(one.name, one.source, one.time, reason) for one in left]
+        sizes = {file.address: _bytes(product, file) for product, file in _files([one])}
+        more = sum(size for address, size in sizes.items() if address not in seen)
+        if total + more <= max_bytes:
+            total += more
+            seen |= set(sizes)
+            kept.append(one)
+        else:
+            reason = f"{more / GB:.2g} GB more would exceed --max-gb {max_bytes / GB:g}"
+            left.append(Rejected(one.target.name, one.target.source, one.target.time, reason))
+    return kept, left
 
 
 def volume(triples: Iterable[Triple]) -> dict[str, float]:
@@ -110,7 +134,7 @@ def _bytes(product: Product, file: RemoteFile) -> float:
     if file.size is not None:
         return file.size
     ends = (mb for end, mb in TYPICAL_MB.items() if file.name.endswith(end))
-    return MB * next(ends, OTHERWISE_MB.get(product.source, 0))
+    return MB * next(ends, OF_SOURCE_MB.get(product.source, 0))
 
 
 def _row(one: Triple, path: Path, static: dict[str, Path]) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from lstsr.config import Config, SensorConfig
 
 logger = logging.getLogger(__name__)
+Ask = Callable[[Sequence[datetime], timedelta, Sources], Found]
+"""From moments and a window around them to what a catalog offers then."""
 INPUT_WINDOW_MIN = 10.0
 """Where the config checks no time: LST of a clear morning rises by 2 to 4 K/h."""
 
@@ -46,26 +48,34 @@ def find(config: Config, query: Query, sources: Sources) -> tuple[list[Triple], 
     source, guide = config.sensors.input, config.sensors.reference
     if source is None or guide is None:
         raise LstsrError("task: match finds triplets, task optical has one image a scene")
+    ask_input = _catalog(source, query)
+    ask_reference = None if guide.product == "landsat" else _catalog(guide, query)
     rules = _rules(config, query)
     of_target = _endings(config)
-    of_reference: tuple[str, ...] = ()
-    if guide.product == "landsat":
-        of_reference = landsat_stac.endings(guide)
+    of_reference = landsat_stac.endings(guide) if guide.product == "landsat" else ()
     wanted = list(dict.fromkeys([*of_target, *of_reference]))
     found = landsat_stac.search(query.landsat, query.area, query.start, query.end, wanted)
-    rejected = found.rejected
     moments = [one.time for one in found.products if one.cloud <= rules.max_cloud]
     logger.info("Landsat: %d scenes, %d clear enough", len(found.products), len(moments))
 
-    inputs = _slots(source, moments, rules.input_window, query, sources)
-    rejected += inputs.rejected
-    references = None
-    if guide.product != "landsat":
-        seen = _slots(guide, moments, rules.reference_window, query, sources)
-        rejected += seen.rejected
-        references = seen.products
-    triples, unmatched = match(found.products, inputs.products, references, query.area, rules)
-    return [_with_files(one, of_target, of_reference) for one in triples], rejected + unmatched
+    inputs = references = Found()
+    if moments:
+        inputs = ask_input(moments, rules.input_window, sources)
+        logger.info("%s: %d slots around them", source.sensor, len(inputs.products))
+    if moments and ask_reference:
+        # a reference may lie beyond an input on either side
+        window = rules.input_window + rules.reference_window
+        references = ask_reference(moments, window, sources)
+        logger.info("%s: %d slots around them", guide.sensor, len(references.products))
+    triples, unmatched = match(
+        found.products,
+        inputs.products,
+        references.products if ask_reference else None,
+        query.area,
+        rules,
+    )
+    rejected = [*found.rejected, *inputs.rejected, *references.rejected, *unmatched]
+    return [_with_files(one, of_target, of_reference) for one in triples], rejected
 
 
 def _rules(config: Config, query: Query) -> Rules:
@@ -74,7 +84,7 @@ def _rules(config: Config, query: Query) -> Rules:
         max_cloud=query.max_cloud,
         min_score=config.align.min_valid,
         input_window=timedelta(minutes=window),
-        reference_window=timedelta(hours=config.align.reference_max_age_h),
+        reference_window=config.align.reference_window,
     )
 
 
@@ -86,29 +96,19 @@ def _endings(config: Config) -> tuple[str, ...]:
     return landsat_stac.endings(target, [matched] if matched else [])
 
 
-def _slots(
-    sensor: SensorConfig,
-    moments: Sequence[datetime],
-    window: timedelta,
-    query: Query,
-    sources: Sources,
-) -> Found:
-    """What the sensor's catalog offers around the moments."""
-    if not moments:
-        return Found()
+def _catalog(sensor: SensorConfig, query: Query) -> Ask:
+    """How the sensor's slots are asked for. Raises LstsrError where no catalog offers it."""
     if sensor.product == "gk2a":
-        found = kma_hub.slots(moments, window, sources)
-    elif sensor.product == "gk2a-l1b":
+        return kma_hub.slots
+    if sensor.product == "gk2a-l1b":
         lst = sensor.bands == ["lst"]
         channels = ["ir112", "ir123"] if lst else sensor.bands
-        found = gk2a_bucket.slots(moments, window, channels, query.gk2a_area)
-    elif sensor.product == "goci2" or sensor.product == "goci2-l1b":
-        ask = {"opendap": nosc.slots, "openapi": nosc.search}[query.goci2]
-        found = ask(moments, window, sensor.product, sources)
-    else:
-        raise LstsrError(f"sensors: no catalog offers {sensor.product} as input or reference")
-    logger.info("%s: %d slots around them", sensor.sensor, len(found.products))
-    return found
+        area = query.gk2a_area
+        return lambda moments, window, _: gk2a_bucket.slots(moments, window, channels, area)
+    if sensor.product == "goci2" or sensor.product == "goci2-l1b":
+        ask, product = {"opendap": nosc.slots, "openapi": nosc.search}[query.goci2], sensor.product
+        return lambda moments, window, sources: ask(moments, window, product, sources)
+    raise LstsrError(f"sensors: no catalog offers {sensor.product} as input or reference")
 
 
 def _with_files(triple: Triple, of_target: Sequence[str], of_reference: Sequence[str]) -> Triple:
