@@ -52,6 +52,20 @@ def test_full_disks_and_other_channels_are_asked_for_by_name(
     assert not slots([LANDSAT], WINDOW, ["vi006"], "la").products
 
 
+def test_odd_times_are_rejected_and_files_of_the_other_area_passed_over(
+    services: Services,
+) -> None:
+    hour = "AMI/L1B/LA/202305/12/02"
+    services.put(f"{hour}/gk2a_ami_le1b_ir112_la020ge_202305120299.nc", b"")
+    services.put(f"{hour}/gk2a_ami_le1b_ir112_la020ge_999912312359.nc", b"")
+    services.put(f"{hour}/gk2a_ami_le1b_ir112_fd020ge_202305120250.nc", b"")
+    found = slots([LANDSAT], WINDOW, ["ir112"], "la")
+    assert not found.products
+    assert [(one.name, one.reason) for one in found.rejected] == [
+        ("gk2a_ami_le1b_la_202305120299", "202305120299 is no time")
+    ]
+
+
 def test_a_silent_bucket_is_one_line(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(
         "LSTSR_ENDPOINTS", f"noaa-gk2a-pds.s3.amazonaws.com={services.bucket}/no-such-bucket"

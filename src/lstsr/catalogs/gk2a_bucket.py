@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shapely import Polygon
 from shapely.geometry import box
 
-from lstsr.catalogs.product import Found, Product, Rejected, RemoteFile, checked, hours
+from lstsr.catalogs.product import Found, Product, Rejected, RemoteFile, checked, hours, time_in
 from lstsr.catalogs.web import each
 from lstsr.errors import LstsrError, TransferError
 from lstsr.transfer.sources import endpoint
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 BUCKET, REGION = "noaa-gk2a-pds", "us-east-1"
-NAME = re.compile(r"gk2a_ami_le1b_([a-z]{2}\d{3})_(?:fd|la)\d{3}ge_(\d{12})\.nc")
+NAME = re.compile(r"gk2a_ami_le1b_([a-z]{2}\d{3})_(fd|la)\d{3}ge_(20\d{10})\.nc")
 OUTLINES = {
     "la": Polygon([(119.91, 44.17), (133.09, 44.12), (132.21, 31.11), (121.42, 31.14)]),
     # what a full disk shows of Korea and around; its rim lies in space
@@ -64,11 +64,11 @@ def slots(
         for entry in entries:
             key = entry["path"]
             name = NAME.fullmatch(key.rpartition("/")[2])
-            if name is None or name[1] not in channels:
+            if name is None or name[1] not in channels or name[2] != area:
                 continue
             try:
                 file = RemoteFile(checked(f"s3://{BUCKET}/{key}"), entry["size"])
-                by_time[name[2]].append(file)
+                by_time[name[3]].append(file)
             except LstsrError as fault:
                 found.rejected.append(Rejected(key, BUCKET, None, str(fault)))
     for stamp, files in by_time.items():
@@ -92,7 +92,11 @@ def _add(
 ) -> None:
     """Add the slot of a time in the name, or the reason why not."""
     name = f"gk2a_ami_le1b_{area}_{stamp}"
-    time = datetime.strptime(stamp, "%Y%m%d%H%M").replace(tzinfo=UTC) + SEEN_AFTER[area]
+    try:
+        time = time_in(stamp, "%Y%m%d%H%M") + SEEN_AFTER[area]
+    except LstsrError as fault:
+        found.rejected.append(Rejected(name, BUCKET, None, str(fault)))
+        return
     by_channel = {file.name.split("_")[3]: file for file in files}
     missing = [channel for channel in channels if channel not in by_channel]
     if missing:
