@@ -49,7 +49,9 @@ def read_area(text: str) -> BaseGeometry:
     ):
         raise LstsrError(f"--area {text}: no GeoJSON of polygons; give W,S,E,N or such") from None
     points = shapely.get_coordinates(shapes)
-    for x, y in points[~(abs(points) <= (180, 90)).all(axis=1)]:
+    wild = points[~(abs(points) <= (180, 90)).all(axis=1)]
+    if len(wild):
+        x, y = wild[0]
         raise LstsrError(f"--area {text}: {x:g}, {y:g} is no longitude and latitude; {REPROJECT}")
     area = _polygons(shapes)
     if not area.area > 0:
