@@ -11,7 +11,7 @@ from lstsr.catalogs.kma_hub import slots
 from lstsr.errors import TransferError
 from lstsr.transfer.sources import Sources
 from tests.catalogs.services import KMA_KEY, Services
-from tests.transfer.server import status
+from tests.transfer.server import Handler, status
 
 LANDSAT = datetime(2023, 5, 12, 2, 55, tzinfo=UTC)
 WINDOW = timedelta(minutes=10)
@@ -53,9 +53,14 @@ def test_a_missing_or_wrong_key_is_one_line_of_help(
     assert not key or key not in str(error.value)
 
 
-def answering(services: Services, *bodies: bytes) -> list[str]:
-    """The times that are found where the two hours asked for are answered so."""
-    services.server.faults[LIST] = [status(200, body) for body in bodies]
+def answering(services: Services, *bodies: bytes | None) -> list[str]:
+    """The times that are found where the two hours asked for are answered so; None: status 404."""
+
+    def answer(handler: Handler) -> None:
+        body = bodies["eDate=2023051203" in handler.path]
+        handler.send(404 if body is None else 200, body or b"")
+
+    services.server.always[LIST] = answer
     return [one.name[-12:] for one in slots([LANDSAT], WINDOW, Sources()).products]
 
 
@@ -86,6 +91,7 @@ def test_a_refusal_with_status_200_is_told_and_is_not_an_empty_hour(
         assert (words in refusal) == (words in said)
 
 
+@pytest.mark.parametrize("end", ["", " ", "\n"])
 @pytest.mark.parametrize(
     "quoted",
     [
@@ -97,9 +103,9 @@ def test_a_refusal_with_status_200_is_told_and_is_not_an_empty_hour(
     ],
 )
 def test_a_key_is_never_told_however_it_is_quoted(
-    services: Services, monkeypatch: pytest.MonkeyPatch, quoted: str
+    services: Services, monkeypatch: pytest.MonkeyPatch, quoted: str, end: str
 ) -> None:
-    monkeypatch.setenv("KMA_API_KEY", "a/b+c=%2Fd")
+    monkeypatch.setenv("KMA_API_KEY", "a/b+c=%2Fd" + end)
     text = "x" * 190 + f" key={quoted} is unknown" + "y" * 300
     with pytest.raises(TransferError) as caught:
         answering(services, text.encode(), b"")
@@ -109,17 +115,14 @@ def test_a_key_is_never_told_however_it_is_quoted(
 
 def test_an_hour_without_slots_is_normal(services: Services) -> None:
     listed = b'{"list": [{"item": "202305120254"}]}'
-    for nothing in (EMPTY, b'{"resultCode": "03", "resultMsg": "NO_DATA"}'):
+    for nothing in (EMPTY, b'{"resultCode": "03", "resultMsg": "NO_DATA"}', None):
         assert answering(services, listed, nothing) == ["202305120254"]
         assert answering(services, EMPTY, nothing) == []
-    services.server.faults[LIST] = [status(200, listed), status(404)]
-    assert len(slots([LANDSAT], WINDOW, Sources()).products) == 1
 
 
-def test_a_listing_that_is_nowhere_is_told(services: Services, sources: Sources) -> None:
-    services.server.always[LIST] = status(404)
+def test_a_listing_that_is_nowhere_is_told(services: Services) -> None:
     with pytest.raises(TransferError, match="nothing is there .* 2 places.*KMA_API_KEY"):
-        slots([LANDSAT], WINDOW, sources)
+        answering(services, None, None)
 
 
 def test_times_may_have_seconds_and_may_stand_in_plain_text(services: Services) -> None:
@@ -143,7 +146,7 @@ def test_what_is_asked_for_is_no_slot_when_it_is_repeated(
 def test_odd_times_are_rejected_and_others_days_passed_over(services: Services) -> None:
     stamps = ["202313991299", "202305120255", "202305120254", "202305130254", "20230512"]
     body = json.dumps({"list": [{"item": stamp} for stamp in stamps]}).encode()
-    services.server.faults[LIST] = [status(200, body), status(200, body)]
+    services.server.always[LIST] = status(200, body)
     found = slots([LANDSAT], timedelta(0), Sources())
     assert [one.name[-12:] for one in found.products] == ["202305120254"]
     assert [(one.name, one.reason) for one in found.rejected] == [

@@ -45,7 +45,7 @@ def slots(
     """The slots around the moments that have all channels; ``area`` is `la` or `fd`.
 
     The first channel's file is the one that is opened. Raises TransferError where the bucket
-    cannot be listed.
+    cannot be listed, or where all folders are empty.
     """
     from obstore.store import S3Store
 
@@ -58,9 +58,15 @@ def slots(
         client_options={"allow_http": True},
     )
     folders = [f"AMI/L1B/{area.upper()}/{hour:%Y%m/%d/%H}" for hour in hours(moments, window)]
+    listings = list(each(lambda folder: _list(store, folder), folders))
+    if listings and not any(listings):
+        raise TransferError(
+            f"s3://{BUCKET}/{folders[0]}: nothing is there, nor in any of the {len(folders)} "
+            "folders asked for: it begins on 2023-02-16; from then on, the folders have moved"
+        )
     by_time: dict[str, list[RemoteFile]] = defaultdict(list)
     found = Found()
-    for entries in each(lambda folder: _list(store, folder), folders):
+    for entries in listings:
         for entry in entries:
             key = entry["path"]
             name = NAME.fullmatch(key.rpartition("/")[2])

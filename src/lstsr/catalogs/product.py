@@ -67,10 +67,13 @@ class Found:
 def checked(address: str) -> str:
     """The address of a catalog's entry, known to be stable and harmless.
 
-    Raises LstsrError where it holds a key or signature, or where its path, taken for a file name,
-    would be absolute, empty, or lead out of a folder, also in percent signs.
+    Raises LstsrError where it holds a key or signature, or a space, which would part it in a
+    manifest, or where its path, taken for a file name, would be absolute, empty, or lead out of a
+    folder, also in percent signs.
     """
     parts = check_address(address)
+    if address.split() != [address]:
+        raise LstsrError(f"{parts.scheme}://{parts.hostname}{parts.path}: it holds a space")
     safe_path(Path("downloads"), unquote(parts.path).removeprefix("/"))
     return address
 

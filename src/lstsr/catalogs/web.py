@@ -90,8 +90,8 @@ def no_listing(address: str, body: bytes, key: str = "") -> TransferError:
     It tells how the answer begins, without markup and without the ``key``, however that is quoted.
     """
     text = _unquoted(_text(body))
-    if key:
-        text = text.replace(_unquoted(key), "...")
+    if secret := _unquoted(key).strip():
+        text = text.replace(secret, "...")
     letters = re.sub("<[^<>]*>", " ", text)
     words = "".join(letter if letter.isprintable() else " " for letter in letters).split()
     said = " ".join(words)[:EXCERPT] or "nothing"
