@@ -212,8 +212,7 @@ class ServiceHandler(Handler):
         parts = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         head, _, rest = parts.path.removeprefix("/").partition("/")
-        state = self.server.state
-        if state.faults.get(parts.path) or parts.path in state.always:
+        if parts.path in self.server.state.always:
             super().do_GET()
         elif head in ("pc", "usgs") and self.services.page:
             self.send(200, self.services.page)

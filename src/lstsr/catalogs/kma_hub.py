@@ -16,7 +16,8 @@ from pyproj import Transformer
 from shapely import Polygon
 
 from lstsr.catalogs.product import Found, Product, Rejected, RemoteFile, hours, time_in
-from lstsr.catalogs.web import check_listing, get_all
+from lstsr.catalogs.refusal import check_listing
+from lstsr.catalogs.web import get_all
 from lstsr.errors import LstsrError
 from lstsr.transfer.names import KMA_LST
 from lstsr.transfer.sources import KMA, Sources
@@ -57,20 +58,20 @@ def _address(hour: datetime) -> str:
 
 def _add(found: Found, hour: datetime, address: str, body: bytes, key: str) -> None:
     """Add the slots of an hour that a listing names, and what in it is none."""
-    stamps = {stamp.decode() for stamp in STAMP.findall(body)}
-    listed = sorted(stamps - set(re.findall(r"\d{12}", address)))
-    times = []
-    for stamp in listed:
+    listed = {stamp.decode() for stamp in STAMP.findall(body)}
+    times, odd = [], []
+    for stamp in sorted(listed - set(re.findall(r"\d{12}", address))):
         try:
             time = _time(stamp)
         except LstsrError as fault:
-            found.rejected.append(Rejected(stamp, KMA.host, None, str(fault)))
+            odd.append(Rejected(stamp, KMA.host, None, str(fault)))
         else:
             if hour <= time < hour + timedelta(hours=1):
                 times.append(time)
     if not times:
-        check_listing(address, body, bool(listed), key)
+        check_listing(address, body, bool(odd), key)
     found.products += [_product(time) for time in times]
+    found.rejected += odd
 
 
 def _time(stamp: str) -> datetime:

@@ -19,7 +19,8 @@ from shapely.geometry import box
 from shapely.geometry.base import BaseGeometry
 
 from lstsr.catalogs.product import Found, Product, Rejected, RemoteFile, checked, time_in
-from lstsr.catalogs.web import check_listing, get_all, no_listing
+from lstsr.catalogs.refusal import check_listing, no_listing
+from lstsr.catalogs.web import get_all
 from lstsr.errors import LstsrError
 from lstsr.transfer.paths import safe_path
 from lstsr.transfer.sources import NOSC, Sources
