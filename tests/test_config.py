@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,28 @@ def test_configs_of_the_repository_are_valid(root: Path) -> None:
     assert len(found) > 1
     for path in found:
         assert {row.name for row in load(path).rows()}
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"), [("korea-open", 3), ("korea", 2)], ids=["korea-open", "korea"]
+)
+def test_the_other_guide_that_a_config_tells_of_makes_a_valid_run(
+    root: Path, name: str, keys: int
+) -> None:
+    """Every line `#   KEY: VALUE` of its comments, taken to the letter."""
+    text = (root / f"configs/{name}.yaml").read_text()
+    recipe = re.findall(r"^#   ([\w.]+): (.+)$", text, re.MULTILINE)
+    assert len(recipe) == keys
+    data = yaml.safe_load(text)
+    for key, value in recipe:
+        *parents, last = key.split(".")
+        section = data
+        for parent in parents:
+            section = section[parent]
+        section[last] = yaml.safe_load(value)
+    changed, config = validate(data), load(root / f"configs/{name}.yaml")
+    assert changed.sensors.reference != config.sensors.reference
+    assert [row.name for row in changed.rows()] == [row.name for row in config.rows()]
 
 
 FAULTS = [

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lstsr.config import AcquireConfig, Config, Row, SensorsConfig
 from lstsr.registry import CLASSICAL, READERS
 from lstsr.scenes import Scene, check_regions, read_manifest, shard_count, shard_of
+
+if TYPE_CHECKING:
+    from lstsr.acquire.remote import Remote
 
 MODULES = {
     "local": "lstsr.acquire.local",
@@ -24,7 +29,11 @@ class Plan:
     def __init__(self, config: Config) -> None:
         """Read the manifest, or list the scenes that will be generated, and check the split."""
         self._config = config
-        self._scenes = scenes(config.acquire, config.sensors, Path(config.data), Path(self.folder))
+        if config.acquire.provider == "download":
+            self._scenes = [one.scene for one in self._remotes]
+        else:
+            data, folder = Path(config.data), Path(self.folder)
+            self._scenes = scenes(config.acquire, config.sensors, data, folder)
         check_regions(self._scenes, config.split)
         self.rows: dict[str, Row] = {row.name: row for row in config.rows()}
 
@@ -98,14 +107,17 @@ class Plan:
 
     def downloads_digest(self, shard: str) -> str:
         """Digest of what is to be downloaded for a shard."""
+        names = {scene.scene for scene in self.shards[shard]}
+        wanted = [one for one in self._remotes if one.scene.scene in names]
+        return hashlib.sha256(repr(wanted).encode()).hexdigest()[:16]
+
+    @cached_property
+    def _remotes(self) -> list[Remote]:
+        """The manifest of addresses, read once for all rules and jobs."""
         from lstsr.acquire.remote import read_remote
 
         manifest = Path(self._config.data) / self._config.acquire.manifest
-        names = {scene.scene for scene in self.shards[shard]}
-        wanted = [
-            one for one in read_remote(manifest, Path(self.folder)) if one.scene.scene in names
-        ]
-        return hashlib.sha256(repr(wanted).encode()).hexdigest()[:16]
+        return read_remote(manifest, Path(self.folder))
 
     def shard_files(self, stage: str) -> list[str]:
         """The index files of a stage."""

@@ -212,7 +212,9 @@ class ServiceHandler(Handler):
         parts = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         head, _, rest = parts.path.removeprefix("/").partition("/")
-        if head in ("pc", "usgs") and self.services.page:
+        if parts.path in self.server.state.always:
+            super().do_GET()
+        elif head in ("pc", "usgs") and self.services.page:
             self.send(200, self.services.page)
         elif head in ("pc", "usgs"):
             self._json(stac_root(f"{self.services.server.root}/{head}/{rest}"))
@@ -243,7 +245,8 @@ class ServiceHandler(Handler):
         stamps = self.services.stamps
         if what == "dataList":
             listed = [one for one in stamps if query["sDate"] <= one <= query["eDate"]]
-            return self._json({"list": [{"item": stamp} for stamp in listed]})
+            items = [{"item": stamp} for stamp in listed]
+            return self._json({"sDate": query["sDate"], "eDate": query["eDate"], "list": items})
         data = self.services.server.files.get(f"/data/{query['date']}")
         if data is None:  # as the hub does: status 200 and a message
             return self.send(200, b"file is not exist", Content_Type="text/plain")
@@ -259,7 +262,7 @@ class ServiceHandler(Handler):
             for name in names
             if f"_S{int(query['slot']):03d}" in name
         ]
-        self._json({"response": {"body": {"items": found}}})
+        self._json({"resultCode": "200", "resultMsg": "OK", "data": found})
 
     def _json(self, content: Any) -> None:
         self.send(200, json.dumps(content).encode(), Content_Type="application/json")

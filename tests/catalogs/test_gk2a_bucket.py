@@ -49,7 +49,32 @@ def test_full_disks_and_other_channels_are_asked_for_by_name(
     found = slots([LANDSAT], WINDOW, ["vi006"], "fd")
     (file,) = found.products[0].files
     assert file.name == "gk2a_ami_le1b_vi006_fd005ge_202305120250.nc"
-    assert not slots([LANDSAT], WINDOW, ["vi006"], "la").products
+    with pytest.raises(
+        TransferError, match="AMI/L1B/LA/202305/12/02: nothing is there, nor in any"
+    ):
+        slots([LANDSAT], WINDOW, ["vi006"], "la")
+
+
+def test_an_hour_without_files_is_normal(services: Services, tmp_path: Path) -> None:
+    put(services, tmp_path, "202305120256", "vi006")
+    days = [LANDSAT, LANDSAT + timedelta(days=1)]
+    assert len(slots(days, WINDOW, ["vi006"], "la").products) == 1
+    assert not slots([LANDSAT], WINDOW, ["ir112"], "la").products
+    assert not slots([], WINDOW, ["ir112"], "la").products
+
+
+def test_odd_times_are_rejected_and_files_of_the_other_area_passed_over(
+    services: Services,
+) -> None:
+    hour = "AMI/L1B/LA/202305/12/02"
+    services.put(f"{hour}/gk2a_ami_le1b_ir112_la020ge_202305120299.nc", b"")
+    services.put(f"{hour}/gk2a_ami_le1b_ir112_la020ge_999912312359.nc", b"")
+    services.put(f"{hour}/gk2a_ami_le1b_ir112_fd020ge_202305120250.nc", b"")
+    found = slots([LANDSAT], WINDOW, ["ir112"], "la")
+    assert not found.products
+    assert [(one.name, one.reason) for one in found.rejected] == [
+        ("gk2a_ami_le1b_la_202305120299", "202305120299 is no time")
+    ]
 
 
 def test_a_silent_bucket_is_one_line(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:

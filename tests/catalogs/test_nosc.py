@@ -1,5 +1,6 @@
 """GOCI-II by folders that answer GET only, and by the OpenAPI."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,9 +10,11 @@ from lstsr.catalogs import nosc
 from lstsr.errors import TransferError
 from lstsr.transfer.sources import Sources
 from tests.catalogs.services import NOSC_KEY, Services
+from tests.transfer.server import status
 
 LANDSAT = datetime(2023, 5, 12, 2, 8, tzinfo=UTC)
 WINDOW = timedelta(minutes=45)
+OPENAPI = "/nosc/openapi/GK2BNcMedia/search.do"
 HOME = "https://nosc.go.kr/opendap/hyrax/GOCI-II/2023/05/12"
 
 
@@ -36,7 +39,16 @@ def test_the_slot_of_korea_is_found_by_listings(
     )
     assert not found.rejected
     assert not nosc.slots([LANDSAT + timedelta(hours=3)], WINDOW, "goci2", sources).products
-    assert not nosc.slots([LANDSAT + timedelta(days=3)], WINDOW, "goci2", sources).products
+
+
+def test_a_day_without_a_folder_is_normal_and_days_without_any_are_told(
+    services: Services, sources: Sources, tmp_path: Path
+) -> None:
+    put(services, tmp_path, "GK2B_GOCI2_L2_20230512_021530_LA_S007_AC.nc")
+    missing = LANDSAT + timedelta(days=3)
+    assert len(nosc.slots([LANDSAT, missing], WINDOW, "goci2", sources).products) == 1
+    with pytest.raises(TransferError, match="05/15/L2/catalog.xml: nothing is there .*moved"):
+        nosc.slots([missing], WINDOW, "goci2", sources)
 
 
 def test_other_products_and_slots_are_passed_over_and_harmful_names_refused(
@@ -82,7 +94,101 @@ def test_the_openapi_names_the_same_files(
         nosc.search([LANDSAT], WINDOW, "goci2", Sources())
 
 
-def test_a_page_that_is_no_catalog_is_one_line(services: Services, sources: Sources) -> None:
-    services.server.files["/nosc/opendap/hyrax/GOCI-II/2023/05/12/L2/catalog.xml"] = b"<p>busy"
-    with pytest.raises(TransferError, match="no catalog; try later"):
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<p>busy",
+        "<html><body><p>busy</p></body></html>",
+        '<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"><p>busy</p></html>',
+        '<?xml version="1.0" encoding="euc-kr"?><html><p>busy</p></html>',
+        '<?xml version="1.0" encoding="no-such"?><html><p>busy</p></html>',
+    ],
+)
+@pytest.mark.parametrize("folder", ["L2", "L2/GK2_GC2_L2_20230512_021530"])
+def test_a_page_that_is_no_catalog_is_one_line(
+    services: Services, sources: Sources, tmp_path: Path, page: str, folder: str
+) -> None:
+    put(services, tmp_path, "GK2B_GOCI2_L2_20230512_021530_LA_S007_AC.nc")
+    address = f"/nosc/opendap/hyrax/GOCI-II/2023/05/12/{folder}/catalog.xml"
+    services.server.files[address] = page.encode()
+    with pytest.raises(TransferError, match="no listing, the answer says `busy`; try") as caught:
         nosc.slots([LANDSAT], WINDOW, "goci2", sources)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        '{"resultCode": "401", "resultMsg": "no key KEY", "data": []}',
+        '{"error": "KEY"}',
+        '"KEY"',
+        "<html><title>login</title>KEY</html>",
+        "[" * 5000,
+        "",
+    ],
+)
+def test_a_refusal_of_the_openapi_with_status_200_is_told(
+    services: Services, sources: Sources, refusal: str
+) -> None:
+    body = refusal.replace("KEY", NOSC_KEY).encode()
+    services.server.always[OPENAPI] = status(200, body)
+    with pytest.raises(TransferError, match="no listing, .*NOSC_API_KEY") as caught:
+        nosc.search([LANDSAT], WINDOW, "goci2", sources)
+    assert NOSC_KEY not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+def test_a_day_of_the_openapi_may_be_empty(services: Services, sources: Sources) -> None:
+    assert not nosc.search([LANDSAT], WINDOW, "goci2", sources).products
+    services.server.always[OPENAPI] = status(404)
+    with pytest.raises(TransferError, match="nothing is there"):
+        nosc.search([LANDSAT], WINDOW, "goci2", sources)
+
+
+def test_the_openapi_is_asked_for_the_days_of_utc_and_of_korea(
+    services: Services, sources: Sources
+) -> None:
+    services.server.always[OPENAPI] = status(200, b'{"data": []}')
+    evening = datetime(2023, 5, 12, 23, 30, tzinfo=UTC)
+    nosc.search([evening], timedelta(0), "goci2", sources)
+    days = [path.partition("startDate=")[2][:8] for path, _ in services.server.asked]
+    assert sorted(days) == ["20230512", "20230513"]
+
+
+def test_odd_times_are_rejected_by_either_way(services: Services, sources: Sources) -> None:
+    home = "/nosc/opendap/hyrax/GOCI-II/2023/05/12/L2"
+    scans = ["GK2_GC2_L2_20230512_021530", "GK2_GC2_L2_20231399_021530", "GK2_GC2_L2_99991231_0"]
+    services.list_folder(home, folders=scans)
+    odd = "GK2B_GOCI2_L2_20230230_021530_LA_S007_AC.nc"
+    other = "GK2B_GOCI2_L2_99991231_235959_LA_S007_AC.nc"  # beyond the times that can be told
+    services.list_folder(f"{home}/{scans[0]}", files={odd: 8, other: 8})
+    found = nosc.slots([LANDSAT], WINDOW, "goci2", sources)
+    assert not found.products
+    rejected = [(scans[1], "20231399_021530 is no time"), (odd, "20230230_021530 is no time")]
+    assert [(one.name, one.reason) for one in found.rejected] == rejected
+    answer = {"data": [{"fileName": odd}, {"fileName": other}, {"fileName": ["odd"]}]}
+    services.server.always[OPENAPI] = status(200, json.dumps(answer).encode())
+    found = nosc.search([LANDSAT], WINDOW, "goci2", sources)
+    assert [(one.name, one.reason) for one in found.rejected] == rejected[1:]
+
+
+@pytest.mark.parametrize("size", ["", "-1", "12 MB", "1e9", "nan", "0", "9" * 5000])
+def test_a_size_that_is_no_number_is_not_known(
+    services: Services, sources: Sources, tmp_path: Path, size: str
+) -> None:
+    put(services, tmp_path, "GK2B_GOCI2_L2_20230512_021530_LA_S007_AC.nc")
+    scan = "/nosc/opendap/hyrax/GOCI-II/2023/05/12/L2/GK2_GC2_L2_20230512_021530/catalog.xml"
+    listing = services.server.files[scan]
+    services.server.files[scan] = listing.replace(b">8<", f">{size}<".encode())
+    (one,) = nosc.slots([LANDSAT], WINDOW, "goci2", sources).products
+    assert one.files[0].size is None
+
+
+def test_a_scan_that_began_the_day_before_is_found(
+    services: Services, sources: Sources, tmp_path: Path
+) -> None:
+    put(services, tmp_path, "GK2B_GOCI2_L2_20230511_235030_LA_S007_AC.nc")
+    (one,) = nosc.slots(
+        [datetime(2023, 5, 12, 0, 4, tzinfo=UTC)], timedelta(minutes=2), "goci2", sources
+    ).products
+    assert one.time == datetime(2023, 5, 12, 0, 3, tzinfo=UTC)

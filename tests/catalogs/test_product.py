@@ -1,6 +1,6 @@
 """Names and addresses that catalogs may not use, and the hours to be listed."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -16,6 +16,9 @@ from lstsr.errors import LstsrError
         "https://host//etc/passwd",
         "https://host/%2Fetc/passwd",
         "https://host/a%0ab.tif",
+        "https://host/a b.tif",
+        "https://host/a\tb.tif",
+        "https://host/a.tif\n",
         "https://host/a.tif?sig=1",
         "https://user:word@host/a.tif",
         "file:///etc/passwd",
@@ -38,3 +41,9 @@ def test_hours_cover_the_window_once_each() -> None:
         "01 00",
         "01 01",
     ]
+
+
+def test_hours_are_those_of_utc() -> None:
+    korea = timezone(timedelta(hours=9))
+    (hour,) = hours([datetime(2023, 5, 12, 8, 30, tzinfo=korea)], timedelta(0))
+    assert f"{hour:%Y-%m-%d %H}" == "2023-05-11 23"

@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shapely import Polygon
 from shapely.geometry import box
 
-from lstsr.catalogs.product import Found, Product, Rejected, RemoteFile, checked, hours
+from lstsr.catalogs.product import Found, Product, Rejected, RemoteFile, checked, hours, time_in
 from lstsr.catalogs.web import each
 from lstsr.errors import LstsrError, TransferError
 from lstsr.transfer.sources import endpoint
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 BUCKET, REGION = "noaa-gk2a-pds", "us-east-1"
-NAME = re.compile(r"gk2a_ami_le1b_([a-z]{2}\d{3})_(?:fd|la)\d{3}ge_(\d{12})\.nc")
+NAME = re.compile(r"gk2a_ami_le1b_([a-z]{2}\d{3})_(fd|la)\d{3}ge_(20\d{10})\.nc")
 OUTLINES = {
     "la": Polygon([(119.91, 44.17), (133.09, 44.12), (132.21, 31.11), (121.42, 31.14)]),
     # what a full disk shows of Korea and around; its rim lies in space
@@ -45,7 +45,7 @@ def slots(
     """The slots around the moments that have all channels; ``area`` is `la` or `fd`.
 
     The first channel's file is the one that is opened. Raises TransferError where the bucket
-    cannot be listed.
+    cannot be listed, or where all folders are empty.
     """
     from obstore.store import S3Store
 
@@ -58,17 +58,23 @@ def slots(
         client_options={"allow_http": True},
     )
     folders = [f"AMI/L1B/{area.upper()}/{hour:%Y%m/%d/%H}" for hour in hours(moments, window)]
+    listings = list(each(lambda folder: _list(store, folder), folders))
+    if listings and not any(listings):
+        raise TransferError(
+            f"s3://{BUCKET}/{folders[0]}: nothing is there, nor in any of the {len(folders)} "
+            "folders asked for: it begins on 2023-02-16; from then on, the folders have moved"
+        )
     by_time: dict[str, list[RemoteFile]] = defaultdict(list)
     found = Found()
-    for entries in each(lambda folder: _list(store, folder), folders):
+    for entries in listings:
         for entry in entries:
             key = entry["path"]
             name = NAME.fullmatch(key.rpartition("/")[2])
-            if name is None or name[1] not in channels:
+            if name is None or name[1] not in channels or name[2] != area:
                 continue
             try:
                 file = RemoteFile(checked(f"s3://{BUCKET}/{key}"), entry["size"])
-                by_time[name[2]].append(file)
+                by_time[name[3]].append(file)
             except LstsrError as fault:
                 found.rejected.append(Rejected(key, BUCKET, None, str(fault)))
     for stamp, files in by_time.items():
@@ -92,7 +98,11 @@ def _add(
 ) -> None:
     """Add the slot of a time in the name, or the reason why not."""
     name = f"gk2a_ami_le1b_{area}_{stamp}"
-    time = datetime.strptime(stamp, "%Y%m%d%H%M").replace(tzinfo=UTC) + SEEN_AFTER[area]
+    try:
+        time = time_in(stamp, "%Y%m%d%H%M") + SEEN_AFTER[area]
+    except LstsrError as fault:
+        found.rejected.append(Rejected(name, BUCKET, None, str(fault)))
+        return
     by_channel = {file.name.split("_")[3]: file for file in files}
     missing = [channel for channel in channels if channel not in by_channel]
     if missing:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
 
 from shapely.geometry.base import BaseGeometry
 
+from lstsr.errors import LstsrError
 from lstsr.transfer.names import file_name
 from lstsr.transfer.paths import safe_path
 from lstsr.transfer.sources import check_address
@@ -66,19 +67,30 @@ class Found:
 def checked(address: str) -> str:
     """The address of a catalog's entry, known to be stable and harmless.
 
-    Raises LstsrError where it holds a key or signature, or where its path, taken for a file name,
-    would be absolute, empty, or lead out of a folder, also in percent signs.
+    Raises LstsrError where it holds a key or signature, or a space, which would part it in a
+    manifest, or where its path, taken for a file name, would be absolute, empty, or lead out of a
+    folder, also in percent signs.
     """
     parts = check_address(address)
+    if address.split() != [address]:
+        raise LstsrError(f"{parts.scheme}://{parts.hostname}{parts.path}: it holds a space")
     safe_path(Path("downloads"), unquote(parts.path).removeprefix("/"))
     return address
 
 
+def time_in(stamp: str, form: str) -> datetime:
+    """The UTC time that is written in a name. Raises LstsrError where there is no such time."""
+    try:
+        return datetime.strptime(stamp, form).replace(tzinfo=UTC)
+    except ValueError:
+        raise LstsrError(f"{stamp} is no time") from None
+
+
 def hours(moments: Iterable[datetime], window: timedelta) -> list[datetime]:
-    """The full hours that lie, wholly or in part, within the window around any of the moments."""
+    """The full hours (UTC) that lie, in part at least, within the window around any moment."""
     found = set()
     for moment in moments:
-        hour = (moment - window).replace(minute=0, second=0, microsecond=0)
+        hour = (moment - window).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         while hour <= moment + window:
             found.add(hour)
             hour += timedelta(hours=1)

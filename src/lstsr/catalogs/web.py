@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -43,6 +43,20 @@ def get(sources: Sources, address: str) -> bytes | None:
     if response.status != 200:
         raise TransferError(f"{address}: status {response.status}")
     return body
+
+
+def get_all(sources: Sources, addresses: Sequence[str]) -> list[bytes | None]:
+    """The answers, in order. Raises TransferError as ``get``, and where nothing is known anywhere.
+
+    A service that has moved answers 404 as a day without data does: only all of them tell.
+    """
+    answers = list(each(lambda address: get(sources, address), addresses))
+    if addresses and all(body is None for body in answers):
+        raise TransferError(
+            f"{addresses[0]}: nothing is there (status 404), nor at any of the {len(answers)} "
+            f"places asked: no data of these days, or it has moved; {help_for(addresses[0])}"
+        )
+    return answers
 
 
 def each(ask: Callable[[T], R], of: Iterable[T]) -> Iterator[R]:

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import shapely
+from pyproj import CRS
+from pyproj.exceptions import CRSError
 from shapely.geometry import box, shape
 from shapely.geometry.base import BaseGeometry
 
 from lstsr.errors import LstsrError
 
+REPROJECT = "write it anew in degrees (ogr2ogr -t_srs EPSG:4326 NEW.geojson OLD.geojson)"
+
 
 def read_area(text: str) -> BaseGeometry:
-    """`W,S,E,N` in degrees, or the name of a GeoJSON file. Raises LstsrError."""
+    """`W,S,E,N` in degrees, or the name of a GeoJSON file of polygons (WGS84).
+
+    Raises LstsrError for another text, and for a file that cannot be read, holds no polygon, or
+    whose coordinates are no degrees.
+    """
     if text.count(",") == 3:
         try:
             west, south, east, north = (float(word) for word in text.split(","))
@@ -24,19 +34,59 @@ def read_area(text: str) -> BaseGeometry:
             raise LstsrError(f"--area {text}: give W,S,E,N in degrees, such as 125,33,131,39")
         return box(west, south, east, north)
     try:
-        content = json.loads(Path(text).read_text("utf-8"))
-        area = shapely.union_all([shape(part) for part in _geometries(content)])
+        # not a number would break rings before it can be told
+        content = json.loads(Path(text).read_text("utf-8-sig"), parse_constant=lambda _: math.inf)
+        shapes = [shape(part) for part in _geometries(content, text)]
     except OSError as error:
         raise LstsrError(f"--area {text}: {error.strerror}; give W,S,E,N or a file") from None
-    except (ValueError, KeyError, TypeError, AttributeError, shapely.errors.ShapelyError):
+    except (
+        AttributeError,
+        KeyError,
+        RecursionError,
+        TypeError,
+        ValueError,
+        shapely.errors.ShapelyError,
+    ):
         raise LstsrError(f"--area {text}: no GeoJSON of polygons; give W,S,E,N or such") from None
+    points = shapely.get_coordinates(shapes)
+    wild = points[~(abs(points) <= (180, 90)).all(axis=1)]
+    if len(wild):
+        x, y = wild[0]
+        raise LstsrError(f"--area {text}: {x:g}, {y:g} is no longitude and latitude; {REPROJECT}")
+    area = _polygons(shapes)
     if not area.area > 0:
         raise LstsrError(f"--area {text}: it holds no polygon; give W,S,E,N or one that does")
     return area
 
 
-def _geometries(content: dict[str, Any]) -> list[Any]:
-    """The geometries of a feature collection, a feature, or of a bare geometry."""
+def _geometries(content: dict[str, Any], text: str) -> Iterator[dict[str, Any]]:
+    """The geometries of a feature collection, a feature, or of a bare geometry.
+
+    Features may lack one. Raises LstsrError for a CRS, which GeoJSON had until RFC 7946, that is
+    not WGS84.
+    """
+    if content.get("crs") is not None and not _is_wgs84(content["crs"]):
+        raise LstsrError(f"--area {text}: its crs is not WGS84; {REPROJECT}")
     if content["type"] == "FeatureCollection":
-        return [feature["geometry"] for feature in content["features"]]
-    return [content["geometry"] if content["type"] == "Feature" else content]
+        for feature in content["features"]:
+            yield from _geometries(feature, text)
+    elif content["type"] == "Feature":
+        if content["geometry"] is not None:
+            yield from _geometries(content["geometry"], text)
+    else:
+        yield content
+
+
+def _is_wgs84(member: Any) -> bool:
+    """Whether a `crs` names WGS84; longitude comes first in GeoJSON, whatever its name says."""
+    try:
+        return CRS(member["properties"]["name"]).equals("EPSG:4326", ignore_axis_order=True)
+    except (KeyError, TypeError, CRSError):
+        return False
+
+
+def _polygons(shapes: Sequence[BaseGeometry]) -> BaseGeometry:
+    """What is covered: crossing edges are repaired, points and lines left out."""
+    parts = shapely.get_parts(shapely.union_all(shapely.make_valid(shapely.force_2d(shapes))))
+    covered: BaseGeometry = shapely.union_all(parts[shapely.get_dimensions(parts) == 2])
+    return covered
