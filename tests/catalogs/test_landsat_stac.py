@@ -134,14 +134,15 @@ def test_an_odd_item_costs_itself_only(
     assert reason in other.reason
 
 
-def test_a_crossed_outline_and_a_time_without_zone_are_read(
-    services: Services, tmp_path: Path
+@pytest.mark.parametrize("time", ["2023-05-12T02:08:12", "2023-05-12T11:08:12+09:00"])
+def test_a_crossed_outline_and_a_time_of_any_zone_are_read(
+    services: Services, tmp_path: Path, time: str
 ) -> None:
     offer(services, tmp_path, outline=((126, 36), (128, 38), (128, 36), (126, 38)))
-    services.items["pc"][0]["properties"]["datetime"] = "2023-05-12T02:08:12"
+    services.items["pc"][0]["properties"]["datetime"] = time
     services.everywhere = True
     (one,) = ask().products
-    assert one.time == datetime(2023, 5, 12, 2, 8, 12, tzinfo=UTC)
+    assert f"{one.time:%Y-%m-%dT%H:%M:%SZ}" == "2023-05-12T02:08:12Z"
     assert one.outline.is_valid
     assert one.outline.area == pytest.approx(2)
 

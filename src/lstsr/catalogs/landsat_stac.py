@@ -202,7 +202,7 @@ def _product_name(file: RemoteFile) -> str:
 def _time(item: dict[str, Any]) -> datetime:
     """The time of observation; STAC's are UTC."""
     time = datetime.fromisoformat(item["properties"]["datetime"])
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _time_if_any(item: dict[str, Any]) -> datetime | None:
