@@ -1,5 +1,7 @@
 """Short answers, and what stands in for them."""
 
+import time
+
 import pytest
 
 from lstsr.catalogs.web import each, get
@@ -18,10 +20,18 @@ def test_a_passing_fault_is_tried_again(services: Services, sources: Sources) ->
 
 
 def test_a_lasting_fault_is_one_line(services: Services, sources: Sources) -> None:
-    for code, words in ((500, "status 500; gave up after 4"), (401, "refused"), (418, "418")):
+    for code, words in ((500, "status 500; gave up after 6"), (401, "refused"), (418, "418")):
         services.server.always["/nosc/page"] = status(code)
         with pytest.raises(TransferError, match=words):
             get(sources, PAGE)
+
+
+def test_a_service_is_given_the_time_it_asks_for(services: Services, sources: Sources) -> None:
+    services.server.files["/nosc/page"] = b"found"
+    services.server.faults["/nosc/page"] = [status(429, Retry_After="1")]
+    begun = time.monotonic()
+    assert get(sources, PAGE) == b"found"
+    assert time.monotonic() - begun >= 1
 
 
 def test_nothing_there_is_none(services: Services, sources: Sources) -> None:

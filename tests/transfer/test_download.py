@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from lstsr.errors import LstsrError, TransferError
-from lstsr.transfer import download
+from lstsr.transfer import patience
 from lstsr.transfer.content import HDF5
 from lstsr.transfer.download import (
     BudgetError,
@@ -291,7 +291,7 @@ def test_the_server_is_given_the_time_it_asks_for(server: Server, tmp_path: Path
 
 
 def test_but_not_any_time(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "LONGEST_RETRY_AFTER_S", 0.01)
+    monkeypatch.setattr(patience, "LONGEST_RETRY_AFTER_S", 0.01)
     server.faults["/file.bin"] = [status(429, Retry_After="86400")]
     get(server, tmp_path / "file.bin")
     assert (tmp_path / "file.bin").read_bytes() == DATA

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -90,19 +91,29 @@ def test_a_refusal_that_stays_ends(signing: Signing, server: Server, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind"),
+    ("answer", "kind", "said"),
     [
-        (status(404), TransferError),
-        (status(200, b"<html>"), TransferError),
-        (status(429), CutError),
+        (status(404), TransferError, "gave no signature"),
+        (status(200, b"<html>"), TransferError, "gave no signature"),
+        (status(408), CutError, "signature of Planetary Computer: status 408"),
     ],
 )
 def test_a_token_service_that_fails(
-    signing: Signing, server: Server, answer: Answer, kind: type[Exception]
+    signing: Signing, server: Server, answer: Answer, kind: type[Exception], said: str
 ) -> None:
     server.always["/token/landsateuwest/landsat-c2"] = answer
-    with pytest.raises(kind, match="gave no signature"):
+    with pytest.raises(kind, match=said):
         Sources().resolve(BLOB)
+
+
+def test_a_token_service_that_is_busy_is_asked_again_when_it_says(
+    signing: Signing, server: Server, tmp_path: Path
+) -> None:
+    server.faults["/token/landsateuwest/landsat-c2"] = [status(503, Retry_After="1")]
+    begun = time.monotonic()
+    fetch([Download(BLOB, tmp_path / "x.tif")], Sources())
+    assert time.monotonic() - begun >= 1
+    assert (tmp_path / "x.tif").read_bytes() == TIFF
 
 
 def test_a_public_bucket_is_read_anonymously(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from lstsr.errors import TransferError
-from lstsr.transfer.client import CutError, read
+from lstsr.transfer.client import CutError, Response, read
+from lstsr.transfer.patience import Patience, check_put_off
 from lstsr.transfer.sources import Sources, help_for
 
 T = TypeVar("T")
 R = TypeVar("R")
-ATTEMPTS = 4
-FIRST_WAIT_S = 1.0
 AT_ONCE = 4
 """Requests at the same time: agencies' servers are small."""
 
@@ -25,17 +22,10 @@ def get(sources: Sources, address: str) -> bytes | None:
 
     Raises TransferError where it cannot be had.
     """
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            response, body = read(sources.client, sources.resolve(address))
-            if response.status != 429 and response.status < 500:
-                break
-            fault = f"status {response.status}"
-        except CutError as cut:
-            fault = str(cut)
-        if attempt == ATTEMPTS:
-            raise TransferError(f"{address}: {fault}; gave up after {attempt} attempts")
-        time.sleep(random.uniform(0.5, 1) * FIRST_WAIT_S * 2**attempt)
+    try:
+        response, body = _ask(sources, address)
+    except TransferError as fault:
+        raise TransferError(f"{address}: {fault}") from None
     if response.status == 404:
         return None
     if response.status in (401, 403):
@@ -43,6 +33,17 @@ def get(sources: Sources, address: str) -> bytes | None:
     if response.status != 200:
         raise TransferError(f"{address}: status {response.status}")
     return body
+
+
+def _ask(sources: Sources, address: str) -> tuple[Response, bytes]:
+    patience = Patience(address)
+    while True:
+        try:
+            response, body = read(sources.client, sources.resolve(address))
+            check_put_off(response)
+            return response, body
+        except CutError as cut:
+            patience.wait(cut)
 
 
 def each(ask: Callable[[T], R], of: Iterable[T]) -> Iterator[R]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
-import random
 import threading
 from collections import defaultdict
 from collections.abc import Iterable
@@ -20,18 +18,11 @@ from tqdm import tqdm
 from lstsr.errors import LstsrError, TransferError
 from lstsr.transfer import checksum, content
 from lstsr.transfer.client import CutError, Response
-from lstsr.transfer.headers import content_length, content_range, retry_after_s, validator
+from lstsr.transfer.headers import content_length, content_range, validator
+from lstsr.transfer.patience import Patience, check_put_off
 from lstsr.transfer.sources import Sources, check_address, help_for
 from lstsr.transfer.store import Part, cached, place
 
-logger = logging.getLogger(__name__)
-ATTEMPTS = 6
-"""In a row without a byte more."""
-FIRST_WAIT_S = 1.0
-LONGEST_WAIT_S = 60.0
-LONGEST_RETRY_AFTER_S = 300.0
-PUT_OFF = frozenset({408, 425, 429})
-"""Statuses, besides those of the server's own faults (500 and more), that may pass."""
 ABSENT = frozenset({404, 410})
 GB = 1e9
 
@@ -225,27 +216,16 @@ class _Transfer:
             raise type(fault)(f"{self._download.address}: {fault}") from None
 
     def _repeat(self) -> None:
-        furthest, attempt = self._part.length, 0
+        patience, furthest = Patience(self._download.address, self._run.stop), self._part.length
         while True:
             try:
                 self._attempt()
                 return self._judge()
             except CutError as cut:
-                attempt += 1
                 if self._part.length > furthest:
-                    furthest, attempt, self._renewed = self._part.length, 1, False
-                if attempt >= ATTEMPTS:
-                    raise TransferError(f"{cut}; gave up after {attempt} attempts") from None
-                self._wait(cut, attempt)
-
-    def _wait(self, cut: CutError, attempt: int) -> None:
-        """Exponential backoff with full jitter, unless the server said how long."""
-        wait_s = random.uniform(0, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**attempt))
-        if cut.after_s is not None:
-            wait_s = min(cut.after_s, LONGEST_RETRY_AFTER_S)
-        logger.warning("%s: %s; again in %.1f s", self._download.address, cut, wait_s)
-        self._run.stop.wait(wait_s)
-        self._check_stop()
+                    furthest, self._renewed = self._part.length, False
+                    patience.renew()
+                patience.wait(cut)
 
     def _attempt(self) -> None:
         """One request for what is missing, if anything is."""
@@ -265,8 +245,7 @@ class _Transfer:
         if status == 416:
             self._restart(None, None)
             raise CutError("the part does not fit the file any more", 0)
-        if status in PUT_OFF or status >= 500:
-            raise CutError(f"status {status}", retry_after_s(response))
+        check_put_off(response)
         if status in ABSENT:
             raise AbsentError(f"status {status}")
         if status not in (200, 206):

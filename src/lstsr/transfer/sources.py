@@ -11,9 +11,10 @@ from datetime import datetime
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 from lstsr.errors import LstsrError, TransferError
-from lstsr.transfer.client import Client, CutError, Request, read
+from lstsr.transfer.client import Client, Request, read
 from lstsr.transfer.credentials import Key, basic
 from lstsr.transfer.guard import Guard
+from lstsr.transfer.patience import check_put_off
 
 ENDPOINTS = "LSTSR_ENDPOINTS"
 """Environment variable: `HOST=ROOT` pairs, separated by spaces, that put mirrors in place of hosts
@@ -139,8 +140,7 @@ class Sources:
         headers = (f"Ocp-Apim-Subscription-Key: {key}",) if key else ()
         request = Request(f"{root}/{quote(container)}", headers, secret=bool(key))
         response, body = read(self.client, request)
-        if response.status == 429 or response.status >= 500:
-            raise CutError(f"Planetary Computer gave no signature (status {response.status})")
+        check_put_off(response, "signature of Planetary Computer")
         try:
             answer = json.loads(body)
             expires = datetime.fromisoformat(answer["msft:expiry"])
