@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import signal
 import sys
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from lstsr.errors import LstsrError
 from lstsr.registry import READERS
@@ -18,7 +19,10 @@ logger = logging.getLogger("lstsr")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; a fault that the user can mend is one line on stderr and exit status 1."""
+    """Run one command; a fault that the user can mend is one line on stderr and exit status 1.
+
+    Ctrl-C is exit status 130, as of a shell.
+    """
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.captureWarnings(True)
@@ -27,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LstsrError as error:
         print(f"lstsr: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("lstsr: interrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
     return 0
 
 
@@ -77,6 +84,8 @@ def download(options: argparse.Namespace) -> None:
     remotes = read_remote(manifest, options.folder)
     mine = [one for one in remotes if shard_of(one.scene.scene, count) == number]
     limit = None if options.max_gb is None else int(options.max_gb * GB)
+    # as workload managers end a job: threads are to end, and parts to stay, as on Ctrl-C
+    signal.signal(signal.SIGTERM, _terminate)
     fetch_files(mine, options.output, limit)
 
 
@@ -499,6 +508,12 @@ def _parser() -> argparse.ArgumentParser:
     stage.add_argument("--check", action="store_true")
     stage.add_argument("--file", type=Path, default=Path("workflow/schemas/config.schema.json"))
     return parser
+
+
+def _terminate(number: int, _: object) -> NoReturn:
+    """Unwind to the end of the program, with the exit status that a shell gives to a signal."""
+    print("lstsr: terminated", file=sys.stderr)
+    sys.exit(128 + number)
 
 
 def _row(text: str) -> Any:

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import gzip
 import shutil
 import ssl
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lstsr.errors import TransferError
+from lstsr.transfer import client as transfer_client
 from lstsr.transfer.client import Client, CutError, Request, read
 from lstsr.transfer.guard import Guard
-from tests.transfer.server import Server, serving, status
+from tests.transfer.server import Answer, Handler, Server, serving, status
 
 SECRET = "Authorization: Basic c2VjcmV0"
 
@@ -146,3 +150,53 @@ def test_a_listing_has_a_limit(server: Server) -> None:
 def test_a_request_does_not_show_what_it_holds() -> None:
     request = Request("https://h/?key=hush", (SECRET,), ("region", "hush", "hush"), True)
     assert "hush" not in repr(request) and "c2VjcmV0" not in repr(request)
+
+
+@pytest.mark.parametrize("code", [302, 404, 503])
+def test_an_endless_page_of_an_error_is_left(server: Server, code: int) -> None:
+    server.always["/file"] = endless(code, b"x" * 10_000, 0)
+    assert get(server.url("/file"))[0] == code
+    assert server.body_bytes < 50e6
+
+
+def test_and_one_that_drips(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer_client, "ASIDE_S", 0.1)
+    server.always["/file"] = endless(404, b"x", 0.05)
+    begun = time.monotonic()
+    assert get(server.url("/file"))[0] == 404
+    assert time.monotonic() - begun < 5
+
+
+def endless(code: int, chunk: bytes, pause_s: float) -> Answer:
+    def answer(handler: Handler) -> None:
+        handler.send(code, Content_Length=str(10**12), Location="/other")
+        while True:
+            handler.write(chunk)
+            time.sleep(pause_s)
+
+    return answer
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "x" * 1000 + "\x7f"])
+def test_an_encoded_answer_is_refused(server: Server, encoding: str) -> None:
+    server.always["/file"] = status(200, gzip.compress(b"here"), Content_Encoding=encoding)
+    with pytest.raises(TransferError, match="sent as '.*', though asked for unencoded") as fault:
+        get(server.url("/file"))
+    assert len(str(fault.value)) < 200
+    assert server.headers()["accept-encoding"] == "identity"
+    server.always["/file"] = status(200, b"here", Content_Encoding="identity")
+    assert get(server.url("/file")) == (200, b"here")
+
+
+def test_a_wait_for_an_answer_can_be_stopped(server: Server) -> None:
+    stop = threading.Event()
+
+    def answer(handler: Handler) -> None:
+        stop.wait(20)
+
+    server.always["/file"] = answer
+    threading.Timer(0.1, stop.set).start()
+    begun = time.monotonic()
+    with pytest.raises(TransferError, match="stopped"):
+        read(Client(Guard()), Request(server.url("/file")), stop=stop)
+    assert time.monotonic() - begun < 3

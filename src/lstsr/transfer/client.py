@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,10 @@ BUFFER_BYTES = 512 * 1024
 CONNECT_S = 30
 STALL_S = 30
 """A connection that brings less than a byte a second for so long counts as cut."""
+ASIDE_BYTES = 64 * 1024
+ASIDE_S = 5.0
+"""How much, and for how long, of a body that nobody wants (a redirect's, an error's) is read on, so
+that its connection can be used again."""
 CUT = {
     pycurl.E_COULDNT_RESOLVE_PROXY,
     pycurl.E_COULDNT_RESOLVE_HOST,
@@ -73,6 +78,9 @@ class Response:
 class Receiver(Protocol):
     """What takes the body of a successful answer; what it raises ends the transfer."""
 
+    def idle(self) -> None:
+        """Called every second at least, from the connection's beginning to its end."""
+
     def begin(self, response: Response) -> None:
         """Called once, before any body."""
 
@@ -120,15 +128,20 @@ class Client:
             curl.setopt(pycurl.USERPWD, f"{key}:{secret}")
         proxy = _proxy(request.url, host)
         curl.setopt(pycurl.PROXY, proxy)
+        # or libcurl reads no_proxy in its own way, and goes unwatched where we thought of a proxy
+        curl.setopt(pycurl.NOPROXY, "")
         refused: list[str] = []
         curl.setopt(pycurl.OPENSOCKETFUNCTION, self._opener(host, bool(proxy), refused))
         curl.setopt(pycurl.HEADERFUNCTION, exchange.header)
         curl.setopt(pycurl.WRITEFUNCTION, exchange.body)
+        curl.setopt(pycurl.XFERINFOFUNCTION, exchange.idle)
         try:
             curl.perform()
         except pycurl.error as error:
             if exchange.fault is not None:
                 raise exchange.fault from None
+            if exchange.enough:
+                return None
             if refused:
                 raise TransferError(
                     f"{host} is the private address {refused[0]}; refused unless "
@@ -150,6 +163,7 @@ class Client:
         curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
         curl.setopt(pycurl.FOLLOWLOCATION, False)
         curl.setopt(pycurl.NOSIGNAL, True)
+        curl.setopt(pycurl.NOPROGRESS, False)
         curl.setopt(pycurl.CAINFO, os.environ.get("SSL_CERT_FILE") or certifi.where())
         curl.setopt(pycurl.USERAGENT, "lstsr")
         curl.setopt(pycurl.BUFFERSIZE, BUFFER_BYTES)
@@ -175,13 +189,19 @@ class Client:
 
 
 class _Exchange:
-    """Takes one answer from libcurl's callbacks, where an exception must not escape."""
+    """Takes one answer from libcurl's callbacks, where an exception must not escape.
+
+    ``enough``: it was left before the end of a body that nobody wants.
+    """
 
     def __init__(self, receiver: Receiver) -> None:
         self.response = Response()
-        self.fault: Exception | None = None
+        self.fault: BaseException | None = None
+        self.enough = False
         self._receiver = receiver
         self._begun = False
+        self._aside_bytes = 0
+        self._aside_since_s: float | None = None
 
     def header(self, raw: bytes) -> None:
         line = raw.decode("iso-8859-1").strip()
@@ -192,33 +212,62 @@ class _Exchange:
             self.response.headers[name.strip().lower()] = value.strip()
 
     def body(self, chunk: bytes) -> int:
-        if self.response.status not in (200, 206):
-            return len(chunk)
+        if not self._wanted:
+            self._aside_bytes += len(chunk)
+            self.enough = self._aside_bytes > ASIDE_BYTES
+            return -1 if self.enough else len(chunk)
         try:
             self._begin()
             self._receiver.write(chunk)
-        except Exception as fault:
+        except BaseException as fault:
             self.fault = fault
             return -1
         return len(chunk)
 
+    def idle(self, *_: int) -> bool:
+        """Whether to leave."""
+        try:
+            self._receiver.idle()
+        except BaseException as fault:
+            self.fault = fault
+            return True
+        if self.response.status and not self._wanted:
+            now = time.monotonic()
+            self._aside_since_s = self._aside_since_s or now
+            self.enough |= now - self._aside_since_s > ASIDE_S
+        return self.enough
+
     def close(self) -> None:
         """An empty body begins, too."""
-        if self.response.status in (200, 206):
+        if self._wanted:
             self._begin()
 
+    @property
+    def _wanted(self) -> bool:
+        return self.response.status in (200, 206)
+
     def _begin(self) -> None:
-        if not self._begun:
-            self._begun = True
-            self._receiver.begin(self.response)
+        if self._begun:
+            return
+        self._begun = True
+        # what libcurl leaves encoded would be stored as the file
+        encoding = self.response.headers.get("content-encoding", "")
+        if encoding.lower() not in ("", "identity"):
+            raise TransferError(f"sent as {encoding[:40]!r}, though asked for unencoded")
+        self._receiver.begin(self.response)
 
 
 class _Text:
     """Keeps a short body in memory."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, stop: threading.Event | None) -> None:
         self.body = bytearray()
         self._limit = limit
+        self._stop = stop
+
+    def idle(self) -> None:
+        if self._stop is not None and self._stop.is_set():
+            raise TransferError("stopped")
 
     def begin(self, response: Response) -> None:
         pass
@@ -229,9 +278,11 @@ class _Text:
             raise TransferError(f"the answer is longer than {self._limit} bytes")
 
 
-def read(client: Client, request: Request, limit: int = 2**24) -> tuple[Response, bytes]:
+def read(
+    client: Client, request: Request, *, limit: int = 2**24, stop: threading.Event | None = None
+) -> tuple[Response, bytes]:
     """A short answer, such as a listing: status and headers, and the body of a status 200."""
-    text = _Text(limit)
+    text = _Text(limit, stop)
     response = client.get(request, text)
     return response, bytes(text.body)
 

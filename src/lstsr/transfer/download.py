@@ -80,17 +80,16 @@ def fetch(
     with tqdm(total=known, unit="B", unit_scale=True, disable=not progress) as bar:
         run = _Run(sources, Budget(max_bytes), threading.Semaphore(jobs), bar)
         with ExitStack() as pools:
-            futures = _start(wanted, run, min(jobs, jobs_per_host), pools)
             try:
+                futures = _start(wanted, run, min(jobs, jobs_per_host), pools)
                 for future in as_completed(futures):
                     if fault := future.exception():
                         if not isinstance(fault, TransferError):
                             raise fault
                         failed[futures[future].path] = fault
             finally:
+                # those under way end soon, those in the queue at once
                 run.stop.set()
-                for future in futures:
-                    future.cancel()
     if failed:
         raise FetchError(failed, len(wanted))
 
@@ -160,8 +159,14 @@ class _Run:
         with self._lock:
             self.bar.update(count)
 
+    def check_stop(self) -> None:
+        """Raises TransferError once the run is to end."""
+        if self.stop.is_set():
+            raise TransferError("stopped")
+
     def obtain(self, download: Download) -> None:
         """Have one file under its final name."""
+        self.check_stop()
         try:
             if _complete(download.path, download):
                 return self.show(download.size or 0)
@@ -233,8 +238,8 @@ class _Transfer:
         if part.length and part.length == part.notes.total:
             return
         with self._run.slots:
-            self._check_stop()
-            request = sources.resolve(address)
+            self._run.check_stop()
+            request = sources.resolve(address, self._run.stop)
             response = sources.client.get(request, self, self._range())
         status = response.status
         if status in (401, 403):
@@ -267,6 +272,10 @@ class _Transfer:
         self._restart(None, None)
         return ()
 
+    def idle(self) -> None:
+        """Leave the transfer soon after the run was stopped."""
+        self._run.check_stop()
+
     def begin(self, response: Response) -> None:
         """Judge an answer by its headers, before any byte is written."""
         part, size = self._part, self._download.size
@@ -287,7 +296,6 @@ class _Transfer:
 
     def write(self, chunk: bytes) -> None:
         """Take a piece of the body."""
-        self._check_stop()
         if not self._paid:
             self._run.budget.take(len(chunk), self._download.address)
         try:
@@ -315,10 +323,6 @@ class _Transfer:
                 raise TransferError(f"the checksum is not {download.checksum}, twice")
             self._spoilt = True
             raise CutError("the checksum is wrong", 0)
-
-    def _check_stop(self) -> None:
-        if self._run.stop.is_set():
-            raise TransferError("stopped")
 
     def _restart(self, validator: str | None, total: int | None) -> None:
         self._run.show(-self._part.length)

@@ -73,9 +73,10 @@ class Sources:
         self._tokens: dict[str, Token] = {}
         self._lock = threading.Lock()
 
-    def resolve(self, address: str) -> Request:
+    def resolve(self, address: str, stop: threading.Event | None = None) -> Request:
         """The request for ``https://...`` or ``s3://BUCKET/KEY``, signed if need be.
 
+        ``stop`` ends the wait for a signature.
         Raises TransferError (also for a key that is missing), CutError where a signature may be had
         later, and LstsrError for an address that holds a key or is none.
         """
@@ -84,7 +85,7 @@ class Sources:
         if parts.scheme == "s3":
             return self._bucket(parts.netloc, parts.path.lstrip("/"))
         if host.endswith(BLOBS):
-            token = self._token(_container(address))
+            token = self._token(_container(address), stop)
             return Request(_with_query(self._mirrored(address), token.text), secret=True)
         if host == KMA.host:
             return self._keyed(address, "authKey", KMA)
@@ -127,19 +128,19 @@ class Sources:
         query = urlencode({parameter: key.read()})
         return Request(_with_query(self._mirrored(address), query), secret=True)
 
-    def _token(self, container: str) -> Token:
+    def _token(self, container: str, stop: threading.Event | None) -> Token:
         with self._lock:
             token = self._tokens.get(container)
             if token is None or token.expires_s - time.time() < TOKEN_MARGIN_S:
-                token = self._tokens[container] = self._ask_token(container)
+                token = self._tokens[container] = self._ask_token(container, stop)
             return token
 
-    def _ask_token(self, container: str) -> Token:
+    def _ask_token(self, container: str, stop: threading.Event | None) -> Token:
         root = os.environ.get("PC_SDK_SAS_URL", TOKENS).rstrip("/")
         key = os.environ.get("PC_SDK_SUBSCRIPTION_KEY")
         headers = (f"Ocp-Apim-Subscription-Key: {key}",) if key else ()
         request = Request(f"{root}/{quote(container)}", headers, secret=bool(key))
-        response, body = read(self.client, request)
+        response, body = read(self.client, request, stop=stop)
         check_put_off(response, "signature of Planetary Computer")
         try:
             answer = json.loads(body)
