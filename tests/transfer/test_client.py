@@ -126,6 +126,43 @@ def test_a_proxy_is_used_where_the_environment_names_one(
         get("http://direct.invalid/file")
 
 
+@pytest.mark.parametrize("host", ["localhost", "10.0.0.1", "[::1]", "0xa.1", "169.254.169.254"])
+def test_a_proxy_is_not_asked_for_private_addresses(
+    server: Server, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.setenv("http_proxy", server.root)
+    monkeypatch.setenv("no_proxy", "")
+    server.always["/moved"] = status(302, Location=f"http://{host}/file")
+    for url in (f"http://{host}/file", "http://example.invalid/moved"):
+        with pytest.raises(TransferError, match="is the private address"):
+            get(url)
+    assert [path for path, _ in server.asked] == ["http://example.invalid/moved"]
+
+
+@pytest.mark.parametrize("no_proxy", ["localhost:{port}", "LOCALHOST", "other.org, localhost", "*"])
+def test_what_goes_past_the_proxy_is_watched(
+    server: Server, monkeypatch: pytest.MonkeyPatch, no_proxy: str
+) -> None:
+    server.files["/file"] = b"here"
+    port = server.root.rpartition(":")[2]
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", no_proxy.format(port=port))
+    with pytest.raises(TransferError, match="localhost is the private address"):
+        get(f"http://localhost:{port}/file")
+    monkeypatch.setenv("LSTSR_ALLOW_HOSTS", "localhost")
+    assert get(f"http://localhost:{port}/file") == (200, b"here")
+
+
+def test_libcurl_does_not_go_past_the_proxy_by_itself(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a range of addresses is a form that libcurl alone would understand
+    monkeypatch.setenv("http_proxy", server.root)
+    monkeypatch.setenv("no_proxy", "192.0.0.0/2")
+    server.files["/file"] = b"by proxy"
+    assert get("http://193.0.0.1/file") == (200, b"by proxy")
+
+
 def test_a_server_that_is_not_there_is_a_cut(server: Server) -> None:
     with serving() as gone:
         url = gone.url("/file")

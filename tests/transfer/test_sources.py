@@ -207,7 +207,8 @@ def test_an_address_with_a_key_is_refused_and_not_repeated(address: str) -> None
 
 
 @pytest.mark.parametrize(
-    "address", ["", "x.nc", "file:///x", "ftp://h/x", "https://h:x/", "s3:///x"]
+    "address",
+    ["", "x.nc", "file:///x", "ftp://h/x", "https://h:x/", "s3:///x", "https://h/\ud55c.nc"],
 )
 def test_an_address_that_is_none_is_refused(address: str) -> None:
     with pytest.raises(LstsrError):

@@ -102,12 +102,12 @@ class Client:
         Raises CutError where another attempt may help, TransferError where none would, and what
         the receiver raised.
         """
-        url, came_from, own = request.url, "", _origin(request.url)
+        url, came_from = request.url, ""
         for _ in range(MAX_REDIRECTS + 1):
             host = self._guard.check(
                 url, secret=request.secret and url == request.url, came_from=came_from
             )
-            sent = request if _origin(url) == own else Request(url)
+            sent = request if _origin(url) == _origin(request.url) else Request(url)
             sent = replace(sent, url=url, headers=(*sent.headers, *headers))
             exchange = _Exchange(receiver)
             location = self._perform(host, sent, exchange)
@@ -130,7 +130,7 @@ class Client:
         curl.setopt(pycurl.PROXY, proxy)
         # or libcurl reads no_proxy in its own way, and goes unwatched where we thought of a proxy
         curl.setopt(pycurl.NOPROXY, "")
-        refused: list[str] = []
+        refused: list[TransferError] = []
         curl.setopt(pycurl.OPENSOCKETFUNCTION, self._opener(host, bool(proxy), refused))
         curl.setopt(pycurl.HEADERFUNCTION, exchange.header)
         curl.setopt(pycurl.WRITEFUNCTION, exchange.body)
@@ -143,10 +143,7 @@ class Client:
             if exchange.enough:
                 return None
             if refused:
-                raise TransferError(
-                    f"{host} is the private address {refused[0]}; refused unless "
-                    "LSTSR_ALLOW_HOSTS names it"
-                ) from None
+                raise refused[0] from None
             reason = f"{host}: libcurl error {error.args[0]}"
             if error.args[0] in CUT:
                 raise CutError(f"connection cut or not made ({reason})") from None
@@ -172,16 +169,22 @@ class Client:
         curl.setopt(pycurl.LOW_SPEED_TIME, STALL_S)
         return curl
 
-    def _opener(self, host: str, proxied: bool, refused: list[str]) -> Callable[..., object]:
+    def _opener(
+        self, host: str, proxied: bool, refused: list[TransferError]
+    ) -> Callable[..., object]:
         """Judges the address that libcurl is about to connect to: no name can resolve past it.
 
-        A proxy is the user's own, and resolves the names itself.
+        With a proxy every socket is one to the proxy, which is the user's own and resolves the
+        names itself.
         """
 
         def open_socket(purpose: int, address: tuple[int, int, int, tuple[str, int]]) -> object:
             family, kind, protocol, (peer, *_) = address
-            if not proxied and not self._guard.reachable(host, str(peer)):
-                refused.append(str(peer))
+            try:
+                if not proxied:
+                    self._guard.check_peer(host, str(peer))
+            except TransferError as fault:
+                refused.append(fault)
                 return pycurl.SOCKET_BAD
             return socket.socket(family, kind, protocol)
 
@@ -294,8 +297,13 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def _proxy(url: str, host: str) -> str:
-    """The proxy that the environment names for this URL; '' for none."""
-    if urllib.request.proxy_bypass(host):
+    """The proxy that the environment names for this URL; '' for none.
+
+    ``no_proxy`` names hosts, with or without a port, and domains; addresses only as they are
+    written in the URL.
+    """
+    scheme, _, port = _origin(url)
+    if any(urllib.request.proxy_bypass(name) for name in (host, f"{host}:{port}")):
         return ""
     proxies = urllib.request.getproxies()
-    return proxies.get(urlsplit(url).scheme) or proxies.get("all", "")
+    return proxies.get(scheme) or proxies.get("all", "")

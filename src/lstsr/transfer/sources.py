@@ -184,6 +184,8 @@ def check_address(address: str) -> SplitResult:
     bare = f"{parts.scheme}://{parts.hostname}{parts.path}"
     if parts.scheme not in ("https", "http", "s3") or not parts.hostname or parts.fragment:
         raise LstsrError(f"{bare}: addresses begin with https://, http:// or s3:// and hold no #")
+    if not address.isascii():
+        raise LstsrError(f"{bare}: write letters outside ASCII as %XX")
     names = {name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
     if parts.username is not None or names & SECRET_PARAMETERS:
         raise LstsrError(
