@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from lstsr.errors import TransferError
-from lstsr.transfer.store import Part, cached, place
+from lstsr.transfer.store import Part, cached, place, vouched
 
 ADDRESS = "https://host.org/file.bin"
+UNSOUND = '{"source": "x", "validator": null, "total": "many"}'
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def test_a_part_is_found_again_and_finished(begin: Callable[..., Part], tmp_path
         assert part.head(4) == b"abcd"
         part.finish()
     assert (tmp_path / "file.bin").read_bytes() == b"abcdef"
-    assert os.listdir(tmp_path) == ["file.bin"]
+    assert sorted(os.listdir(tmp_path)) == [".file.bin.receipt", "file.bin"]
 
 
 def test_an_empty_part_leaves_nothing(begin: Callable[..., Part], tmp_path: Path) -> None:
@@ -37,7 +38,31 @@ def test_an_empty_part_leaves_nothing(begin: Callable[..., Part], tmp_path: Path
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("notes", [None, "", '{"source": "x", "valid', "[1]", '{"a": 1}'])
+def test_a_part_longer_than_its_notes_say_begins_anew(begin: Callable[..., Part]) -> None:
+    with begin() as part:
+        part.restart('"tag"', 2)
+        part.write(b"abc")
+    with begin() as part:
+        assert (part.length, part.notes.validator) == (0, None)
+
+
+def test_a_receipt_is_of_one_file_and_address(begin: Callable[..., Part], tmp_path: Path) -> None:
+    path = tmp_path / "file.bin"
+    assert vouched(path, ADDRESS) is None
+    with begin() as part:
+        part.restart('"tag"', 3)
+        part.write(b"abc")
+        part.finish()
+    assert vouched(path, ADDRESS) is True
+    assert vouched(path, ADDRESS + "2") is False
+    assert "host.org" not in (tmp_path / ".file.bin.receipt").read_text()
+    path.write_bytes(b"ab")
+    assert vouched(path, ADDRESS) is False
+    (tmp_path / ".file.bin.receipt").write_text('{"sou')
+    assert vouched(path, ADDRESS) is None
+
+
+@pytest.mark.parametrize("notes", [None, "", '{"source": "x", "valid', "[1]", '{"a": 1}', UNSOUND])
 def test_a_part_without_sound_notes_begins_anew(
     begin: Callable[..., Part], tmp_path: Path, notes: str | None
 ) -> None:
@@ -81,7 +106,7 @@ def test_a_part_has_one_holder_at_a_time(begin: Callable[..., Part], tmp_path: P
     # the waiting one did not take the finished file for its part
     assert held == [b"abc"]
     assert (tmp_path / "file.bin").read_bytes() == b"abc"
-    assert os.listdir(tmp_path) == ["file.bin"]
+    assert sorted(os.listdir(tmp_path)) == [".file.bin.receipt", "file.bin"]
 
 
 def test_waiting_for_a_part_can_be_stopped(begin: Callable[..., Part], tmp_path: Path) -> None:
@@ -113,14 +138,14 @@ def test_the_place_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_link_shares_bytes_that_nobody_can_write(tmp_path: Path) -> None:
     stored, path = tmp_path / "stored", tmp_path / "run" / "file.bin"
     stored.write_bytes(b"abc")
-    place(stored, path)
+    place(stored, path, ADDRESS)
     assert path.samefile(stored)
     assert path.stat().st_mode & 0o222 == 0
     path.unlink()
     path.write_bytes(b"mine")
-    place(stored, path)
+    place(stored, path, ADDRESS)
     assert path.read_bytes() == b"abc"
-    assert os.listdir(path.parent) == ["file.bin"]
+    assert sorted(os.listdir(path.parent)) == [".file.bin.receipt", "file.bin"]
 
 
 def test_where_no_link_can_be_made_a_copy_is(
@@ -132,6 +157,6 @@ def test_where_no_link_can_be_made_a_copy_is(
     monkeypatch.setattr(os, "link", refuse)
     stored, path = tmp_path / "stored", tmp_path / "run" / "file.bin"
     stored.write_bytes(b"abc")
-    place(stored, path)
+    place(stored, path, ADDRESS)
     assert path.read_bytes() == b"abc" and not path.samefile(stored)
-    assert os.listdir(path.parent) == ["file.bin"]
+    assert sorted(os.listdir(path.parent)) == [".file.bin.receipt", "file.bin"]

@@ -69,10 +69,11 @@ class Request:
 
 @dataclass
 class Response:
-    """Status and headers (names in lower case) of the last answer."""
+    """Status, headers (names in lower case) and protocol of the last answer."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
+    protocol: str = "HTTP/1.1"
 
 
 class Receiver(Protocol):
@@ -209,7 +210,8 @@ class _Exchange:
     def header(self, raw: bytes) -> None:
         line = raw.decode("iso-8859-1").strip()
         if line.startswith("HTTP/"):
-            self.response = Response(int(line.split()[1]))
+            protocol, status, *_ = line.split()
+            self.response = Response(int(status), protocol=protocol)
         elif ":" in line:
             name, value = line.split(":", 1)
             self.response.headers[name.strip().lower()] = value.strip()

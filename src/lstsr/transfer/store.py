@@ -1,4 +1,4 @@
-"""Files on disk while they arrive: parts, their locks, and the cache that runs share."""
+"""Files on disk: parts and their locks, receipts of whole files, the cache that runs share."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Part:
         self.final = final
         self.path = final.with_name(final.name + ".part")
         self._noted = final.with_name(final.name + ".part.json")
-        self._source = hashlib.sha256(address.encode()).hexdigest()
+        self._source = _digest(address)
         final.parent.mkdir(parents=True, exist_ok=True)
         self._fd = _lock(self.path, stop)
         self.length = os.fstat(self._fd).st_size
@@ -89,19 +89,22 @@ class Part:
         return os.pread(self._fd, count, 0)
 
     def finish(self) -> None:
-        """Give the part its final name."""
+        """Give the part its final name, and a receipt."""
+        os.fsync(self._fd)  # or a crash of the machine may leave the name without the bytes
         os.replace(self.path, self.final)
+        _write_receipt(self.final, self._source)
         self._noted.unlink(missing_ok=True)
 
     def _resume(self) -> None:
-        """Read the notes; a part without any, or of another address, begins anew."""
+        """Read the notes; a part that they do not fit, or without any, begins anew."""
         if not self.length:
             return
         try:
             self.notes = Notes(**json.loads(self._noted.read_text()))
+            fits = self.notes.total is None or self.length <= self.notes.total
         except (FileNotFoundError, ValueError, TypeError):
-            return self.restart(None, None)
-        if self.notes.source != self._source:
+            fits = False
+        if not fits or self.notes.source != self._source:
             self.restart(None, None)
 
 
@@ -129,6 +132,29 @@ def _same(fd: int, path: Path) -> bool:
         return False
 
 
+def vouched(path: Path, address: str) -> bool | None:
+    """Whether a file came whole from this address, by its receipt; None where it has none."""
+    try:
+        receipt = json.loads(_receipt(path).read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return bool(receipt == {"source": _digest(address), "length": path.stat().st_size})
+
+
+def _write_receipt(path: Path, source: str) -> None:
+    """Written after the file has its name: one that a crash leaves out costs another transfer."""
+    receipt = {"source": source, "length": path.stat().st_size}
+    _receipt(path).write_text(json.dumps(receipt))
+
+
+def _receipt(path: Path) -> Path:
+    return path.with_name(f".{path.name}.receipt")
+
+
+def _digest(address: str) -> str:
+    return hashlib.sha256(address.encode()).hexdigest()
+
+
 def cached(path: Path, address: str, checksum: str | None, size: int | None) -> Path:
     """Where a file is downloaded to: its place in the cache, or ``path`` itself without one."""
     folder = os.environ.get(CACHE)
@@ -139,7 +165,7 @@ def cached(path: Path, address: str, checksum: str | None, size: int | None) -> 
     return Path(folder).expanduser() / key[:2] / (key + path.suffix)
 
 
-def place(stored: Path, path: Path) -> None:
+def place(stored: Path, path: Path, address: str) -> None:
     """Give a cached file its name in a run: a hard link, or a copy where none can be made.
 
     Links share their bytes, so the cached file is made read-only first.
@@ -156,6 +182,7 @@ def place(stored: Path, path: Path) -> None:
                 raise
             shutil.copyfile(stored, partial)
         os.replace(partial, path)
+    _write_receipt(path, _digest(address))
 
 
 @contextlib.contextmanager
