@@ -14,7 +14,7 @@ from lstsr.errors import LstsrError, TransferError
 from lstsr.transfer.client import CutError
 from lstsr.transfer.download import Download, fetch
 from lstsr.transfer.sources import Sources, endpoint
-from tests.transfer.server import Answer, Handler, Server, cut, status, whole_file
+from tests.transfer.server import Answer, Handler, Server, cut, serving, status, whole_file
 
 BLOB = "https://landsateuwest.blob.core.windows.net/landsat-c2/level-2/x_ST_B10.TIF"
 PATH = "/landsat-c2/level-2/x_ST_B10.TIF"
@@ -166,6 +166,28 @@ def test_nosc_is_open_but_for_its_openapi(monkeypatch: pytest.MonkeyPatch) -> No
         Sources().resolve(SEARCH)
     monkeypatch.setenv("NOSC_API_KEY", "hush")
     assert Sources().resolve(SEARCH).url == SEARCH + "&ServiceKey=hush"
+
+
+def test_a_login_is_for_https_and_its_own_host(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text(
+        "machine 127.0.0.1 login me password hush machine Secured.org login me password hush\n"
+    )
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    server.files["/file"] = server.files["/other"] = b"here"
+    fetch([Download(server.url("/file"), tmp_path / "x")], Sources())
+    assert "authorization" not in server.headers()
+    with serving() as mirror:
+        monkeypatch.setenv("LSTSR_ENDPOINTS", f"secured.org={mirror.root}")
+        mirror.always["/x"] = status(302, Location=server.url("/other"))
+        fetch([Download("https://SECURED.org/x", tmp_path / "y")], Sources())
+        assert "authorization" in mirror.headers()
+    assert "authorization" not in server.headers()
+    # nor to a mirror in plain http that the user did not allow
+    monkeypatch.setenv("LSTSR_ENDPOINTS", "secured.org=http://mirror.invalid")
+    with pytest.raises(TransferError, match="plain http to mirror.invalid"):
+        fetch([Download("https://secured.org/x", tmp_path / "z")], Sources())
 
 
 def test_landsatlook_sends_to_a_login(
