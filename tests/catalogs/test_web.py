@@ -40,3 +40,12 @@ def test_nothing_there_is_none(services: Services, sources: Sources) -> None:
 
 def test_answers_come_in_the_order_of_questions() -> None:
     assert list(each(lambda n: n * n, range(50))) == [n * n for n in range(50)]
+
+
+def test_where_one_fails_the_others_do_not_wait(services: Services, sources: Sources) -> None:
+    services.server.always["/nosc/busy"] = status(429, Retry_After="60")
+    services.server.always["/nosc/page"] = status(401)
+    begun = time.monotonic()
+    with pytest.raises(TransferError, match="page: refused"):
+        list(each(lambda name: get(sources, f"https://nosc.go.kr/{name}"), ["page", "busy"]))
+    assert time.monotonic() - begun < 5

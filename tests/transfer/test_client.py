@@ -237,3 +237,23 @@ def test_a_wait_for_an_answer_can_be_stopped(server: Server) -> None:
     with pytest.raises(TransferError, match="stopped"):
         read(Client(Guard()), Request(server.url("/file")), stop=stop)
     assert time.monotonic() - begun < 3
+
+
+@pytest.mark.parametrize("key", ["hush\n", "hush\r\nX-Other: 1", "h\u00fcsh"])
+def test_a_key_that_no_header_can_hold_is_not_shown(key: str) -> None:
+    for parts in ({"headers": (f"X-Key: {key}",)}, {"aws": ("region", "id", key)}):
+        with pytest.raises(TransferError, match="a key holds a line break or letters") as fault:
+            Request("https://host/", **parts)
+        assert "sh" not in str(fault.value)
+
+
+def test_a_proxy_that_refuses_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Proxy(Handler):
+        def do_CONNECT(self) -> None:  # noqa: N802
+            self.send_error(407)
+
+    with serving(handler=Proxy) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.root)
+        monkeypatch.setenv("no_proxy", "")
+        with pytest.raises(TransferError, match=r"example.org: refused by the proxy .status 407"):
+            get("https://example.org/file")

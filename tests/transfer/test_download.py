@@ -325,7 +325,7 @@ def test_a_range_that_ends_early_is_continued(server: Server, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("total", "tag"),
-    [("1000001", '"1"'), ("1000000", ""), ("1000000", 'W/"1"'), ("1000000", '"2"')],
+    [("1000001", '"1"'), ("2", '"1"'), ("1000000", ""), ("1000000", 'W/"1"'), ("1000000", '"2"')],
 )
 def test_a_range_of_perhaps_another_file_is_not_taken(
     server: Server, tmp_path: Path, total: str, tag: str

@@ -51,3 +51,10 @@ def test_what_may_pass(status: int) -> None:
 @pytest.mark.parametrize("status", [200, 206, 400, 401, 403, 404, 410, 416])
 def test_what_stays(status: int) -> None:
     check_put_off(Response(status))
+
+
+@pytest.mark.parametrize("asked", ["0", "Tue, 01 Jan 2019 00:00:00 GMT", "soon", ""])
+def test_no_wait_asked_for_is_the_usual_one(asked: str) -> None:
+    with pytest.raises(CutError) as cut:
+        check_put_off(Response(503, {"retry-after": asked}))
+    assert cut.value.after_s is None

@@ -235,3 +235,10 @@ def test_an_address_with_a_key_is_refused_and_not_repeated(address: str) -> None
 def test_an_address_that_is_none_is_refused(address: str) -> None:
     with pytest.raises(LstsrError):
         Sources().resolve(address)
+
+
+@pytest.mark.parametrize("pairs", ["nosc.go.kr", "nosc.go.kr=", "nosc.go.kr=mirror.org"])
+def test_a_mirror_without_a_root_is_named(monkeypatch: pytest.MonkeyPatch, pairs: str) -> None:
+    monkeypatch.setenv("LSTSR_ENDPOINTS", pairs)
+    with pytest.raises(LstsrError, match="LSTSR_ENDPOINTS: nosc.go.kr needs a root"):
+        Sources()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -15,6 +16,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 AT_ONCE = 4
 """Requests at the same time: agencies' servers are small."""
+_thread = threading.local()
+"""Holds the event that ends the waits of a thread of `each`."""
 
 
 def get(sources: Sources, address: str) -> bytes | None:
@@ -36,10 +39,11 @@ def get(sources: Sources, address: str) -> bytes | None:
 
 
 def _ask(sources: Sources, address: str) -> tuple[Response, bytes]:
-    patience = Patience(address)
+    stop = getattr(_thread, "stop", None)
+    patience = Patience(address, stop)
     while True:
         try:
-            response, body = read(sources.client, sources.resolve(address))
+            response, body = read(sources.client, sources.resolve(address, stop), stop=stop)
             check_put_off(response)
             return response, body
         except CutError as cut:
@@ -47,6 +51,13 @@ def _ask(sources: Sources, address: str) -> tuple[Response, bytes]:
 
 
 def each(ask: Callable[[T], R], of: Iterable[T]) -> Iterator[R]:
-    """What is answered to each, in order, a few asked at once."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        yield from pool.map(ask, of)
+    """What is answered to each, in order, a few asked at once.
+
+    Where one fails, or the program is interrupted, the others stop waiting for theirs.
+    """
+    stop = threading.Event()
+    with ThreadPoolExecutor(AT_ONCE, initializer=setattr, initargs=(_thread, "stop", stop)) as pool:
+        try:
+            yield from pool.map(ask, of)
+        finally:
+            stop.set()

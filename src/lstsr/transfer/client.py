@@ -66,6 +66,12 @@ class Request:
     aws: tuple[str, str, str] | None = field(default=None, repr=False)
     secret: bool = False
 
+    def __post_init__(self) -> None:
+        """Raises TransferError, without the key, for one that no header can hold."""
+        for text in (*self.headers, *(self.aws or ())):
+            if not (text.isascii() and text.isprintable()):
+                raise TransferError("a key holds a line break or letters outside ASCII")
+
 
 @dataclass
 class Response:
@@ -145,6 +151,9 @@ class Client:
                 return None
             if refused:
                 raise refused[0] from None
+            status = curl.getinfo(pycurl.HTTP_CONNECTCODE)
+            if 400 <= status < 500:
+                raise TransferError(f"{host}: refused by the proxy (status {status})") from None
             reason = f"{host}: libcurl error {error.args[0]}"
             if error.args[0] in CUT:
                 raise CutError(f"connection cut or not made ({reason})") from None

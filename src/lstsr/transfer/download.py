@@ -363,6 +363,8 @@ class _Transfer:
         known = part.notes.total
         if not part.length or start != part.length or (known is not None and total != known):
             return False
+        if total is not None and total <= start:
+            return False
         if tag != part.notes.validator and not (checked and None in (tag, part.notes.validator)):
             return False
         return total is not None or checked
@@ -406,6 +408,6 @@ class _Transfer:
     def _reserve(self, total: int | None) -> None:
         """Take what is missing of a file of known length from the budget, before it comes."""
         if total is not None:
-            missing = total - self._part.length
+            missing = max(0, total - self._part.length)
             self._run.budget.take(missing - self._reserved, self._download.address)
             self._reserved = missing

@@ -74,7 +74,7 @@ def content_range(response: Response) -> tuple[int, int | None]:
     -1 where the header is missing or faulty; None where the length is not told.
     """
     text = response.headers.get("content-range", "")
-    found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", text)
+    found = re.fullmatch(r"bytes (\d{1,18})-\d+/(\d{1,18}|\*)", text)
     if found is None:
         return -1, None
     return int(found[1]), int(found[2]) if found[2] != "*" else None

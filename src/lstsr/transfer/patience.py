@@ -27,7 +27,9 @@ def check_put_off(response: Response, asked: str = "") -> None:
     """
     if response.status in PUT_OFF or response.status >= 500:
         status = f"status {response.status}"
-        raise CutError(f"{asked}: {status}" if asked else status, retry_after_s(response))
+        # one that asks for no wait is not to be asked six times at once
+        after_s = retry_after_s(response) or None
+        raise CutError(f"{asked}: {status}" if asked else status, after_s)
 
 
 class Patience:

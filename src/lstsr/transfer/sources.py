@@ -167,6 +167,11 @@ def endpoint(host: str) -> str:
 
 def _endpoints() -> dict[str, str]:
     pairs = [pair.partition("=") for pair in os.environ.get(ENDPOINTS, "").split()]
+    for host, _, root in pairs:
+        if not root.startswith(("https://", "http://")):
+            raise LstsrError(
+                f"{ENDPOINTS}: {host} needs a root, as in HOST=https://mirror.org/path"
+            )
     return {host.lower(): root for host, _, root in pairs}
 
 
