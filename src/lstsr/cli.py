@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 import signal
 import sys
 from collections.abc import Sequence
@@ -393,7 +394,7 @@ def _parser() -> argparse.ArgumentParser:
     stage.add_argument("--from", dest="start", help="first day, UTC", **days)
     stage.add_argument("--to", dest="end", help="last day, UTC", **days)
     stage.add_argument("--max-cloud", type=float, default=30, help="of a Landsat scene, percent")
-    stage.add_argument("--max-gb", type=float, help="to download: the best scenes are taken")
+    stage.add_argument("--max-gb", type=_gigabytes, help="to download: the best scenes are taken")
     stage.add_argument("--dem", type=Path, help="elevation in metres of all scenes")
     stage.add_argument("--water", type=Path, help="share of water, 0..1, of all scenes")
     stage.add_argument(
@@ -412,7 +413,7 @@ def _parser() -> argparse.ArgumentParser:
     stage = command("download", download)
     stage.add_argument("--settings", type=json.loads, required=True)
     stage.add_argument("--shard", required=True, help="NUMBER-of-COUNT")
-    stage.add_argument("--max-gb", type=float, help="stop before a file that would exceed it")
+    stage.add_argument("--max-gb", type=_gigabytes, help="stop before a file that would exceed it")
     paths(stage, "folder", "output")
 
     stage = command("acquire", acquire)
@@ -514,6 +515,13 @@ def _terminate(number: int, _: object) -> NoReturn:
     """Unwind to the end of the program, with the exit status that a shell gives to a signal."""
     print("lstsr: terminated", file=sys.stderr)
     sys.exit(128 + number)
+
+
+def _gigabytes(text: str) -> float:
+    size = float(text)
+    if not 0 <= size < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no number of GB, 0 or more")
+    return size
 
 
 def _row(text: str) -> Any:

@@ -184,3 +184,12 @@ def test_the_command_stops_before_the_limit(
     assert "raise --max-gb" in capsys.readouterr().err
     assert main(command) == 0
     assert set(faults(tmp_path / "index.csv")) == {"lost"}
+
+
+@pytest.mark.parametrize("limit", ["-1", "nan", "inf"])
+def test_a_limit_that_is_none_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], limit: str
+) -> None:
+    with pytest.raises(SystemExit):
+        main([*command_for(tmp_path), f"--max-gb={limit}"])
+    assert f"--max-gb: {limit} is no number of GB" in capsys.readouterr().err
