@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import signal
 import threading
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -27,7 +28,8 @@ from lstsr.transfer.store import Part, cached, place, vouched
 ABSENT = frozenset({404, 410})
 GB = 1e9
 Ended = SimpleQueue[tuple["Download", Exception | None]]
-"""Downloads as they end, and their faults."""
+"""Downloads as they end, and their faults. To wait for futures takes locks of all of them, which an
+interrupt may leave held."""
 
 
 @dataclass(frozen=True)
@@ -115,13 +117,27 @@ def _start(wanted: list[Download], run: _Run, threads: int, pools: ExitStack) ->
     hosts: dict[str, list[Download]] = defaultdict(list)
     for one in wanted:
         hosts[urlsplit(one.address).netloc].append(one)
-    # an interrupt finds nobody holding a lock of it, as it may among the futures' conditions
     ended: Ended = SimpleQueue()
-    for group in hosts.values():
-        pool = pools.enter_context(ThreadPoolExecutor(threads))
-        for one in group:
-            pool.submit(run.attend, one, ended)
+    with _undisturbed():
+        for group in hosts.values():
+            pool = pools.enter_context(ThreadPoolExecutor(threads))
+            for one in group:
+                pool.submit(run.attend, one, ended)
     return ended
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Puts off the signals that end the program.
+
+    An exception from their handlers in the midst of a pool's own code may leave a lock of it held
+    for ever. The threads that are started here leave the signals to the one that waits.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Budget:
