@@ -91,8 +91,7 @@ class Part:
     def finish(self) -> None:
         """Give the part its final name, and a receipt."""
         os.fsync(self._fd)  # or a crash of the machine may leave the name without the bytes
-        os.replace(self.path, self.final)
-        _write_receipt(self.final, self._source)
+        _install(self.path, self.final, self._source)
         self._noted.unlink(missing_ok=True)
 
     def _resume(self) -> None:
@@ -141,8 +140,14 @@ def vouched(path: Path, address: str) -> bool | None:
     return bool(receipt == {"source": _digest(address), "length": path.stat().st_size})
 
 
-def _write_receipt(path: Path, source: str) -> None:
-    """Written after the file has its name: one that a crash leaves out costs another transfer."""
+def _install(partial: Path, path: Path, source: str) -> None:
+    """Give a whole file its name and its receipt.
+
+    A crash may leave it without a receipt, which costs another transfer, but never with one of the
+    file that it replaces.
+    """
+    _receipt(path).unlink(missing_ok=True)
+    os.replace(partial, path)
     receipt = {"source": source, "length": path.stat().st_size}
     _receipt(path).write_text(json.dumps(receipt))
 
@@ -181,8 +186,7 @@ def place(stored: Path, path: Path, address: str) -> None:
             if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP):
                 raise
             shutil.copyfile(stored, partial)
-        os.replace(partial, path)
-    _write_receipt(path, _digest(address))
+        _install(partial, path, _digest(address))
 
 
 @contextlib.contextmanager
