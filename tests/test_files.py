@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from lstsr.errors import LstsrError
 from lstsr.files import read_csv, whole, write_csv
 
 
@@ -30,3 +31,20 @@ def test_a_table_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     write_csv(path, ("name", "value"), [{"name": "a, b", "value": 1.5}, {"name": "c"}])
     assert read_csv(path) == [{"name": "a, b", "value": "1.5"}, {"name": "c", "value": ""}]
+
+
+@pytest.mark.parametrize("name", ["a_file/table.csv", "a_folder", "/proc/table.csv", "x" * 300])
+def test_a_place_where_no_table_can_be_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a_file").touch()
+    (tmp_path / "a_folder").mkdir()
+    with pytest.raises(LstsrError, match=f"{name} cannot be written .*; name another") as fault:
+        write_csv(tmp_path / name, ("a",), [{"a": 1}])
+    assert not isinstance(fault.value, OSError)
+    assert "\n" not in str(fault.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a_file", "a_folder"]
+
+
+def test_a_fault_of_the_records_stays_their_own(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        write_csv(tmp_path / "table.csv", ("a",), ({"a": path.stat()} for path in [tmp_path / "b"]))
+    assert not list(tmp_path.iterdir())

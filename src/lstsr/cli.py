@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
+import signal
 import sys
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from lstsr.errors import LstsrError
 from lstsr.registry import READERS
@@ -19,7 +21,10 @@ logger = logging.getLogger("lstsr")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; a fault that the user can mend is one line on stderr and exit status 1."""
+    """Run one command; a fault that the user can mend is one line on stderr and exit status 1.
+
+    Ctrl-C is exit status 130, as of a shell.
+    """
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.captureWarnings(True)
@@ -28,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LstsrError as error:
         print(f"lstsr: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("lstsr: interrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
     return 0
 
 
@@ -107,6 +115,8 @@ def download(options: argparse.Namespace) -> None:
     remotes = read_remote(manifest, options.folder)
     mine = [one for one in remotes if shard_of(one.scene.scene, count) == number]
     limit = None if options.max_gb is None else int(options.max_gb * GB)
+    # as workload managers end a job: threads are to end, and parts to stay, as on Ctrl-C
+    signal.signal(signal.SIGTERM, _terminate)
     fetch_files(mine, options.folder, options.output, limit)
 
 
@@ -416,7 +426,7 @@ def _parser() -> argparse.ArgumentParser:
     stage.add_argument(
         "--max-cloud", type=float, default=30, help="of a Landsat scene, 0 to 100 percent"
     )
-    stage.add_argument("--max-gb", type=float, help="to download: the best that fit are taken")
+    stage.add_argument("--max-gb", type=_gigabytes, help="to download: the best that fit are taken")
     stage.add_argument("--dem", type=Path, help="elevation in metres of all scenes")
     stage.add_argument("--water", type=Path, help="share of water, 0..1, of all scenes")
     stage.add_argument(
@@ -435,7 +445,7 @@ def _parser() -> argparse.ArgumentParser:
     stage = command("download", download)
     stage.add_argument("--settings", type=json.loads, required=True)
     stage.add_argument("--shard", required=True, help="NUMBER-of-COUNT")
-    stage.add_argument("--max-gb", type=float, help="stop before a file that would exceed it")
+    stage.add_argument("--max-gb", type=_gigabytes, help="stop before a file that would exceed it")
     paths(stage, "folder", "output")
 
     stage = command("acquire", acquire)
@@ -531,6 +541,19 @@ def _parser() -> argparse.ArgumentParser:
     stage.add_argument("--check", action="store_true")
     stage.add_argument("--file", type=Path, default=Path("workflow/schemas/config.schema.json"))
     return parser
+
+
+def _terminate(number: int, _: object) -> NoReturn:
+    """Unwind to the end of the program, with the exit status that a shell gives to a signal."""
+    print("lstsr: terminated", file=sys.stderr)
+    sys.exit(128 + number)
+
+
+def _gigabytes(text: str) -> float:
+    size = float(text)
+    if not 0 <= size < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no number of GB, 0 or more")
+    return size
 
 
 def _row(text: str) -> Any:

@@ -10,22 +10,40 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lstsr.errors import LstsrError
+
 ORDINARY = 0o666
 """Mode of a file as `open` makes it, before the umask."""
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A temporary name beside ``path``, which takes its place once the block ends without error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """A temporary name beside ``path``, which takes its place once the block ends without error.
+
+    Raises LstsrError where its folder cannot be made, or a folder bears its name.
+    """
+    with _naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         yield partial
-        # some writers keep their files to their owner; a run's folder may be a group's
-        partial.chmod(ORDINARY & ~_umask())
-        os.replace(partial, path)
+        with _naming(path):
+            # some writers keep their files to their owner; a run's folder may be a group's
+            partial.chmod(ORDINARY & ~_umask())
+            os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Says of a fault of the disk which file it is about."""
+    try:
+        yield
+    except OSError as error:
+        raise LstsrError(
+            f"{path} cannot be written ({error.strerror}); name another place, or mend that one"
+        ) from None
 
 
 def _umask() -> int:
@@ -35,11 +53,15 @@ def _umask() -> int:
 
 
 def write_csv(path: Path, columns: Iterable[str], records: Iterable[Mapping[str, Any]]) -> None:
-    """A table with a header line; a column that a record lacks is left empty."""
-    with whole(path) as partial, partial.open("w", newline="") as file:
+    """A table with a header line; a column that a record lacks is left empty.
+
+    Raises LstsrError, naming the file, where it cannot be written.
+    """
+    rows = list(records)  # their faults are not those of the file
+    with _naming(path), whole(path) as partial, partial.open("w", newline="") as file:
         table = csv.DictWriter(file, list(columns))
         table.writeheader()
-        table.writerows(records)
+        table.writerows(rows)
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

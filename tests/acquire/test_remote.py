@@ -1,6 +1,9 @@
 """Manifests of addresses: known without network; a file that is gone costs its scene."""
 
 import json
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +15,7 @@ from lstsr.acquire.remote import download, faults, read_remote
 from lstsr.cli import main
 from lstsr.errors import LstsrError, TransferError
 from lstsr.files import read_csv, sha256
-from tests.transfer.server import Handler, Server, serving, status, whole_file
+from tests.transfer.server import Handler, Server, serving, status, wanted, whole_file
 
 HEAD = "scene,input,reference,target,dem\n"
 PRODUCT = "LC08_L2SP_115034_20230512_20230601_02_T1"
@@ -191,14 +194,67 @@ def test_a_name_that_cannot_be_given_is_one_line(server: Server, tmp_path: Path)
     assert server.body_bytes == sum(map(len, server.files.values()))
 
 
+def command_for(folder: Path) -> list[str]:
+    settings = json.dumps({"acquire": {"provider": "download"}, "data": str(folder)})
+    command = ["download", "--settings", settings, "--shard", "0-of-1"]
+    return [*command, "--folder", str(folder / "down"), "--output", str(folder / "index.csv")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_command_soon_and_keeps_the_parts(
+    server: Server, tmp_path: Path, number: signal.Signals
+) -> None:
+    paths = [f"/{i}.bin" for i in range(300)]
+    server.files = {path: path.encode() * 1000 for path in paths}
+    server.faults = {path: [stall] for path in paths}
+    cells = [[server.url(path) for path in paths[i::3]] for i in range(3)]
+    manifest(tmp_path, "here," + ",".join(" ".join(cell) for cell in cells) + ",")
+    program = [sys.executable, "-m", "lstsr.cli", *command_for(tmp_path)]
+    process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True)
+    files = tmp_path / "down" / ".files"
+    for _ in range(1000):
+        if sum(part.stat().st_size > 0 for part in files.glob("*/*.part")) == 4:
+            break
+        time.sleep(0.01)
+    process.send_signal(number)
+    begun = time.monotonic()
+    _, said = process.communicate(timeout=20)
+    assert time.monotonic() - begun < 3
+    assert process.returncode == 128 + number
+    assert "Traceback" not in said
+    assert "lstsr: interrupted" in said or "lstsr: terminated" in said
+    assert len(list(files.glob("*/*.part"))) == 4
+    server.faults.clear()
+    server.asked.clear()
+    assert main(command_for(tmp_path)) == 0
+    assert sum("range" in headers for _, headers in server.asked) == 4
+    scene = tmp_path / "down" / "here"
+    assert all((scene / path[1:]).read_bytes() == path.encode() * 1000 for path in paths)
+
+
+def stall(handler: Handler) -> None:
+    """Half of a file, and then nothing until the client hangs up."""
+    _, body, headers = wanted(handler)
+    handler.send(200, Content_Length=str(len(body)), **headers)
+    handler.write(body[: len(body) // 2])
+    handler.connection.recv(1)
+
+
 def test_the_command_stops_before_the_limit(
     server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     two_scenes(server, tmp_path)
-    settings = json.dumps({"acquire": {"provider": "download"}, "data": str(tmp_path)})
-    command = ["download", "--settings", settings, "--shard", "0-of-1"]
-    command += ["--folder", str(tmp_path / "down"), "--output", str(tmp_path / "index.csv")]
+    command = command_for(tmp_path)
     assert main([*command, "--max-gb", "1e-7"]) == 1
     assert "raise --max-gb" in capsys.readouterr().err
     assert main(command) == 0
     assert set(faults(tmp_path / "index.csv")) == {"lost"}
+
+
+@pytest.mark.parametrize("limit", ["-1", "nan", "inf"])
+def test_a_limit_that_is_none_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], limit: str
+) -> None:
+    with pytest.raises(SystemExit):
+        main([*command_for(tmp_path), f"--max-gb={limit}"])
+    assert f"--max-gb: {limit} is no number of GB" in capsys.readouterr().err

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import gzip
 import shutil
 import ssl
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lstsr.errors import TransferError
+from lstsr.transfer import client as transfer_client
 from lstsr.transfer.client import Client, CutError, Request, read
 from lstsr.transfer.guard import Guard
-from tests.transfer.server import Server, serving, status
+from tests.transfer.server import Answer, Handler, Server, serving, status
 
 SECRET = "Authorization: Basic c2VjcmV0"
 
@@ -122,6 +126,43 @@ def test_a_proxy_is_used_where_the_environment_names_one(
         get("http://direct.invalid/file")
 
 
+@pytest.mark.parametrize("host", ["localhost", "10.0.0.1", "[::1]", "0xa.1", "169.254.169.254"])
+def test_a_proxy_is_not_asked_for_private_addresses(
+    server: Server, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.setenv("http_proxy", server.root)
+    monkeypatch.setenv("no_proxy", "")
+    server.always["/moved"] = status(302, Location=f"http://{host}/file")
+    for url in (f"http://{host}/file", "http://example.invalid/moved"):
+        with pytest.raises(TransferError, match="is the private address"):
+            get(url)
+    assert [path for path, _ in server.asked] == ["http://example.invalid/moved"]
+
+
+@pytest.mark.parametrize("no_proxy", ["localhost:{port}", "LOCALHOST", "other.org, localhost", "*"])
+def test_what_goes_past_the_proxy_is_watched(
+    server: Server, monkeypatch: pytest.MonkeyPatch, no_proxy: str
+) -> None:
+    server.files["/file"] = b"here"
+    port = server.root.rpartition(":")[2]
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", no_proxy.format(port=port))
+    with pytest.raises(TransferError, match="localhost is the private address"):
+        get(f"http://localhost:{port}/file")
+    monkeypatch.setenv("LSTSR_ALLOW_HOSTS", "localhost")
+    assert get(f"http://localhost:{port}/file") == (200, b"here")
+
+
+def test_libcurl_does_not_go_past_the_proxy_by_itself(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a range of addresses is a form that libcurl alone would understand
+    monkeypatch.setenv("http_proxy", server.root)
+    monkeypatch.setenv("no_proxy", "192.0.0.0/2")
+    server.files["/file"] = b"by proxy"
+    assert get("http://193.0.0.1/file") == (200, b"by proxy")
+
+
 def test_a_server_that_is_not_there_is_a_cut(server: Server) -> None:
     with serving() as gone:
         url = gone.url("/file")
@@ -146,3 +187,73 @@ def test_a_listing_has_a_limit(server: Server) -> None:
 def test_a_request_does_not_show_what_it_holds() -> None:
     request = Request("https://h/?key=hush", (SECRET,), ("region", "hush", "hush"), True)
     assert "hush" not in repr(request) and "c2VjcmV0" not in repr(request)
+
+
+@pytest.mark.parametrize("code", [302, 404, 503])
+def test_an_endless_page_of_an_error_is_left(server: Server, code: int) -> None:
+    server.always["/file"] = endless(code, b"x" * 10_000, 0)
+    assert get(server.url("/file"))[0] == code
+    assert server.body_bytes < 50e6
+
+
+def test_and_one_that_drips(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer_client, "ASIDE_S", 0.1)
+    server.always["/file"] = endless(404, b"x", 0.05)
+    begun = time.monotonic()
+    assert get(server.url("/file"))[0] == 404
+    assert time.monotonic() - begun < 5
+
+
+def endless(code: int, chunk: bytes, pause_s: float) -> Answer:
+    def answer(handler: Handler) -> None:
+        handler.send(code, Content_Length=str(10**12), Location="/other")
+        while True:
+            handler.write(chunk)
+            time.sleep(pause_s)
+
+    return answer
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "x" * 1000 + "\x7f"])
+def test_an_encoded_answer_is_refused(server: Server, encoding: str) -> None:
+    server.always["/file"] = status(200, gzip.compress(b"here"), Content_Encoding=encoding)
+    with pytest.raises(TransferError, match="sent as '.*', though asked for unencoded") as fault:
+        get(server.url("/file"))
+    assert len(str(fault.value)) < 200
+    assert server.headers()["accept-encoding"] == "identity"
+    server.always["/file"] = status(200, b"here", Content_Encoding="identity")
+    assert get(server.url("/file")) == (200, b"here")
+
+
+def test_a_wait_for_an_answer_can_be_stopped(server: Server) -> None:
+    stop = threading.Event()
+
+    def answer(handler: Handler) -> None:
+        stop.wait(20)
+
+    server.always["/file"] = answer
+    threading.Timer(0.1, stop.set).start()
+    begun = time.monotonic()
+    with pytest.raises(TransferError, match="stopped"):
+        read(Client(Guard()), Request(server.url("/file")), stop=stop)
+    assert time.monotonic() - begun < 3
+
+
+@pytest.mark.parametrize("key", ["hush\n", "hush\r\nX-Other: 1", "h\u00fcsh"])
+def test_a_key_that_no_header_can_hold_is_not_shown(key: str) -> None:
+    for parts in ({"headers": (f"X-Key: {key}",)}, {"aws": ("region", "id", key)}):
+        with pytest.raises(TransferError, match="a key holds a line break or letters") as fault:
+            Request("https://host/", **parts)
+        assert "sh" not in str(fault.value)
+
+
+def test_a_proxy_that_refuses_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Proxy(Handler):
+        def do_CONNECT(self) -> None:  # noqa: N802
+            self.send_error(407)
+
+    with serving(handler=Proxy) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.root)
+        monkeypatch.setenv("no_proxy", "")
+        with pytest.raises(TransferError, match=r"example.org: refused by the proxy .status 407"):
+            get("https://example.org/file")

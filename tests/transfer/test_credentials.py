@@ -37,6 +37,12 @@ def test_a_login_goes_to_its_machine_only(netrc: Path) -> None:
     assert basic("other.org") == basic("default") == ()
 
 
+def test_hosts_have_no_case(netrc: Path) -> None:
+    netrc.write_text("machine Host.ORG login me password hush\n")
+    assert basic("host.org") == basic("HOST.org") == ("Authorization: Basic bWU6aHVzaA==",)
+    assert KEY.read() == "hush"
+
+
 def test_a_faulty_file_is_not_quoted(netrc: Path) -> None:
     netrc.write_text("machine host.org pass hush\n")
     with pytest.raises(LstsrError, match="cannot be read as netrc") as fault:

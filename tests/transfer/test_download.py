@@ -9,12 +9,13 @@ import subprocess
 import sys
 import threading
 import time
+from email.utils import formatdate
 from pathlib import Path
 
 import pytest
 
 from lstsr.errors import LstsrError, TransferError
-from lstsr.transfer import download
+from lstsr.transfer import download, patience
 from lstsr.transfer.content import HDF5
 from lstsr.transfer.download import (
     BudgetError,
@@ -84,7 +85,7 @@ def test_a_file_arrives_and_is_not_fetched_again(server: Server, tmp_path: Path)
         get(server, tmp_path / "sub" / "file.bin", size=len(DATA), checksum=SHA256)
     assert (tmp_path / "sub" / "file.bin").read_bytes() == DATA
     assert len(server.asked) == 1
-    assert os.listdir(tmp_path / "sub") == ["file.bin"]
+    assert sorted(os.listdir(tmp_path / "sub")) == ["file.bin"]
 
 
 def test_an_empty_file_is_a_file(server: Server, tmp_path: Path) -> None:
@@ -201,7 +202,7 @@ def test_a_part_of_another_address_is_not_used(server: Server, tmp_path: Path) -
     assert part(tmp_path).stat().st_size == 300_000
     get(server, tmp_path / "file.bin")
     assert (tmp_path / "file.bin").read_bytes() == DATA
-    assert os.listdir(tmp_path) == ["file.bin"]
+    assert sorted(os.listdir(tmp_path)) == ["file.bin"]
 
 
 def test_a_fault_of_the_server_passes(server: Server, tmp_path: Path) -> None:
@@ -260,7 +261,113 @@ def test_a_message_is_no_netcdf_file(server: Server, tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
     server.files["/file.bin"] = HDF5 + b"..."
     get(server, tmp_path / "file.nc")
-    assert os.listdir(tmp_path) == ["file.nc"]
+    assert sorted(os.listdir(tmp_path)) == ["file.nc"]
+
+
+def closed(share: float) -> Answer:
+    """A body whose end is that of its connection, cut after a share of it."""
+
+    def answer(handler: Handler) -> None:
+        handler.close_connection = True
+        handler.send(200, Content_Length="")
+        handler.write(DATA[: int(len(DATA) * share)])
+
+    return answer
+
+
+def test_a_body_that_may_be_cut_unseen_is_no_file(server: Server, tmp_path: Path) -> None:
+    server.always["/file.bin"] = closed(0.3)
+    with pytest.raises(TransferError, match="not tell where the file ends.*write its bytes or che"):
+        get(server, tmp_path / "file.bin")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("known", [{"size": len(DATA)}, {"checksum": SHA256}])
+def test_but_where_the_catalog_knows_it(
+    server: Server, tmp_path: Path, known: dict[str, object]
+) -> None:
+    server.faults["/file.bin"] = [closed(0.3), closed(1)]
+    get(server, tmp_path / "file.bin", **known)
+    assert (tmp_path / "file.bin").read_bytes() == DATA
+
+
+@pytest.mark.parametrize("length", [len(DATA) + 1, len(DATA) - 1])
+def test_a_body_is_as_long_as_announced(server: Server, tmp_path: Path, length: int) -> None:
+    def answer(handler: Handler) -> None:
+        handler.close_connection = True
+        handler.send(200, DATA, Content_Length=str(length))
+
+    server.always["/file.bin"] = answer
+    if length > len(DATA):
+        with pytest.raises(TransferError, match="connection cut"):
+            get(server, tmp_path / "file.bin")
+        assert not (tmp_path / "file.bin").exists()
+    with pytest.raises(TransferError, match=f"{length} bytes long on the server, 1000000 in the"):
+        get(server, tmp_path / "file.bin", size=len(DATA))
+    assert not (tmp_path / "file.bin").exists()
+
+
+def test_a_range_that_ends_early_is_continued(server: Server, tmp_path: Path) -> None:
+    def piece(handler: Handler) -> None:
+        span = f"bytes 300000-399999/{len(DATA)}"
+        handler.send(206, DATA[300_000:400_000], Content_Range=span, ETag='"1"')
+
+    server.faults["/file.bin"] = [cut(0.3), piece]
+    get(server, tmp_path / "file.bin")
+    assert (tmp_path / "file.bin").read_bytes() == DATA
+    assert server.headers()["range"] == "bytes=400000-"
+
+
+@pytest.mark.parametrize(
+    ("total", "tag"),
+    [("1000001", '"1"'), ("2", '"1"'), ("1000000", ""), ("1000000", 'W/"1"'), ("1000000", '"2"')],
+)
+def test_a_range_of_perhaps_another_file_is_not_taken(
+    server: Server, tmp_path: Path, total: str, tag: str
+) -> None:
+    def answer(handler: Handler) -> None:
+        span = f"bytes 300000-999999/{total}"
+        handler.send(206, OTHER[300_000:], Content_Range=span, ETag=tag)
+
+    server.faults["/file.bin"] = [cut(0.3), answer]
+    get(server, tmp_path / "file.bin")
+    assert (tmp_path / "file.bin").read_bytes() == DATA
+
+
+def test_a_range_of_unknown_length_ends_no_file_of_unknown_length(
+    server: Server, tmp_path: Path
+) -> None:
+    def begin(handler: Handler) -> None:
+        handler.send(200, Content_Length="", Transfer_Encoding="chunked", ETag='"1"')
+        handler.write(b"%x\r\n%s\r\n" % (300_000, DATA[:300_000]))
+        hang_up(handler)
+
+    def piece(handler: Handler) -> None:
+        handler.send(206, DATA[300_000:400_000], Content_Range="bytes 300000-399999/*", ETag='"1"')
+
+    server.faults["/file.bin"] = [begin, piece]
+    get(server, tmp_path / "file.bin")
+    assert (tmp_path / "file.bin").read_bytes() == DATA
+
+
+def test_a_range_that_nobody_asked_for_is_not_taken(server: Server, tmp_path: Path) -> None:
+    span = f"bytes 0-99/{len(DATA)}"
+    server.faults["/file.bin"] = [status(206, DATA[:100], Content_Range=span)]
+    get(server, tmp_path / "file.bin")
+    assert (tmp_path / "file.bin").read_bytes() == DATA
+
+
+def test_a_date_too_fresh_does_not_allow_to_go_on(server: Server, tmp_path: Path) -> None:
+    def dated(handler: Handler) -> None:
+        handler.send(200, Content_Length=str(len(OTHER)), Last_Modified=formatdate(usegmt=True))
+        handler.write(OTHER[:300_000])
+        hang_up(handler)
+
+    server.tag = None
+    server.faults["/file.bin"] = [dated]
+    get(server, tmp_path / "file.bin")
+    assert (tmp_path / "file.bin").read_bytes() == DATA
+    assert "range" not in server.headers()
 
 
 def test_a_body_longer_than_announced_by_the_catalog_ends(server: Server, tmp_path: Path) -> None:
@@ -268,7 +375,7 @@ def test_a_body_longer_than_announced_by_the_catalog_ends(server: Server, tmp_pa
         chunked(handler, [DATA] * 1000)
 
     server.always["/file.bin"] = endless
-    with pytest.raises(TransferError, match="longer than the 1000 bytes of the catalog"):
+    with pytest.raises(TransferError, match="longer than the 1000 bytes announced"):
         get(server, tmp_path / "file.bin", size=1000)
     assert os.listdir(tmp_path) == []
 
@@ -291,7 +398,7 @@ def test_the_server_is_given_the_time_it_asks_for(server: Server, tmp_path: Path
 
 
 def test_but_not_any_time(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "LONGEST_RETRY_AFTER_S", 0.01)
+    monkeypatch.setattr(patience, "LONGEST_RETRY_AFTER_S", 0.01)
     server.faults["/file.bin"] = [status(429, Retry_After="86400")]
     get(server, tmp_path / "file.bin")
     assert (tmp_path / "file.bin").read_bytes() == DATA
@@ -321,7 +428,7 @@ def test_a_killed_process_loses_no_byte(server: Server, tmp_path: Path) -> None:
     get(server, tmp_path / "file.bin")
     assert (tmp_path / "file.bin").read_bytes() == DATA
     assert server.body_bytes == len(DATA)
-    assert os.listdir(tmp_path) == ["file.bin"]
+    assert sorted(os.listdir(tmp_path)) == ["file.bin"]
 
 
 def test_an_interrupt_ends_the_program_and_keeps_the_part(server: Server, tmp_path: Path) -> None:
@@ -357,7 +464,7 @@ def test_two_processes_fetch_one_file_once(server: Server, tmp_path: Path) -> No
     assert [process.communicate()[1] for process in both] == ["", ""]
     assert (tmp_path / "file.bin").read_bytes() == DATA
     assert server.body_bytes == len(DATA)
-    assert os.listdir(tmp_path) == ["file.bin"]
+    assert sorted(os.listdir(tmp_path)) == ["file.bin"]
 
 
 def test_runs_share_a_cache(
@@ -372,7 +479,8 @@ def test_runs_share_a_cache(
     assert server.body_bytes == len(DATA)
     assert paths[0].samefile(paths[1])
     assert paths[0].stat().st_mode & 0o222 == 0
-    assert sum(len(files) for _, _, files in os.walk(tmp_path)) == 4
+    assert sum(path.suffix == ".bin" for path in tmp_path.rglob("[!.]*")) == 4
+    assert not list(tmp_path.rglob("*.part*"))
 
 
 def test_another_size_or_checksum_is_another_file_in_the_cache(
@@ -408,7 +516,7 @@ def test_limits_at_once(server: Server, tmp_path: Path, jobs: int, jobs_per_host
     server.always = {f"/{i}.bin": slow for i in range(12)}
     fetch(wanted, Sources(), jobs=jobs, jobs_per_host=jobs_per_host)
     assert max(counts) == 2
-    assert len(os.listdir(tmp_path)) == 12
+    assert len(sorted(os.listdir(tmp_path))) == 12
 
 
 @pytest.mark.parametrize("size", [1000, None])
@@ -416,10 +524,10 @@ def test_the_budget_is_kept(server: Server, tmp_path: Path, size: int | None) ->
     wanted = many(server, tmp_path, 5, size)
     with pytest.raises(BudgetError, match=r"limit of 3.5e-06 GB; raise --max-gb"):
         fetch(wanted, Sources(), jobs=1, max_bytes=3500)
-    assert len(os.listdir(tmp_path)) == 3
+    assert len(sorted(os.listdir(tmp_path))) == 3
     assert server.body_bytes <= 4000
     fetch(wanted, Sources(), max_bytes=2000)
-    assert len(os.listdir(tmp_path)) == 5
+    assert len(sorted(os.listdir(tmp_path))) == 5
 
 
 def test_what_is_here_costs_no_budget(server: Server, tmp_path: Path) -> None:
@@ -432,6 +540,87 @@ def test_what_is_here_costs_no_budget(server: Server, tmp_path: Path) -> None:
     fetch([one], Sources(), max_bytes=700_000)
     fetch([one], Sources(), max_bytes=0)
     assert (tmp_path / "file.bin").read_bytes() == DATA
+
+
+def test_what_was_not_brought_costs_no_budget(server: Server, tmp_path: Path) -> None:
+    wanted = many(server, tmp_path, 3, 1000)
+    del server.files["/0.bin"]
+    server.always["/1.bin"] = cut(0.5)
+    with pytest.raises(FetchError):
+        fetch(wanted, Sources(), jobs=1, max_bytes=2000)
+    assert sorted(os.listdir(tmp_path)) == ["1.bin.part", "1.bin.part.json", "2.bin"]
+
+
+@pytest.mark.parametrize("size", [1000, None])
+def test_what_is_brought_twice_is_paid_twice(
+    server: Server, tmp_path: Path, size: int | None
+) -> None:
+    one = many(server, tmp_path, 1, size)
+    server.tag = None
+    server.faults["/0.bin"] = [cut(0.5)]
+    with pytest.raises(BudgetError):
+        fetch(one, Sources(), max_bytes=1499)
+    assert sorted(os.listdir(tmp_path)) == []
+    server.faults["/0.bin"] = [cut(0.5)]
+    fetch(one, Sources(), max_bytes=1500)
+    assert (tmp_path / "0.bin").read_bytes() == DATA[:1000]
+
+
+def test_a_spent_budget_leaves_parts(server: Server, tmp_path: Path) -> None:
+    def pieces(handler: Handler) -> None:
+        handler.send(200, Content_Length="", Transfer_Encoding="chunked", ETag='"1"')
+        for i in range(0, len(DATA), 1000):
+            handler.write(b"3e8\r\n%s\r\n" % DATA[i : i + 1000])
+            time.sleep(0.0005)
+        handler.write(b"0\r\n\r\n")
+
+    server.faults["/file.bin"] = [pieces]
+    one = Download(server.url("/file.bin"), tmp_path / "file.bin")
+    with pytest.raises(BudgetError, match="what has arrived is kept"):
+        fetch([one], Sources(), max_bytes=600_000)
+    kept = part(tmp_path).stat().st_size
+    assert 0 < kept <= 600_000
+    fetch([one], Sources(), max_bytes=len(DATA) - kept)
+    assert (tmp_path / "file.bin").read_bytes() == DATA
+
+
+class Bar:
+    """A progress bar that remembers."""
+
+    def __init__(self, total: int, **_: object) -> None:
+        self.total, self.n = total, 0
+
+    def __enter__(self) -> Bar:
+        shown.append(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def update(self, count: int) -> None:
+        self.n += count
+        assert 0 <= self.n <= self.total
+
+
+shown: list[Bar] = []
+
+
+@pytest.mark.parametrize("size", [1000, None])
+@pytest.mark.parametrize("cache", ["", "cache"])
+def test_the_progress_ends_at_its_total(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int | None, cache: str
+) -> None:
+    monkeypatch.setattr(download, "tqdm", Bar)
+    monkeypatch.setenv("LSTSR_CACHE", cache and str(tmp_path / cache))
+    wanted = many(server, tmp_path / "first", 6, size)
+    fetch(wanted[:1], Sources())
+    server.faults = {"/1.bin": [cut(0.5)], "/2.bin": [cut(0.5)]}
+    server.always["/3.bin"] = lambda handler: chunked(handler, [DATA[:500], DATA[500:1000], b""])
+    server.ranges = False
+    fetch(wanted, Sources())
+    again = [Download(one.address, tmp_path / "again" / one.path.name, size) for one in wanted]
+    fetch(again, Sources())
+    assert [(bar.n, bar.total) for bar in shown[-3:]] == [(1000, 1000), (6000, 6000), (6000, 6000)]
 
 
 def test_one_fault_does_not_keep_the_others_from_arriving(server: Server, tmp_path: Path) -> None:

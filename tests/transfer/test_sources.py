@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from lstsr.errors import LstsrError, TransferError
 from lstsr.transfer.client import CutError
 from lstsr.transfer.download import Download, fetch
 from lstsr.transfer.sources import Sources, endpoint
-from tests.transfer.server import Answer, Handler, Server, cut, status, whole_file
+from tests.transfer.server import Answer, Handler, Server, cut, serving, status, whole_file
 
 BLOB = "https://landsateuwest.blob.core.windows.net/landsat-c2/level-2/x_ST_B10.TIF"
 PATH = "/landsat-c2/level-2/x_ST_B10.TIF"
@@ -90,19 +91,29 @@ def test_a_refusal_that_stays_ends(signing: Signing, server: Server, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind"),
+    ("answer", "kind", "said"),
     [
-        (status(404), TransferError),
-        (status(200, b"<html>"), TransferError),
-        (status(429), CutError),
+        (status(404), TransferError, "gave no signature"),
+        (status(200, b"<html>"), TransferError, "gave no signature"),
+        (status(408), CutError, "signature of Planetary Computer: status 408"),
     ],
 )
 def test_a_token_service_that_fails(
-    signing: Signing, server: Server, answer: Answer, kind: type[Exception]
+    signing: Signing, server: Server, answer: Answer, kind: type[Exception], said: str
 ) -> None:
     server.always["/token/landsateuwest/landsat-c2"] = answer
-    with pytest.raises(kind, match="gave no signature"):
+    with pytest.raises(kind, match=said):
         Sources().resolve(BLOB)
+
+
+def test_a_token_service_that_is_busy_is_asked_again_when_it_says(
+    signing: Signing, server: Server, tmp_path: Path
+) -> None:
+    server.faults["/token/landsateuwest/landsat-c2"] = [status(503, Retry_After="1")]
+    begun = time.monotonic()
+    fetch([Download(BLOB, tmp_path / "x.tif")], Sources())
+    assert time.monotonic() - begun >= 1
+    assert (tmp_path / "x.tif").read_bytes() == TIFF
 
 
 def test_a_public_bucket_is_read_anonymously(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,6 +168,28 @@ def test_nosc_is_open_but_for_its_openapi(monkeypatch: pytest.MonkeyPatch) -> No
     assert Sources().resolve(SEARCH).url == SEARCH + "&ServiceKey=hush"
 
 
+def test_a_login_is_for_https_and_its_own_host(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text(
+        "machine 127.0.0.1 login me password hush machine Secured.org login me password hush\n"
+    )
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    server.files["/file"] = server.files["/other"] = b"here"
+    fetch([Download(server.url("/file"), tmp_path / "x")], Sources())
+    assert "authorization" not in server.headers()
+    with serving() as mirror:
+        monkeypatch.setenv("LSTSR_ENDPOINTS", f"secured.org={mirror.root}")
+        mirror.always["/x"] = status(302, Location=server.url("/other"))
+        fetch([Download("https://SECURED.org/x", tmp_path / "y")], Sources())
+        assert "authorization" in mirror.headers()
+    assert "authorization" not in server.headers()
+    # nor to a mirror in plain http that the user did not allow
+    monkeypatch.setenv("LSTSR_ENDPOINTS", "secured.org=http://mirror.invalid")
+    with pytest.raises(TransferError, match="plain http to mirror.invalid"):
+        fetch([Download("https://secured.org/x", tmp_path / "z")], Sources())
+
+
 def test_landsatlook_sends_to_a_login(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,8 +229,16 @@ def test_an_address_with_a_key_is_refused_and_not_repeated(address: str) -> None
 
 
 @pytest.mark.parametrize(
-    "address", ["", "x.nc", "file:///x", "ftp://h/x", "https://h:x/", "s3:///x"]
+    "address",
+    ["", "x.nc", "file:///x", "ftp://h/x", "https://h:x/", "s3:///x", "https://h/\ud55c.nc"],
 )
 def test_an_address_that_is_none_is_refused(address: str) -> None:
     with pytest.raises(LstsrError):
         Sources().resolve(address)
+
+
+@pytest.mark.parametrize("pairs", ["nosc.go.kr", "nosc.go.kr=", "nosc.go.kr=mirror.org"])
+def test_a_mirror_without_a_root_is_named(monkeypatch: pytest.MonkeyPatch, pairs: str) -> None:
+    monkeypatch.setenv("LSTSR_ENDPOINTS", pairs)
+    with pytest.raises(LstsrError, match="LSTSR_ENDPOINTS: nosc.go.kr needs a root"):
+        Sources()

@@ -11,6 +11,7 @@ from lstsr.errors import TransferError
 from lstsr.transfer.store import Part, cached, place
 
 ADDRESS = "https://host.org/file.bin"
+UNSOUND = '{"source": "x", "validator": null, "total": "many"}'
 
 
 @pytest.fixture
@@ -37,7 +38,15 @@ def test_an_empty_part_leaves_nothing(begin: Callable[..., Part], tmp_path: Path
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("notes", [None, "", '{"source": "x", "valid', "[1]", '{"a": 1}'])
+def test_a_part_longer_than_its_notes_say_begins_anew(begin: Callable[..., Part]) -> None:
+    with begin() as part:
+        part.restart('"tag"', 2)
+        part.write(b"abc")
+    with begin() as part:
+        assert (part.length, part.notes.validator) == (0, None)
+
+
+@pytest.mark.parametrize("notes", [None, "", '{"source": "x", "valid', "[1]", '{"a": 1}', UNSOUND])
 def test_a_part_without_sound_notes_begins_anew(
     begin: Callable[..., Part], tmp_path: Path, notes: str | None
 ) -> None:

@@ -78,7 +78,6 @@ def build(folder: Path, root: Path) -> Project:
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, folder / name)
-    shutil.rmtree(folder / "workflow" / "profiles")
     command = folder / "bin" / "lstsr"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m lstsr.cli "$@"\n')

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from lstsr.cli import main
 from lstsr.config import GenerateConfig, load
 from lstsr.files import sha256
 from lstsr.geo.resample import outline
+from lstsr.plan import Plan
 from lstsr.scenes import ROLES, Scene
 from lstsr.sensors import landsat
 from lstsr.simulate.places import grid_of, names, time_of
@@ -30,6 +33,7 @@ from tests.catalogs.services import (
     serving_bucket,
 )
 from tests.transfer.conftest import VARIABLES
+from tests.transfer.server import Handler, serving, whole_file
 from tests.workflow.conftest import Project, build
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("download")]
@@ -128,6 +132,54 @@ def test_the_dag_downloads_what_was_matched_and_makes_the_same_table(
     for file in (path for path in project.folder.rglob("*") if path.is_file()):
         content = file.read_bytes()
         assert not any(secret.encode() in content for secret in SECRETS), file
+
+
+@pytest.mark.parametrize("profile", ["default", "slurm"])
+def test_profiles_limit_jobs_of_downloads(root: Path, profile: str) -> None:
+    settings = yaml.safe_load((root / f"profiles/{profile}/config.yaml").read_text())
+    assert any(limit.startswith("download=") for limit in settings["resources"])
+
+
+def test_one_job_of_downloads_runs_at_a_time(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = build(tmp_path / "project", root)
+    shutil.copytree(root / "profiles", project.folder / "profiles")
+    config = live_config(root, project.folder)
+    settings = yaml.safe_load(config.read_text()) | {"shard_size": 1}
+    config.write_text(yaml.safe_dump(settings))
+    monkeypatch.setenv("LSTSR_ALLOW_HOSTS", "127.0.0.1")
+    at_work: list[str] = []
+    overlaps: list[set[str]] = []
+
+    def slow(handler: Handler) -> None:
+        scene = handler.path.split("/")[1]
+        at_work.append(scene)
+        overlaps.append(set(at_work))
+        time.sleep(0.3)
+        at_work.remove(scene)
+        whole_file(handler)
+
+    with serving() as server:
+        rows = []
+        for scene in ("a", "b", "c", "d"):
+            paths = [f"/{scene}/{role}.bin" for role in ROLES]
+            server.files |= dict.fromkeys(paths, b"data")
+            server.always |= dict.fromkeys(paths, slow)
+            rows.append(",".join([scene, *map(server.url, paths)]))
+        manifest = project.folder / "live" / "scenes.csv"
+        manifest.parent.mkdir()
+        manifest.write_text("\n".join([",".join(["scene", *ROLES]), *rows]) + "\n")
+        monkeypatch.chdir(project.folder)
+        shards = Plan(load(config)).shards
+        assert len(shards) > 1
+        done = project.run(
+            *("snakemake", "--cores", "4", "--configfile", "live.yaml", "--"),
+            *(f"results/live/work/downloads/{shard}.csv" for shard in shards),
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert len(overlaps) == 12
+    assert max(map(len, overlaps)) == 1
 
 
 def snakemake(project: Project, name: str, *flags: str) -> str:

@@ -11,6 +11,7 @@ rule download:
     resources:
         mem_mb=1000,
         runtime=240,
+        download=1,
     params:
         settings=settings("acquire", "data"),
         files=lambda wildcards: PLAN.downloads_digest(wildcards.shard),

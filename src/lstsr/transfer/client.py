@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,10 @@ BUFFER_BYTES = 512 * 1024
 CONNECT_S = 30
 STALL_S = 30
 """A connection that brings less than a byte a second for so long counts as cut."""
+ASIDE_BYTES = 64 * 1024
+ASIDE_S = 5.0
+"""How much, and for how long, of a body that nobody wants (a redirect's, an error's) is read on, so
+that its connection can be used again."""
 CUT = {
     pycurl.E_COULDNT_RESOLVE_PROXY,
     pycurl.E_COULDNT_RESOLVE_HOST,
@@ -61,17 +66,27 @@ class Request:
     aws: tuple[str, str, str] | None = field(default=None, repr=False)
     secret: bool = False
 
+    def __post_init__(self) -> None:
+        """Raises TransferError, without the key, for one that no header can hold."""
+        for text in (*self.headers, *(self.aws or ())):
+            if not (text.isascii() and text.isprintable()):
+                raise TransferError("a key holds a line break or letters outside ASCII")
+
 
 @dataclass
 class Response:
-    """Status and headers (names in lower case) of the last answer."""
+    """Status, headers (names in lower case) and protocol of the last answer."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
+    protocol: str = "HTTP/1.1"
 
 
 class Receiver(Protocol):
     """What takes the body of a successful answer; what it raises ends the transfer."""
+
+    def idle(self) -> None:
+        """Called every second at least, from the connection's beginning to its end."""
 
     def begin(self, response: Response) -> None:
         """Called once, before any body."""
@@ -94,12 +109,12 @@ class Client:
         Raises CutError where another attempt may help, TransferError where none would, and what
         the receiver raised.
         """
-        url, came_from, own = request.url, "", _origin(request.url)
+        url, came_from = request.url, ""
         for _ in range(MAX_REDIRECTS + 1):
             host = self._guard.check(
                 url, secret=request.secret and url == request.url, came_from=came_from
             )
-            sent = request if _origin(url) == own else Request(url)
+            sent = request if _origin(url) == _origin(request.url) else Request(url)
             sent = replace(sent, url=url, headers=(*sent.headers, *headers))
             exchange = _Exchange(receiver)
             location = self._perform(host, sent, exchange)
@@ -120,20 +135,25 @@ class Client:
             curl.setopt(pycurl.USERPWD, f"{key}:{secret}")
         proxy = _proxy(request.url, host)
         curl.setopt(pycurl.PROXY, proxy)
-        refused: list[str] = []
+        # or libcurl reads no_proxy in its own way, and goes unwatched where we thought of a proxy
+        curl.setopt(pycurl.NOPROXY, "")
+        refused: list[TransferError] = []
         curl.setopt(pycurl.OPENSOCKETFUNCTION, self._opener(host, bool(proxy), refused))
         curl.setopt(pycurl.HEADERFUNCTION, exchange.header)
         curl.setopt(pycurl.WRITEFUNCTION, exchange.body)
+        curl.setopt(pycurl.XFERINFOFUNCTION, exchange.idle)
         try:
             curl.perform()
         except pycurl.error as error:
             if exchange.fault is not None:
                 raise exchange.fault from None
+            if exchange.enough:
+                return None
             if refused:
-                raise TransferError(
-                    f"{host} is the private address {refused[0]}; refused unless "
-                    "LSTSR_ALLOW_HOSTS names it"
-                ) from None
+                raise refused[0] from None
+            status = curl.getinfo(pycurl.HTTP_CONNECTCODE)
+            if 400 <= status < 500:
+                raise TransferError(f"{host}: refused by the proxy (status {status})") from None
             reason = f"{host}: libcurl error {error.args[0]}"
             if error.args[0] in CUT:
                 raise CutError(f"connection cut or not made ({reason})") from None
@@ -150,6 +170,7 @@ class Client:
         curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
         curl.setopt(pycurl.FOLLOWLOCATION, False)
         curl.setopt(pycurl.NOSIGNAL, True)
+        curl.setopt(pycurl.NOPROGRESS, False)
         curl.setopt(pycurl.CAINFO, os.environ.get("SSL_CERT_FILE") or certifi.where())
         curl.setopt(pycurl.USERAGENT, "lstsr")
         curl.setopt(pycurl.BUFFERSIZE, BUFFER_BYTES)
@@ -158,16 +179,22 @@ class Client:
         curl.setopt(pycurl.LOW_SPEED_TIME, STALL_S)
         return curl
 
-    def _opener(self, host: str, proxied: bool, refused: list[str]) -> Callable[..., object]:
+    def _opener(
+        self, host: str, proxied: bool, refused: list[TransferError]
+    ) -> Callable[..., object]:
         """Judges the address that libcurl is about to connect to: no name can resolve past it.
 
-        A proxy is the user's own, and resolves the names itself.
+        With a proxy every socket is one to the proxy, which is the user's own and resolves the
+        names itself.
         """
 
         def open_socket(purpose: int, address: tuple[int, int, int, tuple[str, int]]) -> object:
             family, kind, protocol, (peer, *_) = address
-            if not proxied and not self._guard.reachable(host, str(peer)):
-                refused.append(str(peer))
+            try:
+                if not proxied:
+                    self._guard.check_peer(host, str(peer))
+            except TransferError as fault:
+                refused.append(fault)
                 return pycurl.SOCKET_BAD
             return socket.socket(family, kind, protocol)
 
@@ -175,50 +202,86 @@ class Client:
 
 
 class _Exchange:
-    """Takes one answer from libcurl's callbacks, where an exception must not escape."""
+    """Takes one answer from libcurl's callbacks, where an exception must not escape.
+
+    ``enough``: it was left before the end of a body that nobody wants.
+    """
 
     def __init__(self, receiver: Receiver) -> None:
         self.response = Response()
-        self.fault: Exception | None = None
+        self.fault: BaseException | None = None
+        self.enough = False
         self._receiver = receiver
         self._begun = False
+        self._aside_bytes = 0
+        self._aside_since_s: float | None = None
 
     def header(self, raw: bytes) -> None:
         line = raw.decode("iso-8859-1").strip()
         if line.startswith("HTTP/"):
-            self.response = Response(int(line.split()[1]))
+            protocol, status, *_ = line.split()
+            self.response = Response(int(status), protocol=protocol)
         elif ":" in line:
             name, value = line.split(":", 1)
             self.response.headers[name.strip().lower()] = value.strip()
 
     def body(self, chunk: bytes) -> int:
-        if self.response.status not in (200, 206):
-            return len(chunk)
+        if not self._wanted:
+            self._aside_bytes += len(chunk)
+            self.enough = self._aside_bytes > ASIDE_BYTES
+            return -1 if self.enough else len(chunk)
         try:
             self._begin()
             self._receiver.write(chunk)
-        except Exception as fault:
+        except BaseException as fault:
             self.fault = fault
             return -1
         return len(chunk)
 
+    def idle(self, *_: int) -> bool:
+        """Whether to leave."""
+        try:
+            self._receiver.idle()
+        except BaseException as fault:
+            self.fault = fault
+            return True
+        if self.response.status and not self._wanted:
+            now = time.monotonic()
+            self._aside_since_s = self._aside_since_s or now
+            self.enough |= now - self._aside_since_s > ASIDE_S
+        return self.enough
+
     def close(self) -> None:
         """An empty body begins, too."""
-        if self.response.status in (200, 206):
+        if self._wanted:
             self._begin()
 
+    @property
+    def _wanted(self) -> bool:
+        return self.response.status in (200, 206)
+
     def _begin(self) -> None:
-        if not self._begun:
-            self._begun = True
-            self._receiver.begin(self.response)
+        if self._begun:
+            return
+        self._begun = True
+        # what libcurl leaves encoded would be stored as the file
+        encoding = self.response.headers.get("content-encoding", "")
+        if encoding.lower() not in ("", "identity"):
+            raise TransferError(f"sent as {encoding[:40]!r}, though asked for unencoded")
+        self._receiver.begin(self.response)
 
 
 class _Text:
     """Keeps a short body in memory."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, stop: threading.Event | None) -> None:
         self.body = bytearray()
         self._limit = limit
+        self._stop = stop
+
+    def idle(self) -> None:
+        if self._stop is not None and self._stop.is_set():
+            raise TransferError("stopped")
 
     def begin(self, response: Response) -> None:
         pass
@@ -229,9 +292,11 @@ class _Text:
             raise TransferError(f"the answer is longer than {self._limit} bytes")
 
 
-def read(client: Client, request: Request, limit: int = 2**24) -> tuple[Response, bytes]:
+def read(
+    client: Client, request: Request, *, limit: int = 2**24, stop: threading.Event | None = None
+) -> tuple[Response, bytes]:
     """A short answer, such as a listing: status and headers, and the body of a status 200."""
-    text = _Text(limit)
+    text = _Text(limit, stop)
     response = client.get(request, text)
     return response, bytes(text.body)
 
@@ -243,8 +308,13 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def _proxy(url: str, host: str) -> str:
-    """The proxy that the environment names for this URL; '' for none."""
-    if urllib.request.proxy_bypass(host):
+    """The proxy that the environment names for this URL; '' for none.
+
+    ``no_proxy`` names hosts, with or without a port, and domains; addresses only as they are
+    written in the URL.
+    """
+    scheme, _, port = _origin(url)
+    if any(urllib.request.proxy_bypass(name) for name in (host, f"{host}:{port}")):
         return ""
     proxies = urllib.request.getproxies()
-    return proxies.get(urlsplit(url).scheme) or proxies.get("all", "")
+    return proxies.get(scheme) or proxies.get("all", "")

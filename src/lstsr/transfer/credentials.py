@@ -48,7 +48,7 @@ def basic(host: str) -> tuple[str, ...]:
 
 
 def _netrc(host: str) -> tuple[str, str] | None:
-    """Login and password of a host. The `default` entry is left out: it would go to anyone."""
+    """Login and password of a host, in any case. `default` is left out: it would go to anyone."""
     path = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
     try:
         hosts = netrc.netrc(path).hosts
@@ -57,7 +57,8 @@ def _netrc(host: str) -> tuple[str, str] | None:
     except (netrc.NetrcParseError, OSError, UnicodeDecodeError):
         # the parser's own message quotes the file
         raise LstsrError(f"{path} cannot be read as netrc; check its syntax and mode") from None
-    if host == "default" or host not in hosts:
+    named = {name.lower(): entry for name, entry in hosts.items() if name != "default"}
+    if host.lower() not in named:
         return None
-    login, _, password = hosts[host]
+    login, _, password = named[host.lower()]
     return login or "", password or ""

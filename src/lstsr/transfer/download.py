@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import errno
-import logging
-import random
+import signal
 import threading
 from collections import defaultdict
-from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import NoReturn
 from urllib.parse import urlsplit
 
@@ -20,20 +20,16 @@ from tqdm import tqdm
 from lstsr.errors import LstsrError, TransferError
 from lstsr.transfer import checksum, content
 from lstsr.transfer.client import CutError, Response
-from lstsr.transfer.headers import content_length, content_range, retry_after_s, validator
+from lstsr.transfer.headers import content_length, content_range, tells_end, validator
+from lstsr.transfer.patience import Patience, check_put_off
 from lstsr.transfer.sources import Sources, check_address, help_for
 from lstsr.transfer.store import Part, cached, place
 
-logger = logging.getLogger(__name__)
-ATTEMPTS = 6
-"""In a row without a byte more."""
-FIRST_WAIT_S = 1.0
-LONGEST_WAIT_S = 60.0
-LONGEST_RETRY_AFTER_S = 300.0
-PUT_OFF = frozenset({408, 425, 429})
-"""Statuses, besides those of the server's own faults (500 and more), that may pass."""
 ABSENT = frozenset({404, 410})
 GB = 1e9
+Ended = SimpleQueue[tuple["Download", Exception | None]]
+"""Downloads as they end, and their faults. To wait for futures takes locks of all of them, which an
+interrupt may leave held."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +73,7 @@ def fetch(
 ) -> None:
     """Download what is not on disk yet, going on with unfinished parts.
 
+    A file is known by its path, so each address wants a path of its own.
     At most ``jobs`` transfers run at once and ``jobs_per_host`` from one host; they bring at most
     ``max_bytes``. One file's fault does not keep the others from arriving. Raises FetchError (an
     OSError) at the end for those that could not be had, BudgetError (an LstsrError) before
@@ -87,19 +84,19 @@ def fetch(
     known = sum(one.size or 0 for one in wanted)
     failed: dict[Path, TransferError] = {}
     with tqdm(total=known, unit="B", unit_scale=True, disable=not progress) as bar:
-        run = _Run(sources, Budget(max_bytes), threading.Semaphore(jobs), bar)
+        run = _Run(sources, Budget(max_bytes), threading.Semaphore(jobs), Progress(bar))
         with ExitStack() as pools:
-            futures = _start(wanted, run, min(jobs, jobs_per_host), pools)
             try:
-                for future in as_completed(futures):
-                    if fault := future.exception():
-                        if not isinstance(fault, TransferError):
-                            raise fault
-                        failed[futures[future].path] = fault
+                ended = _start(wanted, run, min(jobs, jobs_per_host), pools)
+                for _ in wanted:
+                    one, fault = ended.get()
+                    if isinstance(fault, TransferError):
+                        failed[one.path] = fault
+                    elif fault:
+                        raise fault
             finally:
+                # those under way end soon, those in the queue at once
                 run.stop.set()
-                for future in futures:
-                    future.cancel()
     if failed:
         raise FetchError(failed, len(wanted))
 
@@ -116,18 +113,32 @@ def _checked(downloads: Iterable[Download]) -> list[Download]:
     return list(by_path.values())
 
 
-def _start(
-    wanted: list[Download], run: _Run, threads: int, pools: ExitStack
-) -> dict[Future[None], Download]:
+def _start(wanted: list[Download], run: _Run, threads: int, pools: ExitStack) -> Ended:
     """One pool of threads a host, so that a slow host holds up no other."""
     hosts: dict[str, list[Download]] = defaultdict(list)
     for one in wanted:
         hosts[urlsplit(one.address).netloc].append(one)
-    futures = {}
-    for group in hosts.values():
-        pool = pools.enter_context(ThreadPoolExecutor(threads))
-        futures.update({pool.submit(run.obtain, one): one for one in group})
-    return futures
+    ended: Ended = SimpleQueue()
+    with _undisturbed():
+        for group in hosts.values():
+            pool = pools.enter_context(ThreadPoolExecutor(threads))
+            for one in group:
+                pool.submit(run.attend, one, ended)
+    return ended
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Puts off the signals that end the program.
+
+    An exception from their handlers in the midst of a pool's own code may leave a lock of it held
+    for ever. The threads that are started here leave the signals to the one that waits.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Budget:
@@ -139,48 +150,80 @@ class Budget:
         self._lock = threading.Lock()
 
     def take(self, count: int, address: str) -> None:
-        """Raises BudgetError where there is not as much left."""
+        """Raises BudgetError where there is not as much left; less than 0 gives back."""
         with self._lock:
             if self._left is None:
                 return
             if count > self._left:
                 raise BudgetError(
-                    f"{address} ({count / GB:.3g} GB) would exceed the limit of "
-                    f"{(self._max or 0) / GB:.3g} GB; raise --max-gb (what has arrived is kept)"
+                    f"{address} would exceed the limit of {(self._max or 0) / GB:.3g} GB; "
+                    "raise --max-gb (what has arrived is kept)"
                 )
             self._left -= count
+
+
+class Progress:
+    """The bar of all files; shared by threads."""
+
+    def __init__(self, bar: tqdm[NoReturn]) -> None:
+        self._bar = bar
+        self._lock = threading.Lock()
+
+    def add(self, here: int, total: int) -> None:
+        """So many bytes more, or less, are here, and so many are there in all."""
+        with self._lock:
+            self._bar.total = (self._bar.total or 0) + total
+            self._bar.update(here)
+
+
+class Share:
+    """One file's share of the progress: how much of it is here, and of how much."""
+
+    def __init__(self, progress: Progress, size: int | None) -> None:
+        self._progress = progress
+        self._here, self._total = 0, size or 0
+
+    def show(self, here: int, total: int | None = None) -> None:
+        """``total`` where it is known better; what is here counts in any case."""
+        total = max(here, self._total if total is None else total)
+        self._progress.add(here - self._here, total - self._total)
+        self._here, self._total = here, total
 
 
 class _Run:
     """One call of ``fetch``: what its threads share."""
 
     def __init__(
-        self, sources: Sources, budget: Budget, slots: threading.Semaphore, bar: tqdm[NoReturn]
+        self, sources: Sources, budget: Budget, slots: threading.Semaphore, progress: Progress
     ) -> None:
         self.sources = sources
         self.budget = budget
         self.slots = slots
-        self.bar = bar
+        self.progress = progress
         self.stop = threading.Event()
-        self._lock = threading.Lock()
 
-    def show(self, count: int) -> None:
-        """Bytes more, or less, for the progress bar."""
-        with self._lock:
-            self.bar.update(count)
+    def check_stop(self) -> None:
+        """Raises TransferError once the run is to end."""
+        if self.stop.is_set():
+            raise TransferError("stopped")
+
+    def attend(self, download: Download, ended: Ended) -> None:
+        """Obtain a file and tell how that ended."""
+        try:
+            self.obtain(download)
+            ended.put((download, None))
+        except Exception as fault:
+            ended.put((download, fault))
 
     def obtain(self, download: Download) -> None:
         """Have one file under its final name."""
+        self.check_stop()
         try:
-            if _complete(download.path, download):
-                return self.show(download.size or 0)
-            stored = cached(download.path, download.address, download.checksum, download.size)
-            if not _complete(stored, download):
-                with Part(stored, download.address, self.stop) as part:
-                    # another process may have had it while this one waited for the part
-                    if not _complete(stored, download):
-                        _Transfer(self, download, part).run()
-            place(stored, download.path)
+            share = Share(self.progress, download.size)
+            if not _complete(download.path, download):
+                self._bring(download, share)
+            length = download.path.stat().st_size
+            share.show(length, length)
         except BudgetError:
             self.stop.set()
             raise
@@ -189,9 +232,18 @@ class _Run:
         except OSError as error:
             raise TransferError(f"{download.address}: {_disk_fault(error)}") from None
 
+    def _bring(self, download: Download, share: Share) -> None:
+        stored = cached(download.path, download.address, download.checksum, download.size)
+        if not _complete(stored, download):
+            with Part(stored, download.address, self.stop) as part:
+                # another process may have had it while this one waited for the part
+                if not _complete(stored, download):
+                    _Transfer(self, download, part, share).run()
+        place(stored, download.path)
+
 
 def _complete(path: Path, download: Download) -> bool:
-    """Whether the file is there, as far as can be told."""
+    """Whether the file is there, as far as can be told: only whole ones get their names."""
     if not path.is_file() or download.size not in (None, path.stat().st_size):
         return False
     return download.checksum is None or checksum.matches(path, download.checksum)
@@ -206,46 +258,39 @@ def _disk_fault(error: OSError) -> str:
 class _Transfer:
     """The attempts to bring one file into its part; receives the body of each."""
 
-    def __init__(self, run: _Run, download: Download, part: Part) -> None:
+    def __init__(self, run: _Run, download: Download, part: Part, share: Share) -> None:
         self._run = run
         self._download = download
         self._part = part
-        self._paid = False  # whether the budget was asked for the whole file
+        self._share = share
+        self._total: int | None = None  # the file's length, by the present answer
+        self._reserved = 0  # taken from the budget, and not brought yet
         self._renewed = False  # whether a new signature was had and has not brought a byte yet
         self._spoilt = False  # whether the checksum was wrong once
 
     def run(self) -> None:
         """Attempt until the file is whole and right. Raises TransferError, BudgetError, OSError."""
-        self._run.show(self._part.length)
+        self._share.show(self._part.length)
         try:
-            self._pay(self._download.size)
+            self._reserve(self._download.size)
             self._repeat()
             self._part.finish()
         except TransferError as fault:
             raise type(fault)(f"{self._download.address}: {fault}") from None
+        finally:
+            self._run.budget.take(-self._reserved, self._download.address)
 
     def _repeat(self) -> None:
-        furthest, attempt = self._part.length, 0
+        patience, furthest = Patience(self._download.address, self._run.stop), self._part.length
         while True:
             try:
                 self._attempt()
                 return self._judge()
             except CutError as cut:
-                attempt += 1
                 if self._part.length > furthest:
-                    furthest, attempt, self._renewed = self._part.length, 1, False
-                if attempt >= ATTEMPTS:
-                    raise TransferError(f"{cut}; gave up after {attempt} attempts") from None
-                self._wait(cut, attempt)
-
-    def _wait(self, cut: CutError, attempt: int) -> None:
-        """Exponential backoff with full jitter, unless the server said how long."""
-        wait_s = random.uniform(0, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**attempt))
-        if cut.after_s is not None:
-            wait_s = min(cut.after_s, LONGEST_RETRY_AFTER_S)
-        logger.warning("%s: %s; again in %.1f s", self._download.address, cut, wait_s)
-        self._run.stop.wait(wait_s)
-        self._check_stop()
+                    furthest, self._renewed = self._part.length, False
+                    patience.renew()
+                patience.wait(cut)
 
     def _attempt(self) -> None:
         """One request for what is missing, if anything is."""
@@ -253,8 +298,8 @@ class _Transfer:
         if part.length and part.length == part.notes.total:
             return
         with self._run.slots:
-            self._check_stop()
-            request = sources.resolve(address)
+            self._run.check_stop()
+            request = sources.resolve(address, self._run.stop)
             response = sources.client.get(request, self, self._range())
         status = response.status
         if status in (401, 403):
@@ -265,12 +310,13 @@ class _Transfer:
         if status == 416:
             self._restart(None, None)
             raise CutError("the part does not fit the file any more", 0)
-        if status in PUT_OFF or status >= 500:
-            raise CutError(f"status {status}", retry_after_s(response))
+        check_put_off(response)
         if status in ABSENT:
             raise AbsentError(f"status {status}")
         if status not in (200, 206):
             raise TransferError(f"status {status}")
+        if self._total is not None and part.length < self._total:
+            raise CutError("the answer ended before the file")
 
     def _range(self) -> tuple[str, ...]:
         """Headers that ask for the rest of the part, or for the whole of a file that changed.
@@ -288,6 +334,10 @@ class _Transfer:
         self._restart(None, None)
         return ()
 
+    def idle(self) -> None:
+        """Leave the transfer soon after the run was stopped."""
+        self._run.check_stop()
+
     def begin(self, response: Response) -> None:
         """Judge an answer by its headers, before any byte is written."""
         part, size = self._part, self._download.size
@@ -299,26 +349,54 @@ class _Transfer:
         if None not in (total, size) and total != size:
             raise TransferError(f"{total} bytes long on the server, {size} in the catalog")
         tag = validator(response)
-        if response.status == 200:
+        if response.status == 206:
+            total = part.notes.total if total is None else total
+            if not self._continues(start, total, tag):
+                self._restart(None, None)
+                raise CutError("the server sent a range that does not continue the part", 0)
+        else:
+            if not tells_end(response):
+                total = self._length_without_end()
             self._restart(tag, total)
-        elif start != part.length or _differ(tag, part.notes.validator):
-            self._restart(None, None)
-            raise CutError("the server sent a range that does not continue the part", 0)
-        self._pay(total)
+        self._total = total
+        self._reserve(total)
+        self._share.show(part.length, total)
+
+    def _length_without_end(self) -> int | None:
+        """The length by which a body is judged whose end is that of its connection."""
+        if self._download.size is None and not self._download.checksum:
+            raise TransferError(
+                "the server does not tell where the file ends, so that a cut could not be seen; "
+                "write its bytes or checksum into the manifest's .files.csv"
+            )
+        return self._download.size
+
+    def _continues(self, start: int, total: int | None, tag: str | None) -> bool:
+        """Whether a range is the rest of this part; a checksum makes up for what is not told."""
+        part, checked = self._part, bool(self._download.checksum)
+        known = part.notes.total
+        if not part.length or start != part.length or (known is not None and total != known):
+            return False
+        if total is not None and total <= start:
+            return False
+        if tag != part.notes.validator and not (checked and None in (tag, part.notes.validator)):
+            return False
+        return total is not None or checked
 
     def write(self, chunk: bytes) -> None:
         """Take a piece of the body."""
-        self._check_stop()
-        if not self._paid:
-            self._run.budget.take(len(chunk), self._download.address)
+        part = self._part
+        paid = min(len(chunk), self._reserved)
+        self._run.budget.take(len(chunk) - paid, self._download.address)
+        self._reserved -= paid
         try:
-            before = self._part.length
-            self._part.write(chunk)
+            part.write(chunk)
         finally:
-            self._run.show(self._part.length - before)
-        if self._download.size is not None and self._part.length > self._download.size:
+            self._share.show(part.length)
+        limit = self._download.size if self._total is None else self._total
+        if limit is not None and part.length > limit:
             self._restart(None, None)
-            raise TransferError(f"longer than the {self._download.size} bytes of the catalog")
+            raise TransferError(f"longer than the {limit} bytes announced")
 
     def _judge(self) -> None:
         """Judge the whole file. One that is wrong is not kept."""
@@ -337,20 +415,13 @@ class _Transfer:
             self._spoilt = True
             raise CutError("the checksum is wrong", 0)
 
-    def _check_stop(self) -> None:
-        if self._run.stop.is_set():
-            raise TransferError("stopped")
-
     def _restart(self, validator: str | None, total: int | None) -> None:
-        self._run.show(-self._part.length)
         self._part.restart(validator, total)
+        self._share.show(0)
 
-    def _pay(self, total: int | None) -> None:
-        """Ask the budget, once, for what is missing of a file of known length."""
-        if total is not None and not self._paid:
-            self._run.budget.take(total - self._part.length, self._download.address)
-            self._paid = True
-
-
-def _differ(one: str | None, other: str | None) -> bool:
-    return None not in (one, other) and one != other
+    def _reserve(self, total: int | None) -> None:
+        """Take what is missing of a file of known length from the budget, before it comes."""
+        if total is not None:
+            missing = max(0, total - self._part.length)
+            self._run.budget.take(missing - self._reserved, self._download.address)
+            self._reserved = missing

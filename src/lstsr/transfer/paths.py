@@ -15,7 +15,7 @@ RESERVED = frozenset(
 )
 """Device names of Windows, where a run's folder may be looked at."""
 OURS = (".part", ".part.json")
-"""Endings of unfinished downloads."""
+"""Endings of files that have not arrived yet."""
 
 
 def safe_path(folder: Path, name: str) -> Path:
@@ -48,7 +48,7 @@ def _fault(part: str) -> str:
     if part.split(".")[0].strip().lower() in RESERVED:
         return "it is the name of a device"
     if part.endswith(OURS):
-        return f"{' and '.join(OURS)} mark unfinished downloads"
+        return f"{', '.join(OURS)} are kept for downloads themselves"
     if len(part.encode()) > MAX_BYTES:
         return f"a part is longer than {MAX_BYTES} bytes"
     return ""

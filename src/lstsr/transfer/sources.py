@@ -11,9 +11,10 @@ from datetime import datetime
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 from lstsr.errors import LstsrError, TransferError
-from lstsr.transfer.client import Client, CutError, Request, read
+from lstsr.transfer.client import Client, Request, read
 from lstsr.transfer.credentials import Key, basic
 from lstsr.transfer.guard import Guard
+from lstsr.transfer.patience import check_put_off
 
 ENDPOINTS = "LSTSR_ENDPOINTS"
 """Environment variable: `HOST=ROOT` pairs, separated by spaces, that put mirrors in place of hosts
@@ -40,6 +41,8 @@ NOSC = Key(
     where="register at https://nosc.go.kr",
     without="its OPeNDAP folders are open",
 )
+OPENAPI = "/openapi/"
+"""Path of NOSC's service that asks for a key."""
 USGS_HELP = (
     "USGS asks for an ERS login (https://ers.cr.usgs.gov) in a browser, or for its M2M service; "
     "without one, Landsat comes from Planetary Computer, or from s3://usgs-landsat at your cost"
@@ -72,9 +75,10 @@ class Sources:
         self._tokens: dict[str, Token] = {}
         self._lock = threading.Lock()
 
-    def resolve(self, address: str) -> Request:
+    def resolve(self, address: str, stop: threading.Event | None = None) -> Request:
         """The request for ``https://...`` or ``s3://BUCKET/KEY``, signed if need be.
 
+        ``stop`` ends the wait for a signature.
         Raises TransferError (also for a key that is missing), CutError where a signature may be had
         later, and LstsrError for an address that holds a key or is none.
         """
@@ -83,11 +87,11 @@ class Sources:
         if parts.scheme == "s3":
             return self._bucket(parts.netloc, parts.path.lstrip("/"))
         if host.endswith(BLOBS):
-            token = self._token(_container(address))
+            token = self._token(_container(address), stop)
             return Request(_with_query(self._mirrored(address), token.text), secret=True)
         if host == KMA.host:
             return self._keyed(address, "authKey", KMA)
-        if host == NOSC.host and parts.path.startswith("/openapi/"):
+        if host == NOSC.host and parts.path.startswith(OPENAPI):
             return self._keyed(address, "ServiceKey", NOSC)
         headers = basic(host) if parts.scheme == "https" else ()
         return Request(self._mirrored(address), headers, secret=bool(headers))
@@ -126,21 +130,20 @@ class Sources:
         query = urlencode({parameter: key.read()})
         return Request(_with_query(self._mirrored(address), query), secret=True)
 
-    def _token(self, container: str) -> Token:
+    def _token(self, container: str, stop: threading.Event | None) -> Token:
         with self._lock:
             token = self._tokens.get(container)
             if token is None or token.expires_s - time.time() < TOKEN_MARGIN_S:
-                token = self._tokens[container] = self._ask_token(container)
+                token = self._tokens[container] = self._ask_token(container, stop)
             return token
 
-    def _ask_token(self, container: str) -> Token:
+    def _ask_token(self, container: str, stop: threading.Event | None) -> Token:
         root = os.environ.get("PC_SDK_SAS_URL", TOKENS).rstrip("/")
         key = os.environ.get("PC_SDK_SUBSCRIPTION_KEY")
         headers = (f"Ocp-Apim-Subscription-Key: {key}",) if key else ()
         request = Request(f"{root}/{quote(container)}", headers, secret=bool(key))
-        response, body = read(self.client, request)
-        if response.status == 429 or response.status >= 500:
-            raise CutError(f"Planetary Computer gave no signature (status {response.status})")
+        response, body = read(self.client, request, stop=stop)
+        check_put_off(response, "signature of Planetary Computer")
         try:
             answer = json.loads(body)
             expires = datetime.fromisoformat(answer["msft:expiry"])
@@ -166,6 +169,11 @@ def endpoint(host: str) -> str:
 
 def _endpoints() -> dict[str, str]:
     pairs = [pair.partition("=") for pair in os.environ.get(ENDPOINTS, "").split()]
+    for host, _, root in pairs:
+        if not root.startswith(("https://", "http://")):
+            raise LstsrError(
+                f"{ENDPOINTS}: {host} needs a root, as in HOST=https://mirror.org/path"
+            )
     return {host.lower(): root for host, _, root in pairs}
 
 
@@ -183,6 +191,8 @@ def check_address(address: str) -> SplitResult:
     bare = f"{parts.scheme}://{parts.hostname}{parts.path}"
     if parts.scheme not in ("https", "http", "s3") or not parts.hostname or parts.fragment:
         raise LstsrError(f"{bare}: addresses begin with https://, http:// or s3:// and hold no #")
+    if not address.isascii():
+        raise LstsrError(f"{bare}: write letters outside ASCII as %XX")
     names = {name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
     if parts.username is not None or names & SECRET_PARAMETERS:
         raise LstsrError(
@@ -201,6 +211,8 @@ def help_for(address: str) -> str:
         return PLANETARY_COMPUTER
     if host.endswith(".usgs.gov"):
         return USGS_HELP
+    if host == NOSC.host and not parts.path.startswith(OPENAPI):
+        return "its OPeNDAP folders are open; try later"
     for key in (KMA, NOSC):
         if host == key.host:
             return f"check {key.variable}; {key.help}"

@@ -90,18 +90,20 @@ class Part:
 
     def finish(self) -> None:
         """Give the part its final name."""
+        os.fsync(self._fd)  # or a crash of the machine may leave the name without the bytes
         os.replace(self.path, self.final)
         self._noted.unlink(missing_ok=True)
 
     def _resume(self) -> None:
-        """Read the notes; a part without any, or of another address, begins anew."""
+        """Read the notes; a part that they do not fit, or without any, begins anew."""
         if not self.length:
             return
         try:
             self.notes = Notes(**json.loads(self._noted.read_text()))
+            fits = self.notes.total is None or self.length <= self.notes.total
         except (FileNotFoundError, ValueError, TypeError):
-            return self.restart(None, None)
-        if self.notes.source != self._source:
+            fits = False
+        if not fits or self.notes.source != self._source:
             self.restart(None, None)
 
 
