@@ -14,6 +14,7 @@ from lstsr.config import LandsatConfig
 from lstsr.errors import LstsrError, TransferError
 from lstsr.transfer.sources import check_address
 from tests.catalogs.services import BLOB, KEYS, Services
+from tests.transfer.server import status
 
 AREA = box(126, 36, 128, 38)
 SQUARE = ((126, 36), (128, 36), (128, 38), (126, 38))
@@ -152,6 +153,19 @@ def test_a_busy_service_is_asked_again(services: Services, tmp_path: Path) -> No
     services.busy = 2
     assert [one.name for one in ask().products] == [name]
     assert services.busy == 0
+
+
+@pytest.mark.parametrize("entry", ["default", "machine 127.0.0.1"])
+def test_no_login_is_sent_nor_to_where_a_redirect_leads(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str
+) -> None:
+    (tmp_path / "netrc").write_text(f"{entry} login me password hush\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    name = offer(services, tmp_path)
+    elsewhere = services.server.root.replace("127.0.0.1", "localhost") + "/pc/api/stac/v1/"
+    services.server.always["/pc/api/stac/v1"] = status(302, Location=elsewhere)
+    assert [one.name for one in ask().products] == [name]
+    assert len(services.logins) > 2 and set(services.logins) == {None}
 
 
 @pytest.mark.parametrize("page", [b"<html>down for maintenance</html>", b"[1]", b'{"a": 1}'])

@@ -14,10 +14,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+from requests import PreparedRequest, RequestException, Response, Session
+from requests.adapters import HTTPAdapter
 from shapely import make_valid
 from shapely.errors import ShapelyError
 from shapely.geometry import mapping, shape
 from shapely.geometry.base import BaseGeometry
+from urllib3 import Retry
 
 from lstsr.catalogs.product import Found, Product, Rejected, RemoteFile, checked
 from lstsr.errors import LstsrError, TransferError
@@ -118,22 +121,42 @@ def scene_of(product: Product) -> str:
     return f"{parts['place']}-{parts['day']}-{parts['satellite']}"
 
 
+class _Anonymous(Session):
+    """Asks again what was put off, and sends no login.
+
+    Of ~/.netrc requests would send `default` to anyone, also where a redirect leads.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.auth = lambda request: request
+        # urllib3 waits as long as Retry-After says; a search by POST changes nothing, so it is
+        # repeated
+        patience = Retry(
+            ATTEMPTS,
+            backoff_factor=1,
+            backoff_jitter=1,
+            status_forcelist=PUT_OFF,
+            allowed_methods=None,
+        )
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, HTTPAdapter(max_retries=patience))
+
+    def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
+        """Nothing to add."""
+
+
 def _items(provider: Provider, area: BaseGeometry, start: date, end: date) -> list[dict[str, Any]]:
     from pystac import STACError
     from pystac_client import Client
     from pystac_client.errors import ClientTypeError
     from pystac_client.exceptions import APIError
     from pystac_client.stac_api_io import StacApiIO
-    from requests import RequestException
-    from urllib3 import Retry
 
     root = endpoint(provider.host) + provider.path
-    # urllib3 waits as long as Retry-After says; a search by POST changes nothing, so it is repeated
-    patience = Retry(
-        ATTEMPTS, backoff_factor=1, backoff_jitter=1, status_forcelist=PUT_OFF, allowed_methods=None
-    )
     try:
-        ask = StacApiIO(max_retries=patience, timeout=TIMEOUT_S)
+        ask = StacApiIO(timeout=TIMEOUT_S)
+        ask.session = _Anonymous()
         search = Client.open(root, stac_io=ask).search(
             collections=list(provider.collections),
             intersects=mapping(area),
