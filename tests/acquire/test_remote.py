@@ -130,6 +130,20 @@ def test_a_server_that_refuses_fails_the_job_and_a_rerun_goes_on(
     assert not faults(index)
 
 
+def test_what_fails_the_job_is_told_rather_than_what_is_gone(
+    server: Server, tmp_path: Path
+) -> None:
+    remotes = read_remote(two_scenes(server, tmp_path), tmp_path / "down")
+
+    def refuse_late(handler: Handler) -> None:
+        time.sleep(0.3)
+        handler.send(403)
+
+    server.always["/r.bin"] = refuse_late
+    with pytest.raises(TransferError, match=r"^1 of 4 files: .*/r.bin: refused"):
+        download(remotes, tmp_path / "down", tmp_path / "index.csv")
+
+
 def shared(server: Server, folder: Path, scenes: int) -> Path:
     """Scenes that differ in their targets alone."""
     for name in ("i", "r", *(f"t{index}" for index in range(scenes))):

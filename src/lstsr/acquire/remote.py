@@ -89,9 +89,10 @@ def download(
     try:
         fetch(once.values(), Sources(), max_bytes=max_bytes, progress=True)
     except FetchError as error:
-        if not all(isinstance(fault, AbsentError) for fault in error.failed.values()):
-            raise
         absent = error.failed
+        other = {path: one for path, one in absent.items() if not isinstance(one, AbsentError)}
+        if other:
+            raise FetchError(other, len(once)) from None
     rows = []
     for remote in remotes:
         for one in remote.downloads:
