@@ -114,6 +114,15 @@ def test_a_file_that_is_gone_costs_its_scene(server: Server, tmp_path: Path) -> 
     assert faults(index) == {"lost": f"{server.url('/gone.bin')}: status 404"}
 
 
+def test_a_file_that_was_deleted_is_named(server: Server, tmp_path: Path) -> None:
+    remotes = read_remote(two_scenes(server, tmp_path), tmp_path / "down")
+    index = tmp_path / "down" / "0-of-1.csv"
+    download(remotes, tmp_path / "down", index)
+    remotes[0].downloads[1].path.unlink()
+    with pytest.raises(LstsrError, match=r"here/r\.bin is gone; delete .*/0-of-1\.csv"):
+        faults(index)
+
+
 def test_a_server_that_refuses_fails_the_job_and_a_rerun_goes_on(
     server: Server, tmp_path: Path
 ) -> None:
