@@ -274,7 +274,7 @@ def test_the_command_stops_before_the_limit(
     assert set(faults(tmp_path / "index.csv")) == {"lost"}
 
 
-@pytest.mark.parametrize("limit", ["-1", "nan", "inf"])
+@pytest.mark.parametrize("limit", ["-1", "nan", "inf", "much"])
 def test_a_limit_that_is_none_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], limit: str
 ) -> None:

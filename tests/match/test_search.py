@@ -188,6 +188,14 @@ def test_an_option_at_fault_stops_before_any_service_is_asked(
     assert not (tmp_path / "data").exists()
 
 
+def test_a_day_that_is_none_is_told(
+    korea: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([*command_of(tmp_path, korea), "--from", "2023-13-01"])
+    assert "--from: 2023-13-01 is no day, such as 2023-05-12" in capsys.readouterr().err
+
+
 def test_a_config_that_reads_no_addresses_stops_the_search(
     offered: Services, korea: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
