@@ -436,7 +436,7 @@ def _parser() -> argparse.ArgumentParser:
         help="whose catalog: only the first needs no account",
     )
     stage.add_argument(
-        "--gk2a-area", choices=("la", "fd"), default="la", help="local, or full disk"
+        "--gk2a-area", choices=("la", "fd"), default="la", help="local area, or full disk"
     )
     stage.add_argument(
         "--goci2", choices=("opendap", "openapi"), default="opendap", help="openapi needs a key"
