@@ -96,8 +96,6 @@ def _checked_search(options: argparse.Namespace) -> dict[str, Path]:
         raise LstsrError(f"--from {options.start} is later than --to {options.end}; swap them")
     if not 0 <= options.max_cloud <= 100:
         raise LstsrError(f"--max-cloud {options.max_cloud:g}: give percent, 0 to 100")
-    if options.max_gb is not None and not options.max_gb > 0:
-        raise LstsrError(f"--max-gb {options.max_gb:g}: give more than 0")
     return static
 
 
@@ -563,8 +561,8 @@ def _gigabytes(text: str) -> float:
         size = float(text)
     except ValueError:
         size = math.nan
-    if not 0 <= size < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is no number of GB, 0 or more")
+    if not 0 < size < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no number of GB above 0")
     return size
 
 

@@ -274,10 +274,10 @@ def test_the_command_stops_before_the_limit(
     assert set(faults(tmp_path / "index.csv")) == {"lost"}
 
 
-@pytest.mark.parametrize("limit", ["-1", "nan", "inf", "much"])
+@pytest.mark.parametrize("limit", ["0", "-1", "nan", "inf", "much"])
 def test_a_limit_that_is_none_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], limit: str
 ) -> None:
     with pytest.raises(SystemExit):
         main([*command_for(tmp_path), f"--max-gb={limit}"])
-    assert f"--max-gb: {limit} is no number of GB" in capsys.readouterr().err
+    assert f"--max-gb: {limit} is no number of GB above 0" in capsys.readouterr().err

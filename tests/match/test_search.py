@@ -176,7 +176,6 @@ def test_no_triplet_leaves_no_manifest(
         (["--from", "2023-06-01"], "--from 2023-06-01 is later than --to 2023-05-31"),
         (["--max-cloud", "101"], "--max-cloud 101: give percent, 0 to 100"),
         (["--max-cloud", "nan"], "--max-cloud nan: give percent, 0 to 100"),
-        (["--max-gb", "0"], "--max-gb 0: give more than 0"),
         (["--area", "1,2,3"], "--area 1,2,3: "),
     ],
 )
