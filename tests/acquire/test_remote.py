@@ -191,6 +191,25 @@ def test_jobs_at_once_fetch_a_shared_file_once(server: Server, tmp_path: Path) -
     assert all((tmp_path / f"{index}.csv").exists() for index in range(4))
 
 
+def test_a_cache_may_come_and_go_between_calls(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = shared(server, tmp_path, 2)
+    once = sum(map(len, server.files.values()))
+    for folder, caches, fetched in (("a", (None, "cache"), 1), ("b", ("cache", None), 2)):
+        remotes = read_remote(path, tmp_path / folder)
+        for cache in caches:
+            monkeypatch.setenv("LSTSR_CACHE", str(tmp_path / cache) if cache else "")
+            download(remotes, tmp_path / folder, tmp_path / "index.csv")
+            assert server.body_bytes == once * fetched
+    monkeypatch.setenv("LSTSR_CACHE", str(tmp_path / "cache"))
+    download(read_remote(path, tmp_path / "c"), tmp_path / "c", tmp_path / "index.csv")
+    assert server.body_bytes == once * 2
+    for remote in read_remote(path, tmp_path / "c"):
+        for one in remote.downloads:
+            assert one.path.read_bytes() == server.files["/" + one.path.name]
+
+
 def test_a_cell_that_names_another_address_brings_its_file(server: Server, tmp_path: Path) -> None:
     for place in ("a", "b"):
         server.files[f"/{place}/i.bin"] = place.encode()
