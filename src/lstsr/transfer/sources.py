@@ -170,9 +170,10 @@ def endpoint(host: str) -> str:
 def _endpoints() -> dict[str, str]:
     pairs = [pair.partition("=") for pair in os.environ.get(ENDPOINTS, "").split()]
     for host, _, root in pairs:
-        if not root.startswith(("https://", "http://")):
+        if not root.startswith(("https://", "http://")) or "@" in root:
             raise LstsrError(
-                f"{ENDPOINTS}: {host} needs a root, as in HOST=https://mirror.org/path"
+                f"{ENDPOINTS}: {host} needs a root without login, as in "
+                "HOST=https://mirror.org/path"
             )
     return {host.lower(): root for host, _, root in pairs}
 
