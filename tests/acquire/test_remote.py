@@ -69,6 +69,7 @@ def test_scenes_and_files_are_known_from_the_manifest(tmp_path: Path) -> None:
         ("https://h/a/", "refused"),
         ("https://h/a.nc?sig=secret", "holds a key or signature"),
         ("ftp://h/a.nc", "begin with https"),
+        ("https://h/a.nc lost.tif", "s1: lost.tif: addresses begin with https"),
         ("https://h/a/x.nc https://h/b/x.nc", "two files of one name"),
         ("lost.tif", "input of scene s1 is missing"),
     ],
