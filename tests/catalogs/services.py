@@ -237,7 +237,7 @@ class ServiceHandler(Handler):
         self.services.logins.append(self.headers.get("Authorization"))
         if self.services.busy:
             self.services.busy -= 1
-            return self.send(429, Retry_After="0")
+            return self.send(429, Retry_After="3600")
         if self.services.everywhere:
             body.pop("intersects")
         self._json(

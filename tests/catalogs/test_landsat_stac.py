@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from shapely.geometry import box
 
+from lstsr.catalogs import landsat_stac
 from lstsr.catalogs.landsat_stac import endings, of_files, scene_of, search
 from lstsr.catalogs.product import Found
 from lstsr.config import LandsatConfig
@@ -148,11 +149,18 @@ def test_a_crossed_outline_and_a_time_of_any_zone_are_read(
     assert one.outline.area == pytest.approx(2)
 
 
-def test_a_busy_service_is_asked_again(services: Services, tmp_path: Path) -> None:
+def test_a_busy_service_is_asked_again_but_not_after_any_time(
+    services: Services,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(landsat_stac, "LONGEST_RETRY_AFTER_S", 0.1)
     name = offer(services, tmp_path)
     services.busy = 2
     assert [one.name for one in ask().products] == [name]
     assert services.busy == 0
+    assert caplog.messages.count("Landsat: status 429; again in 0.1 s") == 2
 
 
 @pytest.mark.parametrize("entry", ["default", "machine 127.0.0.1"])
