@@ -96,8 +96,6 @@ def _checked_search(options: argparse.Namespace) -> dict[str, Path]:
         raise LstsrError(f"--from {options.start} is later than --to {options.end}; swap them")
     if not 0 <= options.max_cloud <= 100:
         raise LstsrError(f"--max-cloud {options.max_cloud:g}: give percent, 0 to 100")
-    if options.max_gb is not None and not options.max_gb > 0:
-        raise LstsrError(f"--max-gb {options.max_gb:g}: give more than 0")
     return static
 
 
@@ -418,9 +416,9 @@ def _parser() -> argparse.ArgumentParser:
             stage.add_argument(f"--{name}", type=Path, required=True, **more)
 
     stage = command("match", match)
-    paths(stage, "config")
+    paths(stage, "config", help="of the run that will read what is found")
     stage.add_argument("--area", required=True, help="W,S,E,N in degrees, or a GeoJSON file")
-    days: Any = {"type": date.fromisoformat, "required": True, "metavar": "YYYY-MM-DD"}
+    days: Any = {"type": _day, "required": True, "metavar": "YYYY-MM-DD"}
     stage.add_argument("--from", dest="start", help="first day, UTC", **days)
     stage.add_argument("--to", dest="end", help="last day, UTC", **days)
     stage.add_argument(
@@ -435,7 +433,9 @@ def _parser() -> argparse.ArgumentParser:
         default="planetary-computer",
         help="whose catalog: only the first needs no account",
     )
-    stage.add_argument("--gk2a-area", choices=("la", "fd"), default="la", help="of Level 1B")
+    stage.add_argument(
+        "--gk2a-area", choices=("la", "fd"), default="la", help="local area, or full disk"
+    )
     stage.add_argument(
         "--goci2", choices=("opendap", "openapi"), default="opendap", help="openapi needs a key"
     )
@@ -549,10 +549,20 @@ def _terminate(number: int, _: object) -> NoReturn:
     sys.exit(128 + number)
 
 
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no day, such as 2023-05-12") from None
+
+
 def _gigabytes(text: str) -> float:
-    size = float(text)
-    if not 0 <= size < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is no number of GB, 0 or more")
+    try:
+        size = float(text)
+    except ValueError:
+        size = math.nan
+    if not 0 < size < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no number of GB above 0")
     return size
 
 

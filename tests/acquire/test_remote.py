@@ -69,6 +69,7 @@ def test_scenes_and_files_are_known_from_the_manifest(tmp_path: Path) -> None:
         ("https://h/a/", "refused"),
         ("https://h/a.nc?sig=secret", "holds a key or signature"),
         ("ftp://h/a.nc", "begin with https"),
+        ("https://h/a.nc lost.tif", "s1: lost.tif: addresses begin with https"),
         ("https://h/a/x.nc https://h/b/x.nc", "two files of one name"),
         ("lost.tif", "input of scene s1 is missing"),
     ],
@@ -114,6 +115,15 @@ def test_a_file_that_is_gone_costs_its_scene(server: Server, tmp_path: Path) -> 
     assert faults(index) == {"lost": f"{server.url('/gone.bin')}: status 404"}
 
 
+def test_a_file_that_was_deleted_is_named(server: Server, tmp_path: Path) -> None:
+    remotes = read_remote(two_scenes(server, tmp_path), tmp_path / "down")
+    index = tmp_path / "down" / "0-of-1.csv"
+    download(remotes, tmp_path / "down", index)
+    remotes[0].downloads[1].path.unlink()
+    with pytest.raises(LstsrError, match=r"here/r\.bin is gone; delete .*/0-of-1\.csv"):
+        faults(index)
+
+
 def test_a_server_that_refuses_fails_the_job_and_a_rerun_goes_on(
     server: Server, tmp_path: Path
 ) -> None:
@@ -128,6 +138,20 @@ def test_a_server_that_refuses_fails_the_job_and_a_rerun_goes_on(
     download(remotes, tmp_path / "down", index)
     assert [path for path, _ in server.asked] == ["/r.bin"]
     assert not faults(index)
+
+
+def test_what_fails_the_job_is_told_rather_than_what_is_gone(
+    server: Server, tmp_path: Path
+) -> None:
+    remotes = read_remote(two_scenes(server, tmp_path), tmp_path / "down")
+
+    def refuse_late(handler: Handler) -> None:
+        time.sleep(0.3)
+        handler.send(403)
+
+    server.always["/r.bin"] = refuse_late
+    with pytest.raises(TransferError, match=r"^1 of 4 files: .*/r.bin: refused"):
+        download(remotes, tmp_path / "down", tmp_path / "index.csv")
 
 
 def shared(server: Server, folder: Path, scenes: int) -> Path:
@@ -166,6 +190,25 @@ def test_jobs_at_once_fetch_a_shared_file_once(server: Server, tmp_path: Path) -
             jobs.submit(download, [one], tmp_path / "down", tmp_path / f"{index}.csv")
     assert server.body_bytes == sum(map(len, server.files.values()))
     assert all((tmp_path / f"{index}.csv").exists() for index in range(4))
+
+
+def test_a_cache_may_come_and_go_between_calls(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = shared(server, tmp_path, 2)
+    once = sum(map(len, server.files.values()))
+    for folder, caches, fetched in (("a", (None, "cache"), 1), ("b", ("cache", None), 2)):
+        remotes = read_remote(path, tmp_path / folder)
+        for cache in caches:
+            monkeypatch.setenv("LSTSR_CACHE", str(tmp_path / cache) if cache else "")
+            download(remotes, tmp_path / folder, tmp_path / "index.csv")
+            assert server.body_bytes == once * fetched
+    monkeypatch.setenv("LSTSR_CACHE", str(tmp_path / "cache"))
+    download(read_remote(path, tmp_path / "c"), tmp_path / "c", tmp_path / "index.csv")
+    assert server.body_bytes == once * 2
+    for remote in read_remote(path, tmp_path / "c"):
+        for one in remote.downloads:
+            assert one.path.read_bytes() == server.files["/" + one.path.name]
 
 
 def test_a_cell_that_names_another_address_brings_its_file(server: Server, tmp_path: Path) -> None:
@@ -251,10 +294,10 @@ def test_the_command_stops_before_the_limit(
     assert set(faults(tmp_path / "index.csv")) == {"lost"}
 
 
-@pytest.mark.parametrize("limit", ["-1", "nan", "inf"])
+@pytest.mark.parametrize("limit", ["0", "-1", "nan", "inf", "much"])
 def test_a_limit_that_is_none_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], limit: str
 ) -> None:
     with pytest.raises(SystemExit):
         main([*command_for(tmp_path), f"--max-gb={limit}"])
-    assert f"--max-gb: {limit} is no number of GB" in capsys.readouterr().err
+    assert f"--max-gb: {limit} is no number of GB above 0" in capsys.readouterr().err

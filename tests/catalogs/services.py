@@ -55,6 +55,8 @@ class Services:
     """How many STAC searches are put off."""
     page: bytes = b""
     """What a STAC API answers in place of its root."""
+    logins: list[str | None] = field(default_factory=list)
+    """With what STAC APIs were asked."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -212,6 +214,8 @@ class ServiceHandler(Handler):
         parts = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         head, _, rest = parts.path.removeprefix("/").partition("/")
+        if head in ("pc", "usgs"):
+            self.services.logins.append(self.headers.get("Authorization"))
         if parts.path in self.server.state.always:
             super().do_GET()
         elif head in ("pc", "usgs") and self.services.page:
@@ -230,9 +234,10 @@ class ServiceHandler(Handler):
     def do_POST(self) -> None:  # noqa: N802
         head = self.path.split("/")[1]
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.services.logins.append(self.headers.get("Authorization"))
         if self.services.busy:
             self.services.busy -= 1
-            return self.send(429, Retry_After="0")
+            return self.send(429, Retry_After="3600")
         if self.services.everywhere:
             body.pop("intersects")
         self._json(

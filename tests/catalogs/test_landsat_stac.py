@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from shapely.geometry import box
 
+from lstsr.catalogs import landsat_stac
 from lstsr.catalogs.landsat_stac import endings, of_files, scene_of, search
 from lstsr.catalogs.product import Found
 from lstsr.config import LandsatConfig
 from lstsr.errors import LstsrError, TransferError
 from lstsr.transfer.sources import check_address
 from tests.catalogs.services import BLOB, KEYS, Services
+from tests.transfer.server import status
 
 AREA = box(126, 36, 128, 38)
 SQUARE = ((126, 36), (128, 36), (128, 38), (126, 38))
@@ -147,11 +149,31 @@ def test_a_crossed_outline_and_a_time_of_any_zone_are_read(
     assert one.outline.area == pytest.approx(2)
 
 
-def test_a_busy_service_is_asked_again(services: Services, tmp_path: Path) -> None:
+def test_a_busy_service_is_asked_again_but_not_after_any_time(
+    services: Services,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(landsat_stac, "LONGEST_RETRY_AFTER_S", 0.1)
     name = offer(services, tmp_path)
     services.busy = 2
     assert [one.name for one in ask().products] == [name]
     assert services.busy == 0
+    assert caplog.messages.count("Landsat: status 429; again in 0.1 s") == 2
+
+
+@pytest.mark.parametrize("entry", ["default", "machine 127.0.0.1"])
+def test_no_login_is_sent_nor_to_where_a_redirect_leads(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str
+) -> None:
+    (tmp_path / "netrc").write_text(f"{entry} login me password hush\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    name = offer(services, tmp_path)
+    elsewhere = services.server.root.replace("127.0.0.1", "localhost") + "/pc/api/stac/v1/"
+    services.server.always["/pc/api/stac/v1"] = status(302, Location=elsewhere)
+    assert [one.name for one in ask().products] == [name]
+    assert len(services.logins) > 2 and set(services.logins) == {None}
 
 
 @pytest.mark.parametrize("page", [b"<html>down for maintenance</html>", b"[1]", b'{"a": 1}'])

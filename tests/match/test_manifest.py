@@ -81,6 +81,16 @@ def test_the_manifest_is_read_back_as_scenes(tmp_path: Path) -> None:
     assert (surface.size, surface.checksum) == (90_000_000, f"sha512:{'0' * 128}")
 
 
+def test_elevation_is_found_from_a_folder_that_is_a_link(tmp_path: Path) -> None:
+    (tmp_path / "far" / "away").mkdir(parents=True)
+    (tmp_path / "data").symlink_to(tmp_path / "far" / "away")
+    (tmp_path / "dem.tif").write_text("here")
+    path = tmp_path / "data" / "scenes.csv"
+    write(path, [triple(12)], [], {"dem": tmp_path / "dem.tif"})
+    (one,) = read_remote(path, tmp_path / "down")
+    assert one.scene.dem is not None and one.scene.dem.read_text() == "here"
+
+
 def test_the_volume_counts_every_file_once() -> None:
     mega = volume([triple(12), triple(13)])
     # two Landsat scenes of 90 MB and 50 MB, as is typical of ST_QA; input and scan are shared

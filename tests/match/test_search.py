@@ -28,13 +28,20 @@ def korea(root: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def offered(services: Services, tmp_path: Path) -> Services:
-    """One passage of Landsat, and all that the other two saw then."""
+def passage(services: Services, tmp_path: Path) -> Services:
+    """One passage of Landsat."""
     product = tmp_path / PRODUCT
     product.mkdir()
     for end in KEYS:
         (product / f"{PRODUCT}{end}").write_bytes(b"II*\0")
     services.landsat(product, PASSAGE, SQUARE, 10)
+    return services
+
+
+@pytest.fixture
+def offered(passage: Services, tmp_path: Path) -> Services:
+    """The same, and all that the other two saw then."""
+    services = passage
     services.stamps += ["202305120208", "202305120216", "202305120230"]
     files = [f"gk2a_ami_le1b_{one}_la020ge_202305120208.nc" for one in ("ir112", "ir123")]
     files += ["gk2a_ami_le1b_vi006_la005ge_202305120208.nc"]
@@ -169,7 +176,6 @@ def test_no_triplet_leaves_no_manifest(
         (["--from", "2023-06-01"], "--from 2023-06-01 is later than --to 2023-05-31"),
         (["--max-cloud", "101"], "--max-cloud 101: give percent, 0 to 100"),
         (["--max-cloud", "nan"], "--max-cloud nan: give percent, 0 to 100"),
-        (["--max-gb", "0"], "--max-gb 0: give more than 0"),
         (["--area", "1,2,3"], "--area 1,2,3: "),
     ],
 )
@@ -185,6 +191,31 @@ def test_an_option_at_fault_stops_before_any_service_is_asked(
     said = capsys.readouterr().err
     assert words in said and said.count("\n") == 1
     assert not offered.server.asked
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_day_that_is_none_is_told(
+    korea: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([*command_of(tmp_path, korea), "--from", "2023-13-01"])
+    assert "--from: 2023-13-01 is no day, such as 2023-05-12" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "first"), [("korea-first", "AMI/L1B/LA"), ("korea", "05/12/L2")])
+def test_days_without_data_of_the_others_are_one_line(
+    passage: Services,
+    root: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    first: str,
+) -> None:
+    settings = yaml.safe_load((root / f"configs/{name}.yaml").read_text())
+    assert main(command_of(tmp_path, settings)) == 1
+    said = capsys.readouterr().err
+    assert first in said and said.count("\n") == 1
+    assert "nothing is there" in said and "no data of these days" in said
     assert not (tmp_path / "data").exists()
 
 

@@ -110,7 +110,10 @@ def test_https_is_verified_and_never_left(
     with pytest.raises(TransferError, match="from https to plain http"):
         get(secure.url("/down"))
     monkeypatch.delenv("SSL_CERT_FILE")
-    with pytest.raises(TransferError, match="127.0.0.1: libcurl error 60"):
+    with pytest.raises(TransferError, match=r"127.0.0.1: libcurl error 60: .* SSL_CERT_FILE"):
+        get(secure.url("/file"))
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
+    with pytest.raises(TransferError, match=r"127.0.0.1: libcurl error 77: .* SSL_CERT_FILE"):
         get(secure.url("/file"))
 
 

@@ -237,8 +237,9 @@ def test_an_address_that_is_none_is_refused(address: str) -> None:
         Sources().resolve(address)
 
 
-@pytest.mark.parametrize("pairs", ["nosc.go.kr", "nosc.go.kr=", "nosc.go.kr=mirror.org"])
-def test_a_mirror_without_a_root_is_named(monkeypatch: pytest.MonkeyPatch, pairs: str) -> None:
-    monkeypatch.setenv("LSTSR_ENDPOINTS", pairs)
-    with pytest.raises(LstsrError, match="LSTSR_ENDPOINTS: nosc.go.kr needs a root"):
+@pytest.mark.parametrize("root", ["", "=", "=mirror.org", "=https://me:hush@mirror.org"])
+def test_a_mirror_without_a_root_is_named(monkeypatch: pytest.MonkeyPatch, root: str) -> None:
+    monkeypatch.setenv("LSTSR_ENDPOINTS", f"nosc.go.kr{root}")
+    with pytest.raises(LstsrError, match="LSTSR_ENDPOINTS: nosc.go.kr needs a root") as fault:
         Sources()
+    assert "hush" not in str(fault.value)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -132,11 +133,12 @@ def test_a_link_shares_bytes_that_nobody_can_write(tmp_path: Path) -> None:
     assert os.listdir(path.parent) == ["file.bin"]
 
 
+@pytest.mark.parametrize("code", [errno.EXDEV, errno.EPERM, errno.ENOSYS, errno.EACCES])
 def test_where_no_link_can_be_made_a_copy_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     def refuse(*_: object) -> None:
-        raise OSError(18, "Invalid cross-device link")
+        raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(os, "link", refuse)
     stored, path = tmp_path / "stored", tmp_path / "run" / "file.bin"

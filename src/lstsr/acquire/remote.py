@@ -89,9 +89,10 @@ def download(
     try:
         fetch(once.values(), Sources(), max_bytes=max_bytes, progress=True)
     except FetchError as error:
-        if not all(isinstance(fault, AbsentError) for fault in error.failed.values()):
-            raise
         absent = error.failed
+        other = {path: one for path, one in absent.items() if not isinstance(one, AbsentError)}
+        if other:
+            raise FetchError(other, len(once)) from None
     rows = []
     for remote in remotes:
         for one in remote.downloads:
@@ -103,8 +104,15 @@ def download(
 
 
 def faults(index: Path) -> dict[str, str]:
-    """Scene to fault, of those that lack a file, by what ``download`` wrote."""
-    return {row["scene"]: row["fault"] for row in read_csv(index) if row["fault"]}
+    """Scene to fault, of those that lack a file, by what ``download`` wrote.
+
+    Raises LstsrError where a file has been deleted since.
+    """
+    rows = read_csv(index)
+    for row in rows:
+        if not row["fault"] and not Path(row["file"]).is_file():
+            raise LstsrError(f"{row['file']} is gone; delete {index}, and it is downloaded anew")
+    return {row["scene"]: row["fault"] for row in rows if row["fault"]}
 
 
 def _once(folder: Path, one: Download) -> Path:

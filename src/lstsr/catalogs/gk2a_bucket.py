@@ -62,7 +62,7 @@ def slots(
     if listings and not any(listings):
         raise TransferError(
             f"s3://{BUCKET}/{folders[0]}: nothing is there, nor in any of the {len(folders)} "
-            "folders asked for: it begins on 2023-02-16; from then on, the folders have moved"
+            "folders asked for: no data of these days (it begins on 2023-02-16), or they have moved"
         )
     by_time: dict[str, list[RemoteFile]] = defaultdict(list)
     found = Found()

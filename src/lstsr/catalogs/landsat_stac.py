@@ -7,6 +7,7 @@ temperature and surface reflectance in collections of their own, whose items are
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -14,19 +15,24 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+from requests import PreparedRequest, RequestException, Response, Session
+from requests.adapters import HTTPAdapter
 from shapely import make_valid
 from shapely.errors import ShapelyError
 from shapely.geometry import mapping, shape
 from shapely.geometry.base import BaseGeometry
+from urllib3 import BaseHTTPResponse, Retry
 
 from lstsr.catalogs.product import Found, Product, Rejected, RemoteFile, checked
 from lstsr.errors import LstsrError, TransferError
 from lstsr.transfer.checksum import parse
+from lstsr.transfer.patience import LONGEST_RETRY_AFTER_S
 from lstsr.transfer.sources import endpoint
 
 if TYPE_CHECKING:
     from lstsr.config import LandsatConfig
 
+logger = logging.getLogger(__name__)
 REFLECTANCE = ("coastal", "blue", "green", "red", "nir08", "swir16", "swir22")
 """Bands of OLI in the order of their numbers, 1 to 7."""
 PRODUCT = re.compile(
@@ -118,22 +124,52 @@ def scene_of(product: Product) -> str:
     return f"{parts['place']}-{parts['day']}-{parts['satellite']}"
 
 
+class _Patience(Retry):
+    """Waits as long as the server says, but not for hours as urllib3 does, and tells of it."""
+
+    def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
+        asked_s = super().get_retry_after(response)
+        if asked_s is None:
+            return None
+        wait_s = min(asked_s, LONGEST_RETRY_AFTER_S)
+        logger.warning("Landsat: status %d; again in %.1f s", response.status, wait_s)
+        return wait_s
+
+
+class _Anonymous(Session):
+    """Asks again what was put off, and sends no login.
+
+    Of ~/.netrc requests would send `default` to anyone, also where a redirect leads.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.auth = lambda request: request
+        patience = _Patience(
+            ATTEMPTS,
+            backoff_factor=1,
+            backoff_jitter=1,
+            status_forcelist=PUT_OFF,
+            allowed_methods=None,  # a search by POST changes nothing, so it is repeated, too
+        )
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, HTTPAdapter(max_retries=patience))
+
+    def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
+        """Nothing to add."""
+
+
 def _items(provider: Provider, area: BaseGeometry, start: date, end: date) -> list[dict[str, Any]]:
     from pystac import STACError
     from pystac_client import Client
     from pystac_client.errors import ClientTypeError
     from pystac_client.exceptions import APIError
     from pystac_client.stac_api_io import StacApiIO
-    from requests import RequestException
-    from urllib3 import Retry
 
     root = endpoint(provider.host) + provider.path
-    # urllib3 waits as long as Retry-After says; a search by POST changes nothing, so it is repeated
-    patience = Retry(
-        ATTEMPTS, backoff_factor=1, backoff_jitter=1, status_forcelist=PUT_OFF, allowed_methods=None
-    )
     try:
-        ask = StacApiIO(max_retries=patience, timeout=TIMEOUT_S)
+        ask = StacApiIO(timeout=TIMEOUT_S)
+        ask.session = _Anonymous()
         search = Client.open(root, stac_io=ask).search(
             collections=list(provider.collections),
             intersects=mapping(area),

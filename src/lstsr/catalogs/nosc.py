@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
-from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
@@ -22,7 +21,6 @@ from lstsr.catalogs.product import Found, Product, Rejected, RemoteFile, checked
 from lstsr.catalogs.refusal import check_listing, no_listing
 from lstsr.catalogs.web import get_all
 from lstsr.errors import LstsrError
-from lstsr.transfer.paths import safe_path
 from lstsr.transfer.sources import NOSC, Sources
 
 ROOT = f"https://{NOSC.host}/opendap/hyrax/GOCI-II"
@@ -127,7 +125,6 @@ def _consider(
     fits = kind.name.fullmatch(name)
     slot = int(fits[2]) if fits and fits[2] else None
     try:
-        safe_path(Path("downloads"), name)
         file = RemoteFile(checked(address), size)
         if fits is None or slot not in OUTLINES or (slot is None and fits[1] in by_scan):
             return

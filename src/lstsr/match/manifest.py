@@ -144,7 +144,11 @@ def _row(one: Triple, path: Path, static: dict[str, Path]) -> dict[str, object]:
         "lon": f"{one.lon:.4f}",
         "lat": f"{one.lat:.4f}",
         "time": f"{one.target.time:%Y-%m-%dT%H:%M:%SZ}",
-        **{name: os.path.relpath(file, path.parent) for name, file in static.items()},
+        # `..` of a folder that is a link leads out of where it points
+        **{
+            name: os.path.relpath(file.resolve(), path.parent.resolve())
+            for name, file in static.items()
+        },
         "score": f"{one.score:.3f}",
         "cloud_percent": f"{one.target.cloud:.0%}".rstrip("%"),
         "input_min": f"{one.minutes('input'):+.1f}",

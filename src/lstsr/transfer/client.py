@@ -43,6 +43,7 @@ CUT = {
     92,  # CURLE_HTTP2_STREAM, which pycurl does not name
 }
 """libcurl's errors that another attempt may not meet."""
+UNTRUSTED = {pycurl.E_SSL_CACERT, pycurl.E_SSL_CACERT_BADFILE}
 
 
 class CutError(Exception):
@@ -155,6 +156,11 @@ class Client:
             if 400 <= status < 500:
                 raise TransferError(f"{host}: refused by the proxy (status {status})") from None
             reason = f"{host}: libcurl error {error.args[0]}"
+            if error.args[0] in UNTRUSTED:
+                raise TransferError(
+                    f"{reason}: its certificate cannot be checked; SSL_CERT_FILE names a file of "
+                    "the roots that you trust"
+                ) from None
             if error.args[0] in CUT:
                 raise CutError(f"connection cut or not made ({reason})") from None
             raise TransferError(reason) from None

@@ -170,9 +170,10 @@ def endpoint(host: str) -> str:
 def _endpoints() -> dict[str, str]:
     pairs = [pair.partition("=") for pair in os.environ.get(ENDPOINTS, "").split()]
     for host, _, root in pairs:
-        if not root.startswith(("https://", "http://")):
+        if not root.startswith(("https://", "http://")) or "@" in root:
             raise LstsrError(
-                f"{ENDPOINTS}: {host} needs a root, as in HOST=https://mirror.org/path"
+                f"{ENDPOINTS}: {host} needs a root without login, as in "
+                "HOST=https://mirror.org/path"
             )
     return {host.lower(): root for host, _, root in pairs}
 
@@ -188,7 +189,7 @@ def check_address(address: str) -> SplitResult:
         _ = parts.port  # raises, where it is no number
     except ValueError:
         raise LstsrError("an address in the manifest cannot be understood as a URL") from None
-    bare = f"{parts.scheme}://{parts.hostname}{parts.path}"
+    bare = parts._replace(netloc=parts.hostname or "", query="", fragment="").geturl()
     if parts.scheme not in ("https", "http", "s3") or not parts.hostname or parts.fragment:
         raise LstsrError(f"{bare}: addresses begin with https://, http:// or s3:// and hold no #")
     if not address.isascii():

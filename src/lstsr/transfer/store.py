@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import json
@@ -153,9 +152,7 @@ def place(stored: Path, path: Path) -> None:
     with _beside(path) as partial:
         try:
             os.link(stored, partial)
-        except OSError as error:
-            if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP):
-                raise
+        except OSError:  # file systems say in many ways that they make none
             shutil.copyfile(stored, partial)
         os.replace(partial, path)
 
