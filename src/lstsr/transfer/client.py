@@ -21,7 +21,8 @@ from lstsr.transfer.guard import Guard
 MAX_REDIRECTS = 10
 REDIRECTS = (301, 302, 303, 307, 308)
 BUFFER_BYTES = 512 * 1024
-"""What libcurl hands over at once: few calls into Python."""
+"""What is read at once, and handed on: libcurl hands over 16 KiB at a time (CURL_MAX_WRITE_SIZE),
+and to write each of them costs a switch of threads."""
 CONNECT_S = 30
 STALL_S = 30
 """A connection that brings less than a byte a second for so long counts as cut."""
@@ -146,6 +147,7 @@ class Client:
         try:
             curl.perform()
         except pycurl.error as error:
+            exchange.hand_on()
             if exchange.fault is not None:
                 raise exchange.fault from None
             if exchange.enough:
@@ -219,6 +221,8 @@ class _Exchange:
         self.enough = False
         self._receiver = receiver
         self._begun = False
+        self._held: list[bytes] = []
+        self._held_bytes = 0
         self._aside_bytes = 0
         self._aside_since_s: float | None = None
 
@@ -236,29 +240,42 @@ class _Exchange:
             self._aside_bytes += len(chunk)
             self.enough = self._aside_bytes > ASIDE_BYTES
             return -1 if self.enough else len(chunk)
+        self._held.append(chunk)
+        self._held_bytes += len(chunk)
+        if self._held_bytes >= BUFFER_BYTES:
+            self.hand_on()
+        return len(chunk) if self.fault is None else -1
+
+    def hand_on(self) -> None:
+        """Give the receiver what is held, unless it has refused more."""
+        if self.fault is not None or not self._held:
+            return
+        held, self._held, self._held_bytes = b"".join(self._held), [], 0
         try:
             self._begin()
-            self._receiver.write(chunk)
+            self._receiver.write(held)
         except BaseException as fault:
             self.fault = fault
-            return -1
-        return len(chunk)
 
     def idle(self, *_: int) -> bool:
-        """Whether to leave."""
+        """Whether to leave. What a slow server sent is not held any longer."""
+        self.hand_on()
         try:
-            self._receiver.idle()
+            if self.fault is None:
+                self._receiver.idle()
         except BaseException as fault:
             self.fault = fault
-            return True
         if self.response.status and not self._wanted:
             now = time.monotonic()
             self._aside_since_s = self._aside_since_s or now
             self.enough |= now - self._aside_since_s > ASIDE_S
-        return self.enough
+        return self.enough or self.fault is not None
 
     def close(self) -> None:
-        """An empty body begins, too."""
+        """Hand on the end of the body; an empty one begins, too."""
+        self.hand_on()
+        if self.fault is not None:
+            raise self.fault
         if self._wanted:
             self._begin()
 
