@@ -237,6 +237,15 @@ def test_a_name_that_cannot_be_given_is_one_line(server: Server, tmp_path: Path)
     assert server.body_bytes == sum(map(len, server.files.values()))
 
 
+PROGRAM = """
+import signal
+import sys
+from lstsr.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in background
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 def command_for(folder: Path) -> list[str]:
     settings = json.dumps({"acquire": {"provider": "download"}, "data": str(folder)})
     command = ["download", "--settings", settings, "--shard", "0-of-1"]
@@ -252,7 +261,7 @@ def test_a_signal_ends_the_command_soon_and_keeps_the_parts(
     server.faults = {path: [stall] for path in paths}
     cells = [[server.url(path) for path in paths[i::3]] for i in range(3)]
     manifest(tmp_path, "here," + ",".join(" ".join(cell) for cell in cells) + ",")
-    program = [sys.executable, "-m", "lstsr.cli", *command_for(tmp_path)]
+    program = [sys.executable, "-c", PROGRAM, *command_for(tmp_path)]
     process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True)
     files = tmp_path / "down" / ".files"
     for _ in range(1000):

@@ -31,10 +31,12 @@ OTHER = random.Random(2).randbytes(1_000_000)
 SHA256 = "sha256:" + hashlib.sha256(DATA).hexdigest()
 PAGE = b"  <!DOCTYPE html><html><form>Log in</form></html>"
 PROGRAM = """
+import signal
 import sys
 from pathlib import Path
 from lstsr.transfer.download import Download, fetch
 from lstsr.transfer.sources import Sources
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in background
 fetch([Download(sys.argv[1], Path(sys.argv[2]))], Sources())
 """
 
