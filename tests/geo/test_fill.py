@@ -77,3 +77,13 @@ def test_bands_are_filled_each_by_itself_and_no_valid_pixel_gives_zero() -> None
     for band, one in zip(bands, filled, strict=True):
         np.testing.assert_array_equal(one, fill(band, valid))
     assert not fill(np.full_like(bands, np.nan), np.zeros(SHAPE, bool)).any()
+
+
+def test_a_wider_frame_without_valid_pixels_changes_nothing() -> None:
+    values, valid = scene()
+    near, far = 300, 700
+    filled = fill(np.pad(values, near), np.pad(valid, near))
+    wider = fill(np.pad(values, far), np.pad(valid, far))
+    np.testing.assert_array_equal(wider[far - near : near - far, far - near : near - far], filled)
+    assert (wider[0] == wider[0, 0]).all()
+    assert wider[0, 0] == pytest.approx(values[valid].mean(dtype=np.float64), abs=1e-4)
