@@ -61,7 +61,7 @@ def sources(run: Path) -> Sources:
         scores.append(run / f"{model}.csv")
         predict_split(data, row_of(model), "test", None, predictions[-1], 1)
         score_row(data, row_of(model), predictions[-1], run / "aligned", scores[-1])
-    curve = run / "dctnet-base-x4-observed-s0.curve.csv"
+    curve = run / f"{MODELS[1]}.curve.csv"
     points = [{"step": step, "validation_ubrmse_k": 1 + 1 / (1 + step)} for step in range(9)]
     write_csv(curve, ("step", "validation_ubrmse_k"), points)
     outline = "{0},43 {1},43 {1},44 {0},44"
@@ -124,6 +124,29 @@ def test_panels_of_a_scene_share_their_colours(
         "split.png": "sample, 4 scenes of all splits",
         "shifts.png": "sample, 3 scenes of all splits",
     }
+
+
+def test_curves_have_a_panel_a_block_and_one_colour_a_row(sources: Sources, tmp_path: Path) -> None:
+    (lines,) = figures._blocks(sources).values()
+    curves = [tmp_path / f"{model}.curve.csv" for model in MODELS]
+    for count, curve in zip((1, 9), curves, strict=True):
+        points = [{"step": step, "validation_ubrmse_k": 2} for step in range(count)]
+        write_csv(curve, ("step", "validation_ubrmse_k"), points)
+    # in the second block only the second row was trained, in the third none
+    blocks = {
+        "observed-x4": lines,
+        "observed-x8": [replace(lines[0], name="untrained"), lines[1]],
+        "degraded-block-x4": [replace(lines[0], name="untrained")],
+    }
+    figure = figures._curves_figure(Dataset(sources.data), blocks, curves)
+    assert [axis.get_title() for axis in figure.axes] == ["observed-x4", "observed-x8"]
+    first, second = (axis.lines for axis in figure.axes)
+    assert [len(first), len(second)] == [2, 1]
+    assert tuple(second[0].get_color()) == tuple(first[1].get_color())
+    assert tuple(first[0].get_color()) != tuple(first[1].get_color())
+    assert second[0].get_xdata().tolist() == list(range(9))
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == list(MODELS)
 
 
 def test_spectra_are_of_base_rows_and_shade_what_the_input_lacks(sources: Sources) -> None:

@@ -10,6 +10,8 @@ rule train:
         f"{BENCHMARKS}/train/{{row}}.tsv"
     wildcard_constraints:
         row="|".join(map(re.escape, TRAINED)) or "none",
+    # the longest jobs begin first; the short ones of other rows run beside the last of them
+    priority: 1
     conda:
         "../../envs/lstsr.yaml"
     threads: CONFIG.threads

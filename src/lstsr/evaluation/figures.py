@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -98,7 +98,7 @@ def draw(sources: Sources, folder: Path, scenes: int, resamples: int) -> None:
         _save(_density_figure(dataset, key, _base(lines)), folder / f"density-{key}.png")
         _save(_spectra_figure(dataset, key, lines), folder / f"spectra-{key}.png")
     if sources.curves:
-        _save(_curves_figure(dataset, sources.curves), folder / "curves.png")
+        _save(_curves_figure(dataset, blocks, sources.curves), folder / "curves.png")
     if sources.patch_series:
         figure = _patch_size_figure(dataset, blocks, sources.patch_series, resamples)
         _save(figure, folder / "patch_size.png")
@@ -318,7 +318,7 @@ def _patch_size_figure(
     return figure
 
 
-def _named(lines: Sequence[Line], names: Mapping[str, int]) -> list[Line]:
+def _named(lines: Sequence[Line], names: Container[str]) -> list[Line]:
     return [line for line in lines if line.name in names]
 
 
@@ -337,17 +337,27 @@ def _patch_points(
     return points
 
 
-def _curves_figure(dataset: Dataset, curves: Sequence[Path]) -> Figure:
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
-    axis = figure.subplots()
-    axis.set_prop_cycle(color=LINE_COLOURS)
-    for path in curves:
-        curve = pd.read_csv(path)
-        label = path.name.removesuffix(".curve.csv")
-        axis.plot(curve["step"], curve["validation_ubrmse_k"], label=label, linewidth=1)
-    axis.set_xlabel("optimiser step")
-    axis.set_ylabel(f"validation ubRMSE, {dataset.meta.target_unit}")
-    axis.legend(fontsize=6)
+def _curves_figure(
+    dataset: Dataset, blocks: Mapping[str, Sequence[Line]], curves: Sequence[Path]
+) -> Figure:
+    """Validation during training, a panel a block; a row has one colour in all of them."""
+    paths = {path.name.removesuffix(".curve.csv"): path for path in curves}
+    trained = {key: _named(lines, paths) for key, lines in blocks.items()}
+    panels = {key: lines for key, lines in trained.items() if lines}
+    labels = dict.fromkeys(line.label for lines in panels.values() for line in lines)
+    colours = dict(zip(labels, cycle(LINE_COLOURS), strict=False))
+    figure = Figure(figsize=(2 + 3.4 * len(panels), 4.2), layout="constrained")
+    handles = {}
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axis, (key, lines) in zip(axes, panels.items(), strict=True):
+        for line in lines:
+            curve = pd.read_csv(paths[line.name])
+            course = curve["step"], curve["validation_ubrmse_k"]
+            (handles[line.label],) = axis.plot(*course, color=colours[line.label], linewidth=1)
+        axis.set_title(key, fontsize=8)
+    figure.supxlabel("optimiser step", fontsize=9)
+    figure.supylabel(f"validation ubRMSE, {dataset.meta.target_unit}", fontsize=9)
+    figure.legend(handles.values(), handles, loc="outside right center", fontsize=7)
     _title(figure, dataset, f"{len(dataset.scenes('validation'))} validation scenes")
     return figure
 
