@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from lightning.fabric import Fabric
-from lightning.fabric.loggers.logger import Logger
-from lightning.fabric.loggers.tensorboard import TensorBoardLogger
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric import Fabric
+from lightning_fabric.loggers.logger import Logger
+from lightning_fabric.loggers.tensorboard import TensorBoardLogger
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
