@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from lstsr.acquire.local import digest
+from lstsr.acquire.local import Acquired, digest, lost, write_index
 from lstsr.cli import main
 from lstsr.config import Config
 from lstsr.dataset.loader import Dataset
 from lstsr.files import read_csv
+from lstsr.scenes import Place, Scene
 from tests.triplets import Sample, config_of, names, write_manifest
 
 KEYS = ("observed-x4", "degraded-block-x8")
@@ -85,7 +86,7 @@ class Run:
         }
         paths = [text for name, file in made.items() for text in (f"--{name}", self.path(file))]
         return main(
-            ["dataset", *self.settings("dataset", "align", "packing", "blocks"), *paths]
+            ["dataset", *self.settings("dataset", "origin", "align", "packing", "blocks"), *paths]
             + ["--acquired", *self.indexes("acquire"), "--aligned", *self.indexes("align")]
         )
 
@@ -176,12 +177,35 @@ def test_too_many_bad_files_stop_the_run_in_one_line(
     }
 
 
-def test_a_file_that_vanishes_fails_the_job_and_is_no_exclusion(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("usable", [0, 1])
+def test_a_split_that_fails_names_the_first_scenes_that_were_excluded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], usable: int
+) -> None:
+    square = ((0.0, 1.0), (1.0, 1.0), (1.0, 0.0), (0.0, 0.0))
+    scenes = [Scene(f"s{k}", None, None, tmp_path) for k in range(6)]
+    found = [Acquired(one, {}, Place(one.scene, 0.5, 0.5, square)) for one in scenes[:usable]]
+    found += [lost(one, f"t.tif: fault {one.scene}.") for one in scenes[usable:]]
+    write_index(tmp_path / "0.csv", found)
+    settings = json.dumps({"split": {"test": 0.2, "validation": 0.2}})
+    output = tmp_path / "splits.csv"
+    arguments = ["--settings", settings, "--output", str(output), str(tmp_path / "0.csv")]
+    assert main(["split", *arguments]) == 1
+    (said,) = [one for one in capsys.readouterr().err.splitlines() if one.startswith("lstsr: ")]
+    assert ("is empty" if usable else "no scene is usable") in said
+    first = range(usable, usable + 3)
+    assert f"Excluded before the split: {6 - usable} scenes, such as " in said
+    assert said.endswith("; ".join(f"s{k}: t.tif: fault s{k}." for k in first))
+    assert not output.exists()
+
+
+def test_a_file_that_vanishes_fails_the_job_and_is_no_exclusion(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     mine = copied(data, tmp_path)
     assert mine.acquire() == 0
     (tmp_path / "data" / "sample-002" / "lst_fine.tif").unlink()
-    with pytest.raises(FileNotFoundError):
-        mine.align()
+    assert mine.align() == 1
+    assert "lst_fine.tif" in capsys.readouterr().err
 
 
 def test_a_faulty_manifest_is_one_line(

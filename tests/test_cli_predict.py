@@ -47,6 +47,7 @@ def checkpoint(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             }
         ),
         dataset="d",
+        origin="observed",
         target_m=250.0,
         reference_bands=("red", "nir"),
         scale_k=10.0,
@@ -67,13 +68,19 @@ def predict(model: object, coarse: Path, reference: Path, output: Path, *more: s
     return main(["predict", "--model", str(model), *paths, *more])
 
 
-def test_a_product_by_the_command(scene: Path, tmp_path: Path) -> None:
+def test_a_product_by_the_command(
+    scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     output = tmp_path / "new" / "out.tif"
     coarse, reference = scene / "lst_coarse.tif", scene / "ndvi_fine.tif"
     assert predict("local-linear", coarse, reference, output, "--input-unit", "kelvin") == 0
     assert geotiff.read_written(output).grid.shape == (96, 96)
     assert {file.name for file in output.parent.iterdir()} == {"out.tif", "out_flags.tif"}
-    assert predict("bicubic", coarse, reference, output, "--scale", "2") == 0
+    assert predict("bicubic", coarse, reference, output, "--scale", "2") == 1
+    assert "out.tif already exists and holds something else. Use --overwrite" in (
+        capsys.readouterr().err
+    )
+    assert predict("bicubic", coarse, reference, output, "--scale", "2", "--overwrite") == 0
     assert geotiff.read_written(output).grid.shape == (48, 48)
 
 
@@ -87,15 +94,14 @@ def test_a_product_by_the_command(scene: Path, tmp_path: Path) -> None:
         ("far away", "apart.tif: does not overlap the input"),
         ("base far away", "apart.tif: does not overlap the input"),
         ("clouded", "clouded.tif: no valid pixel meets a valid cell of"),
-        ("no scale", "--scale 1: give a whole number of at least 2"),
         ("no checkpoint", "lst_coarse.tif: is no checkpoint of lstsr"),
         ("scale", "was trained for x4, not x8"),
         ("name", "--model resnet: neither a checkpoint nor one of bicubic, "),
-        ("bands", "ndvi_fine.tif: band 2 is missing, the file has 1"),
-        ("truncated", "cut.tif: cannot be read, truncated?"),
+        ("bands", "ndvi_fine.tif: the file has 1 band: 1 ndvi. Choose 2 of them"),
+        ("truncated", "cut.tif: cannot be read. It may be truncated"),
         ("crs", "bare.tif: no coordinate system"),
-        ("celsius", "lst_coarse.tif: no valid pixel"),
-        ("not finer", "lst_coarse.tif: not finer than"),
+        ("celsius", "has the unit 'kelvin' in the file, but the reading"),
+        ("not finer", "coarse_ndvi.tif: not finer than"),
     ],
 )
 def test_a_fault_is_one_line_and_no_file(
@@ -131,8 +137,6 @@ def test_a_fault_is_one_line_and_no_file(
         geotiff.write(reference, replace(image, valid=np.indices(image.valid.shape)[0] < 4))
         image, coarse = geotiff.read_written(coarse), tmp_path / "coarse.tif"
         geotiff.write(coarse, replace(image, valid=np.indices(image.valid.shape)[0] > 0))
-    elif fault == "no scale":
-        more = ["--scale", "1"]
     elif fault == "no checkpoint":
         model = str(coarse)
     elif fault == "scale":
@@ -156,9 +160,35 @@ def test_a_fault_is_one_line_and_no_file(
     elif fault == "celsius":
         more = ["--input-unit", "celsius"]
     elif fault == "not finer":
-        reference = coarse
+        reference, image = tmp_path / "coarse_ndvi.tif", geotiff.read_written(coarse)
+        ndvi = (image.values - 250) / 100
+        geotiff.write(reference, replace(image, values=ndvi, unit="index", bands=("ndvi",)))
     assert predict(model, coarse, reference, output, *more) == 1
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("lstsr: ")]
     assert len(lines) == 1
     assert said in lines[0]
     assert not output.parent.exists() or not list(output.parent.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (("--scale", "1"), "argument --scale: 1 is not a whole number between 2 and 64"),
+        (("--scale", "1000"), "argument --scale: 1000 is not a whole number between 2 and 64"),
+        (("--input-scale", "0,1"), "argument --input-scale: 0,1 is not a number"),
+        (("--input-unit", "C"), "argument --input-unit: invalid choice: 'C'"),
+        (("--tile", "8"), "argument --tile: 8 is not a whole number of at least"),
+    ],
+)
+def test_a_wrong_option_is_one_line(
+    scene: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    option: tuple[str, str],
+    said: str,
+) -> None:
+    coarse, fine = scene / "lst_coarse.tif", scene / "ndvi_fine.tif"
+    with pytest.raises(SystemExit):
+        predict("local-linear", coarse, fine, tmp_path / "out.tif", *option)
+    line = capsys.readouterr().err
+    assert said in line and line.count("\n") == 1

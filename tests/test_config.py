@@ -95,10 +95,17 @@ FAULTS = [
     ("train.adversarial", 3, "train.adversarial must be a section with keys of pixel_weight, feat"),
     ("align", 4, "config key align must be a section with keys of anchor, grid, scale"),
     ("blocks.0.track", "obs", "track = 'obs': must be 'observed', 'degraded-block' or 'degraded"),
+    ("origin", "real", "config key origin = 'real': must be 'simulated' or 'observed'"),
+    (
+        "acquire",
+        {"provider": "x"},
+        "config key acquire.provider = 'x': must be 'local', 'gen",
+    ),
+    ("origin", "observed", "config key origin = 'observed': provider generate simulates its sce"),
     ("sensors.input.unit", "fahrenheit", "sensors.input.unit = 'fahrenheit': must be 'kelvin',"),
     ("sensors.input.unit", "index", "sensors.input.unit = 'index': allowed are kelvin, celsius"),
     ("sensors.reference.unit", "celsius", "reference.unit = 'celsius': allowed are reflectance,"),
-    ("sensors.reference.bands", [1, 2], "config key sensors.reference.names: 1 for 2 bands"),
+    ("sensors.reference.bands", [1, 2], "config key sensors.reference.names has 1 entries for 2 bands"),
     ("sensors.reference.bands", [0], "config key sensors.reference.bands.0 = 0: must be greater"),
     (
         "sensors.target",
@@ -212,6 +219,26 @@ def test_faults_are_one_line_with_the_path_and_what_is_allowed(
     assert not any(
         name in message for name in ("[key]", "<", "constrained", "Value error", "Input")
     )
+
+
+@pytest.mark.parametrize(
+    ("provider", "stated", "origin"),
+    [
+        ("generate", None, "simulated"),
+        ("generate", "simulated", "simulated"),
+        ("local", None, "observed"),
+        ("local", "observed", "observed"),
+        ("local", "simulated", "simulated"),
+        ("download", None, "observed"),
+    ],
+)
+def test_the_origin_follows_the_provider_unless_it_is_stated(
+    provider: str, stated: str | None, origin: str
+) -> None:
+    data = changed("acquire", {"provider": provider}) | ({"origin": stated} if stated else {})
+    config = validate(data)
+    assert config.origin == origin
+    assert config.model_dump(mode="json")["origin"] == origin
 
 
 def test_every_fault_is_named_at_once() -> None:

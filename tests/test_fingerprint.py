@@ -97,7 +97,7 @@ def test_words_about_code_change_nothing(copy: Copy, change: Callable[[str], str
     [
         ("models/rrdb.py", {"esrnet"}),
         ("models/dctnet.py", set()),
-        ("geo/fill.py", {"pack"}),
+        ("geo/fill.py", {"align", "pack"}),
         ("geo/coregister.py", {"align", "pack"}),
         ("evaluation/figures.py", {"figures"}),
         ("cli.py", set()),

@@ -153,7 +153,12 @@ def test_bootstrap_interval_of_a_normal_sample_is_that_of_its_mean() -> None:
     assert low == pytest.approx(mean - half, abs=0.05 * half)
     assert high == pytest.approx(mean + half, abs=0.05 * half)
     assert (mean, low, high) == metrics.paired_bootstrap(values, n=4000, seed=7)
-    assert metrics.paired_bootstrap([0.3, 0.3, 0.3], n=100) == pytest.approx((0.3, 0.3, 0.3))
+    assert metrics.paired_bootstrap([0.3] * 5, n=100) == pytest.approx((0.3, 0.3, 0.3))
+
+
+def test_fewer_than_five_scenes_have_no_interval() -> None:
+    mean, low, high = metrics.paired_bootstrap([0.1, 0.3, 0.2, 0.4], n=100)
+    assert mean == pytest.approx(0.25) and math.isnan(low) and math.isnan(high)
 
 
 @pytest.mark.parametrize("values", [[], [1.0, math.nan]])
@@ -250,6 +255,7 @@ def test_scores_of_an_image_are_means_over_its_bands(scored: np.ndarray) -> None
     prediction = target + np.array([0.01, -0.1])[:, None, None]
     prediction[:, ~scored] = np.nan
     found = metrics.score_image(prediction, target, scored)
+    assert all(map(math.isfinite, found.values()))
     assert found["psnr_db"] == pytest.approx(30)
     assert found["rmse"] == pytest.approx(math.sqrt((0.01**2 + 0.1**2) / 2))
     assert found["mae"] == pytest.approx(0.055)

@@ -66,7 +66,7 @@ def test_rows_that_differ_only_in_their_patches_are_a_series_of_a_figure(tmp_pat
 
 def test_default_split_keeps_every_scene_and_fills_all_three(root: Path) -> None:
     """Places lie apart, so that none is lost to a conflict; a place's dates stay together."""
-    from lstsr.geo.resample import outline
+    from lstsr.geo.footprint import outline
     from lstsr.simulate.places import grid_of, names, place
 
     config = load(root / "config.yaml")

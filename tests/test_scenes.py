@@ -2,6 +2,8 @@
 
 import random
 from pathlib import Path
+from typing import Literal
+from unicodedata import normalize
 
 import pytest
 
@@ -45,7 +47,7 @@ def test_scenes_are_read_with_files_beside_the_manifest(tmp_path: Path) -> None:
             tmp_path / "t.tif",
             2.5,
             46.0,
-            "2020-07-01T10:00Z",
+            "2020-07-01T10:00:00Z",
         )
     ]
 
@@ -63,8 +65,17 @@ def test_place_and_time_may_be_unknown(tmp_path: Path) -> None:
         HEAD + "\n\na,i.tif,r.tif,t.tif,1,2,\n,,,,,,\n\n",
         (HEAD + "a,i.tif,r.tif,t.tif,1,2,\n").replace("\n", "\r\n"),
         HEAD.replace(",", ", ") + "a, i.tif, r.tif, t.tif, 1, 2,\n",
+        HEAD.replace(",", " ,") + "a ,i.tif\u00a0,r.tif\t,t.tif ,1 ,2 , \n",
+        "\n" + HEAD.replace("\n", ",,\n") + "a,i.tif,r.tif,t.tif,1,2,,,,,\n",
     ],
-    ids=["byte-order mark", "blank lines", "Windows line ends", "blanks after commas"],
+    ids=[
+        "byte-order mark",
+        "blank lines",
+        "Windows line ends",
+        "blanks after commas",
+        "blanks before commas",
+        "empty columns at the end",
+    ],
 )
 def test_what_spreadsheets_and_hands_leave_in_a_table_does_no_harm(
     tmp_path: Path, text: str
@@ -76,7 +87,7 @@ def test_what_spreadsheets_and_hands_leave_in_a_table_does_no_harm(
 GOOD = "a,i.tif,r.tif,t.tif,1,2,\n"
 FAULTS: dict[str, tuple[str | bytes, str]] = {
     "column": ("scene,input,reference\na,i.tif,r.tif\n", "column target is missing"),
-    "separator": ((HEAD + GOOD).replace(",", ";"), "separate them by commas"),
+    "separator": ((HEAD + GOOD).replace(",", ";"), "separates its columns by semicolons"),
     "nothing": ("", "column scene is missing"),
     "no scene": (HEAD, "no scene below the first line; add"),
     "twice": (HEAD + GOOD + GOOD, "scene a is named twice; give each row its own name"),
@@ -89,6 +100,24 @@ FAULTS: dict[str, tuple[str | bytes, str]] = {
     "text": (HEAD + GOOD.replace("1,2", "1,north"), "lat of scene a is 'north'; give degrees"),
     "nan": (HEAD + GOOD.replace("1,2", "nan,2"), "lon of scene a is 'nan'; give degrees"),
     "metres": (HEAD + GOOD.replace("1,2", "1,5100000"), "between -90 and 90"),
+    "swapped": (HEAD + GOOD.replace("1,2", "37.5,127.5"), "Are lon and lat swapped?"),
+    "decimal commas": (
+        HEAD + GOOD + GOOD.replace("a,", "b,").replace("1,2", "127,5,37,5"),
+        "scenes.csv line 3 has 9 cells, but the first line names 7 columns. Write decimals with",
+    ),
+    "quoted decimal comma": (
+        HEAD + GOOD.replace("1,2", '"127,5",2'),
+        "lon of scene a is '127,5'; write decimals with a point: 127.5",
+    ),
+    "tabs": ((HEAD + GOOD).replace(",", "\t"), "separates its columns by tabs"),
+    "separator of Excel": ("sep=;\n" + (HEAD + GOOD).replace(",", ";"), "by semicolons"),
+    "column twice": (HEAD.replace("time", "lon") + GOOD, "names column lon twice"),
+    "same name composed": (
+        HEAD + GOOD.replace("a,", "caf\u00e9,", 1) + GOOD.replace("a,", "cafe\u0301,", 1),
+        "scene caf\u00e9 is named twice",
+    ),
+    "date only": (HEAD + GOOD.replace("2,", "2,2023-05-12"), "a date without a time of day; write"),
+    "huge cell": (HEAD + GOOD.replace("a,", "a" * 200_000 + ",", 1), "line 2 is not CSV"),
     "encoding": (HEAD.encode() + b"caf\xe9,i.tif,r.tif,t.tif,,,\n", "not UTF-8 text; save"),
 }
 
@@ -99,7 +128,7 @@ def test_a_faulty_manifest_stops_the_run_in_one_line(tmp_path: Path, fault: str)
     with pytest.raises(LstsrError) as caught:
         read_manifest(manifest(tmp_path, text))
     message = str(caught.value)
-    assert "scenes.csv: " in message
+    assert "scenes.csv" in message
     assert words in message
     assert "\n" not in message
     assert not isinstance(caught.value, SceneError), "a fault of the run, not of one scene"
@@ -145,9 +174,44 @@ def test_regions_are_open_boxes_and_test_comes_first() -> None:
         region_of(None, 43, split)
 
 
+@pytest.mark.parametrize("turn", [-360, 0, 360])
+def test_a_region_is_the_same_in_every_turn(turn: float) -> None:
+    across = SplitConfig(
+        test=Region(lon_min=170, lon_max=190), validation=Region(lon_min=230, lon_max=250)
+    )
+    for lon, right in ((180, "test"), (-175, "test"), (-120, "validation"), (0, "train")):
+        if abs(lon + turn) <= 360:
+            assert region_of(lon + turn, 0, across) == right
+
+
+@pytest.mark.parametrize(
+    ("region", "inside", "outside"),
+    [
+        (Region(lon_min=3.8), (3.9, 179, 180, -180), (-1, 3.8, 359, -179)),
+        (Region(lon_max=127.3), (-180, 0, 127, 185, 240), (127.3, 179)),
+        (Region(lon_min=200), (201, -120, 359, -1), (1, 199, 180)),
+        (Region(lon_max=-190), (-191, 169, 1), (-189, 171, 180)),
+        (Region(), (-360, -180, 0, 180, 360), ()),
+        (Region(lon_min=-180, lon_max=180), (-180, 0, 180, 270), ()),
+    ],
+)
+def test_a_region_with_one_bound_ends_at_180_degrees(
+    region: Region, inside: tuple[float, ...], outside: tuple[float, ...]
+) -> None:
+    split = SplitConfig(test=region, validation=Region(lat_min=80))
+    assert {region_of(lon, 0, split) for lon in inside} == {"test"}
+    assert {region_of(lon, 0, split) for lon in outside} <= {"train"}
+
+
 def test_footprints_that_only_touch_do_not_conflict() -> None:
     places = [square("a", 0), square("b", 1), square("c", 1.5), square("d", 9)]
     assert conflicts(places) == [("b", "c")]
+
+
+def test_conflicts_cross_180_degrees_in_any_turn() -> None:
+    places = [square("a", 179.8), square("b", -179.5), square("c", 180.9), square("d", 540.4)]
+    assert conflicts(places) == [("a", "b"), ("a", "d"), ("b", "c"), ("b", "d"), ("c", "d")]
+    assert conflicts([square("e", 0), square("f", 2), square("g", 179)]) == []
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -302,16 +366,55 @@ def test_a_product_may_be_a_folder_or_an_mtl_file_and_brings_all_its_files(tmp_p
     assert names == ["LC08_X_MTL.txt", "LC08_X_ST_B10.TIF"]
 
 
-@pytest.mark.parametrize("time", ["12.5.2023 02:10", "2023-05-12T02:10"])
-def test_a_time_without_zone_or_sense_is_refused(tmp_path: Path, time: str) -> None:
-    for name in ("a", "b", "c"):
-        (tmp_path / name).touch()
-    manifest = tmp_path / "scenes.csv"
-    manifest.write_text(f"scene,input,reference,target,time\ns,a,b,c,{time}\n")
-    with pytest.raises(LstsrError, match=r"time of scene s is '.*'; write it as"):
-        read_manifest(manifest)
-    manifest.write_text("scene,input,reference,target,time\ns,a,b,c,2023-05-12T02:10:00Z\n")
-    assert read_manifest(manifest)[0].time == "2023-05-12T02:10:00Z"
+def timed(folder: Path, time: str) -> Scene:
+    """The scene of a manifest that states its time."""
+    return read_manifest(manifest(folder, HEAD + f'a,i.tif,r.tif,t.tif,,,"{time}"\n'))[0]
+
+
+@pytest.mark.parametrize("time", ["12.5.2023 02:10", "2023-05-12", "20230512", "noon"])
+def test_a_time_without_sense_is_refused(tmp_path: Path, time: str) -> None:
+    with pytest.raises(LstsrError, match=r"time of scene a is '.*; write it as 2023-05-12T02:10"):
+        timed(tmp_path, time)
+
+
+@pytest.mark.parametrize(
+    "time", ["2023-05-12T02:10:00Z", "20230512T0210", "2023-05-12 11:10+09", "2023-132T02:10,0z"]
+)
+def test_a_time_of_any_form_is_kept_in_utc(tmp_path: Path, time: str) -> None:
+    assert timed(tmp_path, time).time == "2023-05-12T02:10:00Z"
+
+
+@pytest.mark.parametrize("on_disk", ["NFC", "NFD"])
+@pytest.mark.parametrize("in_table", ["NFC", "NFD"])
+def test_names_in_another_unicode_form_are_found(
+    tmp_path: Path, on_disk: Literal["NFC", "NFD"], in_table: Literal["NFC", "NFD"]
+) -> None:
+    name = "\uc11c\uc6b8-M\u00fcnchen"
+    folder = tmp_path / normalize(on_disk, name)
+    folder.mkdir()
+    file = folder / normalize(on_disk, f"{name}.tif")
+    file.touch()
+    cells = normalize(in_table, f"{name},{name}/{name}.tif")
+    for row in (cells, cells.replace(f"{name}/", f"../{tmp_path.name}/{name}/")):
+        text = HEAD + f"{row},r.tif,t.tif,,,\n"
+        (scene,) = read_manifest(manifest(tmp_path, text))
+        assert scene.scene == name
+        assert scene.input.samefile(file)
+    absolute = HEAD + f"a,{normalize(in_table, str(file))},r.tif,t.tif,,,\n"
+    assert read_manifest(manifest(tmp_path, absolute))[0].input == file
+
+
+def test_a_missing_file_is_named_whatever_stands_in_its_way(tmp_path: Path) -> None:
+    for cell in ("no/such.tif", "t.tif/x.tif", "a" * 300, "/no/such/x.tif"):
+        with pytest.raises(LstsrError, match="reference of scene a is missing"):
+            read_manifest(manifest(tmp_path, HEAD + f"a,i.tif,{cell},t.tif,,,\n"))
+
+
+def test_a_linked_file_keeps_its_name(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").touch()
+    (tmp_path / "link.tif").symlink_to(tmp_path / "elsewhere")
+    (scene,) = read_manifest(manifest(tmp_path, HEAD + "a,link.tif,r.tif,t.tif,,,\n"))
+    assert scene.input == tmp_path / "link.tif"
 
 
 def test_level_1_of_gk2a_goes_with_the_other_files_of_its_slot(tmp_path: Path) -> None:

@@ -18,6 +18,14 @@ from lstsr.registry import READERS
 from lstsr.scenes import STATIC
 
 logger = logging.getLogger("lstsr")
+GUIDED = ("input", "reference")
+# Options of `predict` that an optical image alone does not have.
+OF_LST = (
+    *("dem", "water", "like", "extent", "time", "base-image", "no-registration"),
+    *("input-shift", "reference-shift", "self-ensemble"),
+)
+MOST_SCALE, LEAST_TILE = 64, 128
+SHOWN_REASONS = 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,13 +38,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.captureWarnings(True)
     try:
         options.run(options)
-    except LstsrError as error:
-        print(f"lstsr: {error}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         print("lstsr: interrupted", file=sys.stderr)
         return 128 + signal.SIGINT
+    except Exception as error:
+        if options.debug:
+            raise
+        print(f"lstsr: {_told(error)}", file=sys.stderr)
+        return 1
     return 0
+
+
+def _told(error: Exception) -> str:
+    """A fault in one line."""
+    text = " ".join(str(error).split())
+    if isinstance(error, LstsrError):
+        return text
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}"
+    if isinstance(error, MemoryError):
+        return "not enough memory. Take smaller images, or a machine with more"
+    return (
+        f"unexpected fault ({type(error).__name__}: {text}). Run the command again with --debug "
+        "and report what it prints"
+    )
 
 
 def match(options: argparse.Namespace) -> None:
@@ -158,10 +184,21 @@ def split(options: argparse.Namespace) -> None:
     acquired = [one for index in options.indexes for one in read_index(index)]
     places = [one.place for one in sorted(acquired, key=lambda one: one.scene.scene)]
     usable = {one.scene.scene for one in acquired if not one.reason}
-    chosen = assign(
-        [place for place in places if place.scene in usable],
-        SplitConfig.model_validate(options.settings["split"]),
-    )
+    try:
+        if not usable:
+            raise LstsrError("no scene is usable")
+        chosen = assign(
+            [place for place in places if place.scene in usable],
+            SplitConfig.model_validate(options.settings["split"]),
+        )
+    except LstsrError as error:
+        lost = [f"{one.scene.scene}: {one.reason}" for one in acquired if one.reason]
+        if not lost:
+            raise
+        few = "; ".join(lost[:SHOWN_REASONS])
+        raise LstsrError(
+            f"{error}. Excluded before the split: {len(lost)} scenes, such as {few}"
+        ) from None
     counts = {name: list(chosen.values()).count(name) for name in sorted(set(chosen.values()))}
     logger.info("scenes by split, place only: %s", counts)
     write_csv(
@@ -268,7 +305,7 @@ def interpolate(options: argparse.Namespace) -> None:
 
 def inspect(options: argparse.Namespace) -> None:
     """Print what a reader understood of a product file, and what does not hold in it."""
-    from lstsr.sensors.inspection import inspect as inspect_product
+    from lstsr.sensors.detection import inspect as inspect_product
     from lstsr.sensors.inspection import report
 
     try:
@@ -327,35 +364,60 @@ def predict_split(options: argparse.Namespace) -> None:
 
 def predict(options: argparse.Namespace) -> None:
     """Predict fine LST from any pair of rasters, or a finer optical image from one alone."""
+    from lstsr.predict.pair import Files, Options
+
+    asked = {
+        role: Options(
+            unit=getattr(options, f"{role}_unit"),
+            scale=getattr(options, f"{role}_scale"),
+            offset=getattr(options, f"{role}_offset"),
+            nodata=tuple(getattr(options, f"{role}_nodata")),
+            band=tuple(getattr(options, f"{role}_band")),
+            crs=getattr(options, f"{role}_crs"),
+        )
+        for role in GUIDED
+    }
     if options.reference is None:
         from lstsr.predict.alone import make_image
 
-        of_lst = {
-            "--dem": options.dem,
-            "--water": options.water,
-            "--input-unit": options.input_unit != "kelvin",
-            "--base-image": options.base_image,
-            "--no-registration": options.no_registration,
-        }
-        for name, given in of_lst.items():
-            if given:
-                raise LstsrError(f"{name}: is of LST, which needs a --reference; leave it out")
-        make_image(options.model, options.input, options.output, options.scale, options.tile)
+        for name in OF_LST:
+            if getattr(options, name.replace("-", "_")):
+                raise LstsrError(f"--{name}: is of LST, which needs a --reference; leave it out")
+        if asked["reference"] != Options():
+            raise LstsrError("--reference-...: there is no --reference; leave these options out")
+        make_image(
+            options.model,
+            options.input,
+            options.output,
+            options.scale,
+            options.tile,
+            asked["input"],
+            options.overwrite,
+        )
         return
     from lstsr.predict.product import Request, make_product
 
+    shifts = {role: getattr(options, f"{role}_shift") for role in GUIDED}
     make_product(
         Request(
             model=options.model,
-            input=options.input,
-            reference=options.reference,
+            files=Files(
+                options.input,
+                options.reference,
+                options.dem,
+                options.water,
+                options.extent,
+                options.time,
+                asked,
+            ),
             output=options.output,
-            dem=options.dem,
-            water=options.water,
+            like=options.like,
             scale=options.scale,
-            input_unit=options.input_unit,
             base_image=options.base_image,
             register=not options.no_registration,
+            shifts={role: tuple(shift) for role, shift in shifts.items() if shift},
+            self_ensemble=options.self_ensemble,
+            overwrite=options.overwrite,
             tile=options.tile,
         )
     )
@@ -402,13 +464,22 @@ def report(options: argparse.Namespace) -> None:
     write_report(options.table, options.excluded, options.figures, options.output)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells a fault of the command line in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the program with what is wrong and where help is."""
+        self.exit(2, f"lstsr: {message}. `{self.prog} --help` shows all options\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="lstsr", description=__doc__)
+    parser = _Parser(prog="lstsr", description=__doc__)
     stages = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Any) -> argparse.ArgumentParser:
         stage = stages.add_parser(name, help=run.__doc__, description=run.__doc__)
         stage.set_defaults(run=run)
+        stage.add_argument("--debug", action="store_true", help="show the traceback of a fault")
         return stage
 
     def paths(stage: argparse.ArgumentParser, *names: str, **more: Any) -> None:
@@ -492,16 +563,34 @@ def _parser() -> argparse.ArgumentParser:
     stage.add_argument("--threads", type=int)
 
     stage = command("predict", predict)
-    stage.add_argument("--model", required=True, help="a checkpoint, or a classical row's name")
+    stage.add_argument("--model", required=True, help="a checkpoint, or the name of a method")
     paths(stage, "input", "output")
     stage.add_argument("--reference", type=Path, help="guides LST; an optical image has none")
+    stage.add_argument("--overwrite", action="store_true", help="replace an existing output")
     stage.add_argument("--dem", type=Path, help="elevation in metres, against terrain parallax")
     stage.add_argument("--water", type=Path, help="share of water, 0..1, for layers and flags")
-    stage.add_argument("--scale", type=int, help="default: the checkpoint's")
-    stage.add_argument("--input-unit", choices=("kelvin", "celsius"), default="kelvin")
+    stage.add_argument("--scale", type=_scale, help="default: the checkpoint's")
+    stage.add_argument(
+        "--like", type=Path, help="checkpoint whose training says how a classical method reads"
+    )
+    stage.add_argument(
+        "--extent", type=Path, help="raster that bounds the product (default: the reference)"
+    )
+    stage.add_argument("--time", default="", help="of an input whose file states none, ISO 8601")
     stage.add_argument("--base-image", type=Path, help="static image that both are registered to")
-    stage.add_argument("--no-registration", action="store_true")
-    stage.add_argument("--tile", type=int, default=512, help="side of a tile, fine pixels")
+    stage.add_argument("--no-registration", action="store_true", help="move nothing")
+    for role in GUIDED:
+        stage.add_argument(
+            f"--{role}-shift",
+            type=float,
+            nargs=2,
+            metavar=("ROW", "COLUMN"),
+            help=f"pixels of the product that the {role} moves (+ south, east); not registered",
+        )
+    stage.add_argument("--self-ensemble", action="store_true", help="mean over turns and flips")
+    stage.add_argument("--tile", type=_tile, default=512, help="side of a tile, fine pixels")
+    for role in GUIDED:
+        _add_reading(stage, role)
 
     stage = command("evaluate", evaluate)
     paths(stage, "data", "folder", "predictions", "output")
@@ -543,6 +632,37 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_reading(stage: argparse.ArgumentParser, role: str) -> None:
+    """Options that say how the file of a role is read."""
+    group = stage.add_argument_group(
+        f"reading of the {role}",
+        "default: as in the checkpoint's training; for a method without one, what the file states",
+    )
+    units = ("kelvin", "celsius") if role == "input" else ("reflectance", "index")
+    group.add_argument(
+        f"--{role}-unit", choices=units, help=f"unit of the values (default: {units[0]})"
+    )
+    group.add_argument(f"--{role}-scale", type=_number, help="physical = stored x scale + offset")
+    group.add_argument(f"--{role}-offset", type=_number, help="default: 0")
+    group.add_argument(
+        f"--{role}-nodata",
+        type=float,
+        nargs="+",
+        default=[],
+        metavar="VALUE",
+        help="stored values that are no-data, besides those that the file masks",
+    )
+    group.add_argument(
+        f"--{role}-band",
+        type=_band,
+        nargs="+",
+        default=[],
+        metavar="BAND",
+        help="number from 1, or name of a band or NetCDF variable (default: all bands)",
+    )
+    group.add_argument(f"--{role}-crs", help="coordinate system (default: the file's own)")
+
+
 def _terminate(number: int, _: object) -> NoReturn:
     """Unwind to the end of the program, with the exit status that a shell gives to a signal."""
     print("lstsr: terminated", file=sys.stderr)
@@ -564,6 +684,33 @@ def _gigabytes(text: str) -> float:
     if not 0 < size < math.inf:
         raise argparse.ArgumentTypeError(f"{text} is no number of GB above 0")
     return size
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text} is not a number. Write decimals with a point")
+    return value
+
+
+def _scale(text: str) -> int:
+    if not text.isdigit() or not 2 <= int(text) <= MOST_SCALE:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number between 2 and {MOST_SCALE}")
+    return int(text)
+
+
+def _tile(text: str) -> int:
+    if not text.isdigit() or int(text) < LEAST_TILE:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least {LEAST_TILE}")
+    return int(text)
+
+
+def _band(text: str) -> int | str:
+    """The number of a band, or its name."""
+    return int(text) if text.isdigit() else text
 
 
 def _row(text: str) -> Any:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -15,7 +16,9 @@ from pydantic import (
     Field,
     Tag,
     ValidationError,
+    ValidationInfo,
     field_serializer,
+    field_validator,
     model_validator,
 )
 
@@ -23,6 +26,10 @@ from lstsr.errors import LstsrError
 from lstsr.registry import ADVERSARIAL, CLASSICAL, MODELS, UNGUIDED
 from lstsr.scenes import ROLES
 
+if TYPE_CHECKING:
+    from pyproj import CRS
+
+Origin = Literal["simulated", "observed"]
 Track = Literal["observed", "degraded-block", "degraded-psf"]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.]*(-[A-Za-z0-9_.]+)*$")]
@@ -161,32 +168,93 @@ class AcquireConfig(Section):
     generate: GenerateConfig = GenerateConfig()
 
 
+def _number_or_name(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return None
+    return {int: "<number>", str: "<name>"}.get(type(value))
+
+
+# Tags stand in brackets, so that messages leave them out.
+BandChoice = Annotated[
+    Annotated[int, Field(ge=1), Tag("<number>")] | Annotated[str, Tag("<name>")],
+    Discriminator(
+        _number_or_name,
+        custom_error_type="band",
+        custom_error_message="Input should be the number of a band, from 1, or its name",
+    ),
+]
+
+
 class GeotiffConfig(Section):
-    """Any raster that GDAL reads: physical = stored x scale + offset, in `unit`."""
+    """Any raster that GDAL reads: physical = stored x scale + offset, in `unit`.
+
+    Scale, offset, no-data value and unit of the file itself are used; a key that contradicts the
+    file stops the run.
+    """
 
     product: Literal["geotiff"] = "geotiff"
     sensor: str = Field(description="name written into every raster")
     unit: Literal["kelvin", "celsius", "reflectance", "index", "metre"]
-    bands: list[Annotated[int, Field(ge=1)]] = Field([1], min_length=1, description="from 1")
-    names: list[str] = Field(["lst"], min_length=1, description="one name a band")
-    scale: float = 1.0
-    offset: float = 0.0
-    nodata: float | None = Field(None, description="stored value; default: the file's own")
-    valid_min: float | None = Field(None, description="in `unit`; below is masked")
-    valid_max: float | None = Field(None, description="in `unit`; above is masked")
+    bands: list[BandChoice] | None = Field(
+        None,
+        min_length=1,
+        description="numbers from 1, or names of bands or NetCDF variables; default: all bands",
+    )
+    names: list[str] = Field(["lst"], min_length=1, description="one name per band")
+    scale: float | None = Field(None, description="default: the file's own, or 1")
+    offset: float | None = Field(None, description="default: the file's own, or 0")
+    nodata: list[float] = Field(
+        [], description="stored values that are no-data, besides those that the file itself masks"
+    )
+    valid_min: float | None = Field(None, description="in `unit`; lower values are masked")
+    valid_max: float | None = Field(None, description="in `unit`; higher values are masked")
     rim_erosion: int = Field(0, ge=0, le=64, description="pixels taken off the valid area's rim")
     crs: str | None = Field(None, description="replaces the file's own coordinate system")
 
+    @field_validator("nodata", mode="before")
+    @classmethod
+    def _several(cls, value: Any) -> Any:
+        """One value may stand alone."""
+        if value is None:
+            return []
+        return value if isinstance(value, (list, tuple)) else [value]
+
+    @field_validator("scale")
+    @classmethod
+    def _not_zero(cls, value: float | None) -> float | None:
+        if value is not None and (value == 0 or not math.isfinite(value)):
+            raise ValueError(f"{value}: give a number other than 0")
+        return value
+
+    @field_validator("crs")
+    @classmethod
+    def _understood(cls, value: str | None) -> str | None:
+        if value is not None:
+            _system(value)
+        return value
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if len(self.bands) != len(self.names):
+        if self.bands is not None and len(self.bands) != len(self.names):
             raise ValueError(
-                f"names: {len(self.names)} for {len(self.bands)} bands; give one a band"
+                f"names has {len(self.names)} entries for {len(self.bands)} bands. Give one name "
+                "per band"
             )
         low, high = self.valid_min, self.valid_max
         if low is not None and high is not None and low >= high:
             raise ValueError(f"valid_min = {low} must be below valid_max = {high}")
         return self
+
+
+def _system(text: str) -> CRS:
+    """The coordinate system that ``text`` names; ValueError if PROJ does not know it."""
+    from pyproj import CRS  # few runs name one, and every job parses the config
+    from pyproj.exceptions import CRSError
+
+    try:
+        return CRS.from_user_input(text)
+    except CRSError:
+        raise ValueError(f"'{text}' is not a coordinate system that PROJ reads") from None
 
 
 class LandsatConfig(Section):
@@ -513,8 +581,20 @@ class RegistrationConfig(Section):
 class GridConfig(Section):
     """A lattice of square cells whose corners are multiples of the spacing."""
 
-    crs: str = Field(description="any text that PROJ reads, in metres")
+    crs: str = Field(description="any projected system that PROJ reads, in metres")
     spacing_m: float = Field(gt=0, description="side of a coarse cell, metres")
+
+    @field_validator("crs")
+    @classmethod
+    def _in_metres(cls, value: str) -> str:
+        system = _system(value)
+        units = {axis.unit_name for axis in system.axis_info}
+        if not system.is_projected or units - {"metre", "meter"}:
+            raise ValueError(
+                f"'{value}' is in {' and '.join(sorted(units)) or 'unknown units'}. Name a "
+                "projected coordinate system in metres, such as EPSG:5179 or a UTM zone"
+            )
+        return value
 
 
 class AlignConfig(Section):
@@ -776,6 +856,14 @@ class Config(Section):
     threads: int = Field(2, ge=1, description="of one training or prediction job")
     gpus: int = Field(0, ge=0, le=1, description="of one training or prediction job")
     acquire: AcquireConfig = AcquireConfig()
+    origin: Origin | None = Field(
+        None,
+        validate_default=True,
+        description=(
+            "whether the images of the dataset are simulated or observed; every table and figure "
+            "says so. Default: simulated with provider generate, otherwise observed"
+        ),
+    )
     sensors: SensorsConfig
     split: SplitConfig
     align: AlignConfig = AlignConfig()
@@ -786,8 +874,20 @@ class Config(Section):
     models: list[ModelConfig] = []
     evaluate: EvaluateConfig = EvaluateConfig()
 
+    @field_validator("origin")
+    @classmethod
+    def _origin_by_provider(cls, origin: Origin | None, info: ValidationInfo) -> Origin:
+        # a faulty section acquire is absent here, and has an error of its own
+        generated = info.data.get("acquire", AcquireConfig()).provider == "generate"
+        return origin or ("simulated" if generated else "observed")
+
     @model_validator(mode="after")
     def _possible(self) -> Self:
+        if self.origin == "observed" and self.acquire.provider == "generate":
+            raise ValueError(
+                "origin = 'observed': provider generate simulates its scenes. Set origin to "
+                "simulated, or remove the key."
+            )
         keys = [block.key for block in self.blocks]
         if len(set(keys)) < len(keys):
             raise ValueError(f"blocks: {_first_twice(keys)} is named twice")

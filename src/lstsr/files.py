@@ -70,6 +70,28 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def check_output(output: Path, inputs: Iterable[Path | None]) -> None:
+    """Raise LstsrError where ``output`` is one of ``inputs``, under any name or link."""
+    for path in inputs:
+        if path is None or not path.exists():
+            continue
+        same = output.exists() and output.samefile(path)
+        inside = path.is_dir() and path.resolve() in output.resolve().parents
+        if same or inside or output.resolve() == path.resolve():
+            raise LstsrError(
+                f"{output} {'lies inside' if inside else 'is'} the input {path} and would replace "
+                "it. Name another output"
+            )
+
+
+def check_suffix(output: Path, *allowed: str) -> None:
+    """Raise LstsrError where the suffix of ``output`` does not fit the format that is written."""
+    if output.suffix.lower() not in allowed:
+        raise LstsrError(
+            f"{output}: the suffix does not fit the format. Use {' or '.join(allowed)}"
+        )
+
+
 def sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, hexadecimal."""
     with path.open("rb") as stream:

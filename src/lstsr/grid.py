@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from affine import Affine
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from pyproj import CRS, Geod, Transformer
+
+    Doubles = NDArray[np.float64]
+# A projection that is true to scale within this share is measured by its own coordinates, so that
+# a grid of 2 km is one of 2000 m; beyond it (degrees, Mercator), distances are those on the ground.
+TRUE_TO_SCALE = 0.05
 
 
 @dataclass(frozen=True)
@@ -26,9 +39,25 @@ class Grid:
         return self.height, self.width
 
     @property
+    def spacing_m(self) -> tuple[float, float]:
+        """Spacing of rows and columns near the grid's centre, metres on the ground."""
+        return _spacing_m(self)
+
+    @property
     def gsd_m(self) -> float:
-        """Spacing of the columns, in units of the coordinate system (metres when projected)."""
-        return float((self.transform.a**2 + self.transform.d**2) ** 0.5)
+        """Spacing of the columns near the grid's centre, metres in any coordinate system."""
+        return self.spacing_m[1]
+
+    @property
+    def cell_m(self) -> float:
+        """Side of the square that has the area of a cell, metres."""
+        return _cell_m(self)
+
+    @property
+    def steps(self) -> tuple[float, float]:
+        """Spacing of rows and columns in units of the coordinate system."""
+        a, b, _, d, e, *_ = self.transform
+        return math.hypot(b, e), math.hypot(a, d)
 
     @property
     def corners(self) -> list[tuple[float, float]]:
@@ -77,5 +106,120 @@ class Grid:
             return False
         scale = fine.width // self.width
         return fine.height == self.height * scale and self.refine(scale).transform.almost_equals(
-            fine.transform, precision=1e-6 * fine.gsd_m
+            fine.transform, precision=1e-6 * min(fine.steps)
         )
+
+    def lon_lat_deg(self) -> tuple[Doubles, Doubles]:
+        """Longitude and latitude (row, column) of the pixels' centres, degrees."""
+        import numpy as np
+
+        return self.degrees(*np.indices(self.shape) + 0.5)
+
+    def degrees(self, row: Doubles, column: Doubles) -> tuple[Doubles, Doubles]:
+        """Longitude and latitude of places that count from the outer corner of the first pixel."""
+        a, b, c, d, e, f, *_ = self.transform
+        lon, lat = _to_degrees(self.crs).transform(
+            a * column + b * row + c, d * column + e * row + f
+        )
+        return lon, lat
+
+    def nearest_turn(self, x: Doubles) -> Doubles:
+        """Longitudes ``x``, moved by whole turns to within half a turn of the grid's centre.
+
+        Coordinates of a projected system stay as they are.
+        """
+        if not self.is_geographic:
+            return x
+        import numpy as np
+
+        turn = _turn(self.crs)
+        west = (self.transform @ (self.width / 2, self.height / 2))[0] - turn / 2
+        return west + np.mod(x - west, turn)
+
+    @property
+    def is_geographic(self) -> bool:
+        """Whether coordinates are longitude and latitude."""
+        return math.isfinite(_turn(self.crs))
+
+    @property
+    def around_the_globe(self) -> bool:
+        """Whether the columns close a whole turn of longitudes."""
+        step = self.steps[1]
+        return self.is_geographic and abs(self.width * step - _turn(self.crs)) < 0.5 * step
+
+
+@lru_cache(maxsize=256)
+def _spacing_m(grid: Grid) -> tuple[float, float]:
+    import numpy as np
+
+    row, column = grid.height / 2, grid.width / 2
+    lon, lat = grid.degrees(
+        np.array([row - 0.5, row + 0.5, row, row]),
+        np.array([column, column, column - 0.5, column + 0.5]),
+    )
+    _, _, on_ground = _geod(grid.crs).inv(lon[::2], lat[::2], lon[1::2], lat[1::2])
+    rows_m, columns_m = (
+        _own_or_ground(step * _unit_m(grid.crs), float(ground))
+        for step, ground in zip(grid.steps, on_ground, strict=True)
+    )
+    return rows_m, columns_m
+
+
+@lru_cache(maxsize=256)
+def _cell_m(grid: Grid) -> float:
+    import numpy as np
+
+    rows, columns = np.array([0, 0, 1, 1]) - 0.5, np.array([0, 1, 1, 0]) - 0.5
+    lon, lat = grid.degrees(rows + grid.height / 2, columns + grid.width / 2)
+    area_m2, _ = _geod(grid.crs).polygon_area_perimeter(lon, lat)
+    own_m = math.sqrt(abs(grid.transform.determinant)) * _unit_m(grid.crs)
+    return _own_or_ground(own_m, math.sqrt(abs(area_m2)))
+
+
+def _own_or_ground(own_m: float, ground_m: float) -> float:
+    """A length by a system's coordinates where they are true to scale, else on the ground.
+
+    Both are metres, the first one NaN for degrees, the second where a projection does not reach.
+    """
+    if math.isnan(ground_m) or abs(ground_m / own_m - 1) <= TRUE_TO_SCALE:
+        return own_m
+    return ground_m
+
+
+@lru_cache(maxsize=64)
+def _unit_m(crs: str) -> float:
+    """Metres in a unit of a projected system; NaN of degrees."""
+    system = _system(crs)
+    if system.is_geographic:
+        return math.nan
+    return float(system.axis_info[0].unit_conversion_factor) if system.axis_info else 1.0
+
+
+@lru_cache(maxsize=64)
+def _geod(crs: str) -> Geod:
+    from pyproj import Geod
+
+    return _system(crs).get_geod() or Geod(ellps="WGS84")
+
+
+@lru_cache(maxsize=64)
+def _turn(crs: str) -> float:
+    """A whole turn of longitudes in units of ``crs``; infinite where it is projected."""
+    system = _system(crs)
+    if not system.is_geographic:
+        return math.inf
+    return 2 * math.pi / float(system.axis_info[0].unit_conversion_factor)
+
+
+@lru_cache(maxsize=64)
+def _to_degrees(crs: str) -> Transformer:
+    from pyproj import Transformer
+
+    return Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+
+
+def _system(crs: str) -> CRS:
+    # pyproj and numpy are imported where they are needed: a run is planned without them
+    from pyproj import CRS
+
+    return CRS.from_user_input(crs)

@@ -28,6 +28,8 @@ SSIM_SIGMA = 1.5
 SSIM_WINDOW = 11
 CONSISTENT_FRACTION = 0.75
 """Least scored share of a coarse cell that is compared with the input (12 of 16 at scale 4)."""
+INTERVAL_SCENES = 5
+"""Fewest scenes that give an interval: resampling fewer repeats the same few means."""
 
 
 def rmse_k(prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike) -> float:
@@ -256,6 +258,7 @@ def paired_bootstrap(
 ) -> tuple[float, float, float]:
     """Mean over scenes of paired differences, and the ends of its 95 % interval.
 
+    The ends are NaN for fewer than `INTERVAL_SCENES` scenes.
     Percentile bootstrap (Efron and Tibshirani 1993, chapter 13): ``n`` draws of as many scenes with
     replacement. Give per-scene differences (or gains in dB), one value a scene. Raises LstsrError
     on an empty list or a value that is not finite.
@@ -263,6 +266,8 @@ def paired_bootstrap(
     scenes = np.asarray(values, np.float64).ravel()
     if not scenes.size or not np.isfinite(scenes).all():
         raise LstsrError("the bootstrap needs one finite value a scene: drop scenes without scores")
+    if scenes.size < INTERVAL_SCENES:
+        return float(scenes.mean()), math.nan, math.nan
     rng = np.random.default_rng(seed)
     means = [scenes[rng.integers(scenes.size, size=scenes.size)].mean() for _ in range(n)]
     low, high = np.percentile(means, (2.5, 97.5))

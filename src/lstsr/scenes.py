@@ -5,13 +5,18 @@ from __future__ import annotations
 import csv
 import hashlib
 import math
+import os
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lstsr.errors import LstsrError
+from lstsr.globe import Outline, overlaps
+from lstsr.side_files import side_files, vrt_sources
+from lstsr.times import iso, read_time
 
 if TYPE_CHECKING:
     from lstsr.config import SplitConfig
@@ -20,6 +25,9 @@ ROLES = ("input", "reference", "target")
 STATIC = ("dem", "water")
 SPLITS = ("train", "validation", "test")
 DROPPED = "dropped"
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+# A region without a bound on one side includes 180 degrees itself.
+NEXT_TO_180 = 180 + 1e-9
 
 
 @dataclass(frozen=True)
@@ -48,16 +56,45 @@ class Scene:
 
 
 def product_files(path: Path) -> list[Path]:
-    """The files of a product: a folder's, those that go with an MTL file, or ``path`` itself.
+    """The files of a product that exist: ``path`` itself, and what belongs to it.
 
-    Of GK2A's Level 1B those of the same slot: another channel, or a calibration, may be among them.
+    Of a folder, or a file of an Esri grid, all files in the folder, of a Zarr store also those of
+    its folders; of an MTL file those of its product; of GK2A's Level 1B those of the same slot:
+    another channel, or a calibration, may be among them. Of any other raster its side files and,
+    of a VRT, the files of its sources.
     """
+    if path.suffix.lower() == ".adf":  # an Esri grid is all of its folder
+        path = path.parent
     if path.is_dir():
-        return sorted(file for file in path.iterdir() if file.is_file())
+        inside = path.rglob("*") if _is_zarr(path) else path.iterdir()
+        return sorted(file for file in inside if file.is_file())
     if path.name.startswith("gk2a_ami_le1b_"):
         return sorted(path.parent.glob(f"gk2a_ami_le1b_*_{path.stem.rpartition('_')[2]}.nc"))
     product, metadata, _ = path.name.partition("_MTL.")
-    return sorted(path.parent.glob(f"{product}_*")) if metadata else [path]
+    if metadata:
+        return sorted(path.parent.glob(f"{product}_*"))
+    return _raster_files(path)
+
+
+def _is_zarr(folder: Path) -> bool:
+    names = ("zarr.json", ".zgroup", ".zarray", ".zmetadata")
+    return folder.suffix.lower() == ".zarr" or any((folder / name).is_file() for name in names)
+
+
+def _raster_files(raster: Path) -> list[Path]:
+    """A raster, its side files and those of its sources; a VRT may name itself among them."""
+    found: dict[Path, None] = {}
+    seen = set()
+    waiting = [raster]
+    while waiting:
+        one = waiting.pop()
+        if one.is_dir():
+            found |= dict.fromkeys(product_files(one))
+        elif one.resolve() not in seen:
+            seen.add(one.resolve())
+            found |= dict.fromkeys([one, *side_files(one)])
+            waiting += vrt_sources(one)
+    return list(found)
 
 
 Locate = Callable[[Path, str, str, str], Path]
@@ -65,14 +102,43 @@ Locate = Callable[[Path, str, str, str], Path]
 
 
 def beside_manifest(manifest: Path, scene: str, column: str, cell: str) -> Path:
-    """The file that a cell names relative to the manifest. Raises LstsrError if it is missing."""
+    """The file that a cell names relative to the manifest. Raises LstsrError if it is missing.
+
+    A name that differs from the one on disk only in its Unicode form (NFC or NFD) is found.
+    """
     file = manifest.parent / cell
-    if not file.exists():
+    if os.path.exists(file):
+        return file
+    found = _in_other_form(file)
+    if found is None:
         raise LstsrError(
             f"{manifest}: {column} of scene {scene} is missing: {file}; "
             "name it relative to the manifest"
         )
-    return file
+    return found
+
+
+def _in_other_form(file: Path) -> Path | None:
+    """The path that exists and has the same letters as ``file``, composed or decomposed."""
+    found = Path(file.anchor)
+    for part in file.relative_to(file.anchor).parts:
+        if os.path.exists(found / part):
+            found /= part
+            continue
+        try:
+            names = sorted(os.listdir(found))
+        except OSError:
+            return None
+        same = [name for name in names if _composed(name) == _composed(part)]
+        if not same:
+            return None
+        found /= same[0]
+    return found
+
+
+def _composed(text: str) -> str:
+    """``text`` in one Unicode form: macOS decomposes letters in the names of files."""
+    return unicodedata.normalize("NFC", text)
 
 
 def read_manifest(
@@ -81,26 +147,18 @@ def read_manifest(
     """The scenes of a CSV: scene, input, reference, target[, lon, lat, time, dem, water].
 
     Of the images, only those of ``roles`` are asked for and read; other columns are passed over.
-    File names are relative to the manifest's folder, unless ``locate`` knows better. Raises
-    LstsrError for a missing manifest, column or file, a name used twice or unfit for a file name,
-    and a coordinate that is no number. Blank lines and a byte-order mark, as spreadsheets leave
-    them, are passed over.
+    File names are relative to the manifest's folder, unless ``locate`` knows better. Blank lines,
+    blank ends of cells and a byte-order mark, as spreadsheets leave them, are passed over. Raises
+    LstsrError for a missing manifest, column or file, a column or name used twice, a row with more
+    cells than columns, a name unfit for a file name, and a coordinate or time that cannot be read.
     """
     if not path.is_file():
         raise LstsrError(f"{path}: no such manifest; set config keys data and acquire.manifest")
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise LstsrError(f"{path}: not UTF-8 text; save the table as CSV in UTF-8") from None
-    table = csv.DictReader(lines, skipinitialspace=True)
-    missing = [name for name in ("scene", *roles) if name not in (table.fieldnames or [])]
-    if missing:
-        raise LstsrError(
-            f"{path}: column {missing[0]} is missing from the first line, which names the columns "
-            f"{', '.join(('scene', *roles))} and, if known, lon, lat, time, "
-            f"{', '.join(STATIC)}; separate them by commas"
-        )
-    scenes = [_scene(path, row, roles, locate) for row in table if any(row.values())]
+    rows = _rows(path)
+    columns = rows[0][1] if rows else []
+    _check_columns(path, columns, roles)
+    cells = [_by_column(path, line, row, columns) for line, row in rows[1:]]
+    scenes = [_scene(path, row, roles, locate) for row in cells]
     if not scenes:
         raise LstsrError(f"{path}: no scene below the first line; add a line for each")
     names = [scene.scene for scene in scenes]
@@ -110,8 +168,56 @@ def read_manifest(
     return scenes
 
 
+def _rows(path: Path) -> list[tuple[int, list[str]]]:
+    """Line number and cells, without blank ends, of each line of a table that is not blank."""
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+        table = csv.reader(lines, skipinitialspace=True)
+        rows = [(table.line_num, [cell.strip() for cell in row]) for row in table]
+    except UnicodeDecodeError:
+        raise LstsrError(f"{path}: not UTF-8 text; save the table as CSV in UTF-8") from None
+    except csv.Error as error:
+        raise LstsrError(
+            f"{path} line {table.line_num} is not CSV: {error}. Save as CSV."
+        ) from None
+    except OSError as error:
+        raise LstsrError(f"{path}: {error.strerror}. Make the file readable.") from None
+    return [(line, row) for line, row in rows if any(row)]
+
+
+def _check_columns(path: Path, columns: list[str], roles: Sequence[str]) -> None:
+    """Raise LstsrError if a column is missing, or named twice."""
+    missing = [name for name in ("scene", *roles) if name not in columns]
+    if missing:
+        header = ",".join(columns)
+        for character, name in SEPARATORS.items():
+            if character in header:
+                raise LstsrError(
+                    f"{path}: the first line separates its columns by {name}. "
+                    "Save the table with commas, and write decimals with a point."
+                )
+        raise LstsrError(
+            f"{path}: column {missing[0]} is missing from the first line, which names the columns "
+            f"{', '.join(('scene', *roles))} and, if known, lon, lat, time, "
+            f"{', '.join(STATIC)}; separate them by commas"
+        )
+    for name in filter(None, columns):
+        if columns.count(name) > 1:
+            raise LstsrError(f"{path}: the first line names column {name} twice. Remove one.")
+
+
+def _by_column(path: Path, line: int, row: list[str], columns: list[str]) -> dict[str, str]:
+    """Column to cell, empty at the end of a short row. Raises LstsrError if cells are left over."""
+    if any(row[len(columns) :]):
+        raise LstsrError(
+            f"{path} line {line} has {len(row)} cells, but the first line names {len(columns)} "
+            "columns. Write decimals with a point, not a comma, and quote a cell that has commas."
+        )
+    return dict(zip_longest(columns, row[: len(columns)], fillvalue=""))
+
+
 def _scene(manifest: Path, row: Mapping[str, str], roles: Sequence[str], locate: Locate) -> Scene:
-    name = row["scene"] or ""
+    name = _composed(row["scene"])
     if not name or not all(char.isalnum() or char in "-_." for char in name) or name[0] == ".":
         raise LstsrError(f"{manifest}: scene '{name}' is no name; use letters, digits and - _ .")
     for role in roles:
@@ -125,39 +231,43 @@ def _scene(manifest: Path, row: Mapping[str, str], roles: Sequence[str], locate:
     return Scene(name, **files, lon=lon, lat=lat, time=_time(manifest, row))
 
 
-def is_time(text: str) -> bool:
-    """Whether ``text`` is a moment in ISO 8601 with a time zone."""
-    try:
-        return datetime.fromisoformat(text).tzinfo is not None
-    except ValueError:
-        return False
-
-
 def _time(manifest: Path, row: Mapping[str, str]) -> str:
-    """ISO 8601 with a time zone; empty where unknown."""
+    """The time of a row in UTC, as 2023-05-12T02:10:00Z; empty if unknown."""
     text = row.get("time") or ""
-    if text and not is_time(text):
-        raise LstsrError(
-            f"{manifest}: time of scene {row['scene']} is '{text}'; write it as "
-            "2023-05-12T02:10:00Z, or leave it empty"
-        )
-    return text
+    moment = read_time(text)
+    if not text or moment:
+        return iso(moment) if moment else ""
+    without = ", a date without a time of day" if read_time(f"{text}T00:00Z") else ""
+    raise LstsrError(
+        f"{manifest}: time of scene {row['scene']} is '{text}'{without}; write it as "
+        "2023-05-12T02:10:00Z, or leave it empty"
+    )
 
 
 def _degrees(manifest: Path, row: Mapping[str, str], column: str, limit: float) -> float | None:
     text = row.get(column)
     if not text:
         return None
+    value = _number(text)
+    if abs(value) <= limit:
+        return value
+    where = f"{manifest}: {column} of scene {row['scene']} is '{text}'"
+    with_point = text.replace(",", ".")
+    if "," in text and math.isfinite(_number(with_point)):
+        raise LstsrError(f"{where}; write decimals with a point: {with_point}")
+    swapped = column == "lat" and abs(value) <= 360 and abs(_number(row.get("lon", ""))) <= limit
+    raise LstsrError(
+        f"{where}; give degrees between -{limit} and {limit}, or nothing"
+        + (". Are lon and lat swapped?" if swapped else "")
+    )
+
+
+def _number(text: str) -> float:
+    """The number that ``text`` is; NaN if it is none."""
     try:
-        value = float(text)
+        return float(text)
     except ValueError:
-        value = math.nan
-    if not abs(value) <= limit:
-        raise LstsrError(
-            f"{manifest}: {column} of scene {row['scene']} is '{text}'; "
-            f"give degrees between -{limit} and {limit}, or nothing"
-        )
-    return value
+        return math.nan
 
 
 def shard_of(scene: str, shards: int) -> int:
@@ -175,23 +285,41 @@ def shard_count(scenes: int, shard_size: int) -> int:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a scene lies: its centre and the outline of its footprint, (lon, lat) in degrees."""
+    """Where a scene lies: its centre and the outline of its footprint, (lon, lat) in degrees.
+
+    Longitudes of an outline are continuous: across 180 degrees they go on.
+    """
 
     scene: str
     lon: float | None
     lat: float | None
-    outline: tuple[tuple[float, float], ...]
+    outline: Outline
 
 
 def region_of(lon: float | None, lat: float | None, split: SplitConfig) -> str:
-    """The split whose region holds a place; LstsrError where the place is unknown."""
+    """The split whose region holds a place, in whatever turn of 360 degrees its longitude is.
+
+    Raises LstsrError if the place is unknown.
+    """
     if lon is None or lat is None:
         raise LstsrError("split by region needs the manifest columns lon and lat for every scene")
     for name in ("test", "validation"):
         box = getattr(split, name)
-        if box.lon_min < lon < box.lon_max and box.lat_min < lat < box.lat_max:
+        if box.lat_min < lat < box.lat_max and _between(lon, box.lon_min, box.lon_max):
             return name
     return "train"
+
+
+def _between(lon: float, west: float, east: float) -> bool:
+    """Whether a longitude lies strictly between two; one of -360 or 360 is no bound.
+
+    A region with one bound ends at 180 degrees: east of 10 is not west of Greenwich.
+    """
+    if east == 360 and west < 180:
+        east = NEXT_TO_180
+    if west == -360 and east > -180:
+        west = -NEXT_TO_180
+    return east - west >= 360 or 0 < (lon - west) % 360 < east - west
 
 
 def check_regions(scenes: Iterable[Scene], split: SplitConfig) -> None:
@@ -241,18 +369,9 @@ def check_assignment(chosen: Mapping[str, str], pairs: Iterable[tuple[str, str]]
 
 
 def conflicts(places: list[Place]) -> list[tuple[str, str]]:
-    """Pairs of scenes whose footprints overlap."""
-    from shapely import STRtree
-    from shapely.geometry import Polygon
-
-    outlines = [Polygon(place.outline) for place in places]
-    tree = STRtree(outlines)
-    found = []
-    for index, outline in enumerate(outlines):
-        for other in tree.query(outline):
-            if other > index and outline.intersection(outlines[other]).area > 0:
-                found.append((places[index].scene, places[other].scene))
-    return found
+    """Pairs of scenes whose footprints overlap by more than a shared edge."""
+    pairs = overlaps([place.outline for place in places])
+    return [(places[one].scene, places[other].scene) for one, other in pairs]
 
 
 def _by_share(

@@ -1,6 +1,7 @@
 """Scenes on disk: digests, footprints, and headers that make a scene unusable."""
 
 import hashlib
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import rasterio
 from affine import Affine
 from pyproj import Transformer
 
-from lstsr.acquire.local import describe, read_index, write_index
+from lstsr.acquire.local import describe, digest, read_index, write_index
 from lstsr.config import SensorsConfig
 from lstsr.scenes import Scene
 
@@ -63,9 +64,78 @@ def test_a_scene_is_described_by_its_bytes_and_its_place(scene: Scene) -> None:
 
 
 def test_the_manifest_s_centre_stands_over_the_file_s(scene: Scene) -> None:
-    one = describe(replace(scene, lon=1.5, lat=44.0), PLAIN)
-    assert (one.place.lon, one.place.lat) == (1.5, 44.0)
+    one = describe(replace(scene, lon=3.5, lat=46.2), PLAIN)
+    assert (one.place.lon, one.place.lat) == (3.5, 46.2)
     assert one.place.outline == describe(scene, PLAIN).place.outline
+
+
+@pytest.mark.parametrize(
+    ("lon", "lat", "words"),
+    [
+        (
+            46.0,
+            3.2,
+            r"lon 46 and lat 3.2 .* middle is lon 3.194, lat 45.9\d\d. Are lon and lat swapped",
+        ),
+        (
+            127.0,
+            5.0,
+            "lon 127 and lat 5 of the manifest lie far off .* Correct them, or leave them",
+        ),
+        (3.2, 45.2, "far off the footprint"),
+    ],
+)
+def test_a_place_far_off_the_footprint_makes_the_scene_unusable(
+    scene: Scene, lon: float, lat: float, words: str
+) -> None:
+    assert re.search(words, describe(replace(scene, lon=lon, lat=lat), PLAIN).reason)
+
+
+def test_a_place_may_be_in_any_turn_or_near_the_footprint(scene: Scene) -> None:
+    for lon, lat in ((363.2, 46.0), (-356.8, 46.0), (3.8, 45.6), (3.2, None), (None, 0.0)):
+        assert describe(replace(scene, lon=lon, lat=lat), PLAIN).reason == ""
+
+
+def test_a_scene_across_180_degrees_has_its_middle_there(scene: Scene) -> None:
+    to_metres = Transformer.from_crs("EPSG:4326", "EPSG:32760", always_xy=True)
+    x, y = to_metres.transform(180, -16.8)
+    for role in ("input", "reference", "target"):
+        corner = Affine(1000, 0, x - 14_000, 0, -1000, y + 10_000)
+        raster(getattr(scene, role), "EPSG:32760", corner)
+    place = describe(scene, PLAIN).place
+    assert abs(place.lon) == pytest.approx(180, abs=0.02)
+    assert place.lat == pytest.approx(-16.8, abs=0.01)
+    assert np.ptp(place.outline, axis=0) == pytest.approx((0.28, 0.18), abs=0.01)
+    assert describe(replace(scene, lon=-180.0, lat=-16.8), PLAIN).reason == ""
+
+
+def test_the_footprint_is_that_of_the_smallest_true_area(scene: Scene) -> None:
+    """In degrees, an image at 70 N is wider than a larger one nearer to the equator."""
+    far = Affine(0.1, 0, 10, 0, -0.05, 70.5)
+    raster(scene.input, "EPSG:4326", far)
+    raster(scene.reference, "EPSG:4326", Affine(0.08, 0, 10, 0, -0.05, 40.5))
+    raster(scene.target, "EPSG:4326", Affine(0.2, 0, 10, 0, -0.1, 41))
+    assert describe(scene, PLAIN).place.outline[0] == (10, 70.5)
+
+
+def test_a_digest_changes_with_a_side_file_that_comes_changes_and_goes(scene: Scene) -> None:
+    without = digest(scene.target)
+    side = scene.target.with_name("target.tif.aux.xml")
+    side.write_text("one")
+    first = digest(scene.target)
+    side.write_text("two")
+    assert len({without, first, digest(scene.target)}) == 3
+    side.unlink()
+    assert digest(scene.target) == without
+
+
+def test_a_digest_of_a_store_knows_where_its_pieces_lie(tmp_path: Path) -> None:
+    for folder, piece in (("a", "1"), ("b", "2")):
+        (tmp_path / "s.zarr" / folder).mkdir(parents=True)
+        (tmp_path / "s.zarr" / folder / "0").write_text(piece)
+    before = digest(tmp_path / "s.zarr")
+    (tmp_path / "s.zarr" / "a").rename(tmp_path / "s.zarr" / "c")
+    assert digest(tmp_path / "s.zarr") != before
 
 
 def test_a_coordinate_system_from_the_config_places_the_scene(scene: Scene) -> None:

@@ -27,6 +27,7 @@ def _scene(name: str, split: str, centre_k: float, offset_k: float) -> dict[str,
 
 META: dict[str, Any] = {
     "dataset": "small",
+    "origin": "observed",
     "version": "0.1.0",
     "target_m": {KEY: 250.0},
     "widening": {KEY: 1},

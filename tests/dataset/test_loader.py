@@ -95,6 +95,19 @@ def test_faults_name_the_file_and_the_cure(dataset_path: Path, tmp_path: Path) -
         Dataset(bare)
 
 
+def test_a_file_of_an_older_version_that_does_not_say_its_origin_is_refused(
+    dataset_path: Path, tmp_path: Path
+) -> None:
+    assert Dataset(dataset_path).meta.origin == "observed"
+    with safe_open(dataset_path, "np") as file:
+        header = json.loads(file.metadata()["lstsr"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    del header["origin"]
+    save_file(tensors, tmp_path / "old.safetensors", {"lstsr": json.dumps(header)})
+    with pytest.raises(LstsrError, match=r"old\.safetensors: the header lacks .*'origin'; rebuild"):
+        Dataset(tmp_path / "old.safetensors")
+
+
 def test_scale_of_a_key() -> None:
     assert scale_of("degraded-block-x8") == 8
     with pytest.raises(LstsrError, match="no track key"):

@@ -29,6 +29,7 @@ BLOCKS = [
 ]
 SPLITS = {"a": "train", "b": "train", "c": "validation", "d": "test"}
 SETTINGS = DatasetConfig()
+CONFIG = {"origin": "simulated", "why": "test"}
 
 
 def picture(
@@ -74,7 +75,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def packed(folder: Path, path: Path, splits: dict[str, str] | None = None) -> Dataset:
-    pack(path, folder, splits or SPLITS, "small", BLOCKS, SETTINGS, {"why": "test"})
+    pack(path, folder, splits or SPLITS, "small", BLOCKS, SETTINGS, CONFIG)
     return Dataset(path)
 
 
@@ -88,7 +89,8 @@ def test_the_header_says_what_the_file_holds(dataset: Dataset) -> None:
     assert (meta.dataset, meta.scale_k) == ("small", SETTINGS.scale_k)
     assert set(meta.target_m.values()) == {250.0}
     assert meta.reference_bands == ("red", "nir")
-    assert meta.config == {"why": "test"}
+    assert meta.config == CONFIG
+    assert meta.origin == "simulated"
     assert {split: dataset.scenes(split) for split in ("train", "validation", "test")} == {
         "train": ["a", "b"],
         "validation": ["c"],
@@ -171,7 +173,7 @@ def test_a_scale_that_does_not_divide_the_scene_leaves_the_rest_out() -> None:
 def test_a_part_left_over_is_left_out_of_the_file_too(folder: Path, tmp_path: Path) -> None:
     blocks = [Block(track="degraded-block", scale=5)]
     path = tmp_path / "dataset.safetensors"
-    pack(path, folder, SPLITS, "small", blocks, SETTINGS, {})
+    pack(path, folder, SPLITS, "small", blocks, SETTINGS, CONFIG)
     arrays = Dataset(path).scene("b", "degraded-block-x5")
     one = triplet("b", 1)
     assert arrays.target.shape == arrays.scored.shape == (45, 70)
@@ -243,11 +245,11 @@ def test_statistics_are_of_valid_pixels_of_training_scenes_only(
 
 
 def test_the_returned_account_counts_scenes_and_wild_cells(folder: Path, tmp_path: Path) -> None:
-    statistics = pack(tmp_path / "a.safetensors", folder, SPLITS, "small", BLOCKS, SETTINGS, {})
+    statistics = pack(tmp_path / "a.safetensors", folder, SPLITS, "small", BLOCKS, SETTINGS, CONFIG)
     assert statistics["n_scenes"] == {"train": 2, "validation": 1, "test": 1}
     assert statistics["wild_cells"] == {block.key: 0 for block in BLOCKS}
     strict = DatasetConfig(wild_k=0.5)
-    counted = pack(tmp_path / "b.safetensors", folder, SPLITS, "small", BLOCKS, strict, {})
+    counted = pack(tmp_path / "b.safetensors", folder, SPLITS, "small", BLOCKS, strict, CONFIG)
     assert counted["wild_cells"]["observed-x4"] > 10
     assert counted["wild_cells"]["degraded-block-x4"] == 0
 
@@ -290,7 +292,7 @@ def test_an_export_is_the_same_data_with_rows(dataset: Dataset, tmp_path: Path) 
 def test_an_observed_block_of_smaller_scale_sees_wider_pixels(folder: Path, tmp_path: Path) -> None:
     """1 km cells over 250 m pixels: observed x2 is scored at 500 m, on whole blocks alone."""
     blocks = [*BLOCKS[:1], Block(track="observed", scale=2), Block(track="degraded-block", scale=2)]
-    pack(tmp_path / "d.safetensors", folder, SPLITS, "small", blocks, SETTINGS, {})
+    pack(tmp_path / "d.safetensors", folder, SPLITS, "small", blocks, SETTINGS, CONFIG)
     dataset = Dataset(tmp_path / "d.safetensors")
     assert dataset.meta.target_m == {
         "observed-x4": 250.0,
@@ -374,7 +376,7 @@ def test_water_is_known_by_pixel_and_can_be_masked(richer: Path, tmp_path: Path)
     assert water is not None and water[:, :20].all() and not water[:, 20:].any()
     assert (dataset.scene("d", "observed-x4").scored & water).any()
     masked = SETTINGS.model_copy(update={"water": "masked"})
-    pack(tmp_path / "masked.safetensors", richer, SPLITS, "small", BLOCKS, masked, {})
+    pack(tmp_path / "masked.safetensors", richer, SPLITS, "small", BLOCKS, masked, CONFIG)
     kept = dataset.scene("d", "observed-x4").scored & ~water
     found = Dataset(tmp_path / "masked.safetensors").scene("d", "observed-x4").scored
     np.testing.assert_array_equal(found, kept)
@@ -384,7 +386,7 @@ def test_masking_unknown_water_is_refused(folder: Path, dataset: Dataset, tmp_pa
     assert dataset.water("a", "observed-x4") is None
     masked = SETTINGS.model_copy(update={"water": "masked"})
     with pytest.raises(LstsrError, match="scene a: packing.water = masked needs .* column water"):
-        pack(tmp_path / "no.safetensors", folder, SPLITS, "small", BLOCKS, masked, {})
+        pack(tmp_path / "no.safetensors", folder, SPLITS, "small", BLOCKS, masked, CONFIG)
     assert not list(tmp_path.iterdir())
 
 
@@ -410,7 +412,7 @@ def test_an_image_alone_is_averaged_plainly_and_scored_where_it_is_valid(tmp_pat
             tmp_path / name / "target.tif", picture(values, valid, grid, bands, "reflectance")
         )
     path, blocks = tmp_path / "d.safetensors", [Block(track="degraded-block", scale=2)]
-    pack(path, tmp_path, SPLITS, "images", blocks, SETTINGS, {})
+    pack(path, tmp_path, SPLITS, "images", blocks, SETTINGS, CONFIG)
     dataset = Dataset(path)
     scene = dataset.scene("a", "degraded-block-x2")
     assert (dataset.meta.target_bands, dataset.meta.target_unit) == (bands, "reflectance")

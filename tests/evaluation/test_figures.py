@@ -40,7 +40,7 @@ def run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "sample",
         [Block(track="observed", scale=4), Block(track="degraded-block", scale=4)],
         DatasetConfig(),
-        {"align": config.align.model_dump()},
+        {"origin": "simulated", "align": config.align.model_dump()},
     )
     return folder
 
@@ -112,17 +112,18 @@ def test_panels_of_a_scene_share_their_colours(
     *panels, bar = drawn["density-observed-x4.png"].axes
     assert len(panels) == len(MODELS) and bar.get_ylabel() == "pixels"
     assert len({panel.collections[0].get_clim() for panel in panels}) == 1
+    dataset = "sample (simulated data)"
     titles = {name: figure.get_suptitle() for name, figure in drawn.items()}
     pixels = titles.pop("density-observed-x4.png").removeprefix(
-        "sample, observed-x4, 3 test scenes"
+        "sample (simulated data), track observed-x4, 3 test scenes"
     )
     assert re.fullmatch(r", \d+,\d+ pixels", pixels)
     assert titles == {
-        "scenes-observed-x4.png": "sample, observed-x4, 3 of 3 test scenes",
-        "spectra-observed-x4.png": "sample, observed-x4, 3 test scenes",
-        "curves.png": "sample, 1 validation scenes",
-        "split.png": "sample, 4 scenes of all splits",
-        "shifts.png": "sample, 3 scenes of all splits",
+        "scenes-observed-x4.png": f"{dataset}, track observed-x4, 3 of 3 test scenes",
+        "spectra-observed-x4.png": f"{dataset}, track observed-x4, 3 test scenes",
+        "curves.png": f"{dataset}, 1 validation scenes",
+        "split.png": f"{dataset}, 4 scenes of all splits",
+        "shifts.png": f"{dataset}, 3 scenes of all splits",
     }
 
 
@@ -177,25 +178,67 @@ def row_scores(model: str, variant: str, seed: int, ubrmse_k: dict[str, float]) 
 
 def test_gain_against_patch_size_averages_seeds_and_never_variants(sources: Sources) -> None:
     lines = [
-        row_scores("bilinear", "base", 0, {"a": 1.0, "b": 1.0}),
-        row_scores("dctnet", "base", 0, {"a": 0.1, "b": 0.1}),
-        row_scores("dctnet", "base", 1, {"b": 1.0, "a": 1.0}),
-        row_scores("dctnet", "patch-32", 0, {"a": 1.0, "b": 0.1}),
-        row_scores("dctnet", "elsewhere", 0, {"a": 9.0, "b": 9.0}),
+        row_scores("bilinear", "base", 0, dict.fromkeys("abcde", 1.0)),
+        row_scores("dctnet", "base", 0, dict.fromkeys("abcde", 0.1)),
+        row_scores("dctnet", "base", 1, dict.fromkeys("edcba", 1.0)),
+        row_scores("dctnet", "patch-32", 0, dict.fromkeys("abcd", 1.0) | {"e": 0.1}),
+        row_scores("dctnet", "elsewhere", 0, dict.fromkeys("abcde", 9.0)),
     ]
     patches = {lines[1].name: 96, lines[2].name: 96, lines[3].name: 32}
     figure = figures._patch_size_figure(
-        Dataset(sources.data), {"observed-x8": lines}, [patches], 400
+        Dataset(sources.data), {"observed-x8": lines}, [patches], 2000
     )
     (axis,) = figure.axes
     (drawn,) = axis.containers
     points, _, (bars,) = drawn.lines
     assert points.get_xdata().tolist() == [32, 96]
-    # of two scenes a draw takes either twice with probability 1/4: the interval ends there
-    np.testing.assert_allclose(points.get_ydata(), [10, 10])
-    np.testing.assert_allclose([bar[:, 1] for bar in bars.get_segments()], [[0, 20], [10, 10]])
+    # of five scenes a draw takes the one that gains never (33 %) to three times (99.3 %)
+    np.testing.assert_allclose(points.get_ydata(), [4, 10])
+    ends = [bar[:, 1] for bar in bars.get_segments()]
+    np.testing.assert_allclose(ends, [[0, 12], [10, 10]], atol=1e-9)
     assert [tick.get_text() for tick in axis.get_xticklabels()] == ["32", "96"]
-    assert drawn.get_label() == "dctnet observed-x8, 2 test scenes"
+    assert drawn.get_label() == "dctnet observed-x8, 5 test scenes"
+    assert figure.get_suptitle().endswith("Intervals: 95 %, paired bootstrap over scenes.")
+
+
+def test_few_scenes_give_a_gain_without_an_interval(sources: Sources) -> None:
+    lines = [
+        row_scores("bilinear", "base", 0, dict.fromkeys("abcd", 1.0)),
+        row_scores("dctnet", "base", 0, dict.fromkeys("abc", 0.1) | {"d": 1.0}),
+    ]
+    figure = figures._patch_size_figure(
+        Dataset(sources.data), {"observed-x8": lines}, [{lines[1].name: 96}], 100
+    )
+    (drawn,) = figure.axes[0].containers
+    points, _, (bars,) = drawn.lines
+    np.testing.assert_allclose(points.get_ydata(), [15])
+    assert not any(np.isfinite(bar).any() for bar in bars.get_segments())
+    assert figure.get_suptitle().endswith("No interval: 4 scenes are fewer than five.")
+
+
+def test_maps_show_pixels_without_data_in_the_colour_of_the_legend(
+    sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: dict[str, Figure] = {}
+    monkeypatch.setattr(figures, "_save", lambda figure, path: drawn.update({path.name: figure}))
+    draw(sources, tmp_path, 3, 100)
+    figure = drawn["scenes-observed-x4.png"]
+    (legend,) = figure.legends
+    (entry,) = legend.get_patches()
+    assert entry.get_label().startswith("no data")
+    missing: dict[str, int] = {}
+    for axis in figure.axes:
+        for image in axis.images:
+            colours = image.to_rgba(image.get_array())
+            is_marked = (colours == entry.get_facecolor()).all(axis=-1)
+            np.testing.assert_array_equal(
+                is_marked, ~np.isfinite(np.ma.filled(image.get_array(), np.nan))
+            )
+            kind = axis.get_title().partition(",")[0]
+            missing[kind] = missing.get(kind, 0) + int(is_marked.sum())
+    assert set(missing) == {"input", "reference", *MODELS, "error", "target"}
+    assert all(missing.values())
+    assert missing["bilinear"] == missing["input"] * 16
 
 
 def test_patch_size_is_drawn_where_asked(sources: Sources, tmp_path: Path) -> None:

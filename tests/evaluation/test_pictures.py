@@ -2,9 +2,19 @@
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
+from skimage.color import deltaE_ciede2000, rgb2lab
 
 from lstsr.dataset.loader import SceneArrays
-from lstsr.evaluation.pictures import Pictures, clearest, pictures_figure, shown_bands, stretch
+from lstsr.evaluation.pictures import (
+    NO_DATA,
+    Pictures,
+    clearest,
+    pictures_figure,
+    shown_bands,
+    stretch,
+    with_no_data,
+)
 
 
 @pytest.mark.parametrize(
@@ -46,10 +56,25 @@ def test_all_pictures_of_a_scene_share_the_stretch_of_its_target() -> None:
         scored=scored,
         offset_k=0.0,
     )
-    row = Pictures("scene a", scene, {"same": target, "darker": target - 0.1})
+    masked = np.where(scored, target, np.nan).astype(np.float32)
+    row = Pictures("scene a", scene, {"same": masked, "darker": masked - 0.1})
     figure = pictures_figure("d", ["red", "green", "blue"], [row])
     drawn = {axis.get_title(): np.asarray(axis.images[0].get_array()) for axis in figure.axes}
     assert list(drawn) == ["input, scene a", "same", "darker", "target"]
     np.testing.assert_array_equal(drawn["same"], drawn["target"])
     expected = np.clip((target - 0.1 - low) / (high - low), 0, 1).transpose(1, 2, 0)
+    expected[:4] = to_rgb(NO_DATA)
     np.testing.assert_allclose(drawn["darker"], expected, atol=1e-6)
+    assert (drawn["input, scene a"][:4] == to_rgb(NO_DATA)).all()
+    (legend,) = figure.legends
+    (entry,) = legend.get_patches()
+    assert entry.get_facecolor()[:3] == to_rgb(NO_DATA)
+    assert entry.get_label().startswith("no data")
+
+
+@pytest.mark.parametrize("name", ["inferno", "RdBu_r", "gray"])
+def test_the_colour_of_no_data_is_far_from_the_colour_maps(name: str) -> None:
+    """At least 20 in CIEDE2000, where 2 is the least difference that a reader sees."""
+    shown = rgb2lab(with_no_data(name)(np.linspace(0, 1, 256))[None, :, :3])
+    no_data = rgb2lab(with_no_data(name)(np.full((1, 256), np.nan))[..., :3])
+    assert deltaE_ciede2000(shown, no_data).min() > 20

@@ -1,5 +1,6 @@
 """Scores of predictions on disk against the metrics, by hand, on both grids."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "sample",
         [Block(track="observed", scale=4), Block(track="degraded-block", scale=4)],
         DatasetConfig(),
-        {"align": config.align.model_dump()},
+        {"origin": "simulated", "align": config.align.model_dump()},
     )
     return folder
 
@@ -89,11 +90,36 @@ def test_scores_equal_the_metrics(run: Path, tmp_path: Path) -> None:
     expected = score(values, scene.target, scene.scored, scene.input, scene.input_valid, scale=4)
     assert {name: one[name] for name in METRICS} == pytest.approx(expected)
     assert (one.dataset, one.split, one.grid, one.n_train) == ("sample", "test", "input/4", 1)
+    assert one.origin == "simulated"
+    assert table.columns[:2].tolist() == ["dataset", "origin"]
     assert (one.input_m, one.target_m, one.parameters) == (1000, 250, 0)
     # the target's own grid: sharper, so errors are larger, on nearly as many pixels
     assert 1 < one[f"{TARGET_GRID}ubrmse_k"] / one.ubrmse_k < 1.5
     assert 0.8 < one[f"{TARGET_GRID}n_pixels"] / one.n_pixels <= 1.0
     assert not any(TARGET_GRID + name in table for name in CELL_METRICS)
+
+
+@pytest.mark.parametrize("track", ["observed", "degraded-block"])
+def test_no_data_outside_the_scored_pixels_leaves_every_score_as_it_was(
+    run: Path, tmp_path: Path, track: str
+) -> None:
+    """The same row before predictions were masked, and with all but the scored pixels masked."""
+    data, row = run / "dataset.safetensors", row_of("bicubic", track)
+    before = read_scores(scored(run, row, tmp_path / "masked"))
+    dataset, index = Dataset(data), tmp_path / "masked" / "index.csv"
+    for kind in ("filled", "scored"):
+        for entry in read_csv(index):
+            scene = dataset.scene(entry["scene"], f"{track}-x4")
+            image = geotiff.read_written(index.parent / entry["file"])
+            assert not image.valid.all()
+            values = np.nan_to_num(image.values, nan=400.0)
+            valid = np.ones_like(image.valid) if kind == "filled" else scene.scored
+            written = replace(image, values=values, valid=valid)
+            geotiff.write(tmp_path / kind / entry["file"], written)
+        shutil.copy(index, tmp_path / kind)
+        output = tmp_path / kind / "scores.csv"
+        score_row(data, row, tmp_path / kind / "index.csv", run / "aligned", output)
+        pd.testing.assert_frame_equal(read_scores(output), before)
 
 
 def test_a_degraded_row_is_not_scored_on_the_target_grid(run: Path, tmp_path: Path) -> None:
@@ -152,7 +178,14 @@ def test_gains_are_paired_by_scene_whatever_their_order() -> None:
 
 
 def test_names_stay_text(tmp_path: Path) -> None:
-    names_of = {"scene": "007", "dataset": "NA", "variant": "1e3", "ssim": "", "rmse_k": "nan"}
+    names_of = {
+        "scene": "007",
+        "dataset": "NA",
+        "origin": "simulated",
+        "variant": "1e3",
+        "ssim": "",
+        "rmse_k": "nan",
+    }
     write_csv(tmp_path / "scores.csv", COLUMNS, [names_of | {"mse": 1.5}])
     one = read_scores(tmp_path / "scores.csv").iloc[0]
     assert (one.scene, one.dataset, one.variant, one.mse) == ("007", "NA", "1e3", 1.5)

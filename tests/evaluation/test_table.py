@@ -11,9 +11,10 @@ from lstsr.errors import LstsrError
 from lstsr.evaluation.score import COLUMNS as SCORE_COLUMNS
 from lstsr.evaluation.table import tabulate, write_tables
 from lstsr.files import write_csv
+from lstsr.metrics import INTERVAL_SCENES
 
 COLUMNS = (
-    "dataset, split, track, scale, input_m, target_m, grid, model, variant, seed, n_train, "
+    "dataset, origin, split, track, scale, input_m, target_m, grid, model, variant, seed, n_train, "
     "n_scenes, n_pixels, psnr_db, ssim, mse, rmse_k, ubrmse_k, mae_k, bias_k, gain_db, "
     "gain_db_low, gain_db_high, scenes_won, gain_over_local_linear_db, "
     "gain_over_local_linear_db_low, gain_over_local_linear_db_high, consistency_k, lattice, "
@@ -31,6 +32,7 @@ def record(model: str, scene: str, ubrmse_k: float, **more: Any) -> dict[str, An
     values = dict.fromkeys(("psnr_db", "ssim", "mse", "rmse_k", "mae_k", "bias_k"), ubrmse_k)
     return {
         "dataset": "sample",
+        "origin": "simulated",
         "split": "test",
         "track": "observed",
         "scale": 4,
@@ -76,7 +78,7 @@ def write(folder: Path, rows: dict[str, list[dict[str, Any]]]) -> list[Path]:
     return paths
 
 
-def test_columns_gains_intervals_and_scenes_won(tmp_path: Path) -> None:
+def test_columns_gains_and_scenes_won(tmp_path: Path) -> None:
     write_tables(write(tmp_path, rows_of()), tmp_path / "table.csv", 500)
     table = pd.read_csv(tmp_path / "table.csv")
     assert list(table.columns) == COLUMNS.split(", ")
@@ -88,20 +90,19 @@ def test_columns_gains_intervals_and_scenes_won(tmp_path: Path) -> None:
 
     network = rows.loc["dctnet"]
     assert network.gain_db == pytest.approx((db(4) + db(0.8)) / 2, abs=1e-6)
-    # of two scenes a draw takes either twice with probability 1/4: the interval ends there
-    assert network.gain_db_low == pytest.approx(db(0.8), abs=1e-6)
-    assert network.gain_db_high == pytest.approx(db(4), abs=1e-6)
     assert network.scenes_won == 1
     assert network.gain_over_local_linear_db == pytest.approx((db(2) + db(0.8)) / 2, abs=1e-6)
-    assert network.gain_over_local_linear_db_low == pytest.approx(db(0.8), abs=1e-6)
-    assert network.gain_over_local_linear_db_high == pytest.approx(db(2), abs=1e-6)
-    assert rows.loc["bilinear", ["gain_db", "gain_db_low", "gain_db_high"]].tolist() == [0, 0, 0]
+    assert (rows["origin"] == "simulated").all()
+    assert rows.loc["bilinear", "gain_db"] == 0
     assert rows.loc["bilinear", "scenes_won"] == 0
     assert (network.n_scenes, network.n_pixels, network.n_train) == (2, 1500, 30)
     assert network.ubrmse_k == pytest.approx(0.875)
     assert (network.lattice, network.spectrum_db, network.spectrum_bias_db) == (1.25, 7, -2)
     assert (network.parameters, network.version) == (1234567, "0.1.0")
 
+    for name in ("scenes", "scenes_target_grid", "surfaces", "timings"):
+        columns = (tmp_path / f"{name}.csv").read_text().splitlines()[0]
+        assert columns.startswith("dataset,origin,split,track"), name
     scenes = pd.read_csv(tmp_path / "scenes.csv", dtype=str, keep_default_na=False)
     assert scenes["scene"].tolist() == ["007", "NA"] * 3
     assert scenes["lattice"].tolist() == ["1.5", "1.0"] * 3
@@ -109,6 +110,53 @@ def test_columns_gains_intervals_and_scenes_won(tmp_path: Path) -> None:
     assert native["ubrmse_k"].tolist() == [4, 2, 2, 2, 1, 2.5]
     timings = pd.read_csv(tmp_path / "timings.csv")
     assert timings[["train_seconds", "predict_seconds"]].to_numpy().tolist() == [[7, 1.5]] * 3
+
+
+def many_scenes(count: int) -> dict[str, list[dict[str, Any]]]:
+    """The network has a tenth of bilinear's error in the first scene, and the same elsewhere."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for model in UBRMSE_K:
+        first = 0.1 if model == "dctnet" else 1.0
+        ubrmse_k = [first] + [1.0] * (count - 1)
+        rows[model] = [record(model, f"s{index}", value) for index, value in enumerate(ubrmse_k)]
+    return rows
+
+
+def test_five_scenes_give_an_interval(tmp_path: Path) -> None:
+    write_tables(write(tmp_path, many_scenes(5)), tmp_path / "table.csv", 2000)
+    network = pd.read_csv(tmp_path / "table.csv").set_index("model").loc["dctnet"]
+    # a draw of five takes the scene that gains 20 dB never (33 %) to three times (99.3 %)
+    for name in ("gain_db", "gain_over_local_linear_db"):
+        gain = network[[name, f"{name}_low", f"{name}_high"]].tolist()
+        assert gain == pytest.approx([4, 0, 12], abs=1e-5)
+    text = (tmp_path / "table.md").read_text()
+    assert "| +4.00 (+0.00 .. +12.00) |" in text
+    assert "Intervals: 95 %, paired bootstrap over scenes." in text and "No interval" not in text
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "1 scene is"), (4, "4 scenes are")])
+def test_fewer_scenes_leave_the_interval_empty_and_the_text_says_why(
+    tmp_path: Path, count: int, said: str
+) -> None:
+    assert INTERVAL_SCENES == 5
+    write_tables(write(tmp_path, many_scenes(count)), tmp_path / "table.csv", 100)
+    table = pd.read_csv(tmp_path / "table.csv", dtype=str, keep_default_na=False)
+    for name in ("gain_db", "gain_over_local_linear_db"):
+        assert (table[[f"{name}_low", f"{name}_high"]] == "").all(axis=None)
+        assert float(table.set_index("model").loc["dctnet", name]) == pytest.approx(20 / count)
+    text = (tmp_path / "table.md").read_text()
+    assert f"| +{20 / count:.2f} |" in text and ".. " not in text and "nan" not in text
+    assert f"No interval: {said} fewer than five." in text
+
+
+def test_each_block_says_why_it_has_no_interval(tmp_path: Path) -> None:
+    few = {
+        f"x8-{name}": [row | {"scale": 8} for row in rows] for name, rows in many_scenes(3).items()
+    }
+    write_tables(write(tmp_path, many_scenes(5) | few), tmp_path / "table.csv", 100)
+    many, less = (tmp_path / "table.md").read_text().split("###")[1:]
+    assert "Intervals: 95 %" in many and "No interval" not in many
+    assert "No interval: 3 scenes are fewer than five." in less and "Intervals" not in less
 
 
 def test_gains_stay_within_their_block(tmp_path: Path) -> None:
@@ -140,7 +188,7 @@ def test_the_markdown_says_what_was_measured(tmp_path: Path) -> None:
     write_tables(write(tmp_path, rows_of()), tmp_path / "table.csv", 100)
     text = (tmp_path / "table.md").read_text()
     for said in (
-        "### sample, observed x4 (1000 m to 250 m)",
+        "### sample (simulated data), track observed x4 (1000 m to 250 m)",
         "Input: GK2A/AMI (gk2a-l1b). Reference: Landsat (landsat). Split test, by place only",
         "2 scenes, 1,500 pixels",
         "grid input/4; 30 training scenes.",
@@ -148,6 +196,7 @@ def test_the_markdown_says_what_was_measured(tmp_path: Path) -> None:
         "240..340 K to 0..255",
         "1,234,567",
         "| -2.0 |",
+        "No interval: 2 scenes are fewer than five.",
         "| 1/2 |",
     ):
         assert said in text

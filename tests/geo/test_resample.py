@@ -2,7 +2,6 @@
 
 import tracemalloc
 import warnings
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -11,9 +10,8 @@ from affine import Affine
 from pyproj import Transformer
 from scipy.ndimage import map_coordinates
 
-from lstsr.errors import SceneError
 from lstsr.geo.parallax import Terrain
-from lstsr.geo.resample import gsd_in, outline, read_at, resample
+from lstsr.geo.resample import meets, read_at, resample
 from lstsr.grid import Grid
 from lstsr.image import SensorImage, Viewpoint
 
@@ -338,43 +336,58 @@ def test_rotation_alone_does_not_widen_the_kernel(degrees: float) -> None:
     assert np.std(turned) == pytest.approx(np.std(exact), rel=0.01)
 
 
-def test_spacing_is_measured_on_the_other_grid() -> None:
-    assert gsd_in(FINE, FINE) == pytest.approx(250)
-    assert gsd_in(FINE.coarsen(4), FINE) == pytest.approx(1000)
-    degrees = Grid("EPSG:4326", Affine(0.01, 0, 2.5, 0, -0.01, 46.5), 100, 100)
-    # a degree of longitude at 46 N: 111.32 km x cos(46) on the ellipsoid, within half a percent
-    assert gsd_in(degrees, FINE) == pytest.approx(1113.2 * np.cos(np.radians(46)), rel=5e-3)
+def globe_grid(cell: float, west: float, width: int) -> Grid:
+    """Degrees around 17 S."""
+    return Grid("EPSG:4326", Affine(cell, 0, west, 0, -cell, -16), width, round(2 / cell))
+
+
+@pytest.mark.parametrize("cell_m", [1000, 10_000], ids=["bilinear", "averaged"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        globe_grid(0.01, 178, 400),
+        globe_grid(0.01, -182, 400),
+        globe_grid(0.02, -180, 18_000),
+        globe_grid(0.02, 0, 18_000),
+    ],
+    ids=["178..182", "-182..-178", "-180..180", "0..360"],
+)
+def test_places_across_180_degrees_are_found(source: Grid, cell_m: float) -> None:
+    width = 100_000 // cell_m
+    x, y = Transformer.from_crs(4326, 32760, always_xy=True).transform(180, -17)
+    grid = Grid(
+        "EPSG:32760", Affine(cell_m, 0, x - 5e4, 0, -cell_m, y + 5e4), int(width), int(width)
+    )
+    moved = resample(image(wavy(source), source), grid)
+    assert moved.valid.all()
+    np.testing.assert_allclose(moved.values[0], wavy(grid), atol=0.01)
+    assert meets(source, grid) and meets(grid, source)
+
+
+def wavy(grid: Grid) -> np.ndarray:
+    lon, lat = np.radians(coordinates(grid))
+    return (300 + 10 * np.sin(40 * lat) + 10 * np.cos(40 * lon)).astype(np.float32)
+
+
+@pytest.mark.parametrize("cell", [0.0025, 0.0075], ids=["averaged", "bilinear"])
+def test_longitudes_may_be_written_from_0_to_360(cell: float) -> None:
+    east = Grid("EPSG:4326", Affine(0.01, 0, 240, 0, -0.01, 40), 32, 32)
+    west = Grid("EPSG:4326", Affine(cell, 0, -120.1, 0, -cell, 40.1), 256, 256)
+    utm = Grid("EPSG:32611", Affine(250, 0, 2e5, 0, -250, 4.5e6), 600, 600)
+    for source in (west, utm):
+        moved = resample(image(wavy(source), source), east)
+        assert moved.valid.all()
+        np.testing.assert_allclose(moved.values[0], wavy(east), atol=0.01)
+    back = Grid("EPSG:32611", Affine(1000, 0, 2.45e5, 0, -1000, 4.43e6), 20, 20)
+    assert resample(image(wavy(east), east), back).valid.all()
+    far = Grid("EPSG:4326", Affine(0.01, 0, 130, 0, -0.01, 40), 32, 32)
+    assert not meets(far, east) and meets(west, east)
 
 
 def test_history_says_what_was_done() -> None:
     done = resample(image(field_k(FINE), FINE), FINE, (0.5, -0.25))
     assert done.history == ("made", "resampled to 250.00 m, moved by 0.500, -0.250")
     assert (done.time, done.sensor, done.unit) == ("2020", "test", "kelvin")
-
-
-def test_an_outline_follows_the_rim() -> None:
-    """Against corners through PROJ; at 3 E, 46 N the sinusoidal frame leans."""
-    grid = around(SINUSOIDAL, 3, 46, 926.6, 64, 64)
-    rim = outline(grid, points=4)
-    assert len(rim) == 16
-    to_degrees = Transformer.from_crs(SINUSOIDAL, "EPSG:4326", always_xy=True)
-    for point, corner in zip(rim[::4], grid.corners, strict=True):
-        assert point == pytest.approx(to_degrees.transform(*corner), abs=1e-9)
-    lon, lat = np.mean(rim, axis=0)
-    assert (lon, lat) == pytest.approx((3, 46), abs=0.01)
-
-
-@pytest.mark.parametrize(
-    "broken",
-    [
-        lambda: Grid(UTM, Affine(250, 0, 5e8, 0, -250, 5e9), 8, 8),
-        lambda: Grid('LOCAL_CS["plant",UNIT["metre",1]]', Affine(1, 0, 5, 0, -1, 5), 8, 8),
-    ],
-    ids=["outside the projection", "system without a place on the Earth"],
-)
-def test_a_grid_that_is_nowhere_is_a_fault_of_its_scene(broken: Callable[[], Grid]) -> None:
-    with pytest.raises(SceneError, match="no longitude and latitude"):
-        outline(broken())
 
 
 def test_reading_at_places_is_bilinear_and_takes_what_it_is_given() -> None:

@@ -40,6 +40,7 @@ def save(path: Path, trained_on: tuple[str, ...] = ()) -> Path:
     described = Checkpoint(
         row=Row.from_dict(row),
         dataset="d",
+        origin="observed",
         target_m=3.0,
         reference_bands=trained_on,
         scale_k=0.1,
@@ -50,7 +51,7 @@ def save(path: Path, trained_on: tuple[str, ...] = ()) -> Path:
         steps=1,
         train_seconds=1.0,
         fallback=None,
-        sensors=config.sensors.model_dump(),
+        readings=config.sensors.model_dump(),
         align=config.align.model_dump(),
     )
     save_checkpoint(path, build("esrnet", 2, len(trained_on), **options).state_dict(), described)

@@ -1,7 +1,7 @@
 """A product from a pair of rasters against the same scene in other guises."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from lstsr.dataset.pack import pack
 from lstsr.dataset.triplet import align
 from lstsr.errors import LstsrError
 from lstsr.image import SensorImage
-from lstsr.predict.pair import read_pair
+from lstsr.predict.pair import Files, Options, read_pair
 from lstsr.predict.product import Request, flags_path, make_product
 from lstsr.predict.scenes import predict_split
 from lstsr.registry import build
@@ -30,6 +30,7 @@ from tests.triplets import Sample, config_of, make, names, scene_files
 SCALE = 4
 SAMPLE = Sample(scenes=3, coarse_size=32)
 OPTIONS = {"features": 8, "layers": 1}
+FILES = {field.name for field in fields(Files)}
 MODELS = ("bilinear", "global-linear", "local-linear", "dctnet")
 
 
@@ -94,6 +95,7 @@ def checkpoint(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path
     described = Checkpoint(
         row=Row.from_dict(row_of(config, "dctnet")),
         dataset="sample",
+        origin="observed",
         target_m=250.0,
         reference_bands=("ndvi",),
         scale_k=10.0,
@@ -111,8 +113,15 @@ def checkpoint(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 def ask(pair: Path, model: str | Path, **more: Any) -> Request:
     """The request for a pair; the product goes beside its folder."""
-    names = {"input": pair / "lst_coarse.tif", "reference": pair / "ndvi_fine.tif"}
-    return Request(model=str(model), **(names | {"output": pair.parent / "out.tif"} | more))
+    files = Files(pair / "lst_coarse.tif", pair / "ndvi_fine.tif")
+    request = Request(str(model), files, pair.parent / "out.tif", overwrite=True)
+    return changed(request, **more)
+
+
+def changed(request: Request, **more: Any) -> Request:
+    """``request`` with other files or settings."""
+    of_files = {name: more.pop(name) for name in FILES & more.keys()}
+    return replace(request, files=replace(request.files, **of_files), **more)
 
 
 def product(request: Request) -> np.ndarray:
@@ -134,7 +143,7 @@ def pixels(text: str) -> np.ndarray:
 def test_a_cog_in_kelvin_on_the_divided_grid(pair: Path, checkpoint: Path, model: str) -> None:
     request = ask(pair, checkpoint if model == "dctnet" else model)
     make_product(request)
-    with rasterio.open(request.input) as coarse, rasterio.open(request.output) as made:
+    with rasterio.open(request.files.input) as coarse, rasterio.open(request.output) as made:
         assert made.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
         assert made.units == ("kelvin",) and np.isnan(made.nodata)
         assert made.crs == coarse.crs and made.bounds == coarse.bounds
@@ -189,7 +198,15 @@ def test_the_same_values_as_in_the_evaluation(
         assert not align(scene, still.sensors, still.align, tmp_path / "aligned").reason
     packed = tmp_path / "dataset.safetensors"
     block = Block(track="observed", scale=SCALE)
-    pack(packed, tmp_path / "aligned", splits, "sample", [block], DatasetConfig(), {})
+    pack(
+        packed,
+        tmp_path / "aligned",
+        splits,
+        "sample",
+        [block],
+        DatasetConfig(),
+        {"origin": "simulated"},
+    )
     path = None
     if model == "dctnet":  # as trained on this dataset, with its statistics
         network, described = load_checkpoint(checkpoint)
@@ -248,8 +265,13 @@ def test_an_input_in_celsius(pair: Path) -> None:
     kelvin = product(ask(pair, "local-linear"))
     image = geotiff.read_written(pair / "lst_coarse.tif")
     celsius = pair.parent / "celsius.tif"
-    geotiff.write(celsius, replace(image, values=image.values - np.float32(273.15)))
-    values = product(ask(pair, "local-linear", input=celsius, input_unit="celsius"))
+    in_celsius = replace(image, values=image.values - np.float32(273.15), unit="celsius")
+    geotiff.write(celsius, in_celsius)
+    values = product(ask(pair, "local-linear", input=celsius))
+    np.testing.assert_allclose(values, kelvin, atol=1e-3)
+    geotiff.write(celsius, replace(in_celsius, unit=""))
+    options = {"input": Options(unit="celsius")}
+    values = product(ask(pair, "local-linear", input=celsius, options=options))
     np.testing.assert_allclose(values, kelvin, atol=1e-3)
 
 
@@ -274,20 +296,20 @@ def test_what_lies_under_a_mask_has_no_influence(pair: Path, checkpoint: Path, m
     reference = product(request)
     assert np.isfinite(reference).any()
     for junk in (0.0, 1e6):
-        changed = pair.parent / f"junk-{junk:g}"
-        changed.mkdir()
+        junked = pair.parent / f"junk-{junk:g}"
+        junked.mkdir()
         for file in pair.iterdir():
             with rasterio.open(file) as source:
                 values, profile = source.read(), source.profile
             assert np.isnan(values).any()
             profile |= {"driver": "GTiff", "nodata": junk}
-            with rasterio.open(changed / file.name, "w", **profile) as written:
+            with rasterio.open(junked / file.name, "w", **profile) as written:
                 written.write(np.nan_to_num(values, nan=junk))
         values = product(
-            replace(
+            changed(
                 request,
-                input=changed / "lst_coarse.tif",
-                reference=changed / "ndvi_fine.tif",
+                input=junked / "lst_coarse.tif",
+                reference=junked / "ndvi_fine.tif",
             )
         )
         np.testing.assert_array_equal(values, reference)
@@ -364,7 +386,7 @@ def test_the_reference_is_read_as_in_training(pair: Path, checkpoint: Path, tmp_
     save_checkpoint(
         trained_on_counts,
         network.network.state_dict(),
-        replace(described, sensors={"reference": counts}),
+        replace(described, readings={"reference": counts}),
     )
     path = pair / "ndvi_counts.tif"
     with rasterio.open(pair / "ndvi_fine.tif") as dataset:
@@ -383,7 +405,7 @@ def test_flags_say_where_there_is_no_input_no_reference_and_water(
 ) -> None:
     """And without a reference the values are those of the fallback."""
     request = ask(pair, checkpoint, register=False)
-    reference = geotiff.read_written(request.reference)
+    reference = geotiff.read_written(request.files.reference)
     valid = reference.valid.copy()
     valid[10:40, 10:40] = False
     geotiff.write(tmp_path / "holes.tif", replace(reference, valid=valid))
@@ -391,7 +413,7 @@ def test_flags_say_where_there_is_no_input_no_reference_and_water(
     shares[:, :, 60:] = 0.8
     water = replace(reference, values=shares, valid=np.ones_like(valid), bands=("water",))
     geotiff.write(tmp_path / "water.tif", water)
-    request = replace(request, reference=tmp_path / "holes.tif", water=tmp_path / "water.tif")
+    request = changed(request, reference=tmp_path / "holes.tif", water=tmp_path / "water.tif")
     values = product(request)
     with rasterio.open(flags_path(request.output)) as dataset:
         flags = dataset.read(1)
@@ -420,9 +442,9 @@ def test_a_reference_older_than_training_allowed_is_refused(
     )
     request = ask(pair, tmp_path / "young.safetensors", register=False)
     for role, time in (("input", "2023-05-12T02:10:00Z"), ("reference", "2023-05-11T14:10:00Z")):
-        image = geotiff.read_written(getattr(request, role))
+        image = geotiff.read_written(getattr(request.files, role))
         geotiff.write(tmp_path / f"{role}.tif", replace(image, time=time))
-    aged = replace(request, input=tmp_path / "input.tif", reference=tmp_path / "reference.tif")
+    aged = changed(request, input=tmp_path / "input.tif", reference=tmp_path / "reference.tif")
     with pytest.raises(LstsrError, match=r"12.0 hours older than the input.*max_age_h = 6"):
         make_product(aged)
     make_product(replace(aged, model=str(checkpoint)))
@@ -436,11 +458,11 @@ def test_layers_come_in_the_order_that_the_network_was_trained_with(
     align = {"scale": SCALE, "layers": ["elevation", "slope", "water"]}
     bands = ("ndvi", "water", "elevation")
     optical = {"sensor": "optical", "unit": "index", "names": ["ndvi"]}
-    sensors = {"input": {"product": "geotiff"}, "reference": optical}
-    trained = replace(described, align=align, reference_bands=bands, sensors=sensors)
-    request = ask(pair, checkpoint)
-    found = read_pair(request.input, request.reference, None, None, "kelvin", trained, SCALE)
-    assert found.layers == ("water", "elevation")
+    thermal = {"sensor": "thermal", "unit": "kelvin"}
+    readings = {"input": thermal, "reference": optical}
+    trained = replace(described, align=align, reference_bands=bands, readings=readings)
+    found = read_pair(ask(pair, checkpoint).files, trained, SCALE)
+    assert found.recipe.layers == ["water", "elevation"]
 
 
 def test_a_correction_of_one_product_is_not_applied_to_another(
@@ -448,7 +470,6 @@ def test_a_correction_of_one_product_is_not_applied_to_another(
 ) -> None:
     _, described = load_checkpoint(checkpoint)
     sensors = {"input": {"product": "gk2a"}, "reference": {"product": "geotiff"}}
-    trained = replace(described, harmonisation={"n_scenes": 3}, sensors=sensors)
-    request = ask(pair, checkpoint)
+    trained = replace(described, harmonisation={"n_scenes": 3}, readings=sensors)
     with pytest.raises(LstsrError, match="a geotiff file, but .* corrects the bias of gk2a"):
-        read_pair(request.input, request.reference, None, None, "kelvin", trained, SCALE)
+        read_pair(ask(pair, checkpoint).files, trained, SCALE)

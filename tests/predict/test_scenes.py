@@ -1,6 +1,7 @@
 """Predictions of a split, from files on disk to files on disk."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,14 @@ from lstsr.dataset.triplet import align
 from lstsr.files import read_csv
 from lstsr.models.ensemble import SelfEnsemble
 from lstsr.models.normalisation import Normalisation
+from lstsr.predict import scenes, tiling
 from lstsr.predict.cost import macs_per_pixel, parameter_count
 from lstsr.registry import build
 from lstsr.sensors import geotiff
 from lstsr.training.checkpoint import Checkpoint, save_checkpoint
 from lstsr.training.inference import predict_scene
 from lstsr.training.row import Row
-from tests.triplets import Sample, config_of, make, names
+from tests.triplets import Sample, config_of, make, names, optical_config_of, write_images
 
 SPLITS = ("train", "validation", "test", "test")
 OPTIONS = {"features": 8, "layers": 1}
@@ -56,7 +58,7 @@ def data(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "sample",
         [Block(track="observed", scale=4), Block(track="degraded-block", scale=8)],
         DatasetConfig(),
-        {"align": config.align.model_dump()},
+        {"origin": "simulated", "align": config.align.model_dump()},
     )
     return folder / "dataset.safetensors"
 
@@ -98,14 +100,19 @@ def test_the_index_lists_every_scene_and_its_file_opens(
         assert image.grid.transform.almost_equals(rasterio.Affine(*place.transform))
         assert image.grid.shape == scene.target.shape
         assert (image.unit, image.bands, image.sensor) == ("kelvin", ("lst",), "local-linear base")
-        assert image.valid.all()
+        covered = scene.input_valid.repeat(scale, 0).repeat(scale, 1)
+        np.testing.assert_array_equal(image.valid, covered)
+        assert not covered.all(), "some cells have no input"
+        assert not (scene.scored & ~covered).any()
         network = build("local-linear", scale, 1)
         meta = dataset.meta
         normalisation = Normalisation(
             scene.centre_k, meta.scale_k, meta.reference_mean, meta.reference_std
         )
-        expected = predict_scene(network, scene, normalisation)
+        expected = np.where(covered, predict_scene(network, scene, normalisation), np.nan)
         np.testing.assert_allclose(image.values[0], expected, atol=1e-3)
+        with rasterio.open(tmp_path / entry["file"]) as file:
+            assert file.tags()["origin"] == "simulated"
     assert {file.name for file in tmp_path.iterdir()} == {"index.csv"} | {
         entry["file"] for entry in entries
     }
@@ -126,6 +133,7 @@ def test_a_trained_row_comes_from_its_checkpoint(
     described = Checkpoint(
         row=Row.from_dict(row),
         dataset="sample",
+        origin="observed",
         target_m=250.0,
         reference_bands=meta.reference_bands,
         scale_k=meta.scale_k,
@@ -154,9 +162,60 @@ def test_a_trained_row_comes_from_its_checkpoint(
             for one in (SelfEnsemble(network) if ensemble else network, build("bicubic", 4, 1))
         )
         assert not scene.reference_valid.all(), "some pixels are left to the fallback"
+        covered = scene.input_valid.repeat(4, 0).repeat(4, 1)
         expected = np.where(scene.reference_valid, guided, unguided)
+        expected = np.where(covered, expected, np.nan)
         image = geotiff.read_written(tmp_path / entry["file"])
         np.testing.assert_allclose(image.values[0], expected, atol=1e-3)
+
+
+def test_tiles_agree_on_the_cells_without_input(
+    config: Config, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where two tiles meet, a cell without input is no data, and no other one is."""
+    row, dataset = row_of(config, "bicubic", "observed", 4), Dataset(data)
+    first = dataset.scene(dataset.scenes("test")[0], "observed-x4")
+    lost = np.zeros(first.input_valid.shape, bool)
+    lost[::3, ::2] = True
+    whole_window = Dataset.window
+
+    def window(self: Dataset, *where: Any) -> Any:
+        scene, (row, column, height, width) = whole_window(self, *where), where[2:]
+        there = lost[row : row + height, column : column + width]
+        return replace(scene, input_valid=scene.input_valid & ~there)
+
+    monkeypatch.setattr(Dataset, "window", window)
+    monkeypatch.setattr(scenes, "TILE", 64)
+    monkeypatch.setattr(tiling, "OVERLAP", 4)
+    assert predict(data, row, tmp_path / "index.csv") == 0
+    image = geotiff.read_written(tmp_path / read_csv(tmp_path / "index.csv")[0]["file"])
+    covered = first.input_valid & ~lost
+    np.testing.assert_array_equal(image.valid, covered.repeat(4, 0).repeat(4, 1))
+
+
+def test_an_optical_image_is_masked_in_all_bands(tmp_path: Path) -> None:
+    config, sample = optical_config_of(), Sample(scenes=3, coarse_size=16)
+    for made in write_images(tmp_path, sample):
+        assert not align(made, config.sensors, config.align, tmp_path / "aligned").reason
+    pack(
+        tmp_path / "dataset.safetensors",
+        tmp_path / "aligned",
+        dict(zip(names(sample), ("train", "validation", "test"), strict=True)),
+        "images",
+        config.blocks,
+        DatasetConfig(),
+        {"origin": "observed"},
+    )
+    row = row_of(config, "bicubic", "degraded-block", 2) | {"channels": []}
+    index = tmp_path / "rows" / "index.csv"
+    assert predict(tmp_path / "dataset.safetensors", row, index) == 0
+    dataset = Dataset(tmp_path / "dataset.safetensors")
+    scene = dataset.scene(dataset.scenes("test")[0], "degraded-block-x2")
+    covered = scene.input_valid.repeat(2, 0).repeat(2, 1)
+    assert not covered.all()
+    image = geotiff.read_written(index.parent / read_csv(index)[0]["file"])
+    assert len(image.bands) == 4
+    np.testing.assert_array_equal(np.isfinite(image.values), np.broadcast_to(covered, (4, 64, 64)))
 
 
 def test_a_trained_row_without_a_checkpoint_is_one_line(

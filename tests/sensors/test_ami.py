@@ -17,9 +17,9 @@ def test_a_slot_is_twelve_digits_that_stand_alone() -> None:
     for name in ("gk2a_ami_le1b_ir105_fd020ge_202305140210.nc", "202305140210.nc"):
         assert time_in_name(name) == known
     for name in ("ir105.nc", "20230514021000.nc"):
-        with pytest.raises(SceneError, match="no time in the name"):
+        with pytest.raises(SceneError, match="the name has no time"):
             time_in_name(name)
-    with pytest.raises(SceneError, match="202313140210 is no time"):
+    with pytest.raises(SceneError, match="202313140210 is not a time"):
         time_in_name("a_202313140210.nc")
 
 
@@ -28,7 +28,7 @@ def test_seconds_count_from_noon_of_the_first_day_of_2000(tmp_path: Path) -> Non
         dataset.setncatts({"start": 43_200.0 + 86_400 * 8_534, "text": "737337600", "other": 0.0})
         assert instant(dataset, "start") == datetime(2023, 5, 15, tzinfo=UTC)
         assert instant(dataset, "text") == datetime(2023, 5, 14, 12, tzinfo=UTC)
-        with pytest.raises(SceneError, match="other = .*0.0.* is no time of GK2A"):
+        with pytest.raises(SceneError, match="other = 0 is not a time of GK2A"):
             instant(dataset, "other")
 
 

@@ -29,7 +29,7 @@ from lstsr.sensors.gk2a_l1b import (
     planck_k,
     read,
 )
-from lstsr.sensors.inspection import detect
+from lstsr.sensors.detection import detect
 from lstsr.sensors.split_window import split_window_k
 from lstsr.simulate.gk2a import CALIBRATIONS, SECTOR, write_l1b
 from tests.projections import lambert_place, scan_place
@@ -281,9 +281,12 @@ def test_a_header_whose_parts_disagree_is_refused(
     assert "\n" not in str(caught.value)
 
 
-def test_a_disk_that_is_no_full_disk_is_refused(edited: Edit) -> None:
-    with pytest.raises(SceneError, match="outer edges are those of fd fails"):
-        grid(edited(setting(observation_mode="FD")), LST)
+def test_the_observation_mode_is_the_parent_s_and_decides_nothing(edited: Edit) -> None:
+    for change in (setting(observation_mode="FD"), lambda one: one.delncattr("observation_mode")):
+        assert grid(edited(change), LST) == grid(edited(lambda dataset: None), LST)
+
+
+def test_a_sector_that_is_named_full_disk_is_refused(edited: Edit) -> None:
     renamed = edited(lambda dataset: None, "gk2a_ami_le1b_ir112_fd020ge_202507190210.nc")
     with pytest.raises(SceneError, match="outer edges are those of fd fails"):
         grid(renamed, LST)
@@ -413,8 +416,8 @@ def test_the_name_s_slot_is_checked_too(edited: Edit) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"observation_start_time": 1e18}, "observation_start_time = .* is no time of GK2A"),
-        ({"scene_acquisition_time": "noon"}, "scene_acquisition_time = 'noon' is no time"),
+        ({"observation_start_time": 1e18}, "observation_start_time = .* is not a time of GK2A"),
+        ({"scene_acquisition_time": "noon"}, "scene_acquisition_time = 'noon' is not a time"),
     ],
 )
 def test_times_that_are_none_are_refused(edited: Edit, changes: dict[str, Any], words: str) -> None:
@@ -449,7 +452,7 @@ def test_korea_is_calibrated_with_the_file_of_its_slot(
     values[400:420, 400:430] = np.linspace(280, 300, 600, dtype=np.float32).reshape(20, 30)
     path = write(tmp_path, "ir112", area, image=(values, np.zeros(values.shape, np.uint8)))
     with pytest.raises(
-        SceneError, match="no calibration, as in all KO and EA files; put the FD or"
+        SceneError, match="no calibration, as in all KO and EA files. Put the FD or"
     ):
         read(path, of("ir112"))
     write(tmp_path, "ir105", "la")
@@ -491,7 +494,7 @@ def test_lst_is_the_split_window_of_two_files(sector: Path) -> None:
 def test_lst_needs_both_channels(sector: Path, tmp_path: Path) -> None:
     alone = tmp_path / sector.name
     shutil.copy(sector, alone)
-    with pytest.raises(SceneError, match=f"{alone.name}: LST needs gk2a_ami_le1b_ir123_.* missing"):
+    with pytest.raises(SceneError, match=f"{alone.name}: LST also needs gk2a_ami_le1b_ir123_.* missing"):
         read(alone, LST)
     with pytest.raises(SceneError, match="LST needs the file of IR112 or IR123"):
         read(other(sector, "ir105"), LST)
@@ -505,7 +508,7 @@ def test_a_scene_of_cloud_has_no_valid_pixel(tmp_path: Path) -> None:
     flags = np.zeros(values.shape, np.uint8)
     write(tmp_path, "ir123", image=(values - 1, flags))
     path = write(tmp_path, "ir112", image=(values, flags))
-    with pytest.raises(SceneError, match="no valid pixel; is all of it cloud?"):
+    with pytest.raises(SceneError, match="no valid pixel. Is all of it cloud?"):
         read(path, LST)
 
 
@@ -532,7 +535,6 @@ def test_the_wrong_channel_is_refused(sector: Path, edited: Edit) -> None:
         "image_upperleft_x",
         "image_lowerright_latitude",
         "observation_start_time",
-        "observation_mode",
         "projection_type",
         "earth_polar_radius",
     ],

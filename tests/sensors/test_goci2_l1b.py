@@ -18,7 +18,7 @@ from lstsr.config import Goci2Config, Goci2L1bConfig
 from lstsr.errors import SceneError
 from lstsr.geo.sun import sun_position
 from lstsr.grid import Grid
-from lstsr.sensors import goci2, inspection
+from lstsr.sensors import detection, goci2
 from lstsr.sensors.goci2_bands import WAVELENGTHS_NM
 from lstsr.sensors.goci2_l1b import IRRADIANCE, grid, inspect, read, reflectance
 from lstsr.simulate.goci2 import write_ac, write_l1b
@@ -136,7 +136,7 @@ def test_bands_and_indices_are_those_asked_for(slot: Path) -> None:
 @pytest.mark.parametrize("part", ["_S010", "", "_S010_G133"])
 def test_both_names_are_known(prefix: str, part: str, slot: Path, tmp_path: Path) -> None:
     path = shutil.copy(slot, tmp_path / f"{prefix}GOCI2_L1B_20230514_021530_LA{part}.nc")
-    assert inspection.detect(path) == "goci2-l1b"
+    assert detection.detect(path) == "goci2-l1b"
     assert read(path, CONFIG).time == "2023-05-14T02:32:59Z"
 
 
@@ -181,14 +181,14 @@ def test_trap_8_each_level_is_refused_by_the_other_s_reader(slot: Path, tmp_path
     flag = np.zeros(GRID.shape, np.int32)
     level2 = write_ac(tmp_path, NOMINAL, 10, START, END, GRID, radiances(), flag)
     for use in (lambda: read(level2, CONFIG), lambda: grid(level2, CONFIG)):
-        with pytest.raises(SceneError, match="_AC.nc: Level 2 AC .*give the L1B file, or .*goci2$"):
+        with pytest.raises(SceneError, match="_AC.nc: Level 2 AC .*Name the L1B file, or .*goci2.$"):
             use()
-    with pytest.raises(SceneError, match="S010.nc: Level 1B .*give the AC file, or .*goci2-l1b"):
+    with pytest.raises(SceneError, match="S010.nc: Level 1B .*Name the AC file, or .*goci2-l1b"):
         goci2.read(slot, Goci2Config(product="goci2"))
     other = tmp_path / "GK2B_GOCI2_L2_20230514_021530_LA_Chl.nc"
     with netCDF4.Dataset(other, "w") as dataset:
         dataset.createGroup("geophysical_data").createVariable("Chl", "f4")
-    with pytest.raises(SceneError, match="LA_Chl.nc: no L_TOA in it; give a Level 1B file"):
+    with pytest.raises(SceneError, match="LA_Chl.nc: the file has no L_TOA. Name a Level 1B file"):
         read(other, CONFIG)
 
 
@@ -332,7 +332,7 @@ def test_truncated_files_are_named(slot: Path, tmp_path: Path) -> None:
     content = slot.read_bytes()
     path = tmp_path / "cut.nc"
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(SceneError, match="cut.nc: no NetCDF, or truncated"):
+    with pytest.raises(SceneError, match="cut.nc: not a NetCDF file, or truncated"):
         read(path, CONFIG)
     with pytest.raises(FileNotFoundError):
         read(tmp_path / "none.nc", CONFIG)
@@ -344,7 +344,7 @@ def test_the_full_disk_given_for_a_slot_is_refused(tmp_path: Path) -> None:
         tmp_path / "GK2_GOCI2_L1B_20230514_021530_FD_S010.nc"
     )
     for use in (lambda: read(path, CONFIG), lambda: grid(path, CONFIG), lambda: inspect(path)):
-        with pytest.raises(SceneError, match="FD_S010.nc: the full disk .*give the local area"):
+        with pytest.raises(SceneError, match="FD_S010.nc: full disk .*Name the local area"):
             use()
 
 
@@ -372,7 +372,7 @@ def test_a_curvilinear_file_is_put_where_its_places_are(edited: Callable) -> Non
 
 
 def test_inspect_tells_bands_sun_and_times(slot: Path) -> None:
-    found = inspection.inspect(slot)
+    found = detection.inspect(slot)
     assert all(check.passed for check in found.assertions)
     facts = dict(found.facts)
     assert found.product == "GK2B/GOCI-II L1B"

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pyproj import Transformer
 
 from lstsr.config import GenerateConfig
+from lstsr.geo.footprint import outline
 from lstsr.scenes import Place, conflicts
 from lstsr.simulate.gk2a import SECTOR
 from lstsr.simulate.places import (
@@ -48,8 +49,7 @@ def test_scenes_do_not_depend_on_how_many_there_are():
 def test_the_largest_sample_overlaps_nowhere_and_lies_in_the_ko_area(size_km):
     config = GenerateConfig(places=48, dates=1, size_km=size_km)
     grids = {name: grid_of(name, config) for name in names(config)}
-    # as outlines in metres: the test of overlap is the same
-    places = [Place(name, 0, 0, tuple(grid.corners)) for name, grid in grids.items()]
+    places = [Place(name, 0, 0, outline(grid)) for name, grid in grids.items()]
     assert not conflicts(places)
     x, y = np.array([corner for grid in grids.values() for corner in grid.corners]).T
     ko = "+proj=lcc +lat_1=30 +lat_2=60 +lat_0=38 +lon_0=126 +datum=WGS84"

@@ -90,6 +90,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         scenes.append({"scene": name, "split": split} | levels | PLACE)
     meta = {
         "dataset": "small",
+        "origin": "observed",
         "version": "0.1.0",
         "target_m": {KEY: 250.0, DEGRADED: 250.0},
         "widening": {KEY: 1, DEGRADED: 1},
@@ -127,6 +128,7 @@ def checkpoint(row_dict: dict[str, Any]) -> Checkpoint:
     return Checkpoint(
         row=Row.from_dict(row_dict),
         dataset="small",
+        origin="observed",
         target_m=250.0,
         reference_bands=("ndvi",),
         scale_k=10.0,

@@ -9,7 +9,12 @@ from safetensors.torch import save_file
 
 from lstsr.errors import LstsrError
 from lstsr.registry import build
-from lstsr.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from lstsr.training.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    read_checkpoint,
+    save_checkpoint,
+)
 
 
 def test_round_trip(tmp_path: Path, checkpoint: Checkpoint) -> None:
@@ -42,6 +47,21 @@ def test_files_that_do_not_fit_are_refused(tmp_path: Path, checkpoint: Checkpoin
     weights = build("dctnet", 4, 1, features=4, layers=1).state_dict()
     save_checkpoint(path, weights, replace(checkpoint, version="0.0.9"))
     with pytest.raises(LstsrError, match=r"made by version 0\.0\.9, does not fit model dctnet"):
+        load_checkpoint(path)
+
+
+def test_one_that_does_not_say_its_origin_is_refused(
+    tmp_path: Path, checkpoint: Checkpoint
+) -> None:
+    path = tmp_path / "old.safetensors"
+    save_checkpoint(path, build("dctnet", 4, 1, features=4, layers=1).state_dict(), checkpoint)
+    assert read_checkpoint(path).origin == "observed"
+    with safe_open(path, "pt") as file:
+        header = json.loads(file.metadata()["lstsr"])
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    del header["origin"]
+    save_file(weights, path, {"lstsr": json.dumps(header)})
+    with pytest.raises(LstsrError, match=r"old\.safetensors: .*'origin'.*; train the row"):
         load_checkpoint(path)
 
 

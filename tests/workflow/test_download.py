@@ -18,7 +18,7 @@ from lstsr.acquire.remote import download, read_remote
 from lstsr.cli import main
 from lstsr.config import GenerateConfig, load
 from lstsr.files import sha256
-from lstsr.geo.resample import outline
+from lstsr.geo.footprint import outline
 from lstsr.plan import Plan
 from lstsr.scenes import ROLES, Scene
 from lstsr.sensors import landsat

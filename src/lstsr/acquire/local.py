@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,8 @@ from pyproj import CRS
 
 from lstsr.errors import SceneError
 from lstsr.files import read_csv, sha256, write_csv
-from lstsr.geo.resample import outline
+from lstsr.geo.footprint import outline
+from lstsr.globe import Outline, area_km2, distance_deg, extent_deg, middle_of
 from lstsr.grid import Grid
 from lstsr.registry import reader
 from lstsr.scenes import ROLES, STATIC, Place, Scene, product_files
@@ -21,7 +23,6 @@ from lstsr.scenes import ROLES, STATIC, Place, Scene, product_files
 if TYPE_CHECKING:
     from lstsr.config import SensorsConfig
 
-Rim = tuple[tuple[float, float], ...]
 logger = logging.getLogger(__name__)
 COLUMNS = (
     "scene",
@@ -34,6 +35,9 @@ COLUMNS = (
     "outline",
     "reason",
 )
+# A manifest's place is at fault if it lies outside the footprint by more than this, and by more
+# than the footprint's size: centres are often rounded, or those of a larger product.
+FAR_DEG = 0.5
 
 
 @dataclass(frozen=True)
@@ -50,8 +54,8 @@ def describe(scene: Scene, sensors: SensorsConfig) -> Acquired:
     """Digests and footprint of a scene.
 
     The footprint is the outline of the smallest of its images: where a triplet can be. A
-    header that cannot be understood makes the scene unusable, by reason; a file that cannot be had
-    raises OSError.
+    header that cannot be understood, or a place far off the footprint, makes the scene unusable,
+    by reason; a file that cannot be had raises OSError.
     """
     named = [name for name in (*ROLES, *STATIC) if getattr(scene, name)]
     digests = {name: digest(getattr(scene, name)) for name in named}
@@ -63,9 +67,12 @@ def describe(scene: Scene, sensors: SensorsConfig) -> Acquired:
         seen = [rim for rim in rims if rim]
         if not seen:
             raise SceneError("all images are full disks; a scene needs a smaller one")
-        rim = min(seen, key=_area)
-        lon = scene.lon if scene.lon is not None else sum(x for x, _ in rim) / len(rim)
-        lat = scene.lat if scene.lat is not None else sum(y for _, y in rim) / len(rim)
+        # of equal ones the first, whatever their last digits are
+        rim = min(seen, key=lambda one: round(area_km2(one), 6))
+        _check_place(scene, rim)
+        middle = middle_of(rim)
+        lon = scene.lon if scene.lon is not None else middle[0]
+        lat = scene.lat if scene.lat is not None else middle[1]
         return Acquired(scene, digests, Place(scene.scene, lon, lat, rim))
     except SceneError as error:
         return lost(scene, str(error), digests)
@@ -77,7 +84,7 @@ def lost(scene: Scene, reason: str, digests: dict[str, str] | None = None) -> Ac
     return Acquired(scene, digests or {}, Place(scene.scene, scene.lon, scene.lat, ()), reason)
 
 
-def _rim(grid: Grid) -> Rim | None:
+def _rim(grid: Grid) -> Outline | None:
     """The footprint; None of a full disk, whose rim lies in space: no scene's is larger."""
     try:
         return outline(grid)
@@ -88,18 +95,35 @@ def _rim(grid: Grid) -> Rim | None:
         raise
 
 
-def _area(rim: Rim) -> float:
-    from shapely.geometry import Polygon
+def _check_place(scene: Scene, rim: Outline) -> None:
+    """Raise SceneError if the manifest's place lies far off the footprint."""
+    if scene.lon is None or scene.lat is None or not _far_off(rim, scene.lon, scene.lat):
+        return
+    lon, lat = middle_of(rim)
+    swapped = abs(scene.lon) <= 90 and not _far_off(rim, scene.lat, scene.lon)
+    cure = "Are lon and lat swapped?" if swapped else "Correct them, or leave them empty."
+    raise SceneError(
+        f"lon {scene.lon:g} and lat {scene.lat:g} of the manifest lie far off the footprint, "
+        f"whose middle is lon {lon:.3f}, lat {lat:.3f}. {cure}"
+    )
 
-    return float(Polygon(rim).area)
+
+def _far_off(rim: Outline, lon: float, lat: float) -> bool:
+    return distance_deg(rim, lon, lat) > max(FAR_DEG, extent_deg(rim))
 
 
 def digest(product: Path) -> str:
-    """SHA-256 of a file's bytes; of the names and digests of its files for a product of several."""
+    """SHA-256 of a file's bytes; of the names and digests of its files for a product of several.
+
+    Side files count: one that appears, disappears or changes gives another digest.
+    """
     files = product_files(product)
     if files == [product]:
         return sha256(product)
-    listed = "".join(f"{file.name} {sha256(file)}\n" for file in files)
+    listed = "".join(
+        f"{os.path.relpath(file, product) if product.is_dir() else file.name} {sha256(file)}\n"
+        for file in files
+    )
     return hashlib.sha256(listed.encode()).hexdigest()
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from pyproj import Transformer
+from pyproj import Geod
 
 from lstsr.errors import SceneError
 from lstsr.geo.parallax import Terrain, view_zenith_deg
@@ -19,6 +19,7 @@ from lstsr.grid import Grid
 from lstsr.image import Mask, SensorImage, Viewpoint
 
 Doubles = NDArray[np.float64]
+WGS84 = Geod(ellps="WGS84")
 
 
 @dataclass(frozen=True)
@@ -137,17 +138,14 @@ class Layers:
 
     @cached_property
     def _inclination(self) -> tuple[Doubles, Doubles]:
-        """Slope, and the azimuth it faces (clockwise from the grid's north), radians."""
-        down, right = np.gradient(self._elevation_m, self.grid.gsd_m)
-        return np.arctan(np.hypot(down, right)), np.arctan2(-right, down)
+        """Slope, and the azimuth it faces (clockwise from north), radians."""
+        north, east = rise(self._elevation_m, *self.lon_lat_deg)
+        return np.arctan(np.hypot(north, east)), np.arctan2(-east, -north)
 
     @cached_property
     def lon_lat_deg(self) -> tuple[Doubles, Doubles]:
         """Longitude and latitude of each pixel's centre."""
-        rows, columns = np.mgrid[: self.grid.height, : self.grid.width] + 0.5
-        to_degrees = Transformer.from_crs(self.grid.crs, "EPSG:4326", always_xy=True)
-        lon, lat = to_degrees.transform(*(self.grid.transform @ (columns, rows)))
-        return lon, lat
+        return self.grid.lon_lat_deg()
 
     @cached_property
     def _sun(self) -> tuple[Doubles, Doubles]:
@@ -157,3 +155,24 @@ class Layers:
             )
         zenith, azimuth = sun_position(datetime.fromisoformat(self.time), *self.lon_lat_deg)
         return zenith.astype(float), azimuth.astype(float)
+
+
+def rise(elevation_m: Doubles, lon_deg: Doubles, lat_deg: Doubles) -> tuple[Doubles, Doubles]:
+    """Metres by which the ground rises per metre to the north and to the east, (row, column) each.
+
+    Steps along rows and columns are measured on the WGS84 ellipsoid, by its radii of curvature
+    (e.g. Hofmann-Wellenhof et al. 2008, section 8.2), so that any grid will do: in degrees, in
+    feet, turned, with rectangular pixels.
+    """
+    lat, squared = np.radians(lat_deg), WGS84.es
+    w = np.sqrt(1 - squared * np.sin(lat) ** 2)
+    meridian_m, parallel_m = WGS84.a * (1 - squared) / w**3, WGS84.a / w * np.cos(lat)
+    steps = []
+    for axis in (0, 1):
+        lon = np.unwrap(lon_deg, axis=axis, period=360)
+        east_m = parallel_m * np.radians(np.gradient(lon, axis=axis))
+        north_m = meridian_m * np.gradient(lat, axis=axis)
+        steps.append((north_m, east_m, np.gradient(elevation_m, axis=axis)))
+    (north_0, east_0, up_0), (north_1, east_1, up_1) = steps
+    area = north_0 * east_1 - north_1 * east_0
+    return (up_0 * east_1 - up_1 * east_0) / area, (up_1 * north_0 - up_0 * north_1) / area

@@ -47,11 +47,13 @@ class DatasetMeta:
     an optical image in reflectance, the unit then also of all values whose name ends in ``_k``.
     By track key, ``target_m`` is the spacing of its fine pixels and ``widening`` how many aligned
     ones make one of them along a side.
+    ``origin`` is ``simulated`` or ``observed``: where the images of the dataset come from.
     ``rows`` are the experiments that an exported file names, as JSON objects; ``harmonisation``
     is the model of the input's bias, if one was fitted.
     """
 
     dataset: str
+    origin: str
     version: str
     target_m: dict[str, float]
     widening: dict[str, int]
@@ -333,6 +335,7 @@ def _read_meta(path: Path, header: dict[str, str] | None) -> DatasetMeta:
         values = json.loads((header or {})["lstsr"])
         return DatasetMeta(
             dataset=values["dataset"],
+            origin=values["origin"],
             version=values["version"],
             target_m=values["target_m"],
             widening=values["widening"],

@@ -14,6 +14,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from lstsr import __version__
+from lstsr.dataset.assembly import centre_of, harmonised, widened
 from lstsr.dataset.harmonise import Harmonisation, Samples, fit
 from lstsr.dataset.layers import mostly
 from lstsr.dataset.loader import key_of
@@ -81,7 +82,7 @@ def pack(
         centres, offsets = {}, {}
         for block in blocks:
             wider = widening(block, aligned.scale)
-            triplet = widened(aligned, wider)
+            triplet = widened_triplet(aligned, wider)
             tensors |= _fine_tensors(triplet, wider)
             inputs = coarse_inputs(triplet, block, settings, harmonisation)
             wild[block.key] = wild.get(block.key, 0) + inputs[block.key].wild
@@ -89,7 +90,7 @@ def pack(
                 if not coarse.scored.any():
                     raise LstsrError(f"scene {name}: no pixel to score in {key}; raise min_valid")
                 tensors |= _coarse_tensors(f"{name}/{key}", coarse)
-                centres[key] = float(coarse.values[..., coarse.valid].mean(dtype=np.float64))
+                centres[key] = centre_of(coarse.values, coarse.valid)
                 offsets[key] = coarse.offset_k
                 wideners[key] = wider
         found = {"centre_k": centres, "offset_k": offsets}
@@ -107,6 +108,7 @@ def pack(
     fine_m = first.target.grid.gsd_m
     meta = {
         "dataset": dataset,
+        "origin": config["origin"],
         "version": __version__,
         "widening": wideners,
         "target_m": {key: round(fine_m * factor, 2) for key, factor in wideners.items()},
@@ -157,12 +159,12 @@ def widening(block: Block, aligned_scale: int) -> int:
     return aligned_scale // block.scale if block.track == "observed" else 1
 
 
-def widened(triplet: Triplet, factor: int) -> Triplet:
+def widened_triplet(triplet: Triplet, factor: int) -> Triplet:
     """``triplet`` with its fine images averaged over ``factor`` x ``factor`` valid pixels."""
     if factor == 1:
         return triplet
-    reference, target = (coarsened(one, factor, 1.0) for one in (triplet.reference, triplet.target))
-    water = triplet.water and coarsened(triplet.water, factor, 1.0)
+    reference, target = (widened(one, factor) for one in (triplet.reference, triplet.target))
+    water = triplet.water and widened(triplet.water, factor)
     return replace(triplet, reference=reference, target=target, water=water)
 
 
@@ -199,13 +201,10 @@ def coarse_inputs(
     if harmonisation is None or block.track != "observed":
         return {block.key: plain}
     assert triplet.covariates is not None
-    correction_k = harmonisation.correction_k(triplet.covariates)
-    corrected = replace(
-        triplet, input=replace(triplet.input, values=triplet.input.values + correction_k)
-    )
-    harmonised = coarse_input(corrected, block.track, block.scale, settings)
+    corrected = harmonised(triplet.input, triplet.covariates, harmonisation)
+    other = coarse_input(replace(triplet, input=corrected), block.track, block.scale, settings)
     key = key_of(block.track, block.scale, harmonised=True)
-    return {block.key: plain, key: replace(harmonised, scored=plain.scored)}
+    return {block.key: plain, key: replace(other, scored=plain.scored)}
 
 
 def coarse_input(triplet: Triplet, track: str, scale: int, settings: DatasetConfig) -> CoarseInput:

@@ -7,31 +7,34 @@ import math
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from affine import Affine
-from pyproj import Transformer
-
-from lstsr.config import GeotiffConfig, unregistered
-from lstsr.dataset.harmonise import covariates_of
-from lstsr.dataset.layers import UNKNOWN, Ground, with_bands, with_layers
-from lstsr.errors import SceneError
+from lstsr.config import unregistered
+from lstsr.dataset.assembly import (
+    UNMOVED,
+    Recipe,
+    Shift,
+    assemble,
+    cells_within,
+    read_ground,
+    read_image,
+)
+from lstsr.dataset.layers import UNKNOWN, Ground, with_bands
+from lstsr.errors import LstsrError, SceneError
 from lstsr.files import read_csv, write_csv
 from lstsr.geo.coarsen import at_least
 from lstsr.geo.coregister import Registration, register, register_input
-from lstsr.geo.parallax import Terrain
-from lstsr.geo.resample import resample
+from lstsr.geo.resample import meets, resample
 from lstsr.grid import Grid
 from lstsr.image import SensorImage, Triplet, alone
-from lstsr.registry import reader
 from lstsr.scenes import ROLES
 from lstsr.sensors import geotiff
+from lstsr.times import read_time
 
 if TYPE_CHECKING:
-    from lstsr.config import AlignConfig, GridConfig, RegistrationConfig, SensorsConfig
+    from lstsr.config import AlignConfig, RegistrationConfig, SensorsConfig
     from lstsr.scenes import Scene
 
 logger = logging.getLogger(__name__)
@@ -72,7 +75,7 @@ def align(scene: Scene, sensors: SensorsConfig, settings: AlignConfig, folder: P
             return _place_alone(scene.scene, images["target"], settings, folder)
         age_h = check_times(images, settings)
         matched = _matched(scene, sensors, settings.registration)
-        ground = Ground(read_terrain(scene.dem), read_water(scene.water))
+        ground = read_ground(scene.dem, scene.water)
         triplet, registrations = to_triplet(scene.scene, images, settings, ground, matched)
     except SceneError as error:
         logger.warning("scene %s excluded: %s", scene.scene, error)
@@ -105,9 +108,8 @@ def _place_alone(name: str, image: SensorImage, settings: AlignConfig, folder: P
 
 
 def _read(scene: Scene, role: str, sensors: SensorsConfig) -> SensorImage:
-    sensor = getattr(sensors, role)
-    image: SensorImage = reader(sensor.product).read(getattr(scene, role), sensor)
-    # of a reference, which may be days older, the scene's time says nothing
+    image = read_image(getattr(scene, role), getattr(sensors, role), role)
+    # the scene's time is not that of a reference, which may be days older
     return image if image.time or role == "reference" else replace(image, time=scene.time)
 
 
@@ -140,8 +142,10 @@ def check_times(images: dict[str, SensorImage], settings: AlignConfig) -> float 
 
 
 def hours_between(earlier: SensorImage, later: SensorImage) -> float:
-    """From one image's time to another's; both must have one."""
-    start, end = (datetime.fromisoformat(one.time) for one in (earlier, later))
+    """From one image's time to another's. Raises LstsrError where one has none."""
+    start, end = (read_time(image.time) for image in (earlier, later))
+    if start is None or end is None:
+        raise LstsrError(f"{earlier.sensor} or {later.sensor}: the time of the image is unknown")
     return (end - start).total_seconds() / 3600
 
 
@@ -151,32 +155,8 @@ def _matched(
     """The target's band that the reference is matched to; None for its LST."""
     if settings.target_band is None:
         return None
-    sensor = sensors.target.model_copy(update={"bands": [settings.target_band]})
-    image: SensorImage = reader(sensor.product).read(scene.target, sensor)
-    return image
-
-
-def read_terrain(dem: Path | None) -> Terrain | None:
-    """Elevation in metres; SceneError where it cannot be read."""
-    if dem is None:
-        return None
-    sensor = GeotiffConfig(sensor="DEM", unit="metre", names=["elevation"])
-    image = geotiff.read(dem, sensor)
-    return Terrain(image.values[0], image.grid)
-
-
-def read_water(path: Path | None) -> SensorImage | None:
-    """The share of water, 0..1; SceneError where it cannot be read or is no share."""
-    if path is None:
-        return None
-    sensor = GeotiffConfig(sensor="water mask", unit="index", names=["water"])
-    image = geotiff.read(path, sensor)
-    low, high = image.values[0][image.valid].min(), image.values[0][image.valid].max()
-    if low < 0 or high > 1:
-        raise SceneError(
-            f"{path.name}: shares of water lie within {low:g} .. {high:g}, not 0 .. 1; scale them"
-        )
-    return image
+    reading = sensors.target.model_copy(update={"bands": [settings.target_band]})
+    return read_image(scene.target, reading, "target")
 
 
 def to_triplet(
@@ -214,27 +194,17 @@ def to_triplet(
     shifts = {role: _shift(found.get(role)) for role in ROLES}
     anchor_row, anchor_column = shifts[settings.anchor]
     moved = {role: (r - anchor_row, c - anchor_column) for role, (r, c) in shifts.items()}
-    row, column = moved["input"]
-    coarse = resample(images["input"], coarse_grid, (row / scale, column / scale), terrain=terrain)
-    reference = resample(images["reference"], grid, moved["reference"], terrain=terrain)
-    viewpoint = images["input"].viewpoint
     names = [name for name in settings.layers if name != "unregistered"]
-    layered = with_layers(reference, names, coarse.time, viewpoint, ground)
+    recipe = Recipe(names, settings.covariates)
+    made = assemble(images, coarse_grid, scale, moved, recipe, ground)
+    reference = made.reference
     if "unregistered" in settings.layers:
         delivered = unmoved["reference"]
-        layered = with_bands(layered, list(map(unregistered, delivered.bands)), delivered.values)
-    return (
-        Triplet(
-            name,
-            coarse,
-            layered,
-            resample(images["target"], grid, moved["target"]),
-            moved,
-            ground.water_on(grid),
-            covariates_of(settings.covariates, coarse, viewpoint, reference, ground),
-        ),
-        found,
-    )
+        bands = list(map(unregistered, delivered.bands))
+        reference = with_bands(reference, bands, delivered.values)
+    target = resample(images["target"], grid, moved["target"])
+    triplet = Triplet(name, made.input, reference, target, moved, made.water, made.covariates)
+    return triplet, found
 
 
 def _coarse_grid(images: dict[str, SensorImage], settings: AlignConfig) -> Grid:
@@ -242,22 +212,6 @@ def _coarse_grid(images: dict[str, SensorImage], settings: AlignConfig) -> Grid:
     if settings.grid is None:
         return images["input"].grid
     return cells_within(images["target"].grid, settings.grid)
-
-
-def cells_within(grid: Grid, lattice: GridConfig) -> Grid:
-    """The whole cells of ``lattice`` inside the box around the corners of ``grid``.
-
-    Raises SceneError where there is none.
-    """
-    to_lattice = Transformer.from_crs(grid.crs, lattice.crs, always_xy=True)
-    x, y = to_lattice.transform(*np.transpose(grid.corners))
-    step = lattice.spacing_m
-    left, bottom = math.ceil(x.min() / step), math.ceil(y.min() / step)
-    right, top = math.floor(x.max() / step), math.floor(y.max() / step)
-    if right <= left or top <= bottom:
-        raise SceneError(f"the image holds no whole cell of {step:g} m; check align.grid")
-    transform = Affine(step, 0, left * step, 0, -step, top * step)
-    return Grid(lattice.crs, transform, right - left, top - bottom)
 
 
 def _check_overlap(
@@ -268,7 +222,7 @@ def _check_overlap(
         shared = shared & unmoved[role].valid
         if shared.mean() < least:
             elsewhere = [
-                one for one in ("input", role) if not _meets(images[one].grid, unmoved[one].grid)
+                one for one in ("input", role) if not meets(images[one].grid, unmoved[one].grid)
             ]
             cause = f"{elsewhere[0]} looks elsewhere" if elsewhere else "clouds?"
             raise SceneError(
@@ -277,18 +231,8 @@ def _check_overlap(
             )
 
 
-def _meets(source: Grid, grid: Grid) -> bool:
-    """Whether any of 33 x 33 points of ``grid`` lies inside ``source``."""
-    rows, columns = np.indices((33, 33)) / 32
-    to_source = Transformer.from_crs(grid.crs, source.crs, always_xy=True)
-    x, y = to_source.transform(*(grid.transform @ (columns * grid.width, rows * grid.height)))
-    column, row = ~source.transform @ (x, y)
-    inside = (column > 0) & (column < source.width) & (row > 0) & (row < source.height)
-    return bool(inside.any())
-
-
-def _shift(found: Registration | None) -> tuple[float, float]:
-    return (found.row, found.column) if found else (0.0, 0.0)
+def _shift(found: Registration | None) -> Shift:
+    return (found.row, found.column) if found else UNMOVED
 
 
 def _registrations(

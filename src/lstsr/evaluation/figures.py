@@ -18,8 +18,15 @@ from matplotlib.patches import Polygon
 from matplotlib.ticker import LogLocator, NullLocator
 
 from lstsr.dataset.loader import Dataset, SceneArrays, scale_of
-from lstsr.evaluation.pictures import Pictures, pictures_figure
-from lstsr.evaluation.score import gains_db, predicted_image, prediction_values, read_scores
+from lstsr.evaluation.pictures import Pictures, no_data_legend, pictures_figure, with_no_data
+from lstsr.evaluation.score import (
+    gains_db,
+    interval_note,
+    origin_title,
+    predicted_image,
+    prediction_values,
+    read_scores,
+)
 from lstsr.files import whole
 from lstsr.image import Floats, Mask
 from lstsr.metrics import paired_bootstrap, rapsd
@@ -118,8 +125,12 @@ def _blocks(sources: Sources) -> dict[str, list[Line]]:
 
 
 def _title(figure: Figure, dataset: Dataset, *parts: str) -> None:
-    """Over the whole figure: the dataset and what of it is shown."""
-    figure.suptitle(", ".join((dataset.meta.dataset, *parts)), fontsize=9)
+    """Over the whole figure: the dataset, its origin, and what of it is shown."""
+    figure.suptitle(", ".join((_named_data(dataset), *parts)), fontsize=9)
+
+
+def _named_data(dataset: Dataset) -> str:
+    return origin_title(dataset.meta.dataset, dataset.meta.origin)
 
 
 def _scored_scenes(lines: Sequence[Line]) -> str:
@@ -148,11 +159,15 @@ def _images_figure(dataset: Dataset, key: str, lines: list[Line], names: list[st
             for psnr_db in line.scores.loc[line.scores["scene"] == name, "psnr_db"]
         }
         rows.append(Pictures(f"scene {name}", scene, images))
-    return pictures_figure(f"{dataset.meta.dataset} {key}", dataset.meta.target_bands, rows)
+    title = f"{_named_data(dataset)}, track {key}"
+    return pictures_figure(title, dataset.meta.target_bands, rows)
 
 
 def _scenes_figure(dataset: Dataset, key: str, lines: list[Line], names: list[str]) -> Figure:
-    """Per scene a row of maps (input, reference, models, target) and a row of error maps."""
+    """Per scene a row of maps (input, reference, models, target) and a row of error maps.
+
+    All of them show pixels without data in one colour.
+    """
     columns = len(lines) + 3
     figure = Figure(figsize=(1.9 * columns, 3.9 * len(names)), layout="constrained")
     axes = figure.subplots(2 * len(names), columns, squeeze=False)
@@ -181,7 +196,8 @@ def _scenes_figure(dataset: Dataset, key: str, lines: list[Line], names: list[st
         figure.colorbar(image, ax=top[-1], label="LST, K", extend="both")
         label = "model - target\nless bias, K"
         figure.colorbar(error_image, ax=bottom[-1], label=label, extend="both")
-    _title(figure, dataset, key, f"{len(names)} of {_scored_scenes(lines)}")
+    no_data_legend(figure)
+    _title(figure, dataset, f"track {key}", f"{len(names)} of {_scored_scenes(lines)}")
     return figure
 
 
@@ -196,7 +212,8 @@ def _map(
 ) -> AxesImage:
     axis.set_title(title, fontsize=8)
     axis.axis("off")
-    return axis.imshow(values, vmin=low, vmax=high, cmap=colours, interpolation="nearest")
+    shown = with_no_data(colours)
+    return axis.imshow(values, vmin=low, vmax=high, cmap=shown, interpolation="nearest")
 
 
 def _density_figure(dataset: Dataset, key: str, lines: list[Line]) -> Figure:
@@ -217,7 +234,7 @@ def _density_figure(dataset: Dataset, key: str, lines: list[Line]) -> Figure:
     figure.colorbar(mesh, ax=list(axes), label="pixels")
     figure.supxlabel("target less scene mean, K", fontsize=9)
     axes[0].set_ylabel("model less scene mean, K", fontsize=9)
-    _title(figure, dataset, key, _scored_scenes(lines), f"{len(truth):,} pixels")
+    _title(figure, dataset, f"track {key}", _scored_scenes(lines), f"{len(truth):,} pixels")
     return figure
 
 
@@ -266,7 +283,7 @@ def _spectra_figure(dataset: Dataset, key: str, lines: list[Line]) -> Figure:
     below.set_ylabel("less the target's, dB")
     above.legend(fontsize=7)
     below.legend(handles=[band], fontsize=7, loc="lower left")
-    _title(figure, dataset, key, _scored_scenes(lines))
+    _title(figure, dataset, f"track {key}", _scored_scenes(lines))
     return figure
 
 
@@ -289,7 +306,7 @@ def _patch_size_figure(
     series: Sequence[Mapping[str, int]],
     resamples: int,
 ) -> Figure:
-    """Gain over bilinear, with its interval, against the side of the training patches."""
+    """Gain over bilinear, with its interval if it has one, against the side of the patches."""
     figure = Figure(figsize=(6, 4.2), layout="constrained")
     axis = figure.subplots()
     for index, patches in enumerate(series):
@@ -314,7 +331,10 @@ def _patch_size_figure(
     axis.set_xlabel("side of a training patch, fine pixels")
     axis.set_ylabel("ubRMSE gain over bilinear, dB")
     axis.legend(fontsize=7)
-    _title(figure, dataset, "rows that differ in patch and batch alone", "95 % intervals")
+    names = {name for patches in series for name in patches}
+    drawn = [line for lines in blocks.values() for line in _named(lines, names)]
+    notes = " ".join(dict.fromkeys(interval_note(len(line.scores)) for line in drawn))
+    _title(figure, dataset, f"rows that differ in patch and batch alone. {notes}")
     return figure
 
 

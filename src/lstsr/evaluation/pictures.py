@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from lstsr.dataset.loader import SceneArrays
@@ -23,6 +26,8 @@ SIDE = 96
 """Pixels along a side of what is shown: detail must be larger than the printer's dots."""
 CLIPPED = 1.0
 """Share of pixels that the stretch leaves out at either end, percent."""
+NO_DATA = "#009e73"
+"""Colour of pixels without data: in none of our colour maps, and colour-blind readers see it."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +42,9 @@ class Pictures:
 def pictures_figure(title: str, bands: Sequence[str], rows: Sequence[Pictures]) -> Figure:
     """Per scene the input, the images and the target, all by one stretch: the target's.
 
-    Shown is the middle window of the scene that is scored most, in true colour where ``bands`` name
-    it, else the first three bands; fewer are shown as grey.
+    Shown is the window of the scene that is scored most, in true colour where ``bands`` name it,
+    else the first three bands; fewer are shown as grey. Pixels without data, of the target those
+    that are not scored, have the colour `NO_DATA`.
     """
     columns = len(rows[0].images) + 2
     figure = Figure(figsize=(2.4 * columns, 2.7 * len(rows) + 0.3), layout="constrained")
@@ -48,14 +54,28 @@ def pictures_figure(title: str, bands: Sequence[str], rows: Sequence[Pictures]) 
         target, scale = row.scene.target, row.scene.scale
         window = clearest(row.scene.scored, SIDE // scale * scale, scale)
         low, high = stretch(target[shown], row.scene.scored)
-        coarse = row.scene.input.repeat(scale, -2).repeat(scale, -1)
-        labelled = {f"input, {row.title}": coarse, **row.images, "target": target}
+        known = np.where(row.scene.input_valid, row.scene.input, np.float32(np.nan))
+        coarse = known.repeat(scale, -2).repeat(scale, -1)
+        truth = np.where(row.scene.scored, target, np.float32(np.nan))
+        labelled = {f"input, {row.title}": coarse, **row.images, "target": truth}
         for axis, (label, image) in zip(line, labelled.items(), strict=True):
             picture = (image[shown] - low) / (high - low)
             _show(axis, picture[:, *window], label)
     names = ", ".join(bands[index] for index in shown)
     figure.suptitle(f"{title}: {names}, one stretch a scene", fontsize=9)
+    no_data_legend(figure)
     return figure
+
+
+def no_data_legend(figure: Figure) -> None:
+    """Name the colour `NO_DATA` below the panels."""
+    entry = Patch(facecolor=NO_DATA, label="no data or not scored")
+    figure.legend(handles=[entry], loc="outside lower center", fontsize=8, frameon=False)
+
+
+def with_no_data(name: str) -> Colormap:
+    """The colour map ``name``, which draws NaN in the colour `NO_DATA`."""
+    return matplotlib.colormaps[name].with_extremes(bad=NO_DATA)
 
 
 def shown_bands(bands: Sequence[str]) -> list[int]:
@@ -83,9 +103,12 @@ def clearest(scored: Mask, side: int, step: int) -> tuple[slice, slice]:
 
 
 def _show(axis: Axes, picture: NDArray, label: str) -> None:
-    """Three bands as colours, one as grey, both from 0 to 1."""
+    """Three bands as colours, one as grey, both from 0 to 1; NaN in any band is no data."""
     axis.set_title(label, fontsize=8)
     axis.axis("off")
     clipped = np.clip(picture, 0, 1)
-    image = clipped.transpose(1, 2, 0) if len(clipped) == 3 else clipped[0]
-    axis.imshow(image, vmin=0, vmax=1, cmap="gray", interpolation="nearest")
+    image = clipped[0]
+    if len(clipped) == 3:
+        image = clipped.transpose(1, 2, 0)
+        image[np.isnan(image).any(axis=-1)] = to_rgb(NO_DATA)
+    axis.imshow(image, vmin=0, vmax=1, cmap=with_no_data("gray"), interpolation="nearest")

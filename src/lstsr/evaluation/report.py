@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lstsr.evaluation.score import read_scores
+from lstsr.evaluation.score import origin_title, read_scores
 from lstsr.evaluation.table import about
 from lstsr.files import whole
 
@@ -23,12 +23,14 @@ def write_report(table: Path, excluded: Path, figures: Sequence[Path], output: P
     """Write ``output``: the tables as HTML, the figures embedded."""
     scores = read_scores(table)
     lost = pd.read_csv(excluded, dtype=str, keep_default_na=False)
-    title = f"lstsr: {', '.join(scores['dataset'].unique())}"
+    datasets = scores[["dataset", "origin"]].drop_duplicates()
+    names = (origin_title(*one) for one in datasets.itertuples(index=False))
+    title = f"lstsr: {', '.join(names)}"
     parts = [
         f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{escape(title)}</title>",
         f"<style>{STYLE}</style><h1>{escape(title)}</h1>",
         f"<p>{escape(about(scores))}</p>",
-        scores.to_html(index=False, float_format="{:.3f}".format, border=0),
+        scores.to_html(index=False, float_format="{:.3f}".format, na_rep="", border=0),
         f"<h2>Excluded scenes: {len(lost)}</h2>",
         lost.to_html(index=False, border=0) if len(lost) else "<p>None.</p>",
         *(_figure(path) for path in figures),

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import rasterio
 
 from lstsr import __version__
 from lstsr.dataset.loader import Dataset, SceneArrays, key_of
@@ -17,12 +16,21 @@ from lstsr.files import read_csv, write_csv
 from lstsr.geo.coarsen import at_least
 from lstsr.geo.resample import resample
 from lstsr.image import Floats, Mask, SensorImage
-from lstsr.metrics import bias_k, gain_db, rmse_k, score, score_image, ubrmse_k
+from lstsr.metrics import (
+    INTERVAL_SCENES,
+    bias_k,
+    gain_db,
+    rmse_k,
+    score,
+    score_image,
+    ubrmse_k,
+)
 from lstsr.sensors import geotiff
 
 logger = logging.getLogger(__name__)
 IDENTITY = (
     "dataset",
+    "origin",
     "split",
     "track",
     "scale",
@@ -52,7 +60,18 @@ SURFACE_METRICS = {"rmse_k": rmse_k, "ubrmse_k": ubrmse_k, "bias_k": bias_k}
 COST = ("parameters", "macs_per_pixel", "steps", "train_seconds", "predict_seconds")
 TARGET_GRID = "target_grid_"
 SENSORS = ("input", "reference")
-NAMES = ("dataset", "split", "track", "grid", "model", "variant", *SENSORS, "scene", "version")
+NAMES = (
+    "dataset",
+    "origin",
+    "split",
+    "track",
+    "grid",
+    "model",
+    "variant",
+    *SENSORS,
+    "scene",
+    "version",
+)
 COLUMNS = (
     *IDENTITY,
     "n_train",
@@ -137,8 +156,7 @@ def score_on_target_grid(image: SensorImage, scene: SceneArrays, target: Path) -
     where its pixels are finer than the prediction's, they are averaged over whole blocks.
     """
     native = at_least(geotiff.read_written(target), image.grid.gsd_m)
-    with rasterio.open(target) as dataset:
-        tags = dataset.tags()
+    tags = geotiff.tags(target)
     shift = (-float(tags["moved_row"]), -float(tags["moved_column"]))
     scored = SensorImage(
         np.where(scene.scored, image.values, np.float32(np.nan)),
@@ -158,6 +176,7 @@ def _identity(dataset: Dataset, row: dict[str, Any], split: str) -> dict[str, An
     target_m = meta.target_m[key_of(row["track"], row["scale"])]
     return {
         "dataset": meta.dataset,
+        "origin": meta.origin,
         "split": split,
         "track": row["track"],
         "scale": row["scale"],
@@ -192,9 +211,10 @@ def _sensor(config: dict[str, Any], role: str) -> str:
 def read_scores(path: Path) -> pd.DataFrame:
     """What ``score_row`` wrote, or a table of it.
 
-    Names stay text: scene 007 is not 7, and NA is a name too.
+    Names stay text: scene 007 is not 7, and NA is a name too. Raises LstsrError for a file of an
+    older version, which does not say whether its data are simulated.
     """
-    return pd.read_csv(
+    scores = pd.read_csv(
         path,
         dtype=dict.fromkeys(NAMES, str),
         keep_default_na=False,
@@ -202,6 +222,22 @@ def read_scores(path: Path) -> pd.DataFrame:
             column: ["", "nan"] for column in {*COLUMNS, *IMAGE_COLUMNS} if column not in NAMES
         },
     )
+    if "origin" not in scores:
+        raise LstsrError(f"{path}: the column origin is missing. Run the evaluation again.")
+    return scores
+
+
+def origin_title(dataset: str, origin: str) -> str:
+    """A dataset's name for titles; "data" keeps its origin apart from the track ``observed``."""
+    return f"{dataset} ({origin} data)"
+
+
+def interval_note(n_scenes: int) -> str:
+    """One sentence on the interval of a gain over so many scenes, or why there is none."""
+    if n_scenes >= INTERVAL_SCENES:
+        return "Intervals: 95 %, paired bootstrap over scenes."
+    scenes = "1 scene is" if n_scenes == 1 else f"{n_scenes} scenes are"
+    return f"No interval: {scenes} fewer than five."
 
 
 def gains_db(scores: pd.DataFrame, baseline: pd.DataFrame) -> pd.Series:

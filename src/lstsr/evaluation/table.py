@@ -1,4 +1,4 @@
-"""The table: one row an experiment, with paired intervals against bilinear and local-linear."""
+"""The table: one row an experiment, with paired gains over bilinear and local-linear."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from lstsr.evaluation.score import (
     SURFACES,
     TARGET_GRID,
     gains_db,
+    interval_note,
+    origin_title,
     read_scores,
 )
 from lstsr.files import whole
@@ -67,7 +69,7 @@ DIGITS = 6
 ABOUT = (
     "LST metrics in kelvin, mean over scenes; PSNR, SSIM and MSE after mapping 240..340 K to "
     "0..255; spectrum bias: power over the target's at wavelengths that the input lacks, dB; gain: "
-    "ubRMSE against bilinear, dB, with its paired 95 % interval over scenes."
+    "ubRMSE against bilinear, dB."
 )
 IMAGE_AVERAGED = [name for name in IMAGE_METRICS if name != "n_pixels"]
 IMAGE_COLUMNS = [
@@ -101,8 +103,7 @@ IMAGE_SHOWN = {
 IMAGE_ABOUT = (
     "RMSE, MAE and bias in reflectance, over all bands; PSNR and SSIM of each band, data range "
     f"{REFLECTANCE_RANGE:g} (reflectance 0..1), averaged; SAM: mean angle between spectra, "
-    "degrees; all are means over scenes. Gain: RMSE against bilinear, dB, with its paired 95 % "
-    "interval over scenes."
+    "degrees; all are means over scenes. Gain: RMSE against bilinear, dB."
 )
 
 
@@ -132,9 +133,10 @@ def of_lst(scores: pd.DataFrame) -> bool:
     return "rmse_k" in scores
 
 
-def about(scores: pd.DataFrame) -> str:
-    """What the columns mean, units and data range."""
-    return ABOUT if of_lst(scores) else IMAGE_ABOUT
+def about(table: pd.DataFrame) -> str:
+    """What the columns mean, units and data range, and on which gains there are intervals."""
+    notes = dict.fromkeys(interval_note(count) for count in table["n_scenes"])
+    return " ".join((ABOUT if of_lst(table) else IMAGE_ABOUT, *notes))
 
 
 def _on_target_grid(scenes: pd.DataFrame) -> pd.DataFrame:
@@ -147,7 +149,10 @@ def _on_target_grid(scenes: pd.DataFrame) -> pd.DataFrame:
 
 
 def tabulate(scenes: pd.DataFrame, resamples: int) -> pd.DataFrame:
-    """One row an experiment: metrics averaged over scenes, gains as paired means with intervals."""
+    """One row an experiment: metrics averaged over scenes, gains as paired means with intervals.
+
+    The ends of an interval are NaN for fewer than `INTERVAL_SCENES` scenes.
+    """
     for _, block in scenes.groupby(BLOCK, sort=False):
         _check_block(block)
     lst = of_lst(scenes)
@@ -225,25 +230,32 @@ def _timings(scenes: pd.DataFrame) -> pd.DataFrame:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """The table for people: a section a block, the gain with its interval."""
+    """The table for people: a section a block, the gain with its interval if it has one."""
     parts = []
     columns = SHOWN if of_lst(table) else IMAGE_SHOWN
     for (dataset, split, track, scale), block in table.groupby(BLOCK, sort=False):
         first = block.iloc[0]
         parts.append(
-            f"### {dataset}, {track} x{scale} ({first.input_m:g} m to {first.target_m:g} m)\n\n"
+            f"### {origin_title(dataset, first.origin)}, track {track} x{scale} "
+            f"({first.input_m:g} m to {first.target_m:g} m)\n\n"
             f"Input: {first.input}. Reference: {first.reference}. "
             f"Split {split}, by place only: {first.n_scenes} scenes, {first.n_pixels:,} pixels, "
-            f"grid {first.grid}; {first.n_train} training scenes. {about(table)}\n\n"
+            f"grid {first.grid}; {first.n_train} training scenes. {about(block)}\n\n"
         )
         heads = [*columns, "gain_db", "scenes_won"]
         lines = [heads, ["---"] * len(heads)]
         for _, row in block.iterrows():
-            gain = f"{row.gain_db:+.2f} ({row.gain_db_low:+.2f} .. {row.gain_db_high:+.2f})"
             shown = [form.format(row[name]) for name, form in columns.items()]
-            lines.append([*shown, gain, f"{row.scenes_won}/{row.n_scenes}"])
+            lines.append([*shown, _gain(row), f"{row.scenes_won}/{row.n_scenes}"])
         parts += ["| " + " | ".join(line) + " |\n" for line in lines] + ["\n"]
     return "".join(parts)
+
+
+def _gain(row: pd.Series) -> str:
+    """The gain over bilinear, dB, and its interval if it has one."""
+    if pd.isna(row.gain_db_low):
+        return f"{row.gain_db:+.2f}"
+    return f"{row.gain_db:+.2f} ({row.gain_db_low:+.2f} .. {row.gain_db_high:+.2f})"
 
 
 def _save(table: pd.DataFrame, path: Path) -> None:

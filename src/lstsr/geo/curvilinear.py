@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
-from pyproj import Transformer
 
 from lstsr.geo.resample import read_at
 from lstsr.grid import Grid
@@ -31,7 +30,7 @@ def straightened(image: SensorImage, lon_deg: Doubles, lat_deg: Doubles) -> Sens
 
     known = np.isfinite(lon_deg) & np.isfinite(lat_deg)
     # the search cannot step across unknown places; beside these guesses its steps are wrong
-    guess = _centres_deg(image.grid)
+    guess = image.grid.lon_lat_deg()
     lon, lat = (
         np.where(known, own, other) for own, other in zip((lon_deg, lat_deg), guess, strict=True)
     )
@@ -61,11 +60,3 @@ def north_up(grid: Grid) -> Grid:
         round(float(np.ptp(x)) / step_x),
         round(float(np.ptp(y)) / step_y),
     )
-
-
-def _centres_deg(grid: Grid) -> tuple[Doubles, Doubles]:
-    """Longitudes and latitudes of all pixels."""
-    rows, columns = np.indices(grid.shape) + 0.5
-    to_degrees = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True)
-    lon, lat = to_degrees.transform(*(grid.transform @ (columns, rows)))
-    return lon, lat

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+from affine import Affine
 from numpy.typing import NDArray
 from pyproj import Transformer
-from pyproj.exceptions import ProjError
 from rasterio.enums import Resampling
 from rasterio.warp import reproject
 
@@ -66,7 +66,8 @@ def resample(
     if grid == image.grid and shift == (0.0, 0.0) and terrain is None:
         return image
     sampled = grid.moved(-shift[0], -shift[1])
-    ratio = grid.gsd_m / gsd_in(image.grid, grid)
+    image = _opened_elsewhere(image, grid)
+    ratio = grid.cell_m / image.grid.cell_m
     if ratio < COARSER:
         # the ground is that of the pixel, wherever the image's navigation makes it be read
         values, valid = _bilinear(image, sampled, elevation_on(terrain, grid) if terrain else None)
@@ -108,6 +109,22 @@ def elevation_on(terrain: Terrain, grid: Grid) -> Floats:
     known = np.ones(terrain.grid.shape, bool)
     image = SensorImage(height, known, terrain.grid, ("height",), "metre", "DEM")
     return np.nan_to_num(resample(image, grid).values[0], nan=0.0)
+
+
+def _opened_elsewhere(image: SensorImage, grid: Grid) -> SensorImage:
+    """A global image whose columns begin and end on the far side of the globe from ``grid``."""
+    if not image.grid.around_the_globe:
+        return image
+    lon, lat = grid.degrees(np.array([grid.height / 2]), np.array([grid.width / 2]))
+    to_image = Transformer.from_crs("EPSG:4326", image.grid.crs, always_xy=True)
+    column, _ = ~image.grid.transform @ to_image.transform(lon, lat)
+    by = round(float(column[0])) - image.grid.width // 2
+    return replace(
+        image,
+        values=np.roll(image.values, -by, axis=-1),
+        valid=np.roll(image.valid, -by, axis=-1),
+        grid=image.grid.window(0, by, *image.grid.shape),
+    )
 
 
 def _bilinear(image: SensorImage, grid: Grid, elevation_m: Floats | None) -> tuple[Floats, Mask]:
@@ -202,6 +219,7 @@ def _locator(image: SensorImage, grid: Grid, height_m: float = 0.0) -> Locator:
         )
         reached = np.isfinite(x) & np.isfinite(y)
         x, y = (np.where(reached, axis, np.nan) for axis in (x, y))
+        x = image.grid.nearest_turn(x)
         return back.d * x + back.e * y + back.f - 0.5, back.a * x + back.b * y + back.c - 0.5
 
     return locate
@@ -339,11 +357,22 @@ def _rimmed(image: SensorImage, width: int) -> SensorImage:
     )
 
 
+def _by_turns(grid: Grid, to: Grid) -> Grid:
+    """``grid``, moved by whole turns of longitude to where ``to`` is, which GDAL does not do."""
+    if not (grid.is_geographic and to.is_geographic):
+        return grid
+    middle = grid.transform @ (grid.width / 2, grid.height / 2)
+    by = float(to.nearest_turn(np.array([middle[0]]))[0]) - middle[0]
+    return replace(grid, transform=Affine.translation(by, 0) @ grid.transform) if by else grid
+
+
 def _averaged(
     values: np.ndarray, source: Grid, grid: Grid, nodata: float | None = None
 ) -> np.ndarray:
     """Area-weighted means over the cells of ``grid``, of what is not ``nodata``."""
     out = np.full((len(values), *grid.shape), nodata or 0, np.float64)
+    grid = _by_turns(grid, Grid(grid.crs, Affine.translation(-0.5, -0.5), 1, 1))
+    source = _by_turns(source, grid)
     reproject(
         values.astype(np.float64),
         out,
@@ -358,31 +387,16 @@ def _averaged(
     return out
 
 
-def gsd_in(source: Grid, grid: Grid) -> float:
-    """Spacing of ``source`` near its centre, in the units of ``grid``."""
-    ends = [(source.width / 2 + step, source.height / 2) for step in (-0.5, 0.5)]
-    points = [source.transform @ end for end in ends]
-    to_grid = Transformer.from_crs(source.crs, grid.crs, always_xy=True)
-    (x0, y0), (x1, y1) = (to_grid.transform(*point) for point in points)
-    return float(np.hypot(x1 - x0, y1 - y0))
+def meets(source: Grid, grid: Grid) -> bool:
+    """Whether two grids share ground: of 33 x 33 points of one, some lie inside the other."""
+    return _some_inside(source, grid) or _some_inside(grid, source)
 
 
-def outline(grid: Grid, points: int = 8) -> tuple[tuple[float, float], ...]:
-    """The footprint of ``grid``: its rim as (lon, lat) in degrees, ``points`` along each side.
-
-    Raises SceneError where the coordinate system does not lead to degrees there.
-    """
-    corners = grid.corners
-    rim = []
-    for start, end in zip(corners, [*corners[1:], corners[0]], strict=True):
-        rim += [
-            (start[0] + (end[0] - start[0]) * step, start[1] + (end[1] - start[1]) * step)
-            for step in np.arange(points) / points
-        ]
-    x, y = zip(*rim, strict=True)
-    try:
-        to_degrees = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True)
-        lon, lat = to_degrees.transform(x, y, errcheck=True)
-    except ProjError as error:
-        raise SceneError(f"the footprint has no longitude and latitude: {error}") from None
-    return tuple(zip(map(float, lon), map(float, lat), strict=True))
+def _some_inside(source: Grid, grid: Grid) -> bool:
+    """Whether any of 33 x 33 points of ``grid`` lies inside ``source``."""
+    rows, columns = np.indices((33, 33)) / 32
+    to_source = Transformer.from_crs(grid.crs, source.crs, always_xy=True)
+    x, y = to_source.transform(*(grid.transform @ (columns * grid.width, rows * grid.height)))
+    column, row = ~source.transform @ (source.nearest_turn(x), y)
+    inside = (column > 0) & (column < source.width) & (row > 0) & (row < source.height)
+    return bool(inside.any())

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from lstsr.dataset.assembly import centre_of, read_image
 from lstsr.dataset.loader import SceneInputs
 from lstsr.errors import LstsrError
+from lstsr.files import check_output, check_suffix
 from lstsr.geo.fill import fill
 from lstsr.image import SensorImage
-from lstsr.predict.pair import read, sensor_of
+from lstsr.predict.pair import Options, describe, existing, reading_of
 from lstsr.predict.tiling import tile_of, tiled
 from lstsr.registry import CLASSICAL
 from lstsr.sensors import geotiff
@@ -20,41 +22,58 @@ from lstsr.training.checkpoint import load_checkpoint
 from lstsr.training.inference import best_device, predict_scene
 
 logger = logging.getLogger(__name__)
+UNSET = Options()
 
 
 def make_image(
-    model: str, input: Path, output: Path, scale: int | None = None, tile: int = 512
+    model: str,
+    input: Path,
+    output: Path,
+    scale: int | None = None,
+    tile: int = 512,
+    options: Options = UNSET,
+    overwrite: bool = False,
 ) -> None:
     """Write ``input`` as a COG with pixels smaller by the network's scale, all bands as trained.
 
-    It is read as the target was in training, but for the coordinate system, which is its own.
-    ``tile`` is in fine pixels. Pixels under an invalid one are nodata. Raises LstsrError, naming
-    the file, where the model is no checkpoint of task optical or of another ``scale`` than asked
-    for, or the image cannot be read.
+    It is read as the target was in training, unless ``options`` say otherwise. ``tile`` is in fine
+    pixels. Pixels under an invalid one are nodata. Raises LstsrError, naming the file, where the
+    model is no checkpoint of task optical or of another ``scale`` than asked for, the image cannot
+    be read, or the output exists.
     """
     if model in CLASSICAL or not Path(model).is_file():
         raise LstsrError(
             f"--model {model}: without --reference, name a checkpoint of task optical; "
             "LST needs a --reference"
         )
+    check_suffix(output, ".tif", ".tiff")
+    check_output(output, (input, Path(model)))
+    if output.exists() and not overwrite:
+        raise LstsrError(f"{output} already exists. Use --overwrite to replace it")
     network, trained = load_checkpoint(Path(model))
     if trained.reference_bands:
         raise LstsrError(f"--model {model}: {trained.row.name} makes LST; name a --reference")
     if scale not in (None, trained.row.scale):
         raise LstsrError(f"--scale {scale}: {model} was trained for x{trained.row.scale}")
-    image = read(input, sensor_of(trained.sensors["target"]))
-    normalisation = trained.normalisation(
-        float(image.values[:, image.valid].mean(dtype=np.float64))
-    )
-    filled, device, scale = fill(image.values, image.valid), best_device(), trained.row.scale
+    reading = reading_of(input, "target", trained, options)
+    logger.info("input %s: %s", input.name, describe(reading))
+    with existing(input):
+        image = read_image(input, reading, "target")
+    normalisation = trained.normalisation(centre_of(image.values, image.valid))
+    device, scale = best_device(), trained.row.scale
+    filled = fill(image.values, image.valid)
     network.to(device)
 
     def window(row: int, column: int, height: int, width: int) -> np.ndarray:
         cells = slice(row, row + height), slice(column, column + width)
         fine = height * scale, width * scale
-        nothing = np.empty((0, *fine), np.float32), np.ones(fine, bool)
-        coarse = filled[:, *cells], image.valid[cells]
-        scene = SceneInputs(*coarse, *nothing, normalisation.centre_k)
+        scene = SceneInputs(
+            filled[:, *cells],
+            image.valid[cells],
+            np.empty((0, *fine), np.float32),
+            np.ones(fine, bool),
+            normalisation.centre_k,
+        )
         return predict_scene(network, scene, normalisation, device)
 
     values = tiled(window, image.grid.shape, scale, tile_of(network, tile))

@@ -1,161 +1,330 @@
-"""The two images that a product is made from: read, and brought onto nested grids."""
+"""The two images that a product is made from: how each is read, and on which grids they meet."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
-from pydantic import TypeAdapter
-from pyproj import Transformer
+from pydantic import TypeAdapter, ValidationError
 
 from lstsr.config import AlignConfig, Block, GeotiffConfig, SensorConfig
-from lstsr.dataset.harmonise import Harmonisation, covariates_of
-from lstsr.dataset.layers import Ground, with_layers
+from lstsr.dataset.assembly import (
+    Assembled,
+    Recipe,
+    Shift,
+    assemble,
+    cells_within,
+    harmonised,
+    read_grid,
+    read_ground,
+    read_image,
+    widened,
+)
+from lstsr.dataset.harmonise import Harmonisation
+from lstsr.dataset.layers import Ground
 from lstsr.dataset.pack import widening
-from lstsr.dataset.triplet import cells_within, hours_between, read_terrain, read_water
+from lstsr.dataset.triplet import hours_between
 from lstsr.errors import LstsrError
-from lstsr.geo.coarsen import coarsened
-from lstsr.geo.resample import gsd_in, resample
+from lstsr.geo.resample import meets
 from lstsr.grid import Grid
-from lstsr.image import SensorImage, Viewpoint
-from lstsr.registry import reader
-from lstsr.sensors import geotiff
-from lstsr.sensors.inspection import detect
+from lstsr.image import SensorImage
+from lstsr.sensors import geotiff, landsat
+from lstsr.sensors.detection import detect
+from lstsr.times import iso, read_time
 from lstsr.training.checkpoint import Checkpoint
 
-# Temperatures outside are no LST (the coldest and hottest surfaces seen lie well inside).
-PLAUSIBLE_K = (170.0, 370.0)
-Shift = tuple[float, float]
-Unit = Literal["kelvin", "celsius"]
+logger = logging.getLogger(__name__)
+UNITS = {
+    "input": ("kelvin", "celsius"),
+    "reference": ("reflectance", "index"),
+    "target": ("reflectance",),
+}
+"""Units that an image of each role may have; the target is an optical image alone."""
+OPTICAL_BANDS = {"landsat": ["red", "nir08"], "goci2": None, "goci2-l1b": None}
+"""Bands of a reference that is a product as delivered; None leaves the reading's default."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says of how a file is read; None or empty leaves it open."""
+
+    unit: str | None = None
+    scale: float | None = None
+    offset: float | None = None
+    nodata: tuple[float, ...] = ()
+    band: tuple[int | str, ...] = ()
+    crs: str | None = None
+
+    def given(self) -> dict[str, Any]:
+        """The options that are set, as keys of a reading."""
+        named = {
+            "unit": self.unit,
+            "scale": self.scale,
+            "offset": self.offset,
+            "nodata": list(self.nodata) or None,
+            "bands": list(self.band) or None,
+            "crs": self.crs,
+        }
+        return {name: value for name, value in named.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of a pair and how to read them.
+
+    ``extent`` is a raster whose footprint bounds the product on the grid of a training;
+    ``time`` is that of the input where its file states none.
+    """
+
+    input: Path
+    reference: Path
+    dem: Path | None = None
+    water: Path | None = None
+    extent: Path | None = None
+    time: str = ""
+    options: Mapping[str, Options] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """``coarse`` on its final grid, the reference as read, and how the latter gets onto ``grid``.
+    """Input and reference as read, and what they are assembled to.
 
-    ``wider`` pixels of ``grid`` along a side make one pixel of the product; ``layers`` are added to
-    the reference, seen from ``viewpoint``.
+    ``wider`` pixels of the aligned grid along a side make one pixel of the product.
     """
 
-    coarse: SensorImage
-    fine: SensorImage
-    grid: Grid
+    images: Mapping[str, SensorImage]
+    readings: Mapping[str, SensorConfig]
+    coarse_grid: Grid
+    scale: int
     wider: int
     ground: Ground
-    viewpoint: Viewpoint | None
-    layers: tuple[str, ...] = ()
+    recipe: Recipe
+    harmonisation: Harmonisation | None = None
 
-    @property
-    def scale(self) -> int:
-        """Product pixels along one side of a coarse cell."""
-        return self.grid.width // self.coarse.grid.width // self.wider
-
-    def reference(self, shift: Shift = (0.0, 0.0)) -> SensorImage:
-        """The reference on the product's grid, moved by ``shift`` product pixels."""
-        viewed = self.coarse.time, self.viewpoint, self.ground
-        layered = with_layers(self._aligned(shift), self.layers, *viewed)
-        return coarsened(layered, self.wider, 1.0) if self.wider > 1 else layered
-
-    def _aligned(self, shift: Shift) -> SensorImage:
-        """The reference on ``grid``, without layers, moved by ``shift`` product pixels."""
-        row, column = (step * self.wider for step in shift)
-        return resample(self.fine, self.grid, (row, column), terrain=self.ground.terrain)
-
-    def harmonised(self, shift: Shift, trained: Checkpoint) -> Pair:
-        """The pair with its input corrected as the network's training had it.
-
-        The reference is moved by ``shift`` product pixels before it tells the NDVI.
-        """
-        if trained.harmonisation is None:
-            return self
-        names, aligned = trained.align["covariates"], self._aligned(shift)
-        covariates = covariates_of(names, self.coarse, self.viewpoint, aligned, self.ground)
-        assert covariates is not None
-        correction_k = Harmonisation.from_dict(trained.harmonisation).correction_k(covariates)
-        corrected = replace(
-            self.coarse,
-            values=self.coarse.values + correction_k,
-            history=(*self.coarse.history, "harmonised with the target's sensor"),
+    def assembled(self, shifts: Mapping[str, Shift] | None = None) -> Assembled:
+        """Both images on the product's grids, moved by ``shifts`` of its pixels."""
+        aligned = {
+            role: (row * self.wider, column * self.wider)
+            for role, (row, column) in (shifts or {}).items()
+        }
+        made = assemble(
+            self.images,
+            self.coarse_grid,
+            self.scale * self.wider,
+            aligned,
+            self.recipe,
+            self.ground,
         )
-        return replace(self, coarse=corrected)
+        coarse = made.input
+        if self.harmonisation:
+            assert made.covariates is not None
+            coarse = harmonised(coarse, made.covariates, self.harmonisation)
+        water = made.water and widened(made.water, self.wider)
+        return Assembled(coarse, widened(made.reference, self.wider), made.covariates, water)
 
     def age_h(self) -> float | None:
         """By how many hours the reference is older than the input; None if unknown."""
-        if not (self.coarse.time and self.fine.time):
-            return None
-        return hours_between(self.fine, self.coarse)
+        reference, coarse = self.images["reference"], self.images["input"]
+        return hours_between(reference, coarse) if reference.time and coarse.time else None
 
 
-def read_pair(
-    input: Path,
-    reference: Path,
-    dem: Path | None,
-    water: Path | None,
-    input_unit: Unit,
-    trained: Checkpoint | None,
-    scale: int | None,
-) -> Pair:
+def read_pair(files: Files, trained: Checkpoint | None, scale: int | None) -> Pair:
     """Both images, as a checkpoint's training read and placed them, or as they are.
 
     A network that was trained on a grid of its own gets the cells of that grid which the reference
-    covers; otherwise the input's own grid is kept. Raises LstsrError, naming the file, for a pair
-    that cannot be read, does not overlap or does not fit.
+    (or ``files.extent``) covers; otherwise the input's own grid is kept. Raises LstsrError, naming
+    the file, for a pair that cannot be read, does not overlap or does not fit.
     """
     if trained and trained.harmonisation:
-        _check_product(input, trained)
-    coarse = read(input, _input_sensor(input, input_unit, trained))
-    fine = read(reference, reference_sensor(reference, trained))
-    check_overlap(reference, coarse.grid, fine.grid)
-    with _existing(dem or input):
-        terrain = read_terrain(dem)
-    with _existing(water or input):
-        ground = Ground(terrain, read_water(water))
+        _check_product(files.input, trained)
+    readings, images = {}, {}
+    for role in ("input", "reference"):
+        path = getattr(files, role)
+        readings[role] = reading_of(path, role, trained, files.options.get(role, Options()))
+        with existing(path):
+            images[role] = read_image(path, readings[role], role)
+        logger.info("%s %s: %s", role, path.name, describe(readings[role]))
+    if not images["input"].time:
+        images["input"] = replace(images["input"], time=_utc(files.time))
+    coarse, fine = images["input"], images["reference"]
+    if not meets(fine.grid, coarse.grid):
+        raise LstsrError(
+            f"{files.reference}: does not overlap the input; name two rasters of one place"
+        )
+    with existing(files.dem or files.water or files.input):
+        ground = read_ground(files.dem, files.water)
     align = AlignConfig.model_validate(trained.align) if trained and trained.align else None
-    seen = trained.reference_bands if trained else ()
-    layers = tuple(name for name in seen if align and name in align.layers)
-    if align is None or align.grid is None:
-        ratio = scale or _ratio(input, reference, coarse, fine)
-        fine_grid = coarse.grid.refine(ratio)
-        return Pair(coarse, fine, fine_grid, 1, ground, coarse.viewpoint, layers)
-    assert trained is not None
-    cells = cells_within(fine.grid, align.grid)
+    recipe, correction = Recipe(), None
+    if trained and align:
+        seen = trained.reference_bands
+        layers = [name for name in seen if name in align.layers]
+        covariates = align.covariates if trained.harmonisation else []
+        recipe = Recipe(layers, covariates)
+    if trained and trained.harmonisation:
+        correction = Harmonisation.from_dict(trained.harmonisation)
+    if trained is None or align is None or align.grid is None:
+        ratio = scale or _ratio(files, coarse.grid, fine.grid)
+        return Pair(images, readings, coarse.grid, ratio, 1, ground, recipe, correction)
+    bounds = _extent(files) if files.extent else fine.grid
     block = Block.model_validate({"track": trained.row.track, "scale": trained.row.scale})
-    wider = widening(block, align.scale)
-    placed = resample(coarse, cells, terrain=terrain)
-    fine_grid = cells.refine(trained.row.scale * wider)
-    return Pair(placed, fine, fine_grid, wider, ground, coarse.viewpoint, layers)
+    return Pair(
+        images,
+        readings,
+        cells_within(bounds, align.grid),
+        trained.row.scale,
+        widening(block, align.scale),
+        ground,
+        recipe,
+        correction,
+    )
 
 
-def read(path: Path, sensor: Any) -> SensorImage:
-    """One image; LstsrError where there is none."""
-    with _existing(path):
-        image: SensorImage = reader(sensor.product).read(path, sensor)
-        return image
+def reading_of(path: Path, role: str, trained: Checkpoint | None, options: Options) -> SensorConfig:
+    """How a file of ``role`` is read: by ``options``, else as in training, else by what it states.
 
-
-def reference_sensor(path: Path, trained: Checkpoint | None = None) -> Any:
-    """How the network's training read the reference; without one, all bands as they are.
-
-    The coordinate system of a raster is that of its file.
+    Raises LstsrError where an option does not go with the file.
     """
-    if trained and trained.sensors:
-        return sensor_of(trained.sensors["reference"])
-    if product_of(path) != "geotiff":
-        return _validated({"product": product_of(path)})
-    if trained:
-        return _bands_as_they_are(list(trained.reference_bands))
-    with _existing(path):
-        count = geotiff.band_count(path)
-    return _bands_as_they_are([f"band {number + 1}" for number in range(count)])
+    with existing(path):
+        product = detect(path)
+        base = _as_trained(path, role, product, trained)
+        if base is None:
+            base = _default(path, role, product, trained, options)
+        given = options.given()
+        if base["product"] != "geotiff":
+            for name in given.keys() - {"bands"}:
+                raise LstsrError(
+                    f"--{_option(role)}-{name}: {path.name} is read as {base['product']}, which "
+                    "states its own calibration. Leave the option out"
+                )
+        try:
+            reading: SensorConfig = TypeAdapter(SensorConfig).validate_python(base | given)
+        except ValidationError as error:
+            fault = error.errors()[0]
+            raise LstsrError(
+                f"options of --{_option(role)}: {fault['msg'].removeprefix('Value error, ')}"
+            ) from None
+        _check_role(path, role, reading)
+    return reading
+
+
+def reference_sensor(path: Path, trained: Checkpoint | None = None) -> SensorConfig:
+    """How a reference is read without options; raises as `reading_of`."""
+    return reading_of(path, "reference", trained, Options())
+
+
+def describe(reading: SensorConfig) -> str:
+    """A reading in one line, for the log and the tags of a product: what differs from defaults."""
+    told = reading.model_dump(exclude_defaults=True, exclude={"sensor", "product"}, mode="json")
+    told = {"unit": reading.unit} | told
+    listed = ", ".join(f"{name} {_words(value)}" for name, value in told.items())
+    return f"{reading.sensor} ({reading.product}): {listed}"
+
+
+def _words(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _as_trained(
+    path: Path, role: str, product: str, trained: Checkpoint | None
+) -> dict[str, Any] | None:
+    """The reading of a checkpoint, if it goes with the file.
+
+    The coordinate system of training stands in only for one that the file does not state.
+    """
+    held = dict((trained.readings if trained else {}).get(role) or {})
+    if not held:
+        return None
+    own = held.setdefault("product", "geotiff")
+    if own not in (product, "geotiff") or (own == "geotiff" and product == "landsat"):
+        logger.warning("%s: a %s file, unlike the %s of training", path.name, product, own)
+        return None
+    if own == "geotiff" and geotiff.states_crs(path):
+        held["crs"] = None
+    return held
+
+
+def _default(
+    path: Path, role: str, product: str, trained: Checkpoint | None, options: Options
+) -> dict[str, Any]:
+    """How a file is read of which no training says anything."""
+    if product != "geotiff":
+        return (
+            {"product": product} | _optical(path, product)
+            if role == "reference"
+            else {"product": product}
+        )
+    names = ["lst"]
+    if role == "reference":
+        chosen = [str(band) for band in options.band]
+        names = _optical_bands(trained) or chosen or geotiff.band_names(path)
+    base = {"product": "geotiff", "sensor": role, "unit": UNITS[role][0], "names": names}
+    if role == "input" and options.unit is None:
+        asked = {"bands": list(options.band)} if options.band else {}
+        reading = GeotiffConfig.model_validate(base | asked)
+        if geotiff.stated(path, reading).kind == "C":
+            base["unit"] = "celsius"
+    return base
+
+
+def _optical(path: Path, product: str) -> dict[str, Any]:
+    """The optical bands of a product; LstsrError where it has none."""
+    if product == "gk2a-l1b":
+        channel = path.name.removeprefix("gk2a_ami_le1b_").partition("_")[0]
+        if channel.startswith(("vi", "nr")):
+            return {"bands": [channel]}
+    elif product in OPTICAL_BANDS:
+        bands = OPTICAL_BANDS[product]
+        return {"bands": bands} if bands else {}
+    raise LstsrError(
+        f"{path}: a {product} file holds temperatures, but a reference is an optical image. Name "
+        "one, such as a Landsat L2SP folder or a GOCI-II file"
+    )
+
+
+def _optical_bands(trained: Checkpoint | None) -> list[str]:
+    """The bands of the reference that a network was trained with, without layers."""
+    if trained is None:
+        return []
+    layers = trained.align.get("layers", [])
+    return [name for name in trained.reference_bands if name not in layers]
+
+
+def _check_role(path: Path, role: str, reading: SensorConfig) -> None:
+    """Raise LstsrError where a reading cannot serve its role."""
+    if reading.unit not in UNITS[role]:
+        raise LstsrError(
+            f"{path}: read in {reading.unit}, but {_article(role)} {role} is in "
+            f"{' or '.join(UNITS[role])}. Set --{_option(role)}-unit, or name another file"
+        )
+    if role == "input" and len(reading.names) != 1:
+        raise LstsrError(
+            f"--input-band: {len(reading.names)} bands are named, but LST has one. Name one"
+        )
+    if not isinstance(reading, GeotiffConfig):
+        return
+    cure = landsat.band_cure(path)
+    if cure and reading.scale is None and not geotiff.stated(path, reading).calibrated:
+        raise LstsrError(f"{path}: {cure}")
+
+
+def _option(role: str) -> str:
+    """The role as options call it: an image alone is given as --input."""
+    return "input" if role == "target" else role
+
+
+def _article(role: str) -> str:
+    return "an" if role == "input" else "a"
 
 
 def _check_product(path: Path, trained: Checkpoint) -> None:
     """Raise LstsrError where the input is another product than the one whose bias was fitted."""
-    fitted, found = trained.sensors["input"].get("product", "geotiff"), product_of(path)
+    with existing(path):
+        found = detect(path)
+    fitted = trained.readings["input"].get("product", "geotiff")
     if found != fitted:
         raise LstsrError(
             f"{path}: a {found} file, but {trained.row.name} corrects the bias of {fitted}; "
@@ -163,63 +332,45 @@ def _check_product(path: Path, trained: Checkpoint) -> None:
         )
 
 
-def product_of(path: Path) -> str:
-    """Which product a file is."""
-    with _existing(path):
-        return detect(path)
+def _extent(files: Files) -> Grid:
+    """The grid of the raster that bounds the product."""
+    assert files.extent is not None
+    with existing(files.extent):
+        product = detect(files.extent)
+        base: dict[str, Any] = {"product": product}
+        if product == "geotiff":
+            names = geotiff.band_names(files.extent)
+            base |= {"sensor": "extent", "unit": "index", "names": names}
+        reading: SensorConfig = TypeAdapter(SensorConfig).validate_python(base)
+        return read_grid(files.extent, reading)
 
 
-def _input_sensor(path: Path, unit: Unit, trained: Checkpoint | None) -> Any:
-    product = product_of(path)
-    if product == "geotiff":
-        low, high = PLAUSIBLE_K
-        offset = geotiff.KELVIN_AT_0_CELSIUS if unit == "celsius" else 0.0
-        return GeotiffConfig(
-            sensor="input", unit=unit, valid_min=low - offset, valid_max=high - offset
-        )
-    if trained and trained.sensors and trained.sensors["input"]["product"] == product:
-        return _validated(trained.sensors["input"])
-    return _validated({"product": product})
-
-
-def _validated(sensor: Mapping[str, Any]) -> Any:
-    return TypeAdapter(SensorConfig).validate_python(sensor)
-
-
-def sensor_of(section: Mapping[str, Any]) -> Any:
-    """How training read an image; the coordinate system of a raster is that of its file."""
-    return _validated({key: value for key, value in section.items() if key != "crs"})
-
-
-def _bands_as_they_are(names: list[str]) -> GeotiffConfig:
-    bands = [number + 1 for number in range(len(names))]
-    return GeotiffConfig(sensor="reference", unit="reflectance", bands=bands, names=names)
-
-
-def check_overlap(path: Path, coarse: Grid, fine: Grid) -> None:
-    """Raise LstsrError where ``path`` (on ``fine``) misses the box around ``coarse``.
-
-    Asked first of all, because far from where a projection is meant, spacings mean nothing.
-    """
-    to_fine = Transformer.from_crs(coarse.crs, fine.crs, always_xy=True)
-    x, y = to_fine.transform(*np.transpose(coarse.corners))
-    column, row = ~fine.transform @ (x, y)
-    meets = column.max() > 0 and column.min() < fine.width
-    if not (meets and row.max() > 0 and row.min() < fine.height):
-        raise LstsrError(f"{path}: does not overlap the input; name two rasters of one place")
+def _utc(text: str) -> str:
+    """A time that a user gave; empty stays so. Raises LstsrError where it is none."""
+    if not text:
+        return ""
+    found = read_time(text)
+    if found is None:
+        raise LstsrError(f"--time {text}: not a time. Write it as 2023-05-12T02:10:00Z")
+    return iso(found)
 
 
 @contextmanager
-def _existing(path: Path) -> Iterator[None]:
+def existing(path: Path) -> Iterator[None]:
+    """Says of a file that cannot be had which one it is."""
     try:
         yield
+    except LstsrError:
+        raise
     except OSError as error:
         raise LstsrError(f"{path}: {error.strerror}; name an existing raster") from None
 
 
-def _ratio(input: Path, reference: Path, coarse: SensorImage, fine: SensorImage) -> int:
+def _ratio(files: Files, coarse: Grid, fine: Grid) -> int:
     """The whole ratio of the two spacings."""
-    scale = round(coarse.grid.gsd_m / gsd_in(fine.grid, coarse.grid))
+    scale = round(coarse.cell_m / fine.cell_m)
     if scale < 2:
-        raise LstsrError(f"{reference}: not finer than {input}; check the pair, or give --scale")
+        raise LstsrError(
+            f"{files.reference}: not finer than {files.input}; check the pair, or give --scale"
+        )
     return scale

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,44 +12,63 @@ from numpy.typing import NDArray
 from torch import nn
 
 from lstsr.config import AlignConfig
+from lstsr.dataset.assembly import (
+    UNMOVED,
+    Assembled,
+    Shift,
+    centre_of,
+    network_scene,
+    read_image,
+)
 from lstsr.dataset.layers import mostly
 from lstsr.dataset.loader import SceneInputs
 from lstsr.errors import LstsrError
+from lstsr.files import check_output, check_suffix
 from lstsr.geo.coregister import Registration, register, register_input
-from lstsr.geo.fill import fill
-from lstsr.geo.resample import resample
+from lstsr.geo.resample import meets, resample
 from lstsr.image import Mask, SensorImage
+from lstsr.models.ensemble import SelfEnsemble
 from lstsr.models.normalisation import Normalisation
-from lstsr.predict.pair import Shift, Unit, check_overlap, read, read_pair, reference_sensor
+from lstsr.predict.pair import Files, Pair, describe, existing, read_pair, reference_sensor
 from lstsr.predict.tiling import tile_of, tiled
 from lstsr.registry import CLASSICAL, build
 from lstsr.sensors import geotiff
-from lstsr.training.checkpoint import Checkpoint, load_checkpoint
+from lstsr.training.checkpoint import Checkpoint, load_checkpoint, read_checkpoint
 from lstsr.training.inference import best_device, predict_scene
 
 logger = logging.getLogger(__name__)
 # Scale of the networks' units for rows without training; it cancels out of linear models.
 CLASSICAL_SCALE_K = 10.0
+# FWHM of the input's blur in its cells, of which no training says anything.
+TYPICAL_PSF_CELLS = 1.0
 # What a pixel of the flags beside a product may say, from bit 0 on.
 FLAGS = ("no_input", "no_reference", "water")
 # Least standard deviation of a reference band that is taken for contrast.
 FLAT = 1e-6
 
 
+# Two products are the same map where no pixel differs by more.
+SAME_K = 0.01
+
+
 @dataclass(frozen=True)
 class Request:
-    """What is asked: ``model`` is a checkpoint or a classical row's name, ``tile`` fine pixels."""
+    """What is asked: ``model`` is a checkpoint or a classical row's name, ``tile`` fine pixels.
+
+    ``like`` is a checkpoint whose training says how a classical row reads and places the files.
+    ``shifts`` (row, column) in pixels of the product, by role, take the place of registration.
+    """
 
     model: str
-    input: Path
-    reference: Path
+    files: Files
     output: Path
-    dem: Path | None = None
-    water: Path | None = None
+    like: Path | None = None
     scale: int | None = None
-    input_unit: Unit = "kelvin"
     base_image: Path | None = None
     register: bool = True
+    shifts: Mapping[str, Shift] = field(default_factory=dict)
+    self_ensemble: bool = False
+    overwrite: bool = False
     tile: int = 512
 
 
@@ -56,7 +76,7 @@ class Request:
 class Frame:
     """How the pair was brought together: what moved by how many fine pixels, in whose frame."""
 
-    reference: Shift
+    shifts: Mapping[str, Shift]
     output: Shift
     name: str
     quality: str
@@ -70,35 +90,30 @@ def make_product(request: Request) -> None:
     once, moved by the registration of the two. Cells without valid input are nodata,
     pixels without valid reference those of a row that needs none; `flags_path` says which. Raises
     LstsrError, naming the file, for a pair that cannot be read, does not overlap or does not fit
-    the model.
+    the model, and for an output that exists.
     """
-    model = _load(request.model)
-    pair = read_pair(
-        request.input,
-        request.reference,
-        request.dem,
-        request.water,
-        request.input_unit,
-        model.described if model else None,
-        _scale(request, model),
-    )
+    _check_output(request)
+    model = _load(request)
+    pair = read_pair(request.files, model.described, _scale(request, model))
     _check_age(request, model, pair.age_h())
-    coarse, reference, scale = pair.coarse, pair.reference(), pair.scale
-    covered = coarse.valid.repeat(scale, 0).repeat(scale, 1)
-    if not (reference.valid & covered).any():
+    made = pair.assembled()
+    scale = made.scale
+    covered = made.input.valid.repeat(scale, 0).repeat(scale, 1)
+    if not (made.reference.valid & covered).any():
         raise LstsrError(
-            f"{request.reference}: no valid pixel meets a valid cell of {request.input}; "
-            "name two rasters of one place"
+            f"{request.files.reference}: no valid pixel meets a valid cell of "
+            f"{request.files.input}; name two rasters of one place"
         )
-    frame = _frame(request, coarse, reference, scale)
-    if frame.reference != (0.0, 0.0):
-        reference = pair.reference(frame.reference)
-    if model:
-        coarse = pair.harmonised(frame.reference, model.described).coarse
-    bands = len(reference.bands)
-    network = model.network if model else build(request.model, scale, bands).eval()
-    normalisation = _normalisation(model, coarse, reference)
-    values = _predict(network, normalisation, coarse, reference, request.tile, scale)
+    frame = _frame(request, model, made)
+    if any(shift != UNMOVED for shift in frame.shifts.values()):
+        made = pair.assembled(frame.shifts)
+        covered = made.input.valid.repeat(scale, 0).repeat(scale, 1)
+    coarse, reference = made.input, made.reference
+    network = model.network
+    if network is None:
+        network = build(request.model, scale, len(reference.bands)).eval()
+    normalisation = _normalisation(model.described, coarse, reference)
+    values = _predict(network, normalisation, made, request.tile)
     image = SensorImage(
         values[None],
         covered,
@@ -109,99 +124,170 @@ def make_product(request: Request) -> None:
         coarse.time,
         (*coarse.history, f"x{scale} by {Path(request.model).name}"),
     )
+    if not request.overwrite:
+        _check_same(request.output, image)
+    water = pair.ground.water_on(image.grid)
     geotiff.write_flags(
         flags_path(request.output),
-        _flags(covered, reference.valid, pair.ground.water_on(image.grid)),
+        _flags(covered, reference.valid, water),
         image.grid,
         FLAGS,
         image.time,
     )
-    geotiff.write(request.output, image, _tags(frame, request, scale, pair.age_h()))
+    geotiff.write(request.output, image, _tags(frame, request, model, pair))
     logger.info("%s: frame of %s; %s", request.output, frame.name, frame.quality)
 
 
+def _check_output(request: Request) -> None:
+    """Raise LstsrError where the product would replace a file that is not of its kind."""
+    files, output = request.files, request.output
+    check_suffix(output, ".tif", ".tiff")
+    sources = [files.input, files.reference, files.dem, files.water, files.extent]
+    sources += [request.base_image, request.like, Path(request.model)]
+    for written in (output, flags_path(output)):
+        check_output(written, sources)
+    if request.overwrite or not output.exists():
+        return
+    try:
+        written_by_us = "lstsr_version" in geotiff.tags(output)
+    except (LstsrError, OSError):
+        written_by_us = False
+    if not written_by_us:
+        raise _exists(output)
+
+
+def _check_same(output: Path, image: SensorImage) -> None:
+    """Raise LstsrError where another map stands under the name of ``output``.
+
+    To repeat a command is no loss, so a product with the same pixels may be replaced.
+    """
+    if not output.exists():
+        return
+    old = geotiff.read_written(output)
+    same = old.grid.shape == image.grid.shape and bool(
+        old.grid.transform.almost_equals(image.grid.transform, 1e-6 * min(image.grid.steps))
+        and (old.valid == image.valid).all()
+        and (np.abs(old.values - image.values)[:, image.valid] <= SAME_K).all()
+    )
+    if not same:
+        raise _exists(output)
+
+
+def _exists(output: Path) -> LstsrError:
+    return LstsrError(
+        f"{output} already exists and holds something else. Use --overwrite to replace it, or "
+        "--output to write elsewhere"
+    )
+
+
 @dataclass(frozen=True)
-class Trained:
-    """A network from a checkpoint."""
+class Model:
+    """A network from a checkpoint, or none; and the training that says how files are read."""
 
-    network: nn.Module
-    described: Checkpoint
-
-    @property
-    def scale(self) -> int:
-        """The scale it was trained for."""
-        return self.described.row.scale
+    network: nn.Module | None
+    described: Checkpoint | None
 
 
-def _load(model: str) -> Trained | None:
-    """A checkpoint's network; None for the name of a classical row."""
-    if model in CLASSICAL:
-        return None
-    if not Path(model).is_file():
+def _load(request: Request) -> Model:
+    """A checkpoint's network; of a classical row what its ``like`` says."""
+    name = request.model
+    if name in CLASSICAL:
+        if request.self_ensemble:
+            raise LstsrError(f"--self-ensemble: {name} is not a network; leave it out")
+        return Model(None, read_checkpoint(request.like) if request.like else None)
+    if request.like:
+        raise LstsrError(f"--like: {name} knows its own training; leave --like out")
+    if not Path(name).is_file():
         raise LstsrError(
-            f"--model {model}: neither a checkpoint nor one of {', '.join(sorted(CLASSICAL))}"
+            f"--model {name}: neither a checkpoint nor one of {', '.join(sorted(CLASSICAL))}"
         )
-    trained = Trained(*load_checkpoint(Path(model)))
-    row = trained.described.row
-    if not trained.described.reference_bands:
-        raise LstsrError(f"--model {model}: {row.name} makes optical images; leave --reference out")
+    network, described = load_checkpoint(Path(name))
+    row = described.row
+    if not described.reference_bands:
+        raise LstsrError(f"--model {name}: {row.name} makes optical images; leave --reference out")
     if (row.guide, row.normalisation) != ("own", "input"):
-        raise LstsrError(f"--model {model}: {row.name} is an ablation; name another checkpoint")
-    return trained
+        raise LstsrError(f"--model {name}: {row.name} is an ablation; name another checkpoint")
+    if request.self_ensemble:
+        network = SelfEnsemble(network).eval()
+    return Model(network, described)
 
 
-def _scale(request: Request, model: Trained | None) -> int | None:
+def _scale(request: Request, model: Model) -> int | None:
     """As trained or as asked; None leaves it to the two spacings."""
-    if model:
-        if request.scale not in (None, model.scale):
+    if model.described:
+        trained = model.described.row.scale
+        if request.scale not in (None, trained):
             raise LstsrError(
-                f"{request.model} was trained for x{model.scale}, not x{request.scale}; "
-                "leave --scale out, or name another checkpoint"
+                f"{request.like or request.model} was trained for x{trained}, not "
+                f"x{request.scale}; leave --scale out, or name another checkpoint"
             )
-        return model.scale
+        return trained
     if request.scale is not None and request.scale < 2:
         raise LstsrError(f"--scale {request.scale}: give a whole number of at least 2")
     return request.scale
 
 
 def _normalisation(
-    model: Trained | None, coarse: SensorImage, reference: SensorImage
+    described: Checkpoint | None, coarse: SensorImage, reference: SensorImage
 ) -> Normalisation:
     """Centred on the whole scene's valid input; the reference as in training, or by itself."""
-    centre_k = float(coarse.values[0][coarse.valid].mean(dtype=np.float64))
-    if model:
-        return model.described.normalisation(centre_k)
+    centre_k = centre_of(coarse.values[0], coarse.valid)
+    if described:
+        return described.normalisation(centre_k)
     valid = reference.values[:, reference.valid].astype(np.float64)
     mean, std = valid.mean(axis=1), np.maximum(valid.std(axis=1), FLAT)
     return Normalisation(centre_k, CLASSICAL_SCALE_K, tuple(mean), tuple(std))
 
 
-def _frame(request: Request, coarse: SensorImage, reference: SensorImage, scale: int) -> Frame:
+def _frame(request: Request, model: Model, made: Assembled) -> Frame:
     """Register input and reference to each other, or both to the static base image."""
+    if request.shifts:
+        return Frame(request.shifts, UNMOVED, "target", "moved as asked, not registered")
     if not request.register:
-        return Frame((0.0, 0.0), (0.0, 0.0), "input", "not registered, as asked")
+        return Frame({}, UNMOVED, "input", "not registered, as asked")
+    coarse, reference = made.input, made.reference
+    psf = _psf_cells(model.described)
     if request.base_image is None:
         cover = reference.values[_contrasting(reference)]
-        found = register_input(coarse.values[0], coarse.valid, cover, reference.valid, scale)
+        found = register_input(
+            coarse.values[0], coarse.valid, cover, reference.valid, made.scale, psf_cells=psf
+        )
         if not found.accepted:
-            return Frame((0.0, 0.0), (0.0, 0.0), "input", f"not registered: {_words(found)}")
-        return Frame((-found.row, -found.column), (0.0, 0.0), "input", _words(found))
-    base_image = read(request.base_image, reference_sensor(request.base_image))
-    check_overlap(request.base_image, coarse.grid, base_image.grid)
+            return Frame({}, UNMOVED, "input", f"not registered: {_words(found)}")
+        shift = -found.row, -found.column
+        return Frame({"reference": shift}, UNMOVED, "input", _words(found))
+    with existing(request.base_image):
+        reading = reference_sensor(request.base_image)
+        base_image = read_image(request.base_image, reading, "reference")
+    if not meets(base_image.grid, coarse.grid):
+        raise LstsrError(
+            f"{request.base_image}: does not overlap the input; name two rasters of one place"
+        )
     base = resample(base_image, reference.grid)
     of_reference = register(reference.values[0], base.values[0], reference.valid, base.valid)
-    of_input = register_input(coarse.values[0], coarse.valid, base.values[0], base.valid, scale)
+    of_input = register_input(
+        coarse.values[0], coarse.valid, base.values[0], base.valid, made.scale, psf_cells=psf
+    )
     if not (of_reference.accepted and of_input.accepted):
         raise LstsrError(
             f"{request.base_image}: cannot be registered to (reference {_words(of_reference)}; "
             f"input {_words(of_input)}); check it, or leave --base-image out"
         )
+    apart = of_reference.row - of_input.row, of_reference.column - of_input.column
     return Frame(
-        (of_reference.row - of_input.row, of_reference.column - of_input.column),
+        {"reference": apart},
         (of_input.row, of_input.column),
         f"base image {request.base_image.name}",
         f"reference {_words(of_reference)}; input {_words(of_input)}",
     )
+
+
+def _psf_cells(described: Checkpoint | None) -> float:
+    """FWHM of the input's blur in its cells: that of training, where it was not fitted by scene."""
+    if described is None or not described.align:
+        return TYPICAL_PSF_CELLS
+    asked = AlignConfig.model_validate(described.align).registration.input_psf_cells
+    return TYPICAL_PSF_CELLS if asked is None else asked
 
 
 def _contrasting(reference: SensorImage) -> int:
@@ -217,17 +303,11 @@ def _words(found: Registration) -> str:
 
 
 def _predict(
-    network: nn.Module,
-    normalisation: Normalisation,
-    coarse: SensorImage,
-    reference: SensorImage,
-    tile: int,
-    scale: int,
+    network: nn.Module, normalisation: Normalisation, made: Assembled, tile: int
 ) -> np.ndarray:
     device = best_device()
     network.to(device)
-    filled = fill(coarse.values[0], coarse.valid)
-    guide = fill(reference.values, reference.valid)
+    whole, scale = network_scene(made.input, made.reference), made.scale
 
     def window(row: int, column: int, height: int, width: int) -> np.ndarray:
         cells = np.s_[row : row + height, column : column + width]
@@ -235,15 +315,15 @@ def _predict(
             row * scale : (row + height) * scale, column * scale : (column + width) * scale
         ]
         scene = SceneInputs(
-            filled[cells],
-            coarse.valid[cells],
-            guide[:, *pixels],
-            reference.valid[pixels],
-            normalisation.centre_k,
+            whole.input[cells],
+            whole.input_valid[cells],
+            whole.reference[:, *pixels],
+            whole.reference_valid[pixels],
+            whole.centre_k,
         )
         return predict_scene(network, scene, normalisation, device)
 
-    return tiled(window, coarse.grid.shape, scale, tile_of(network, tile))
+    return tiled(window, made.input.grid.shape, scale, tile_of(network, tile))
 
 
 def flags_path(output: Path) -> Path:
@@ -258,25 +338,33 @@ def _flags(covered: Mask, guided: Mask, water: SensorImage | None) -> NDArray[np
     return np.packbits(raised, axis=0, bitorder="little")[0]
 
 
-def _check_age(request: Request, model: Trained | None, age_h: float | None) -> None:
+def _check_age(request: Request, model: Model, age_h: float | None) -> None:
     """Raise LstsrError where the reference is older than the network's training allowed."""
-    if model is None or age_h is None or not model.described.align:
+    if model.described is None or age_h is None or not model.described.align:
         return
     most_h = AlignConfig.model_validate(model.described.align).reference_max_age_h
     if abs(age_h) > most_h:
         raise LstsrError(
-            f"{request.reference}: {abs(age_h):.1f} hours {'older' if age_h > 0 else 'newer'} than "
-            f"the input; {request.model} was trained with align.reference_max_age_h = {most_h:g}"
+            f"{request.files.reference}: {abs(age_h):.1f} hours "
+            f"{'older' if age_h > 0 else 'newer'} than the input; "
+            f"{request.like or request.model} was trained with align.reference_max_age_h = "
+            f"{most_h:g}"
         )
 
 
-def _tags(frame: Frame, request: Request, scale: int, age_h: float | None) -> dict[str, str]:
-    age = {} if age_h is None else {"reference_age_h": f"{age_h:.2f}"}
-    return age | {
+def _tags(frame: Frame, request: Request, model: Model, pair: Pair) -> dict[str, str]:
+    age_h, described = pair.age_h(), model.described
+    tags = {} if age_h is None else {"reference_age_h": f"{age_h:.2f}"}
+    row, column = frame.shifts.get("reference", UNMOVED)
+    return tags | {
         "model": Path(request.model).name,
-        "scale": str(scale),
-        "reference": request.reference.name,
+        "scale": str(pair.scale),
+        "reference": request.files.reference.name,
+        "input_reading": describe(pair.readings["input"]),
+        "reference_reading": describe(pair.readings["reference"]),
+        "origin": described.origin if described else "not stated: the method is not trained",
+        "training_data": described.dataset if described else "none",
         "frame": frame.name,
         "registration": frame.quality,
-        "reference_moved": f"{frame.reference[0]:.3f}, {frame.reference[1]:.3f} fine pixels",
+        "reference_moved": f"{row:.3f}, {column:.3f} fine pixels",
     }

@@ -54,6 +54,7 @@ def predict_split(
 ) -> None:
     """Predict the scenes of ``split``; the CSV ``index`` lists the files, written beside it.
 
+    Fine pixels of a coarse cell without valid input are nodata, as in `lstsr predict`.
     A trained row needs its ``checkpoint``, else LstsrError is raised; a classical one has none.
     With ``self_ensemble`` the network sees each tile from eight sides (`SelfEnsemble`).
     """
@@ -77,7 +78,8 @@ def predict_split(
         values = _predict(dataset, name, key, network, device, row["normalisation"])
         seconds = time.perf_counter() - start
         file = f"{name}.tif"
-        geotiff.write(index.parent / file, _image(dataset, name, values, row))
+        image = _image(dataset, name, values, row)
+        geotiff.write(index.parent / file, image, {"origin": dataset.meta.origin})
         records.append(
             {"scene": name, "split": split, "file": file, "predict_seconds": seconds} | cost
         )
@@ -100,13 +102,17 @@ def _network(
 def _predict(
     dataset: Dataset, name: str, key: str, network: nn.Module, device: torch.device, kind: Kind
 ) -> np.ndarray:
+    """The prediction (H, W) or (B, H, W), NaN in cells without valid input."""
     normalisation = scene_normalisation(dataset, name, key, kind)
+    scale = scale_of(key)
 
     def window(row: int, column: int, height: int, width: int) -> np.ndarray:
         scene = dataset.window(name, key, row, column, height, width)
-        return predict_scene(network, scene, normalisation, device)
+        covered = scene.input_valid.repeat(scale, 0).repeat(scale, 1)
+        fine = predict_scene(network, scene, normalisation, device)
+        return np.where(covered, fine, np.float32(np.nan))
 
-    return tiled(window, dataset.shape(name, key), scale_of(key), tile_of(network, TILE))
+    return tiled(window, dataset.shape(name, key), scale, tile_of(network, TILE))
 
 
 def _image(dataset: Dataset, name: str, values: np.ndarray, row: dict[str, Any]) -> SensorImage:

@@ -11,11 +11,13 @@ from typing import NamedTuple
 import netCDF4
 import numpy as np
 from affine import Affine
+from pyproj import Transformer
+from pyproj.exceptions import ProjError
 
 from lstsr.errors import SceneError
 from lstsr.grid import Grid
 from lstsr.sensors.inspection import Assertion
-from lstsr.sensors.netcdf import attribute, file_name, number
+from lstsr.sensors.netcdf import file_name, number
 
 Holder = netCDF4.Dataset | netCDF4.Variable
 Fact = tuple[str, str]
@@ -33,6 +35,8 @@ CORNERS = {
 }
 # By so many pixels a file's corners may miss its own grid, or the edges of its area.
 TOLERANCE_PX = 0.05
+# A pixel with a smaller factor would be wider than the disk, 18 degrees.
+LEAST_FACTOR = 65536 / 18
 # A grid whose edges come so near to an area's means that area.
 REACH_PX = 2
 # AMI counts seconds from noon, not from midnight; other years than these are another epoch's.
@@ -105,7 +109,12 @@ def scan_grid(
                 f"{file_name(holder)}: {name} = {stated:g} should be "
                 f"{'positive' if sign > 0 else 'negative'}"
             )
+        if abs(stated) < LEAST_FACTOR:
+            raise SceneError(
+                f"{file_name(holder)}: {name} = {stated:g} makes pixels wider than the full disk"
+            )
         factors.append(abs(stated))
+    _check_system(holder, crs)
     across, down = (radians(65536 / factor) * height_m for factor in factors)
     west = (0.5 - number(holder, names.column_offset)) * across
     north = (number(holder, names.line_offset) - 0.5) * down
@@ -125,12 +134,23 @@ def lambert_grid(holder: Holder, shape: tuple[int, int]) -> Grid:
             )
         )
     )
+    _check_system(holder, crs)
     step = number(holder, "pixel_size")
     if not step > 0:
-        raise SceneError(f"{file_name(holder)}: pixel_size = {step:g} is no size in metres")
+        raise SceneError(f"{file_name(holder)}: pixel_size = {step:g} is not a size in metres")
     west = number(holder, "upper_left_easting") - step / 2
     north = number(holder, "upper_left_northing") + step / 2
     return Grid(crs, Affine(step, 0, west, 0, -step, north), shape[1], shape[0])
+
+
+def _check_system(holder: Holder, crs: str) -> None:
+    """Raise SceneError if the numbers of ``crs`` do not make a projection."""
+    try:
+        Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    except ProjError:
+        raise SceneError(
+            f"{file_name(holder)}: the attributes of the projection do not make one: {crs}"
+        ) from None
 
 
 def passed(holder: Holder, checks: Iterable[Assertion]) -> None:
@@ -152,6 +172,16 @@ def gathered(
         except (SceneError, RuntimeError) as error:  # RuntimeError: damaged chunks
             failed.append(Assertion(claim, str(error), False))
     return facts, failed
+
+
+def image_shape(image: netCDF4.Variable) -> tuple[int, int]:
+    """(rows, columns) of an image; SceneError if it has other dimensions, or is empty."""
+    if image.ndim != 2 or 0 in image.shape:
+        raise SceneError(
+            f"{file_name(image)}: {image.name} has shape {image.shape}. Expected (rows, columns)."
+        )
+    rows, columns = image.shape
+    return rows, columns
 
 
 def size_checks(
@@ -180,7 +210,7 @@ def _pixel_size(projection: Holder, placed: Grid) -> Assertion:
     (west, north), upper_right, lower_left, (east, south) = (
         _stated_corner(projection, name) for name in CORNERS
     )
-    step = placed.gsd_m
+    step = placed.steps[1]
     sides = ((east - west, placed.width), (north - south, placed.height))
     found = " and ".join(f"{side:.1f} m over {length} pixels" for side, length in sides)
     is_rectangle = upper_right == (east, north) and lower_left == (west, south)
@@ -198,7 +228,7 @@ def _corner(projection: Holder, placed: Grid, name: str) -> Assertion:
     centre = (last_column * (placed.width - 1) + 0.5, last_row * (placed.height - 1) + 0.5)
     x, y = placed.transform @ centre
     stated = _stated_corner(projection, name)
-    off_px = np.hypot(stated[0] - x, stated[1] - y) / placed.gsd_m
+    off_px = np.hypot(stated[0] - x, stated[1] - y) / placed.steps[1]
     found = f"stated {stated[0]:.1f}, {stated[1]:.1f}; by grid {x:.1f}, {y:.1f}"
     return Assertion(f"{name}_easting/northing on the grid", found, bool(off_px <= TOLERANCE_PX))
 
@@ -208,10 +238,11 @@ def _stated_corner(projection: Holder, name: str) -> tuple[float, float]:
 
 
 def area_checks(dataset: netCDF4.Dataset, placed: Grid) -> Iterator[Assertion]:
-    """Whether the grid has the edges of the area that it comes near to, or that is claimed.
+    """Whether the grid has the edges of the area that it comes near to, or that is in the name.
 
     The four corners of a file may agree and still lie beside the area; a geostationary grid is the
-    full disk or none.
+    full disk or none. The attributes processing_area and observation_mode decide nothing: they name
+    the scan from which the file was cut.
     """
     misses = {name: _miss_px(area, placed) for name, area in AREAS.items()}
     nearest = min(misses, key=lambda name: misses[name])
@@ -223,23 +254,14 @@ def area_checks(dataset: netCDF4.Dataset, placed: Grid) -> Iterator[Assertion]:
             f"off by {misses[area]:.2f} pixels",
             misses[area] <= TOLERANCE_PX,
         )
-    for source, code in _claims(dataset):
-        yield Assertion(
-            f"the area code of {source}",
-            f"{source} says {code}, the grid is that of {nearest if near else 'another area'}",
-            near and code == nearest,
-        )
-
-
-def _claims(dataset: netCDF4.Dataset) -> Iterator[tuple[str, str]]:
-    """Who claims which area: the name, and processing_area unless it tells the scan (ELA)."""
     in_name = NAME_AREA.search(file_name(dataset).lower())
     if in_name:
-        yield "name", in_name.group(1)
-    if "processing_area" in dataset.ncattrs():
-        code = str(attribute(dataset, "processing_area")).lower()
-        if code in AREAS:
-            yield "processing_area", code
+        code = in_name.group(1)
+        yield Assertion(
+            "the area code of the name",
+            f"the name says {code}, the grid is that of {nearest if near else 'another area'}",
+            near and code == nearest,
+        )
 
 
 def _miss_px(area: Grid, placed: Grid) -> float:
@@ -247,7 +269,7 @@ def _miss_px(area: Grid, placed: Grid) -> float:
     if _system(area) != _system(placed):
         return inf
     ends = np.abs(np.array(area.corners) - np.array(placed.corners))
-    return float(ends.max() / placed.gsd_m)
+    return float(ends.max() / placed.steps[1])
 
 
 def _system(placed: Grid) -> list[str]:
@@ -264,18 +286,20 @@ def instant(dataset: netCDF4.Dataset, name: str) -> datetime:
         time = EPOCH
     if time.year not in YEARS:
         raise SceneError(
-            f"{file_name(dataset)}: {name} = {attribute(dataset, name)!r} is no time of GK2A in "
-            "seconds since 2000-01-01 12:00"
+            f"{file_name(dataset)}: {name} = {seconds:g} is not a time of GK2A in seconds since "
+            "2000-01-01 12:00"
         )
     return time
 
 
 def time_in_name(name: str) -> datetime:
-    """The slot YYYYMMDDHHMM in a file's name, UTC; SceneError where there is none."""
+    """The slot YYYYMMDDHHMM in a file's name, UTC; SceneError if there is none."""
     found = NAME_TIME.search(name)
     if found is None:
-        raise SceneError(f"{name}: no time in the name; rename it to ..._YYYYMMDDHHMM.nc")
+        raise SceneError(f"{name}: the name has no time. Rename it to ..._YYYYMMDDHHMM.nc.")
     try:
         return datetime.strptime(found.group(1), "%Y%m%d%H%M").replace(tzinfo=UTC)
     except ValueError:
-        raise SceneError(f"{name}: {found.group(1)} is no time YYYYMMDDHHMM; rename it") from None
+        raise SceneError(
+            f"{name}: {found.group(1)} is not a time YYYYMMDDHHMM. Rename the file."
+        ) from None

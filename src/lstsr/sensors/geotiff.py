@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +15,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.errors import CRSError, RasterioError
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from scipy.ndimage import binary_erosion
 
 from lstsr import __version__
@@ -19,34 +23,56 @@ from lstsr.errors import SceneError
 from lstsr.files import whole
 from lstsr.grid import Grid
 from lstsr.image import Mask, SensorImage
-from lstsr.scenes import is_time
+from lstsr.sensors.calibration import (
+    alpha_bands,
+    calibration,
+    kind,
+    stated_number,
+    unit,
+    usable,
+)
 from lstsr.sensors.inspection import Assertion, Inspection
+from lstsr.times import iso, read_time
 
 if TYPE_CHECKING:
     from lstsr.config import GeotiffConfig
 
 KELVIN_AT_0_CELSIUS = 273.15
+# Where a raster keeps the places of its pixels when it has no geotransform, and what warps it.
+WARPED = {
+    "gcps": ("ground control points", "gdalwarp -tps -r bilinear {file} warped.tif"),
+    "rpcs": (
+        "rational polynomials (RPC)",
+        "gdalwarp -rpc -to RPC_DEM=dem.tif -r bilinear {file} warped.tif",
+    ),
+    "geolocation": (
+        "arrays of longitude and latitude",
+        "gdalwarp -geoloc -r bilinear {file} warped.tif",
+    ),
+}
 
 
 def grid(path: Path, sensor: GeotiffConfig) -> Grid:
     """The grid that a raster's header states; OSError or SceneError as for ``read``."""
-    with opened(path) as dataset:
-        return grid_of(dataset, sensor.crs)
+    with selected(path, sensor) as bands:
+        return grid_of(bands[0].dataset, sensor.crs)
 
 
 def read(path: Path, sensor: GeotiffConfig) -> SensorImage:
     """The bands that ``sensor`` selects, physical = stored x scale + offset, celsius as kelvin.
 
-    Masked are the file's nodata and mask, non-finite values, values outside the valid range in
-    any band, and ``rim_erosion`` pixels along the edge of what remains. The time is that of the
-    tag ``time``, if there is one. Raises SceneError where the content is at fault: unreadable,
-    truncated, no CRS, a missing band, nothing valid, a time that is none.
+    Scale, offset and unit are those of the file, unless ``sensor`` gives them (`calibration`).
+    Masked are what the file masks (`usable`), values of ``sensor.nodata``, non-finite values,
+    values outside the valid range in any band, and ``rim_erosion`` pixels along the edge of what
+    remains. The time is that of the file, if it states one. Raises SceneError where the content is
+    at fault: unreadable, truncated, no CRS, a missing band, a calibration that contradicts
+    ``sensor``, nothing valid.
     """
-    with opened(path) as dataset:
-        placed = grid_of(dataset, sensor.crs)
-        stored, valid = _stored(dataset, sensor)
-        time = _time(dataset)
-    values = stored * np.float32(sensor.scale) + np.float32(sensor.offset)
+    with selected(path, sensor) as bands:
+        placed = _common_grid(path, bands, sensor.crs)
+        planes = [_calibrated(band, sensor) for band in bands]
+        time, note = _time(bands[0].dataset, bands[0].number)
+    values, valid = (np.stack(arrays) for arrays in zip(*planes, strict=True))
     valid &= np.isfinite(values)
     with np.errstate(invalid="ignore"):
         if sensor.valid_min is not None:
@@ -60,7 +86,10 @@ def read(path: Path, sensor: GeotiffConfig) -> SensorImage:
             everywhere, np.ones((3, 3)), iterations=sensor.rim_erosion, border_value=1
         )
     if not everywhere.any():
-        raise SceneError(f"{path.name}: no valid pixel; check nodata, valid_min and valid_max")
+        raise SceneError(
+            f"{path.name}: no valid pixel. Check nodata, valid_min and valid_max of the reading, "
+            f"and what the file masks{_seen(values)}"
+        )
     if sensor.unit == "celsius":
         values = values + np.float32(KELVIN_AT_0_CELSIUS)
     values[:, ~everywhere] = np.nan
@@ -72,36 +101,80 @@ def read(path: Path, sensor: GeotiffConfig) -> SensorImage:
         "kelvin" if sensor.unit == "celsius" else sensor.unit,
         sensor.sensor,
         time,
-        (f"read {path.name}",),
+        (f"read {path.name}", *([note] if note else [])),
     )
 
 
-def _time(dataset: rasterio.DatasetReader) -> str:
-    """The tag ``time``: ISO 8601 with a time zone; empty where there is none."""
-    text = str(dataset.tags().get("time", ""))
-    if text and not is_time(text):
+def _seen(values: NDArray[np.float32]) -> str:
+    """The range of the calibrated values, for an error."""
+    known = values[np.isfinite(values)]
+    return f"; its values lie between {known.min():g} and {known.max():g}" if known.size else ""
+
+
+def _calibrated(band: Band, sensor: GeotiffConfig) -> tuple[NDArray[np.float32], Mask]:
+    """Values of one band in the unit of ``sensor``, and where nothing masks them."""
+    dataset, number = band.dataset, band.number
+    if np.dtype(dataset.dtypes[number - 1]).kind == "c":
         raise SceneError(
-            f"{Path(dataset.name).name}: tag time = {text!r} is no time; write it as "
-            "2023-05-12T02:10:00Z"
+            f"{Path(dataset.name).name}: band {number} holds complex numbers. Give a raster of real"
+            " numbers"
         )
-    return text
+    known = calibration(dataset, number, sensor)
+    stored = dataset.read(number)
+    values = stored.astype(np.float32) * np.float32(known.scale) + np.float32(known.offset)
+    return values, usable(dataset, number, stored, sensor.nodata)
+
+
+def _time(dataset: rasterio.DatasetReader, number: int) -> tuple[str, str]:
+    """When the image was taken, UTC, and a note on a tag that gives no time; empty if unknown."""
+    text = str(dataset.tags().get("time", ""))
+    if not text:
+        return _cf_time(dataset, number), ""
+    found = read_time(text)
+    if found is None:
+        return "", f"passed over the tag time = {text!r}, which is not a time of ISO 8601"
+    return iso(found), ""
+
+
+def _cf_time(dataset: rasterio.DatasetReader, number: int) -> str:
+    """The band's coordinate on the time axis of a CF NetCDF file; empty if there is none."""
+    units = dataset.tags().get("time#units")
+    value = dataset.tags(number).get("NETCDF_DIM_time") or dataset.tags().get("NETCDF_DIM_time")
+    if not units or value is None:
+        return ""
+    from cftime import num2pydate  # comes with netCDF4; few files need it
+
+    try:
+        found = num2pydate(float(value), units, dataset.tags().get("time#calendar", "standard"))
+    except (ValueError, OverflowError):
+        return ""
+    return iso(found.replace(tzinfo=UTC))
 
 
 def inspect(path: Path) -> Inspection:
-    """The raster's header, band by band."""
+    """The raster's header, band by band, or the list of its variables."""
     with opened(path) as dataset:
+        if not dataset.count:
+            held = ", ".join(_variables(dataset))
+            return Inspection(
+                f"raster ({dataset.driver})",
+                (("file", path.name), ("variables", f"{held}; name them in bands")),
+                (Assertion("the file holds rasters", held or "none", bool(held)),),
+            )
         corners = dataset.transform @ (0, 0), dataset.transform @ (dataset.width, dataset.height)
+        time, note = _time(dataset, 1)
         facts = (
             ("file", path.name),
             ("coordinate system", dataset.crs.to_string() if dataset.crs else "none"),
             ("size", f"{dataset.height} rows x {dataset.width} columns"),
-            ("spacing", "{:g} x {:g}".format(*dataset.res)),
+            ("spacing", _spacing(dataset)),
             (
                 "corners",
                 "upper left {0[0]:.3f}, {0[1]:.3f}; lower right {1[0]:.3f}, {1[1]:.3f}".format(
                     *corners
                 ),
             ),
+            ("time", time or note or "unknown"),
             *(
                 (f"band {number}", f"{dataset.dtypes[number - 1]}, {_band_facts(dataset, number)}")
                 for number in dataset.indexes
@@ -109,7 +182,7 @@ def inspect(path: Path) -> Inspection:
         )
         has_crs, is_placed = dataset.crs is not None, not dataset.transform.is_identity
         return Inspection(
-            "geotiff",
+            "geotiff" if dataset.driver in ("GTiff", "COG") else f"raster ({dataset.driver})",
             facts,
             (
                 Assertion("the file states a coordinate system", facts[1][1], has_crs),
@@ -118,69 +191,255 @@ def inspect(path: Path) -> Inspection:
         )
 
 
+def _spacing(dataset: rasterio.DatasetReader) -> str:
+    """In units of the coordinate system and, where there is one, in metres."""
+    own = "{:g} x {:g}".format(*dataset.res)
+    if not dataset.crs or dataset.transform.is_identity:
+        return own
+    rows_m, columns_m = grid_of(dataset, None).spacing_m
+    return f"{own} ({columns_m:.6g} m x {rows_m:.6g} m)"
+
+
 def _band_facts(dataset: rasterio.DatasetReader, number: int) -> str:
     """Name, unit, scaling, nodata, valid share and range of a band."""
-    stored, valid = dataset.read(number), dataset.read_masks(number) > 0
+    stored = dataset.read(number)
+    valid = usable(dataset, number, stored, [])
     known = stored[valid & np.isfinite(stored)]
     seen = f"{known.min():g} .. {known.max():g}" if known.size else "nothing valid"
+    scale, offset = (stated_number(dataset, number, key) for key in ("scale", "offset"))
     return (
         f"{dataset.descriptions[number - 1] or 'unnamed'}, "
-        f"unit {dataset.units[number - 1] or '?'}, "
-        f"scale {dataset.scales[number - 1]:g}, offset {dataset.offsets[number - 1]:g}, "
-        f"nodata {dataset.nodata}, valid {valid.mean():.1%}, stored values {seen}"
+        f"unit {unit(dataset, number) or '?'}, "
+        f"scale {1.0 if scale is None else scale:g}, offset {offset or 0.0:g}, "
+        f"nodata {dataset.nodatavals[number - 1]}, valid {valid.mean():.1%}, "
+        f"stored values {seen}"
     )
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[rasterio.DatasetReader]:
-    """The raster at ``path``; SceneError where GDAL cannot make sense of its bytes.
+def opened(path: Path, variable: str = "") -> Iterator[rasterio.DatasetReader]:
+    """The raster at ``path``, or one ``variable`` of a file of several.
 
-    A file whose bytes cannot be had (missing, permission, disk, network) raises OSError instead:
-    that is not the scene's fault.
+    Raises SceneError where GDAL cannot make sense of its bytes. A file whose bytes cannot be had
+    (missing, permission, disk, network) raises OSError instead: that is not the scene's fault.
     """
     try:
-        with rasterio.open(path) as dataset:
+        with warnings.catch_warnings():
+            # a raster without places is refused below, with the cure
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            dataset = rasterio.open(variable or path)
+        with dataset:
             yield dataset
     except RasterioError as error:
-        path.read_bytes()
+        _readable(path)
         why = error.__cause__ or error
-        raise SceneError(f"{path.name}: cannot be read, truncated? ({why})") from None
+        raise SceneError(
+            f"{path.name}: cannot be read. It may be truncated, or of a format that this build of "
+            f"GDAL does not know; convert it with gdal_translate ({_line(why)})"
+        ) from None
+
+
+def _readable(path: Path) -> None:
+    """Raise OSError where the bytes of ``path`` cannot be had."""
+    is_store = path.is_dir() and any(path.glob("*z*"))  # .zgroup, .zmetadata, zarr.json
+    if not is_store:
+        with path.open("rb") as file:
+            file.read(1)
+
+
+def _line(error: object) -> str:
+    return " ".join(str(error).split())
+
+
+@dataclass(frozen=True)
+class Band:
+    """A band of an open raster, numbered from 1."""
+
+    dataset: rasterio.DatasetReader
+    number: int
+
+
+@contextmanager
+def selected(path: Path, sensor: GeotiffConfig) -> Iterator[list[Band]]:
+    """The open bands that ``sensor`` names: by number, by name, or all of them.
+
+    Raises SceneError with the list of bands where one is missing, or where the file has more than
+    ``sensor`` has names for.
+    """
+    with ExitStack() as stack:
+        dataset = stack.enter_context(opened(path))
+        if dataset.count:
+            yield [Band(dataset, number) for number in _numbers(dataset, sensor)]
+            return
+        held = _variables(dataset)
+        wanted = list(held) if sensor.bands is None else sensor.bands
+        absent = [name for name in wanted if name not in held]
+        if absent or len(wanted) != len(sensor.names):
+            raise SceneError(
+                f"{path.name}: the file holds the variables {', '.join(held) or 'none'}. Name "
+                f"{_how_many(sensor)} of them (bands, --input-band or --reference-band)"
+            )
+        inner = [stack.enter_context(opened(path, held[str(name)])) for name in wanted]
+        for name, one in zip(wanted, inner, strict=True):
+            if one.count != 1:
+                raise SceneError(
+                    f"{path.name}: the variable {name} has {one.count} layers. Take one out with "
+                    f"gdal_translate -b NUMBER '{held[str(name)]}' layer.tif"
+                )
+        yield [Band(one, 1) for one in inner]
+
+
+def _variables(dataset: rasterio.DatasetReader) -> dict[str, str]:
+    """Name of each raster inside a container file, to the name that GDAL opens it by."""
+    return {name.rpartition(":")[2].strip('/"'): name for name in dataset.subdatasets}
+
+
+def _numbers(dataset: rasterio.DatasetReader, sensor: GeotiffConfig) -> list[int]:
+    """Numbers of the bands that ``sensor`` selects."""
+    alpha = alpha_bands(dataset)
+    held = [number for number in dataset.indexes if number not in alpha]
+    name = Path(dataset.name).name
+    if sensor.bands is None:
+        if len(held) == len(sensor.names):
+            return held
+        raise SceneError(
+            f"{name}: the file has {_count(len(held), 'band')}: {_listed(dataset, held)}. Choose "
+            f"{_how_many(sensor)} of them (bands, --input-band or --reference-band)"
+        )
+    titles = {_title(dataset, number).lower(): number for number in reversed(held)}
+    found: list[int] = []
+    for band in sensor.bands:
+        number = titles.get(band.lower(), 0) if isinstance(band, str) else band
+        if number not in held:
+            raise SceneError(
+                f"{name}: band {band} is missing, the file has {_count(len(held), 'band')}: "
+                f"{_listed(dataset, held)}"
+            )
+        found.append(number)
+    return found
+
+
+def _how_many(sensor: GeotiffConfig) -> str:
+    return "one" if len(sensor.names) == 1 else str(len(sensor.names))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _listed(dataset: rasterio.DatasetReader, numbers: Sequence[int], most: int = 12) -> str:
+    """Bands by number and name, for an error."""
+    shown = [f"{number} {_title(dataset, number)}".strip() for number in numbers[:most]]
+    return ", ".join(shown) + (", ..." if len(numbers) > most else "")
+
+
+def _title(dataset: rasterio.DatasetReader, number: int) -> str:
+    """What a file calls a band; empty if it has no name."""
+    tags = dataset.tags(number)
+    named = dataset.descriptions[number - 1] or tags.get("NETCDF_VARNAME")
+    return str(named or tags.get("long_name") or "")
+
+
+def band_names(path: Path) -> list[str]:
+    """Names of a raster's bands in order, "band N" if it has none; raises as ``read``."""
+    with opened(path) as dataset:
+        if not dataset.count:
+            return list(_variables(dataset))
+        alpha = alpha_bands(dataset)
+        held = [number for number in dataset.indexes if number not in alpha]
+        return [_title(dataset, number) or f"band {number}" for number in held]
+
+
+def states_crs(path: Path) -> bool:
+    """Whether a raster states a coordinate system; raises as ``read``."""
+    with opened(path) as dataset:
+        held = _variables(dataset)
+        if dataset.count or not held:
+            return dataset.crs is not None
+        with opened(path, next(iter(held.values()))) as inner:
+            return inner.crs is not None
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What a raster states of the first band that is read from it.
+
+    ``kind`` is that of its unit (`calibration.kind`), ``calibrated`` whether it has a scale or an
+    offset of its own.
+    """
+
+    kind: str | None
+    calibrated: bool
+
+
+def stated(path: Path, sensor: GeotiffConfig) -> Stated:
+    """What the file itself says of the bands that ``sensor`` selects; raises as ``read``."""
+    with selected(path, sensor) as bands:
+        dataset, number = bands[0].dataset, bands[0].number
+        text = unit(dataset, number)
+        numbers = [stated_number(dataset, number, key) for key in ("scale", "offset")]
+        return Stated(
+            kind(text) if text else None,
+            any(value is not None for value in numbers),
+        )
+
+
+def _common_grid(path: Path, bands: Sequence[Band], crs: str | None) -> Grid:
+    """The grid of all ``bands``; SceneError where they differ."""
+    first, *others = (grid_of(band.dataset, crs) for band in bands)
+    if any(other != first for other in others):
+        raise SceneError(f"{path.name}: its variables lie on different grids. Name those of one")
+    return first
 
 
 def grid_of(dataset: rasterio.DatasetReader, crs: str | None) -> Grid:
     """The grid that a raster's header states; ``crs`` replaces its own coordinate system."""
     name = Path(dataset.name).name
+    if dataset.transform.is_identity:
+        raise SceneError(f"{name}: {_unplaced(dataset)}")
     stated = crs or (dataset.crs and dataset.crs.to_wkt())
     if not stated:
-        raise SceneError(f"{name}: no coordinate system; set the sensor's crs in the config")
-    if dataset.transform.is_identity:
-        raise SceneError(f"{name}: no georeferencing (the geotransform is the identity)")
+        raise SceneError(
+            f"{name}: no coordinate system. State it in the sensor's crs (config), or with "
+            "--input-crs or --reference-crs"
+        )
     try:
         wkt = CRS.from_string(stated).to_wkt()
     except CRSError as error:
-        raise SceneError(f"{name}: coordinate system not understood: {error}") from None
+        raise SceneError(f"{name}: coordinate system not understood: {_line(error)}") from None
+    if not math.isfinite(sum(dataset.transform)) or not dataset.transform.determinant:
+        raise SceneError(
+            f"{name}: the geotransform {tuple(dataset.transform)[:6]} has no area. Correct it with "
+            "gdal_translate -a_ullr LEFT TOP RIGHT BOTTOM"
+        )
     return Grid(wkt, dataset.transform, dataset.width, dataset.height)
 
 
-def _stored(
-    dataset: rasterio.DatasetReader, sensor: GeotiffConfig
-) -> tuple[np.ndarray, np.ndarray]:
-    if max(sensor.bands) > dataset.count:
-        raise SceneError(
-            f"{Path(dataset.name).name}: band {max(sensor.bands)} is missing, "
-            f"the file has {dataset.count}"
-        )
-    stored = dataset.read(sensor.bands)
-    valid = dataset.read_masks(sensor.bands) > 0
-    if sensor.nodata is not None:
-        valid = stored != sensor.nodata
-    return stored.astype(np.float32), valid
+def _unplaced(dataset: rasterio.DatasetReader) -> str:
+    """Why a raster without geotransform cannot be used, and the command that mends it."""
+    file = Path(dataset.name).name
+    found = {
+        "gcps": bool(dataset.gcps[0]),
+        "rpcs": dataset.rpcs is not None,
+        "geolocation": bool(dataset.tags(ns="GEOLOCATION")),
+    }
+    for key, there in found.items():
+        if there:
+            what, command = WARPED[key]
+            return (
+                f"pixels are placed by {what} only. Warp the file first: "
+                f"{command.format(file=file)}"
+            )
+    return (
+        "no georeferencing (the geotransform is the identity). Add it: gdal_translate -a_srs CRS "
+        f"-a_ullr LEFT TOP RIGHT BOTTOM {file} placed.tif"
+    )
 
 
-def band_count(path: Path) -> int:
-    """Number of bands of a raster; OSError or SceneError as for ``read``."""
+def tags(path: Path) -> dict[str, str]:
+    """The tags of a raster; raises as ``read``."""
     with opened(path) as dataset:
-        return int(dataset.count)
+        return dict(dataset.tags())
 
 
 def write(path: Path, image: SensorImage, tags: dict[str, str] | None = None) -> None:

@@ -2,7 +2,7 @@
 
 Where a pixel lies is taken from the file's own projection attributes and asserted against its own
 corners: GDAL reads a wrong coordinate system from these files, not a missing one. The layout is
-that of public readers of KO files; what awaits a first real file stands in docs/first-real-file.md.
+that of public readers of KO files. docs/first-real-file.md lists what to check on a first real one.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from lstsr.sensors.ami import (
     area_checks,
     gathered,
     geostationary,
+    image_shape,
     instant,
     lambert_checks,
     lambert_grid,
@@ -34,7 +35,7 @@ from lstsr.sensors.ami import (
     time_in_name,
 )
 from lstsr.sensors.inspection import Assertion, Inspection, grid_facts
-from lstsr.sensors.netcdf import attribute, file_name, number, opened, variable
+from lstsr.sensors.netcdf import FILL_VALUE, attribute, file_name, number, opened, variable
 
 if TYPE_CHECKING:
     from lstsr.config import Gk2aConfig
@@ -48,7 +49,7 @@ SCAN = ScanNames("column_scale_factor", "line_scale_factor", "column_offset", "l
 def grid(path: Path, sensor: Gk2aConfig) -> Grid:
     """The grid that the file's projection attributes state, which its corners must meet.
 
-    Raises SceneError with the attribute that disagrees, and OSError where the file cannot be had.
+    Raises SceneError with the attribute that disagrees, and OSError if the file cannot be had.
     """
     with opened(path) as dataset:
         return _placed(dataset)
@@ -57,8 +58,8 @@ def grid(path: Path, sensor: Gk2aConfig) -> Grid:
 def read(path: Path, sensor: Gk2aConfig) -> SensorImage:
     """LST in kelvin where the quality flag DQF_LST is one of ``sensor.accepted``.
 
-    The time is the middle of the observation where the file states it, otherwise that of its name.
-    Raises SceneError where the file is truncated, lacks a variable, contradicts itself or its name,
+    The time is the middle of the observation if the file states it, otherwise that of its name.
+    Raises SceneError if the file is truncated, lacks a variable, contradicts itself or its name,
     or holds no valid pixel.
     """
     with opened(path) as dataset:
@@ -70,7 +71,7 @@ def read(path: Path, sensor: Gk2aConfig) -> SensorImage:
     valid &= (lst_k >= sensor.valid_min) & (lst_k <= sensor.valid_max)
     if not valid.any():
         raise SceneError(
-            f"{path.name}: no valid pixel; is all of it cloud? DQF_LST accepted: {sensor.accepted}"
+            f"{path.name}: no valid pixel. Is all of it cloud? DQF_LST accepted: {sensor.accepted}"
         )
     return SensorImage(
         np.where(valid, lst_k, np.float32(np.nan))[None],
@@ -137,14 +138,15 @@ def _lst_k(dataset: netCDF4.Dataset) -> tuple[Floats, Mask]:
     Values are read as stored and scaled once: scaled twice, 276 K turn into 2.76.
     """
     scale, offset, fill = _packing(dataset)
-    stored = np.asarray(variable(dataset, "LST")[:])
-    return (stored * scale + offset).astype(np.float32), stored != fill
+    stored = np.asarray(_lst(dataset)[:])
+    with np.errstate(over="ignore", invalid="ignore"):
+        return (stored * scale + offset).astype(np.float32), stored != fill
 
 
 def _packing(dataset: netCDF4.Dataset) -> tuple[float, float, float]:
     """(scale, offset, fill) of LST: the file's own, KMA's where it states none."""
-    lst = variable(dataset, "LST")
-    known = {"scale_factor": SCALE_FACTOR, "add_offset": ADD_OFFSET, "_FillValue": FILL}
+    lst = _lst(dataset)
+    known = {"scale_factor": SCALE_FACTOR, "add_offset": ADD_OFFSET, FILL_VALUE: FILL}
     scale, offset, fill = (
         number(lst, name) if name in lst.ncattrs() else usual for name, usual in known.items()
     )
@@ -156,16 +158,20 @@ def _quality(dataset: netCDF4.Dataset) -> np.ndarray:
     quality = variable(dataset, "DQF_LST")
     if quality.shape != _shape(dataset):
         raise SceneError(
-            f"{file_name(dataset)}: DQF_LST of {quality.shape} for LST of {_shape(dataset)}"
+            f"{file_name(dataset)}: DQF_LST has shape {quality.shape}, LST {_shape(dataset)}"
         )
     return np.asarray(quality[:])
 
 
+def _lst(dataset: netCDF4.Dataset) -> netCDF4.Variable:
+    """The variable LST; SceneError if it is not an image."""
+    lst = variable(dataset, "LST")
+    image_shape(lst)
+    return lst
+
+
 def _shape(dataset: netCDF4.Dataset) -> tuple[int, int]:
-    shape = variable(dataset, "LST").shape
-    if len(shape) != 2:
-        raise SceneError(f"{file_name(dataset)}: LST of {shape} where (rows, columns) belong")
-    return shape[0], shape[1]
+    return image_shape(variable(dataset, "LST"))
 
 
 def _placed(dataset: netCDF4.Dataset) -> Grid:
@@ -184,8 +190,8 @@ def _stated(dataset: netCDF4.Dataset) -> Grid:
     if "geos" in name:
         return _stated_geostationary(dataset, projection)
     raise SceneError(
-        f"{file_name(dataset)}: wrong area: projection {name!r} is neither Lambert (KO, EA) nor "
-        "geostationary (FD)"
+        f"{file_name(dataset)}: unknown projection {name!r}. Files of GK2A are Lambert (KO, EA) or "
+        "geostationary (FD)."
     )
 
 

@@ -2,8 +2,8 @@
 
 FD and LA are in the geostationary projection and carry their calibration; KO and EA, which KMA
 resamples to its Lambert grids, carry none and are calibrated with the file of the same channel and
-slot beside them. Every pixel is placed by the file's own header, whose corners must agree. What
-awaits a first real file stands in docs/first-real-file.md.
+slot beside them. Every pixel is placed by the file's own header, whose corners must agree.
+docs/first-real-file.md lists what to check on a first real file.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from lstsr.sensors.ami import (
     area_checks,
     gathered,
     geostationary,
+    image_shape,
     instant,
     lambert_checks,
     lambert_grid,
@@ -126,14 +127,16 @@ class Calibration:
 
     def physical(self) -> Doubles:
         """The value of each count, (2^bits,): kelvin or reflectance factor; NaN at no radiance."""
-        radiance = self.gain * np.arange(2.0**self.bits) + self.offset
-        if self.channel in REFLECTIVE:
-            return radiance * self.coefficients[0]
-        emitted = np.where(radiance > 0, radiance, np.nan)
-        effective_k = planck_k(emitted, WAVENUMBERS[self.channel])
-        c0, c1, c2 = self.coefficients
-        values: Doubles = c0 + c1 * effective_k + c2 * effective_k**2
-        return values
+        # numbers of a damaged header may overflow; what is not finite is masked
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            radiance = self.gain * np.arange(2.0**self.bits) + self.offset
+            if self.channel in REFLECTIVE:
+                return radiance * self.coefficients[0]
+            emitted = np.where(radiance > 0, radiance, np.nan)
+            effective_k = planck_k(emitted, WAVENUMBERS[self.channel])
+            c0, c1, c2 = self.coefficients
+            values: Doubles = c0 + c1 * effective_k + c2 * effective_k**2
+            return values
 
 
 def grid(path: Path, sensor: Gk2aL1bConfig) -> Grid:
@@ -164,7 +167,7 @@ def read(path: Path, sensor: Gk2aL1bConfig) -> SensorImage:
         valid &= image.values[0] <= high
     if not valid.any():
         raise SceneError(
-            f"{path.name}: no valid pixel; is all of it cloud? Quality flags accepted: "
+            f"{path.name}: no valid pixel. Is all of it cloud? Quality flags accepted: "
             f"{sensor.accepted}"
         )
     values = np.where(valid, image.values, np.float32(np.nan))
@@ -254,7 +257,7 @@ def _beside(path: Path, channel: str) -> Path:
     start, end = found.span(1)
     other = path.with_name(path.name[:start] + channel + path.name[end:])
     if not other.exists():
-        raise SceneError(f"{path.name}: LST needs {other.name} beside it, which is missing")
+        raise SceneError(f"{path.name}: LST also needs {other.name}, which is missing beside it")
     return other
 
 
@@ -287,16 +290,19 @@ def _channel(path: Path, channel: str, sensor: Gk2aL1bConfig) -> SensorImage:
 
 
 def _image(dataset: netCDF4.Dataset) -> netCDF4.Variable:
-    return variable(dataset, "image_pixel_values")
+    """The image's words; SceneError if they are not whole numbers of rows and columns."""
+    image = variable(dataset, "image_pixel_values")
+    image_shape(image)
+    if image.dtype.kind not in "iu":
+        raise SceneError(
+            f"{file_name(dataset)}: image_pixel_values holds {image.dtype}. Counts with flags are "
+            "whole numbers of 16 bits."
+        )
+    return image
 
 
 def _shape(dataset: netCDF4.Dataset) -> tuple[int, int]:
-    shape = _image(dataset).shape
-    if len(shape) != 2:
-        raise SceneError(
-            f"{file_name(dataset)}: image_pixel_values of {shape} where (rows, columns) belong"
-        )
-    return shape[0], shape[1]
+    return image_shape(_image(dataset))
 
 
 def _words(dataset: netCDF4.Dataset, bits: int) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
@@ -315,11 +321,11 @@ def _channel_name(dataset: netCDF4.Dataset) -> str:
         channel = in_name.group(1)
     else:
         raise SceneError(
-            f"{file_name(dataset)}: which channel? Neither attribute nor name tell; name it "
-            "..._ir112_..."
+            f"{file_name(dataset)}: neither the attribute channel_name nor the file's name gives "
+            "the channel. Rename the file to ..._ir112_..."
         )
     if channel not in WAVENUMBERS and channel not in REFLECTIVE:
-        raise SceneError(f"{file_name(dataset)}: {channel!r} is no channel of AMI")
+        raise SceneError(f"{file_name(dataset)}: {channel!r} is not a channel of AMI")
     return channel
 
 
@@ -357,16 +363,22 @@ def _calibration(dataset: netCDF4.Dataset) -> Calibration:
                 passed(other, _channel_checks(other))
                 return _stated_calibration(other, channel)
     raise SceneError(
-        f"{file_name(dataset)}: no calibration, as in all KO and EA files; put the FD or LA file "
-        f"{pattern.replace('*', 'fd...')} of the same slot beside it"
+        f"{file_name(dataset)}: no calibration, as in all KO and EA files. Put the FD or LA file "
+        f"{pattern.replace('*', 'fd...')} of the same slot beside it."
     )
 
 
 def _stated_calibration(dataset: netCDF4.Dataset, channel: str) -> Calibration:
     names = coefficient_names(channel)
+    bits = number(_image(dataset), "number_of_valid_bits_per_pixel")
+    if bits not in range(1, MOST_BITS + 1):
+        raise SceneError(
+            f"{file_name(dataset)}: number_of_valid_bits_per_pixel = {bits:g} is not 1 to "
+            f"{MOST_BITS}"
+        )
     return Calibration(
         channel,
-        int(number(_image(dataset), "number_of_valid_bits_per_pixel")),
+        int(bits),
         number(dataset, "DN_to_Radiance_Gain"),
         number(dataset, "DN_to_Radiance_Offset"),
         tuple(number(dataset, name) for name in names),
@@ -386,20 +398,28 @@ def _residuals_px(dataset: netCDF4.Dataset) -> dict[str, float]:
     The unit is taken for radians, as of all angles in the file: another one makes values that are
     refused, not values that pass.
     """
-    found = {}
+    found: dict[str, float] = {}
+    if _is_lambert(dataset):
+        return found
     for axis, name in (("ew", SCAN.column_factor), ("ns", SCAN.line_factor)):
-        residual = dataset.variables.get(f"nav_average_residual_{axis}")
-        if residual is None or _is_lambert(dataset):
+        of_axis = f"nav_average_residual_{axis}"
+        if of_axis not in dataset.variables:
             continue
-        largest = float(np.abs(np.asarray(residual[:], float)).max(initial=0.0))
+        residual = np.atleast_1d(variable(dataset, of_axis)[:])
+        if residual.dtype.kind not in "iuf":
+            continue
+        largest = float(np.abs(residual.astype(float)).max(initial=0.0))
         if np.isfinite(largest):
             found[axis] = largest / _pixel_rad(dataset, name)
     return found
 
 
 def _pixel_rad(dataset: netCDF4.Dataset, factor: str) -> float:
-    """The scan angle of a pixel, 2^16 degrees / factor."""
-    return abs(65536 / number(dataset, factor)) * pi / 180
+    """The scan angle of a pixel, 2^16 degrees / factor; SceneError for a factor of zero."""
+    stated = number(dataset, factor)
+    if not stated:
+        raise SceneError(f"{file_name(dataset)}: {factor} = 0 is not a factor of scan angles")
+    return abs(65536 / stated) * pi / 180
 
 
 def _check_residuals(dataset: netCDF4.Dataset, most_px: float) -> None:
@@ -480,8 +500,7 @@ def _grid_checks(dataset: netCDF4.Dataset) -> Iterator[Assertion]:
         return
     yield from size_checks(dataset, "number_of_columns", "number_of_lines", placed, "the image")
     yield from _corner_checks(dataset, placed)
-    is_disk = str(attribute(dataset, "observation_mode")).lower() == "fd"
-    if is_disk or NAME_AREA.search(file_name(dataset).lower()):
+    if NAME_AREA.search(file_name(dataset).lower()):
         yield from area_checks(dataset, placed)
 
 
@@ -507,7 +526,7 @@ def _corner_checks(dataset: netCDF4.Dataset, placed: Grid) -> Iterator[Assertion
 
 def _hit(names: str, expected: tuple[float, float], stated: Any, placed: Grid) -> Assertion:
     """Whether a stated place is the expected one; both in metres of the projection."""
-    off_px = hypot(stated[0] - expected[0], stated[1] - expected[1]) / placed.gsd_m
+    off_px = hypot(stated[0] - expected[0], stated[1] - expected[1]) / placed.steps[1]
     return Assertion(f"{names} on the grid", f"off by {off_px:.2f} pixels", off_px <= TOLERANCE_PX)
 
 
@@ -541,7 +560,7 @@ def _slots(dataset: netCDF4.Dataset) -> Iterator[tuple[str, datetime]]:
             yield name, datetime.strptime(stated, "%Y%m%d_%H%M%S").replace(tzinfo=UTC)
         except ValueError:
             raise SceneError(
-                f"{file_name(dataset)}: {name} = {stated!r} is no time YYYYMMDD_HHMMSS"
+                f"{file_name(dataset)}: {name} = {stated!r} is not a time YYYYMMDD_HHMMSS"
             ) from None
     if NAME_TIME.search(file_name(dataset)):
         yield "the name", time_in_name(file_name(dataset))

@@ -1,7 +1,7 @@
 """GK2B/GOCI-II Level-2 AC: Rayleigh-corrected reflectance (RhoC) of a slot or a mosaic.
 
-The layout is that of public readers; what awaits a first real file stands in
-docs/first-real-file.md.
+The layout is that of public readers. docs/first-real-file.md lists what to check on a first real
+file.
 """
 
 from __future__ import annotations
@@ -123,12 +123,12 @@ def _check_product(dataset: netCDF4.Dataset) -> None:
     group = dataset.groups.get("geophysical_data")
     if group is not None and any(name.startswith("L_TOA_") for name in group.variables):
         raise SceneError(
-            f"{file_name(dataset)}: Level 1B (L_TOA), not Level 2 AC; give the AC file, or set "
-            "the sensor's product to goci2-l1b"
+            f"{file_name(dataset)}: Level 1B (L_TOA), not Level 2 AC. Name the AC file, or set "
+            "the sensor's product to goci2-l1b."
         )
     if group is None or "RhoC" not in group.groups:
         raise SceneError(
-            f"{file_name(dataset)}: no RhoC in it; give a Level 2 file ending in _AC.nc"
+            f"{file_name(dataset)}: the file has no RhoC. Name a Level 2 file ending in _AC.nc."
         )
 
 
@@ -163,6 +163,10 @@ class _Flags:
 def _flags(dataset: netCDF4.Dataset, given: Mapping[str, int]) -> _Flags:
     """The file's flags, with the bits that it states, otherwise those ``given``."""
     flag = plane(dataset, FLAG)
+    if flag.dtype.kind not in "iu":
+        raise SceneError(
+            f"{file_name(dataset)}: {FLAG} holds {flag.dtype}. Bits are held by whole numbers."
+        )
     stated = {"flag_masks", "flag_meanings"} <= set(flag.ncattrs())
     return _Flags(
         np.asarray(flag[:]).astype(np.int64), _stated_bits(flag) if stated else given, stated
@@ -176,12 +180,12 @@ def _stated_bits(flag: netCDF4.Variable) -> dict[str, int]:
     listed = masks.replace(",", " ").split() if isinstance(masks, str) else np.atleast_1d(masks)
     try:
         numbers = [int(mask) for mask in listed]
-    except ValueError:
+    except (TypeError, ValueError, OverflowError):
         numbers = []
     if len(numbers) != len(names) or any(mask.bit_count() != 1 for mask in numbers):
         raise SceneError(
-            f"{file_name(flag)}: flag_masks {masks} are no single bits of flag_meanings "
-            f"{meanings!r}"
+            f"{file_name(flag)}: flag_masks {' '.join(map(str, listed))} are not one bit for each "
+            f"of flag_meanings {meanings!r}"
         )
     return {name: mask.bit_length() - 1 for name, mask in zip(names, numbers, strict=True)}
 

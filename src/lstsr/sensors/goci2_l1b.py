@@ -1,8 +1,8 @@
 """GK2B/GOCI-II Level-1B: radiance of a slot or a mosaic, as top-of-atmosphere reflectance.
 
 The files hold neither solar irradiance nor angles nor flags: the sun comes from the time and the
-place of each pixel, clouds from a simple test of colour. The layout is that of public readers; what
-awaits a first real file stands in docs/first-real-file.md.
+place of each pixel, clouds from a simple test of colour. The layout is that of public readers.
+docs/first-real-file.md lists what to check on a first real file.
 """
 
 from __future__ import annotations
@@ -158,12 +158,13 @@ def _check_product(dataset: netCDF4.Dataset) -> None:
     group = dataset.groups.get("geophysical_data")
     if group is not None and "RhoC" in group.groups:
         raise SceneError(
-            f"{file_name(dataset)}: Level 2 AC (RhoC), not Level 1B; give the L1B file, or set the "
-            "sensor's product to goci2"
+            f"{file_name(dataset)}: Level 2 AC (RhoC), not Level 1B. Name the L1B file, or set the "
+            "sensor's product to goci2."
         )
     if group is None or not any(name.startswith("L_TOA_") for name in group.variables):
         raise SceneError(
-            f"{file_name(dataset)}: no L_TOA in it; give a Level 1B file (GK2_GOCI2_L1B_...nc)"
+            f"{file_name(dataset)}: the file has no L_TOA. Name a Level 1B file "
+            "(GK2_GOCI2_L1B_...nc)."
         )
 
 

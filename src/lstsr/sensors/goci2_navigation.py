@@ -25,6 +25,7 @@ from lstsr.image import SensorImage
 from lstsr.sensors.goci2_bands import LATITUDE, LONGITUDE, physical, plane
 from lstsr.sensors.inspection import Assertion
 from lstsr.sensors.netcdf import attribute, file_name, number
+from lstsr.times import read_time
 
 Doubles = NDArray[np.float64]
 
@@ -34,6 +35,7 @@ FILL = -999.0
 LONGITUDE_DEG = 128.2
 # Root attributes that may state the longitude from which the grid is drawn.
 ORIGINS = ("longitude_of_projection_origin", "sub_longitude")
+MAX_LONGITUDE_DEG = 360
 HEIGHT_M, EQUATORIAL_M, POLAR_M = 35_785_863.0, 6_378_137.0, 6_356_752.3
 # So many pixels a regular grid may miss any sampled one, and a curved one before it is refused:
 # slots are about 2700 pixels wide, and lines displaced by 50 would be seen in any picture.
@@ -117,9 +119,11 @@ def fitted(dataset: netCDF4.Dataset) -> Navigation:
 
     Of the longitudes that the grid may be drawn from, the one that fits best: files may state the
     satellite's, which drifts, and 0.01 degrees amount to 0.4 pixel across a mosaic. Raises
-    SceneError where there are no places to fit, or those of the full disk.
+    SceneError if there are no places to fit, if they do not span an area, or span the full disk.
     """
     height, width = plane(dataset, LATITUDE).shape
+    if not height or not width:
+        raise SceneError(f"{file_name(dataset)}: {LATITUDE} has no pixel")
     rows, columns = (
         np.unique(np.linspace(0, length - 1, min(SAMPLES, length)).round().astype(int))
         for length in (height, width)
@@ -141,11 +145,13 @@ def fitted(dataset: netCDF4.Dataset) -> Navigation:
             f"{file_name(dataset)}: latitude and longitude are not all seen from the satellite"
         )
     crs, places, transform, residual = min(fits, key=lambda fit: fit[-1])
+    if not abs(transform.determinant) > 0:
+        raise SceneError(f"{file_name(dataset)}: latitude and longitude all lie on one line")
     grid = Grid(crs, transform, width, height)
-    if width * grid.gsd_m > WIDEST_M:
+    if width * grid.steps[1] > WIDEST_M:
         raise SceneError(
-            f"{file_name(dataset)}: the full disk (FD); give the local area of Korea, a slot "
-            "(..._LA_S007...nc) or the mosaic (..._LA...nc)"
+            f"{file_name(dataset)}: full disk (FD). Name the local area of Korea: a slot "
+            "(..._LA_S007...nc) or the mosaic (..._LA...nc)."
         )
     return Navigation(grid, residual, _ordered(transform, places, known))
 
@@ -158,7 +164,7 @@ def coordinates(
         physical(dataset, name, FILL, lines).astype(float) for name in (LATITUDE, LONGITUDE)
     )
     # zero in both is fill, too: that place is not seen from the satellite
-    known = (np.abs(lat) <= 90) & (np.abs(lon) <= 360) & ((lat != 0) | (lon != 0))
+    known = (np.abs(lat) <= 90) & (np.abs(lon) <= MAX_LONGITUDE_DEG) & ((lat != 0) | (lon != 0))
     return np.where(known, lon, np.nan), np.where(known, lat, np.nan)
 
 
@@ -169,7 +175,8 @@ def _fit(centres: Doubles, places: Doubles) -> tuple[Affine, float]:
     (a, d), (b, e), (c, f) = fit
     transform = Affine(a, b, c + middle[0], d, e, f + middle[1])
     miss_m = np.hypot(*(centres @ fit - (places - middle)).T).max()
-    return transform, float(miss_m / np.sqrt(abs(transform.determinant)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return transform, float(miss_m / np.sqrt(abs(transform.determinant)))
 
 
 def _ordered(transform: Affine, places: Doubles, known: NDArray[np.bool_]) -> bool:
@@ -181,25 +188,31 @@ def _ordered(transform: Affine, places: Doubles, known: NDArray[np.bool_]) -> bo
 
 def _systems(dataset: netCDF4.Dataset) -> list[str]:
     stated = [number(dataset, name) for name in ORIGINS if name in dataset.ncattrs()]
-    return list(dict.fromkeys(geostationary(lon_0) for lon_0 in [*stated, LONGITUDE_DEG]))
+    longitudes = [lon_0 for lon_0 in stated if abs(lon_0) <= MAX_LONGITUDE_DEG]
+    return list(dict.fromkeys(geostationary(lon_0) for lon_0 in [*longitudes, LONGITUDE_DEG]))
 
 
 def observed(dataset: netCDF4.Dataset) -> datetime:
     """The middle of the observation by the file's attributes, UTC.
 
-    SceneError where they are missing, no times, or far from the scan's time in the file's name,
-    if it has one.
+    Raises SceneError if they are missing, not times, or far from the scan's time in the file's
+    name, if it has one.
     """
     start, end = (_instant(dataset, f"observation_{name}_time") for name in ("start", "end"))
     middle = start + (end - start) / 2
     stamp = re.search(r"_(\d{8}_\d{6})_", file_name(dataset))
     if stamp:
-        nominal = datetime.strptime(stamp[1], "%Y%m%d_%H%M%S").replace(tzinfo=UTC)
+        nominal = _read(stamp[1])
+        if nominal is None:
+            raise SceneError(
+                f"{file_name(dataset)}: {stamp[1]} in the name is not a time YYYYMMDD_HHMMSS. "
+                "Rename the file."
+            )
         if abs(middle - nominal) > LATEST:
             raise SceneError(
                 f"{file_name(dataset)}: observed at {middle:%Y-%m-%d %H:%M:%S} by its attributes, "
                 f"{(middle - nominal).total_seconds() / 60:.0f} minutes after the time in its "
-                f"name; slots are seen within {LATEST.seconds // 60}: correct one of them"
+                f"name. Slots are seen within {LATEST.seconds // 60} minutes. Correct one of them."
             )
     return middle
 
@@ -224,10 +237,15 @@ def time_check(dataset: netCDF4.Dataset) -> Assertion:
 
 def _instant(dataset: netCDF4.Dataset, name: str) -> datetime:
     text = str(attribute(dataset, name)).strip()
+    found = _read(text)
+    if found is None:
+        raise SceneError(f"{file_name(dataset)}: {name} = {text!r} is not a time")
+    return found
+
+
+def _read(text: str) -> datetime | None:
+    """A time as the files and their names write it (YYYYMMDD_HHMMSS, UTC), or by ISO 8601."""
     try:
-        if "_" in text:
-            return datetime.strptime(text, "%Y%m%d_%H%M%S").replace(tzinfo=UTC)
-        found = datetime.fromisoformat(text)
+        return datetime.strptime(text, "%Y%m%d_%H%M%S").replace(tzinfo=UTC)
     except ValueError:
-        raise SceneError(f"{file_name(dataset)}: {name} = {text!r} is no time") from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        return read_time(text)

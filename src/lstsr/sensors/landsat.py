@@ -8,10 +8,12 @@ Level 2 Science Product Guide (LSDS-1619); Landsat Collection 1 Level 1 Product 
 
 from __future__ import annotations
 
+import codecs
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ import numpy as np
 import rasterio
 from affine import Affine
 from pyproj import Transformer
+from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
 
 from lstsr.errors import SceneError
@@ -26,6 +29,7 @@ from lstsr.grid import Grid
 from lstsr.image import Floats, Mask, SensorImage
 from lstsr.sensors.geotiff import grid_of, opened
 from lstsr.sensors.inspection import Assertion, Inspection
+from lstsr.times import iso, read_time
 
 if TYPE_CHECKING:
     from lstsr.config import LandsatConfig
@@ -77,10 +81,33 @@ BQA_SATURATION = 1 << 1 | 3 << 2
 """What QA_RADSAT says in Collection 2: terrain occlusion (dropped for ETM+), saturated bands."""
 
 LATTICE_TOLERANCE_PX = 0.01
+UTM_ZONES = 60
+# Characters of a line in a message.
+LONGEST = 60
+
+ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
+PRODUCT_NAME = (
+    r"L[COTEM]0[4-9]_(?P<level>L1TP|L1GT|L1GS|L2SP|L2SR)_\d{6}_\d{8}(?:_\d{8})?"
+    r"_(?P<collection>\d\d)_(?:T1|T2|RT)"
+)
+"""An id of Collection 1 or 2; those of STAC items leave out the day of processing."""
+TEMPERATURE_BAND = r"ST_B(?:6|10)|lwir(?:11)?"
+REFLECTANCE_BAND = rf"SR_B[1-7]|{'|'.join(REFLECTANCE)}"
+OTHER_BAND = (
+    r"B\d{1,2}(?:_VCID_[12])?|BQA|[SV][AZ]A|pan|cirrus|(?:SR_)?QA_AEROSOL|QA_PIXEL|QA_RADSAT"
+    r"|SR_ATMOS_OPACITY|SR_CLOUD_QA|(?:ST_)?(?:QA|ATRAN|CDIST|DRAD|EMIS|EMSD|TRAD|URAD)"
+)
+BAND_FILE = re.compile(
+    rf"(?P<product>{PRODUCT_NAME})_"
+    rf"(?:(?P<temperature>{TEMPERATURE_BAND})|(?P<reflectance>{REFLECTANCE_BAND})|{OTHER_BAND})"
+    r"\.tiff?",
+    re.IGNORECASE,
+)
+"""One band of a product: named as USGS does, or by its asset in STAC."""
 
 
 def grid(path: Path, sensor: LandsatConfig) -> Grid:
-    """The grid of a product's raster, asserted against its MTL; SceneError where they disagree."""
+    """The grid of a product's raster, asserted against its MTL; SceneError if they disagree."""
     product = _product(path)
     return _grid(product, _layers(product, sensor.bands)[0].file)
 
@@ -91,8 +118,8 @@ def read(path: Path, sensor: LandsatConfig) -> SensorImage:
     Masked are fill, the flags in ``sensor.masked``, saturation and terrain occlusion, LST whose
     uncertainty (ST_QA) is unknown or high, saturated thermal numbers of Level 1, and values outside
     the valid range (LST: 240 to 380 K unless set). ``history`` says what of this took place.
-    Raises SceneError where the product is at fault: level without the band, a file missing or
-    truncated, raster and MTL that disagree, nothing valid; OSError where it cannot be had.
+    Raises SceneError if the product is at fault: level without the band, a file missing or
+    truncated, raster and MTL that disagree, nothing valid; OSError if it cannot be had.
     """
     product = _product(path)
     layers = _layers(product, sensor.bands)
@@ -113,8 +140,8 @@ def read(path: Path, sensor: LandsatConfig) -> SensorImage:
         valid &= (band >= low) & (band <= high)
     if not valid.any():
         raise SceneError(
-            f"{product.name}: no valid pixel; only fill or cloud, unless masked, "
-            "max_uncertainty_k, valid_min or valid_max are too strict"
+            f"{product.name}: no valid pixel, only fill or cloud. If that is wrong, relax masked, "
+            "max_uncertainty_k, valid_min or valid_max."
         )
     values[:, ~valid] = np.nan
     return SensorImage(
@@ -144,12 +171,51 @@ def inspect(path: Path) -> Inspection:
         ("cloud cover", f"{product.text('CLOUD_COVER')} % of the full scene"),
         ("coordinate system", CRS.from_wkt(placed.crs).to_string()),
         ("size", f"{placed.height} rows x {placed.width} columns"),
-        ("spacing", f"{placed.gsd_m:g} m"),
+        ("spacing", f"{placed.steps[1]:g} m"),
         ("corners", _corners(placed)),
         *((band, _band_facts(product, band, placed)) for band in bands),
         ("flags", _flag_facts(product, placed)),
     ]
     return Inspection("landsat", tuple(facts), _agreement(product, placed))
+
+
+def check_path(path: Path) -> None:
+    """Raise SceneError, with the cure, for a part of a Landsat product that cannot be read alone.
+
+    Those are an MTL as XML, an archive, and a folder that holds several products, or one without
+    its MTL. Every other path passes, whether it exists or not.
+    """
+    name = path.name.lower()
+    if path.is_dir():
+        _check_folder(path)
+    elif name.endswith("_mtl.xml"):
+        raise SceneError(
+            f"{path.name}: lstsr does not read the XML form of the MTL. Name {path.name[:-3]}txt, "
+            f"{path.name[:-3]}json or the product's folder."
+        )
+    elif name.endswith(ARCHIVES) and not name.endswith(".zarr.zip"):
+        raise SceneError(f"{path.name}: this is an archive. Unpack it and name the folder.")
+
+
+def band_cure(path: Path) -> str | None:
+    """What to name in place of ``path`` if its name is that of one band of a Landsat product.
+
+    Sentences without the file's name in front, or None for any other name. For LST and reflectance
+    of Collection 2 Level 2 they also give scale and offset. The file itself is not read.
+    """
+    found = BAND_FILE.fullmatch(path.name)
+    if found is None:
+        return None
+    product, is_level_2 = found["product"], found["level"].upper().startswith("L2")
+    cure = (
+        f"This is one band of a Landsat product. Name the product's folder or its MTL file "
+        f"({product}_MTL.txt)."
+    )
+    if found["collection"] == "02" and is_level_2 and found["temperature"]:
+        cure += " To read the band alone, set scale 0.00341802, offset 149.0 and unit kelvin."
+    if found["collection"] == "02" and is_level_2 and found["reflectance"]:
+        cure += " To read the band alone, set scale 0.0000275 and offset -0.2 (reflectance)."
+    return cure
 
 
 def brightness_temperature_k(radiance: Floats, k1: float, k2: float) -> Floats:
@@ -196,9 +262,22 @@ class _Product:
     def number(self, key: str) -> float:
         text = self.text(key)
         try:
-            return float(text)
+            found = float(text)
         except ValueError:
-            raise SceneError(f"{self.metadata.name}: {key} = {text!r} is no number") from None
+            found = np.nan
+        if not isfinite(found):
+            raise SceneError(f"{self.metadata.name}: {key} = {text!r} is not a number")
+        return found
+
+    def count(self, key: str, most: int | None = None) -> int:
+        """A whole number from 1, to ``most`` if that is given."""
+        number = self.number(key)
+        if number < 1 or not number.is_integer() or (most is not None and number > most):
+            raise SceneError(
+                f"{self.metadata.name}: {key} = {self.keys[key]!r} is not a whole number from 1"
+                f"{'' if most is None else f' to {most}'}"
+            )
+        return int(number)
 
     def file(self, key: str, ending: str) -> Path:
         """The raster that ``key`` names, or that is called so by convention."""
@@ -207,7 +286,7 @@ class _Product:
         for file in self.metadata.parent.iterdir():
             if file.name.lower() == name.lower():
                 return file
-        raise SceneError(f"{name}: missing beside {self.metadata.name}; fetch it again")
+        raise SceneError(f"{name}: missing beside {self.metadata.name}. Download it again.")
 
     @property
     def name(self) -> str:
@@ -222,11 +301,13 @@ class _Product:
 
 def _product(path: Path) -> _Product:
     metadata = _metadata(path)
+    text = _text(metadata)
     try:
-        text = metadata.read_text("utf-8-sig")
-        groups = _json(text) if metadata.suffix == ".json" else _odl(text)
+        groups = _json(text) if metadata.suffix.lower() == ".json" else _odl(text)
     except ValueError as error:
-        raise SceneError(f"{metadata.name}: no MTL file, or truncated ({error})") from None
+        raise SceneError(
+            f"{metadata.name}: not a whole MTL file ({error}). Download it again."
+        ) from None
     # A Level-2 MTL repeats that of the Level-1 product it was made from: other files and scales
     # under the same keys.
     if any(name.startswith("LEVEL2_") for name in groups):
@@ -236,45 +317,120 @@ def _product(path: Path) -> _Product:
 
 def _metadata(path: Path) -> Path:
     """The MTL file of a product's folder, or ``path`` itself."""
+    check_path(path)
     if path.suffix and not path.is_dir():
+        cure = band_cure(path)
+        if cure:
+            raise SceneError(f"{path.name}: {cure}")
         return path
-    found = {
-        file.name.partition("_MTL.")[0]: file
-        for file in sorted(path.iterdir())
-        if file.name.endswith(("_MTL.json", "_MTL.txt"))
-    }
+    found = _metadata_files(path)
     if not found:
-        raise SceneError(f"{path.name}: no Landsat product, a file ..._MTL.txt or .json is missing")
-    if len(found) > 1:
-        raise SceneError(f"{path.name}: several Landsat products; name the MTL file of one")
+        raise SceneError(
+            f"{path.name}: not a Landsat product. The folder has no file ..._MTL.txt or .json."
+        )
     return found.popitem()[1]
 
 
+def _metadata_files(folder: Path) -> dict[str, Path]:
+    """The MTL file of each product in a folder; text rather than JSON if there are both."""
+    found = {}
+    for file in sorted(folder.iterdir(), key=lambda file: file.name.lower()):
+        stem, _, ending = file.name.lower().partition("_mtl.")
+        # macOS leaves files ._NAME beside those that it copies
+        if ending in ("json", "txt") and not stem.startswith("."):
+            found[stem] = file
+    return found
+
+
+def _check_folder(folder: Path) -> None:
+    """Raise SceneError for a folder of several products, or of one without its MTL."""
+    found = _metadata_files(folder)
+    if len(found) > 1:
+        files = ", ".join(file.name for file in found.values())
+        raise SceneError(
+            f"{folder.name}: several Landsat products. Name the MTL file of one: {files}"
+        )
+    content = sorted(file.name for file in folder.iterdir())
+    names = [folder.name, *content]
+    if found or not any(re.match(PRODUCT_NAME, name, re.IGNORECASE) for name in names):
+        return
+    packed = [name for name in content if name.lower().endswith(ARCHIVES)]
+    inside = [name for name in content if (folder / name).is_dir()]
+    if any(name.lower().endswith("_mtl.xml") for name in content):
+        cure = "lstsr does not read its XML form. Download ..._MTL.txt or .json into the folder."
+    elif packed:
+        cure = f"Unpack {packed[0]} and name the folder."
+    elif inside:
+        cure = f"Name the folder of one product, such as {inside[0]}."
+    else:
+        cure = "Download ..._MTL.txt or .json into the folder."
+    raise SceneError(f"{folder.name}: the MTL file of the Landsat product is missing. {cure}")
+
+
+def _text(metadata: Path) -> str:
+    """The text of an MTL file, of whichever encoding editors and systems leave it in."""
+    content = metadata.read_bytes()
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    # interrupted copies are padded with NULs
+    return content.decode("utf-16" if is_utf16 else "utf-8-sig", "replace").replace("\0", "")
+
+
 def _odl(text: str) -> dict[str, dict[str, str]]:
-    """Keys by group; ValueError for what is no ODL or stops before END."""
+    """Keys by group. Files are whole without the line END, if all groups are closed.
+
+    Raises ValueError if one is not, and for what is not ODL.
+    """
     groups: dict[str, dict[str, str]] = {}
-    group = ""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if not lines or lines[-1] != "END":
-        raise ValueError("no END")
-    for line in lines[:-1]:
+    within: list[str] = []
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
+    lines = [(number, line) for number, line in lines if line]
+    for number, line in lines:
         key, equals, value = (part.strip() for part in line.partition("="))
-        if not equals:
-            raise ValueError(f"line {line!r}")
+        if line == "END" or (groups and not within and not equals):
+            break
+        closes = key == "END_GROUP"
+        if not equals or (closes and within[-1:] != [value]):
+            # a line that is cut in two ends a truncated file
+            if within and number == lines[-1][0]:
+                break
+            raise ValueError(f"line {number} is out of place: {_short(line)}")
         if key == "GROUP":
-            group = value
-        elif key != "END_GROUP":
-            groups.setdefault(group, {})[key] = value.strip('"')
+            within.append(value)
+        elif closes:
+            within.pop()
+        elif within:
+            groups.setdefault(within[-1], {})[key] = value.strip('"').strip()
+    if within:
+        raise ValueError(f"truncated: the group {within[-1]} is not closed")
+    if not groups:
+        raise ValueError("it has no groups of keys")
     return groups
 
 
 def _json(text: str) -> dict[str, dict[str, str]]:
-    """Keys by group; ValueError for what is no JSON of that form."""
-    content: Any = json.loads(text)
-    groups = next(iter(content.values())) if isinstance(content, dict) and content else None
-    if not isinstance(groups, dict) or not all(isinstance(keys, dict) for keys in groups.values()):
-        raise ValueError("no groups of keys")
-    return {name: {key: str(value) for key, value in keys.items()} for name, keys in groups.items()}
+    """Keys by group; ValueError for what is not JSON of that form."""
+    try:
+        content: Any = json.loads(text)
+    except RecursionError:
+        raise ValueError("its lists are nested too deeply") from None
+    roots = content.items() if isinstance(content, dict) else ()
+    root = next((value for key, value in roots if key.upper().endswith("METADATA_FILE")), None)
+    groups = root.items() if isinstance(root, dict) else ()
+    found = {name.upper(): _texts(keys) for name, keys in groups if isinstance(keys, dict)}
+    if not found:
+        raise ValueError("it has no groups of keys")
+    return found
+
+
+def _texts(keys: Mapping[str, Any]) -> dict[str, str]:
+    """Values as the text form writes them, each in one line."""
+    known = {key.upper(): value for key, value in keys.items() if value is not None}
+    return {key: " ".join(str(value).split()) for key, value in known.items()}
+
+
+def _short(line: str) -> str:
+    """``line`` as it fits into a message."""
+    return repr(line if len(line) <= LONGEST else f"{line[:LONGEST]}...")
 
 
 def _bands(product: _Product) -> tuple[str, ...]:
@@ -286,11 +442,11 @@ def _bands(product: _Product) -> tuple[str, ...]:
         return ("brightness_temperature",)
     if level != "L2SP":
         raise SceneError(
-            f"{product.name}: level {level} has no surface temperature (ST); take an L2SP product"
+            f"{product.name}: level {level} has no surface temperature (ST). Use an L2SP product."
         )
     if sensor != "OLI_TIRS":
         raise SceneError(
-            f"{product.name}: Level 2 of {sensor} is not supported; take one of Landsat 8 or 9"
+            f"{product.name}: Level 2 of {sensor} is not supported. Use one of Landsat 8 or 9."
         )
     return ("lst", *REFLECTANCE)
 
@@ -301,8 +457,8 @@ def _layers(product: _Product, bands: Sequence[str]) -> list[_Layer]:
     absent = [band for band in bands if band not in held]
     if absent:
         raise SceneError(
-            f"{product.name}: level {product.level} has no {', '.join(absent)}; surface "
-            "temperature and reflectance come in L2SP products, brightness_temperature in Level 1"
+            f"{product.name}: level {product.level} has no {', '.join(absent)}. Surface "
+            "temperature and reflectance come in L2SP products, brightness_temperature in Level 1."
         )
     return [_layer(product, band) for band in bands]
 
@@ -343,6 +499,8 @@ def _radiance(product: _Product, band: str) -> tuple[float, float]:
         return mult, add
     low, high = (product.number(f"RADIANCE_{key}IMUM_BAND_{band}") for key in ("MIN", "MAX"))
     first, last = (product.number(f"QUANTIZE_CAL_{key}_BAND_{band}") for key in ("MIN", "MAX"))
+    if last == first:
+        raise SceneError(f"{product.metadata.name}: the range QUANTIZE_CAL of band {band} is empty")
     scale = (high - low) / (last - first)
     return scale, low - scale * first
 
@@ -361,7 +519,7 @@ def _masks(product: _Product, sensor: LandsatConfig, placed: Grid) -> Iterator[t
     if quality is None:
         yield "no quality band: clouds are not masked", np.zeros(placed.shape, bool)
     else:
-        numbers = _numbers(quality.file, placed)
+        numbers = _bits(quality.file, placed)
         known = {"fill": FILL_BIT} | {
             flag: quality.flags[flag] for flag in sensor.masked if flag in quality.flags
         }
@@ -405,7 +563,7 @@ def _quality(product: _Product) -> _Quality | None:
         return None
     # before the collections BQA had other bits
     if product.number("COLLECTION_NUMBER") != 1:
-        raise SceneError(f"{product.name}: BQA is understood of Collection 1 only")
+        raise SceneError(f"{product.name}: lstsr reads the bits of BQA in Collection 1 only")
     return _Quality("BQA", product.file(key, "BQA"), BQA, BQA_SATURATION)
 
 
@@ -418,10 +576,22 @@ def _numbers(file: Path, placed: Grid) -> np.ndarray:
     """The integers of a raster that must lie on ``placed``."""
     with opened(file) as dataset:
         if _placed(dataset) != placed:
-            raise SceneError(f"{file.name}: its grid is not that of the product's other rasters")
+            raise SceneError(f"{file.name}: its grid differs from that of the other rasters")
         numbers: np.ndarray = dataset.read(1)
     if numbers.dtype.kind not in "iu":
-        raise SceneError(f"{file.name}: {numbers.dtype} where integers belong; fetch it again")
+        raise SceneError(
+            f"{file.name}: holds {numbers.dtype}, but products hold integers. Download it again."
+        )
+    return numbers
+
+
+def _bits(file: Path, placed: Grid) -> np.ndarray:
+    """The flags of a quality raster, which need 16 bits."""
+    numbers = _numbers(file, placed)
+    if numbers.dtype.itemsize < 2:
+        raise SceneError(
+            f"{file.name}: holds {numbers.dtype}, but quality flags are 16 bits. Download it again."
+        )
     return numbers
 
 
@@ -430,7 +600,9 @@ def _placed(dataset: rasterio.DatasetReader) -> Grid:
         return grid_of(dataset, None)
     except SceneError:  # its cure, an own coordinate system, is none for Landsat
         name = Path(dataset.name).name
-        raise SceneError(f"{name}: no georeferencing, truncated? fetch it again") from None
+        raise SceneError(
+            f"{name}: no georeferencing. The file may be truncated. Download it again."
+        ) from None
 
 
 def _grid(product: _Product, file: Path) -> Grid:
@@ -449,24 +621,22 @@ def _agreement(product: _Product, placed: Grid) -> tuple[Assertion, ...]:
     crs, utm = CRS.from_wkt(placed.crs), CRS.from_string(stated.crs)
     # the raster's corners, in columns and rows of the stated grid
     relative = ~stated.transform @ placed.transform
-    corners = np.array([relative @ (0, 0), relative @ (placed.width, placed.height)])
-    (column, row), (last_column, last_row) = whole = np.rint(corners).astype(int)
+    corners = np.array(
+        [relative @ (0, 0), relative @ (placed.width, 0), relative @ (placed.width, placed.height)]
+    )
+    (column, row), _, (last_column, last_row) = whole = np.rint(corners).astype(int)
     off_px = float(np.abs(corners - whole).max())
+    upright = [last_column, row] == whole[1].tolist()
     size = last_row - row, last_column - column
+    # scenes also go round as clips: some of their rows and columns, untouched
     inside = min(row, column) >= 0 and last_row <= stated.height and last_column <= stated.width
-    # A product comes whole, but Level-1 scenes also go round as clips: some of the scene's rows
-    # and columns, untouched.
-    if product.level.startswith("L1"):
-        claim, fits = "it lies inside the lines and samples of the MTL", inside
-    else:
-        claim, fits = "it is the lines and samples of the MTL", inside and size == stated.shape
     end = stated.transform @ (stated.width - 0.5, stated.height - 0.5)
     said = tuple(product.number(f"CORNER_LR_PROJECTION_{axis}_PRODUCT") for axis in "XY")
     return (
         Assertion(
             "the corners of the MTL span its lines and samples",
             "lower right {:.0f}, {:.0f}, stated {:.0f}, {:.0f}".format(*end, *said),
-            bool(np.allclose(end, said, rtol=0, atol=stated.gsd_m / 2)),
+            bool(np.allclose(end, said, rtol=0, atol=stated.transform.a / 2)),
         ),
         Assertion(
             "the coordinate system is the MTL's UTM zone, north",
@@ -475,14 +645,14 @@ def _agreement(product: _Product, placed: Grid) -> tuple[Assertion, ...]:
         ),
         Assertion(
             "the corners of the MTL are centres of the raster's pixels",
-            f"{off_px:.2f} pixels off, spacing {placed.gsd_m:g} m",
-            off_px < LATTICE_TOLERANCE_PX and size == placed.shape,
+            f"{off_px:.2f} pixels off, spacing {placed.steps[1]:g} m",
+            off_px < LATTICE_TOLERANCE_PX and upright and size == placed.shape,
         ),
         Assertion(
-            claim,
+            "it lies inside the lines and samples of the MTL",
             f"rows {row} to {last_row} of {stated.height}, "
             f"columns {column} to {last_column} of {stated.width}",
-            bool(fits),
+            bool(inside),
         ),
     )
 
@@ -490,25 +660,34 @@ def _agreement(product: _Product, placed: Grid) -> tuple[Assertion, ...]:
 def _stated(product: _Product) -> Grid:
     """The grid of the MTL, whose corners are pixel centres, in UTM north on both hemispheres."""
     step = product.number("GRID_CELL_SIZE_THERMAL")
+    if step < 1:
+        raise SceneError(
+            f"{product.metadata.name}: GRID_CELL_SIZE_THERMAL = {step:g} is not a size in metres"
+        )
     x, y = (product.number(f"CORNER_UL_PROJECTION_{axis}_PRODUCT") for axis in "XY")
     return Grid(
-        f"EPSG:{32600 + int(product.number('UTM_ZONE'))}",
+        f"EPSG:{32600 + product.count('UTM_ZONE', UTM_ZONES)}",
         Affine(step, 0, x - step / 2, 0, -step, y + step / 2),
-        int(product.number("THERMAL_SAMPLES")),
-        int(product.number("THERMAL_LINES")),
+        product.count("THERMAL_SAMPLES"),
+        product.count("THERMAL_LINES"),
     )
 
 
 def _time(product: _Product) -> str:
     stamp = f"{product.text('DATE_ACQUIRED')}T{product.text('SCENE_CENTER_TIME')}"
-    try:
-        return f"{datetime.fromisoformat(stamp):%Y-%m-%dT%H:%M:%SZ}"
-    except ValueError:
-        raise SceneError(f"{product.metadata.name}: {stamp!r} is no time") from None
+    found = read_time(stamp)
+    if found is None:
+        raise SceneError(
+            f"{product.metadata.name}: DATE_ACQUIRED, SCENE_CENTER_TIME = {stamp!r} is not a time"
+        )
+    return iso(found)
 
 
 def _corners(placed: Grid) -> str:
-    to_degrees = Transformer.from_crs(placed.crs, "EPSG:4326", always_xy=True)
+    try:
+        to_degrees = Transformer.from_crs(placed.crs, "EPSG:4326", always_xy=True)
+    except ProjError:
+        return "unknown"
     names = ("upper left", "upper right", "lower right", "lower left")
     degrees = (to_degrees.transform(*corner) for corner in placed.corners)
     return "; ".join(
@@ -539,7 +718,7 @@ def _flag_facts(product: _Product, placed: Grid) -> str:
         return str(error)
     if quality is None:
         return "no quality band"
-    numbers = _numbers(quality.file, placed)
+    numbers = _bits(quality.file, placed)
     shares = (
         f"{flag} {_up(numbers, patterns).mean():.1%}"
         for flag, patterns in {"fill": FILL_BIT, **quality.flags}.items()

@@ -40,7 +40,7 @@ from lstsr.sensors.gk2a_l1b import (
 SUFFIX = {"ko": "ko020lc", "ea": "ea020lc", "fd": "fd020ge"}
 MODE = {"ko": "ELA", "ea": "ELA", "fd": "FD"}
 
-_STEP_M = AREAS["fd"].gsd_m
+_STEP_M = AREAS["fd"].transform.a
 # A sector over Korea: offsets of the file of IR105 of 2025-07-19 05:34.
 SECTOR = Grid(
     AREAS["fd"].crs,
@@ -220,7 +220,7 @@ def _lambert_attributes(grid: Grid) -> dict[str, Any]:
         "central_meridian": 126.0,
         "false_easting": 0.0,
         "false_northing": 0.0,
-        "pixel_size": grid.gsd_m,
+        "pixel_size": grid.transform.a,
         "image_width": grid.width,
         "image_height": grid.height,
         **corners,
@@ -340,7 +340,7 @@ def _level_1_scan(area: str, channel: str, grid: Grid, time: datetime) -> dict[s
 
 def _scan_attributes(grid: Grid) -> dict[str, Any]:
     """Factors, offsets, ellipsoid and the centres of two corner pixels: scan angles and places."""
-    step = grid.gsd_m
+    step = grid.transform.a
     factor = 65536 / degrees(step / FD_HEIGHT_M)
     to_degrees = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True)
     corners: dict[str, float] = {}

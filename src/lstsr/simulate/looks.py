@@ -19,8 +19,8 @@ import numpy as np
 from pyproj import Transformer
 
 from lstsr.geo.aggregate import SIGMAS_PER_FWHM
+from lstsr.geo.footprint import outline
 from lstsr.geo.parallax import apparent, view_zenith_deg
-from lstsr.geo.resample import outline
 from lstsr.geo.sun import sun_distance_au, sun_position
 from lstsr.grid import Grid
 from lstsr.image import Floats, Mask, Viewpoint

@@ -28,14 +28,17 @@ class Checkpoint:
     ``best_step`` is the optimiser step of the weights kept, ``steps`` how many were made in
     ``train_seconds`` of wall time, validation included;
     ``validation_ubrmse_k`` is the mean over validation scenes at ``best_step``.
+    ``origin`` is ``simulated`` or ``observed``: where the images of ``dataset`` come from.
     ``fallback`` is the classical row that takes over where there is no valid reference, the best
-    one on validation; None of a network that sees no reference. ``sensors`` and ``align`` are the
-    config's sections, so that prediction reads the same physical values and brings them onto the
-    same kind of grid; ``harmonisation`` is what the row's input was corrected by, if it was.
+    one on validation; None of a network that sees no reference. ``readings`` say by role how files
+    were read and ``align`` is the config's section, so that prediction reads the same physical
+    values and brings them onto the same kind of grid; ``harmonisation`` is what the row's input was
+    corrected by, if it was.
     """
 
     row: Row
     dataset: str
+    origin: str
     target_m: float
     reference_bands: tuple[str, ...]
     scale_k: float
@@ -46,7 +49,7 @@ class Checkpoint:
     steps: int
     train_seconds: float
     fallback: str | None
-    sensors: dict[str, Any] = field(default_factory=dict)
+    readings: dict[str, Any] = field(default_factory=dict)
     align: dict[str, Any] = field(default_factory=dict)
     harmonisation: dict[str, Any] | None = None
     version: str = __version__
@@ -104,6 +107,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         return Checkpoint(
             row=Row.from_dict(header["row"]),
             dataset=header["dataset"],
+            origin=header["origin"],
             target_m=header["target_m"],
             reference_bands=tuple(header["reference_bands"]),
             scale_k=header["scale_k"],
@@ -114,7 +118,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
             steps=header["steps"],
             train_seconds=header["train_seconds"],
             fallback=header["fallback"],
-            sensors=header["sensors"],
+            readings=header["readings"],
             align=header["align"],
             harmonisation=header["harmonisation"],
             version=header["version"],

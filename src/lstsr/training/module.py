@@ -200,6 +200,7 @@ def _describe(dataset: Dataset, row: Row, state: TrainState, fallback: str | Non
     return Checkpoint(
         row=row,
         dataset=meta.dataset,
+        origin=meta.origin,
         target_m=meta.target_m[row.key],
         reference_bands=meta.reference_bands,
         scale_k=meta.scale_k,
@@ -211,6 +212,6 @@ def _describe(dataset: Dataset, row: Row, state: TrainState, fallback: str | Non
         train_seconds=state.seconds,
         fallback=fallback,
         harmonisation=meta.harmonisation if row.harmonised else None,
-        sensors=meta.config.get("sensors", {}),
+        readings=meta.config.get("sensors", {}),
         align=meta.config.get("align", {}),
     )

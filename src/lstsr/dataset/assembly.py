@@ -1,0 +1,210 @@
+"""Assembly: rasters become what a network sees, in one way for training and for every prediction.
+
+Read and calibrate (`read_image`), place on nested grids (`assemble`), average where the product's
+pixels are wider than the aligned ones (`widened`), correct the input's bias (`harmonised`), fill
+and mask (`network_scene`). Nothing else opens a raster of a scene.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from affine import Affine
+from pyproj import Transformer
+
+from lstsr.config import GeotiffConfig
+from lstsr.dataset.harmonise import Harmonisation, covariates_of
+from lstsr.dataset.layers import UNKNOWN, Ground, with_layers
+from lstsr.dataset.loader import SceneInputs
+from lstsr.errors import LstsrError, SceneError
+from lstsr.geo.coarsen import coarsened
+from lstsr.geo.fill import fill
+from lstsr.geo.parallax import Terrain
+from lstsr.geo.resample import resample
+from lstsr.grid import Grid
+from lstsr.image import SensorImage
+from lstsr.registry import reader
+from lstsr.sensors.plausible import checked
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lstsr.config import GridConfig, SensorConfig
+
+Shift = tuple[float, float]
+UNMOVED: Shift = (0.0, 0.0)
+ELEVATION = GeotiffConfig(sensor="DEM", unit="metre", names=["elevation"])
+WATER = GeotiffConfig(sensor="water mask", unit="index", names=["water"])
+TOLERANCE_CELLS = 1e-6
+"""By so much of a cell a corner may miss a lattice that it lies on, but for rounding."""
+
+
+def read_image(path: Path, reading: SensorConfig, role: str) -> SensorImage:
+    """The image of a role, calibrated, masked and free of values that cannot be.
+
+    Raises SceneError where the file's content is at fault, whatever its bytes, and OSError where
+    it cannot be had.
+    """
+    with _one_line(path):
+        image: SensorImage = reader(reading.product).read(path, reading)
+        return checked(image, path.name, f"sensors.{role}", reading)
+
+
+def read_grid(path: Path, reading: SensorConfig) -> Grid:
+    """The grid of a file, by its header; raises as `read_image`."""
+    with _one_line(path):
+        grid: Grid = reader(reading.product).grid(path, reading)
+        return grid
+
+
+@contextmanager
+def _one_line(path: Path) -> Iterator[None]:
+    """Turns what a library makes of a damaged file into the fault of a scene."""
+    try:
+        yield
+    except (LstsrError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise SceneError(
+            f"{path.name}: cannot be read ({type(error).__name__}: {text}). Check the file with "
+            "`lstsr inspect`"
+        ) from error
+
+
+def read_terrain(dem: Path | None) -> Terrain | None:
+    """Elevation in metres; SceneError where it cannot be read."""
+    if dem is None:
+        return None
+    image = read_image(dem, ELEVATION, "dem")
+    return Terrain(image.values[0], image.grid)
+
+
+def read_water(path: Path | None) -> SensorImage | None:
+    """The share of water, 0..1; SceneError where it cannot be read or is no share."""
+    if path is None:
+        return None
+    image = read_image(path, WATER, "water")
+    low, high = image.values[0][image.valid].min(), image.values[0][image.valid].max()
+    if low < 0 or high > 1:
+        raise SceneError(
+            f"{path.name}: shares of water lie within {low:g} .. {high:g}, not 0 .. 1; scale them"
+        )
+    return image
+
+
+def read_ground(dem: Path | None, water: Path | None) -> Ground:
+    """Elevation and water of a place; raises as `read_terrain` and `read_water`."""
+    return Ground(read_terrain(dem), read_water(water))
+
+
+def cells_within(grid: Grid, lattice: GridConfig) -> Grid:
+    """The whole cells of ``lattice`` inside the box around the corners of ``grid``.
+
+    Raises SceneError where there is none.
+    """
+    to_lattice = Transformer.from_crs(grid.crs, lattice.crs, always_xy=True)
+    x, y = to_lattice.transform(*np.transpose(grid.corners))
+    step = lattice.spacing_m
+    if not np.isfinite([x, y]).all():
+        raise SceneError("the image lies outside the reach of align.grid.crs; check align.grid")
+    left, bottom = (math.ceil(axis.min() / step - TOLERANCE_CELLS) for axis in (x, y))
+    right, top = (math.floor(axis.max() / step + TOLERANCE_CELLS) for axis in (x, y))
+    if right <= left or top <= bottom:
+        raise SceneError(f"the image holds no whole cell of {step:g} m; check align.grid")
+    transform = Affine(step, 0, left * step, 0, -step, top * step)
+    return Grid(lattice.crs, transform, right - left, top - bottom)
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """Input and reference of one place and moment, on nested grids.
+
+    ``reference`` has the layers as further bands. ``covariates`` are those of the input's bias, on
+    its grid; ``water`` is the share of water on the fine grid, if known.
+    """
+
+    input: SensorImage
+    reference: SensorImage
+    covariates: SensorImage | None = None
+    water: SensorImage | None = None
+
+    @property
+    def scale(self) -> int:
+        """Fine pixels along one side of a coarse cell."""
+        return self.reference.grid.width // self.input.grid.width
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is assembled beside input and reference: layers and covariates by name."""
+
+    layers: Sequence[str] = ()
+    covariates: Sequence[str] = ()
+
+
+def assemble(
+    images: Mapping[str, SensorImage],
+    coarse_grid: Grid,
+    scale: int,
+    shifts: Mapping[str, Shift],
+    recipe: Recipe,
+    ground: Ground = UNKNOWN,
+) -> Assembled:
+    """Input and reference as read, brought onto ``coarse_grid`` and its ``scale`` times finer one.
+
+    Each is resampled once, moved by its shift in fine pixels (row, column), terrain displacement
+    taken out where ``ground`` has an elevation. Raises SceneError where a layer or covariate needs
+    what is not there.
+    """
+    grid, terrain = coarse_grid.refine(scale), ground.terrain
+    row, column = shifts.get("input", UNMOVED)
+    coarse = resample(images["input"], coarse_grid, (row / scale, column / scale), terrain=terrain)
+    plain = resample(images["reference"], grid, shifts.get("reference", UNMOVED), terrain=terrain)
+    viewpoint = images["input"].viewpoint
+    return Assembled(
+        coarse,
+        with_layers(plain, recipe.layers, coarse.time, viewpoint, ground),
+        covariates_of(recipe.covariates, coarse, viewpoint, plain, ground),
+        ground.water_on(grid),
+    )
+
+
+def widened(image: SensorImage, factor: int) -> SensorImage:
+    """A fine image averaged over ``factor`` x ``factor`` pixels, all of them valid."""
+    return image if factor == 1 else coarsened(image, factor, 1.0)
+
+
+def harmonised(
+    image: SensorImage, covariates: SensorImage, harmonisation: Harmonisation
+) -> SensorImage:
+    """The input without the bias that its covariates explain."""
+    return replace(
+        image,
+        values=image.values + harmonisation.correction_k(covariates),
+        history=(*image.history, "harmonised with the target's sensor"),
+    )
+
+
+def network_scene(coarse: SensorImage, reference: SensorImage) -> SceneInputs:
+    """What a network sees of two images on nested grids: filled values, masks, the centre."""
+    of_lst = coarse.unit == "kelvin"
+    values = coarse.values[0] if of_lst else coarse.values
+    return SceneInputs(
+        fill(values, coarse.valid),
+        coarse.valid,
+        fill(reference.values, reference.valid),
+        reference.valid,
+        centre_of(values, coarse.valid),
+    )
+
+
+def centre_of(values: Any, valid: Any) -> float:
+    """Mean of a whole scene's valid input: what normalisation is centred on."""
+    return float(values[..., valid].mean(dtype=np.float64))

@@ -1,0 +1,76 @@
+"""The footprint of a grid: its outline in degrees, also across 180 degrees and around a pole."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pyproj import CRS, Transformer
+from pyproj.exceptions import ProjError
+
+from lstsr.errors import SceneError
+from lstsr.globe import Outline, centred
+from lstsr.grid import Grid
+
+# Longitudes are followed along the rim in steps so short that none of them turns half the globe.
+STEPS = 64
+
+
+def outline(grid: Grid, points: int = 8) -> Outline:
+    """The footprint of ``grid``: its rim as (lon, lat) in degrees, ``points`` along each side.
+
+    Longitudes are continuous, and the middle of the outline lies in -180..180. An outline around a
+    pole runs from -180 to 180 and is closed along the pole. Raises SceneError where the coordinate
+    system does not lead to degrees there.
+    """
+    along = rim(grid, points)
+    pole = _pole_inside(grid)
+    return along if pole is None else _around_pole(along, pole)
+
+
+def rim(grid: Grid, points: int = 8) -> Outline:
+    """The rim of ``grid`` as (lon, lat) in degrees, clockwise from the upper left corner.
+
+    ``points`` along each side, longitudes continuous. Raises SceneError as ``outline`` does.
+    """
+    corners = np.array([*grid.corners, grid.corners[0]])
+    steps = np.arange(points * STEPS)[:, None] / (points * STEPS)
+    sides = [
+        start + (end - start) * steps for start, end in zip(corners, corners[1:], strict=False)
+    ]
+    x, y = np.concatenate(sides).T
+    try:
+        to_degrees = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True)
+        lon, lat = to_degrees.transform(x, y, errcheck=True)
+    except ProjError as error:
+        raise SceneError(f"the footprint has no longitude and latitude: {error}") from None
+    return centred(_pairs(np.unwrap(lon, period=360)[::STEPS], lat[::STEPS]))
+
+
+def _pairs(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> Outline:
+    return tuple(zip(map(float, lon), map(float, lat), strict=True))
+
+
+def _pole_inside(grid: Grid) -> float | None:
+    """The latitude of the pole that lies inside of ``grid``, if it is one point there."""
+    crs = CRS.from_user_input(grid.crs)
+    if crs.is_geographic and not crs.is_derived:  # a pole is a whole row there
+        return None
+    to_grid = Transformer.from_crs("EPSG:4326", grid.crs, always_xy=True)
+    for pole in (90.0, -90.0):
+        place = to_grid.transform(0.0, pole)
+        if np.isfinite(place).all():
+            column, row = ~grid.transform @ place
+            if 0 < column < grid.width and 0 < row < grid.height:
+                return pole
+    return None
+
+
+def _around_pole(along: Outline, pole: float) -> Outline:
+    """The area between a rim around a pole and the pole, in longitudes -180 to 180."""
+    lon, lat = np.array(along).T
+    lon = (lon + 180) % 360 - 180
+    ends = np.array([-180.0, 180.0])
+    lat = np.append(lat, np.interp(ends, lon, lat, period=360))
+    lon = np.append(lon, ends)
+    order = np.argsort(lon, kind="stable")
+    return (*_pairs(lon[order], lat[order]), (180.0, pole), (-180.0, pole))

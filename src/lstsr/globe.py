@@ -1,0 +1,117 @@
+"""Outlines on the globe: area, overlap and distance, whatever turn of 360 degrees they are in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shapely import MultiPolygon
+    from shapely.geometry.base import BaseGeometry
+
+Outline = tuple[tuple[float, float], ...]
+"""Corners (lon, lat) in degrees. Longitudes are continuous: 179, 181 and not 179, -179."""
+TURNS_DEG = (-360.0, 0.0, 360.0)
+# Neighbouring tiles share an edge up to rounding and to the sag of its chords. A common strip
+# narrower than this, or than this share of either footprint, is a shared edge: about 11 m.
+EDGE_DEG, EDGE_SHARE = 1e-4, 0.01
+EARTH_RADIUS_KM = 6371.0
+
+
+def wrapped(lon: float) -> float:
+    """The same longitude between -180 (excluded) and 180 degrees."""
+    return lon + _turn(lon)
+
+
+def centred(outline: Outline) -> Outline:
+    """The same outline, moved by whole turns until its middle lies in -180..180."""
+    if not outline:
+        return outline
+    lons = [lon for lon, _ in outline]
+    turn = _turn((min(lons) + max(lons)) / 2)
+    return tuple((lon + turn, lat) for lon, lat in outline)
+
+
+def _turn(lon: float) -> float:
+    """The whole turns that bring a longitude between -180 (excluded) and 180 degrees."""
+    return -360.0 * math.ceil((lon - 180) / 360)
+
+
+def middle_of(outline: Outline) -> tuple[float, float]:
+    """The mean (lon, lat) of the corners, the longitude in -180..180."""
+    lon, lat = (sum(axis) / len(outline) for axis in zip(*outline, strict=True))
+    return wrapped(lon), lat
+
+
+def area_km2(outline: Outline) -> float:
+    """The true area of an outline, on a sphere: through Lambert's cylindrical projection."""
+    plane = [
+        (math.radians(lon), math.sin(math.radians(max(-90.0, min(90.0, lat)))))
+        for lon, lat in outline
+    ]
+    return float(_polygons(plane).area) * EARTH_RADIUS_KM**2
+
+
+def overlaps(outlines: Sequence[Outline]) -> list[tuple[int, int]]:
+    """Pairs of outlines, by ascending index, that have more in common than an edge."""
+    from shapely import STRtree
+    from shapely.affinity import translate
+
+    shapes = [_polygons(centred(outline)) for outline in outlines]
+    tree = STRtree(shapes)
+    found = set()
+    for turn in TURNS_DEG:
+        for index, shape in enumerate(shapes):
+            turned = translate(shape, turn) if turn else shape
+            for other in map(int, tree.query(turned)):
+                if other > index and _overlap(turned, shapes[other]):
+                    found.add((index, other))
+    return sorted(found)
+
+
+def distance_deg(outline: Outline, lon: float, lat: float) -> float:
+    """How far a place lies outside an outline, in degrees of a great circle; 0 inside.
+
+    Exact near the outline only: the sphere is taken as flat around its middle.
+    """
+    from shapely import Point
+
+    plane = _polygons(_plane(outline, outline))
+    places = [((lon + turn, lat),) for turn in (-720.0, *TURNS_DEG, 720.0)]
+    return min(float(plane.distance(Point(_plane(place, outline)))) for place in places)
+
+
+def extent_deg(outline: Outline) -> float:
+    """The longer side of the box around an outline, in degrees of a great circle."""
+    return max(max(axis) - min(axis) for axis in zip(*_plane(outline, outline), strict=True))
+
+
+def _plane(points: Outline, outline: Outline) -> list[tuple[float, float]]:
+    """Points with longitudes shortened as on the parallel through the middle of ``outline``."""
+    shorter = math.cos(math.radians(middle_of(outline)[1]))
+    return [(lon * shorter, lat) for lon, lat in points]
+
+
+def _polygons(points: Sequence[tuple[float, float]]) -> MultiPolygon:
+    """The area inside of ``points``, valid; empty if they enclose nothing."""
+    from shapely import MultiPolygon, Polygon, get_parts, make_valid
+
+    if len(points) < 3:
+        return MultiPolygon()
+    parts = get_parts(make_valid(Polygon(points)))
+    flat = [one for part in parts for one in get_parts(part) if one.area > 0]
+    return MultiPolygon(flat)
+
+
+def _overlap(one: BaseGeometry, other: BaseGeometry) -> bool:
+    """Whether a common part is wider than an edge that is shared up to rounding."""
+    from shapely import get_parts
+
+    edge = min(EDGE_DEG, EDGE_SHARE * _width(one), EDGE_SHARE * _width(other))
+    return any(_width(part) > edge for part in get_parts(one.intersection(other)))
+
+
+def _width(shape: BaseGeometry) -> float:
+    """The mean width of a shape: that of a long strip of the same area and length of rim."""
+    return float(2 * shape.area / shape.length) if shape.area else 0.0

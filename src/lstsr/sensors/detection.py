@@ -1,0 +1,59 @@
+"""Which product a path holds, found by its content, and what its reader understands of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lstsr.errors import SceneError
+from lstsr.registry import reader
+from lstsr.sensors import landsat, netcdf
+from lstsr.sensors.inspection import Inspection
+
+HDF5 = b"\x89HDF\r\n\x1a\n"
+"""First bytes of NetCDF-4 files."""
+
+
+def inspect(path: Path, product: str | None = None) -> Inspection:
+    """``path`` through the reader of ``product``, which is found by content unless given.
+
+    Raises SceneError where no reader makes sense of it, and OSError where it cannot be had.
+    """
+    found: Inspection = reader(product or detect(path)).inspect(path)
+    return found
+
+
+def detect(path: Path) -> str:
+    """The product that ``path`` holds: an agency's by its layout, otherwise any raster.
+
+    Raises SceneError for a part of a product that cannot be read alone, such as an archive.
+    """
+    if path.is_dir() and is_store(path):
+        return "geotiff"
+    landsat.check_path(path)
+    if path.is_dir() or "_MTL." in path.name.upper():
+        return "landsat"
+    with path.open("rb") as file:
+        magic = file.read(8)
+    return _netcdf_product(path) if magic == HDF5 else "geotiff"
+
+
+def is_store(path: Path) -> bool:
+    """Whether a folder is a Zarr store, which GDAL opens as one raster."""
+    return any((path / name).exists() for name in (".zgroup", ".zarray", ".zmetadata", "zarr.json"))
+
+
+def _netcdf_product(path: Path) -> str:
+    """The agency's product whose layout a NetCDF-4 file has; a plain raster otherwise."""
+    try:
+        with netcdf.opened(path) as dataset:
+            geophysical = dataset.groups.get("geophysical_data")
+            if geophysical is not None:
+                radiance = any(name.startswith("L_TOA_") for name in geophysical.variables)
+                return "goci2-l1b" if radiance else "goci2"
+            if "image_pixel_values" in dataset.variables:
+                return "gk2a-l1b"
+            of_gk2a = "gk2a" in path.name.lower() or "gk2a_imager_projection" in dataset.variables
+            return "gk2a" if of_gk2a else "geotiff"
+    except SceneError:
+        # its reader says what is wrong with it
+        return "gk2a" if "gk2a_ami_le2" in path.name.lower() else "geotiff"

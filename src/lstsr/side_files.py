@@ -1,0 +1,113 @@
+"""Files that belong to a raster: those that GDAL reads beside it, and the sources of a VRT."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from xml.etree import ElementTree
+
+# Added to the whole name: metadata, overviews, masks, headers.
+OF_NAME = (".aux.xml", ".aux", ".ovr", ".msk", ".msk.ovr", ".hdr", ".vat.dbf")
+# In place of the suffix: headers, georeferencing, rational polynomials, colours, overflow.
+OF_STEM = (
+    *(".hdr", ".aux", ".prj", ".tab", ".stx", ".clr", ".clb", ".rrd", ".rde", ".ige", ".wld"),
+    *(".rpb", ".rpc", "_rpc.txt", ".imd", ".xml", ".att", ".eph", ".geo", ".til"),
+)
+# Formats that keep header or values in a file of the same stem.
+OF_FORMAT = {
+    ".sdat": (".sgrd", ".mgrd"),
+    ".grd": (".gri",),
+    ".rst": (".rdc", ".ref", ".smp"),
+    ".ers": ("",),
+    ".bil": (".blw",),
+    ".bip": (".bpw",),
+    ".bsq": (".bqw",),
+}
+# Clocks of file systems are coarse: the list of a folder that has just changed is not kept.
+SETTLED_NS = 5_000_000_000
+_ARCHIVE = re.compile(r"^(?:/vsi(?:zip|tar|gzip|7z|rar)/)+")
+
+
+def side_files(raster: Path) -> list[Path]:
+    """The files beside ``raster`` that GDAL reads with it, in upper or lower case, by name.
+
+    World files are named by GDAL's rule: first and last letter of the suffix, or all of it, and w.
+    """
+    names = _names(raster.parent)
+    suffix = raster.suffix.lower()
+    world = {f".{suffix[1]}{suffix[-1]}w", f"{suffix}w"} if suffix[1:] else set()
+    of_stem = (*OF_STEM, *OF_FORMAT.get(suffix, ()), *world)
+    wanted = {(raster.name, end) for end in OF_NAME} | {(raster.stem, end) for end in of_stem}
+    found = {
+        name
+        for start, end in wanted
+        for name in names.get((start + end).lower(), ())
+        if name.startswith(start) and name != raster.name
+    }
+    files = (raster.with_name(name) for name in sorted(found))
+    return [file for file in files if file.is_file()]
+
+
+def vrt_sources(vrt: Path) -> list[Path]:
+    """The local files and folders that a VRT names as its sources and that exist.
+
+    None of a file that is not a VRT or cannot be read. Remote sources are left out.
+    """
+    if vrt.suffix.lower() != ".vrt":
+        return []
+    try:
+        root = ElementTree.parse(vrt).getroot()
+    except (ElementTree.ParseError, LookupError, ValueError, OSError):
+        return []
+    beside = vrt.resolve().parent
+    found: dict[Path, None] = {}
+    for tag in ("SourceFilename", "SourceDataset"):
+        for element in root.iter(tag):
+            folder = beside if element.get("relativeToVRT") == "1" else Path()
+            source = next(_existing(element.text or "", folder), None)
+            if source:
+                found[source] = None
+    return list(found)
+
+
+def _existing(text: str, folder: Path) -> Iterator[Path]:
+    """What exists of a dataset's name: its file, that of a subdataset, or the archive around it."""
+    quoted = re.findall(r'"([^"]+)"', text)
+    connection = re.findall(r"^vrt://([^?]+)", text)
+    for name in (text, *quoted, *connection, *text.split(":")):
+        inside = _ARCHIVE.sub("", name.strip())
+        file = folder / inside
+        if not inside.strip("/."):
+            continue
+        if os.path.exists(file):
+            yield file
+        elif inside != name.strip():
+            yield from (archive for archive in file.parents if archive.is_file())
+
+
+def _names(folder: Path) -> dict[str, list[str]]:
+    """The names in a folder by their lower-case form; none of a folder that cannot be listed."""
+    try:
+        changed_ns = folder.stat().st_mtime_ns
+        if abs(time.time_ns() - changed_ns) < SETTLED_NS:
+            return _listed(folder)
+        return _kept_list(folder, changed_ns)
+    except OSError:
+        return {}
+
+
+@lru_cache(maxsize=64)
+def _kept_list(folder: Path, changed_ns: int) -> dict[str, list[str]]:
+    """The list of a folder as it was last changed: thousands of rasters may share one."""
+    return _listed(folder)
+
+
+def _listed(folder: Path) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name in os.listdir(folder):
+        found.setdefault(name.lower(), []).append(name)
+    return found

@@ -1,0 +1,78 @@
+"""Times: any form of ISO 8601 in, timezone-aware UTC out."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+
+_TIME = re.compile(
+    r"""
+    (?P<year>\d{4})
+    (?: (?P<dash>-?) (?P<month>\d\d) (?P=dash) (?P<day>\d\d)
+      | (?P<week_dash>-?) [Ww] (?P<week>\d\d) (?P=week_dash) (?P<weekday>\d)
+      | -? (?P<ordinal>\d{3}) )
+    (?: [Tt] | \s+ )
+    (?P<hour>\d\d) (?: (?P<colon>:?) (?P<minute>\d\d) (?: (?P=colon) (?P<second>\d\d) )? )?
+    (?: [.,] (?P<fraction>\d+) )?
+    \s* (?: [Zz] | (?P<sign>[+\-\u2212]) (?P<zone_hour>\d\d) (?: :? (?P<zone_minute>\d\d) )? )?
+    """,
+    re.ASCII | re.VERBOSE,
+)
+
+
+def read_time(text: str) -> datetime | None:
+    """The moment that ``text`` gives in a form of ISO 8601, as timezone-aware UTC.
+
+    Dates may be of the calendar, of weeks (2023-W19-5) or ordinal (2023-132). A time without a
+    zone counts as UTC. Fractions finer than a microsecond are cut off. None of a text that cannot
+    be read, and of a date without a time of day.
+    """
+    found = _TIME.fullmatch(text.strip())
+    if not found:
+        return None
+    try:
+        moment = datetime.combine(_date(found), datetime.min.time(), UTC)
+        return moment + _time_of_day(found) - _zone(found)
+    except (ValueError, OverflowError):
+        return None
+
+
+def iso(time: datetime) -> str:
+    """A timezone-aware time in UTC to the second, as 2023-05-12T02:10:00Z."""
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+
+
+def _date(found: re.Match[str]) -> date:
+    """The day of a match. Raises ValueError if the calendar has no such day."""
+    year = int(found["year"])
+    if found["week"]:
+        return date.fromisocalendar(year, int(found["week"]), int(found["weekday"]))
+    if found["ordinal"]:
+        day = date(year, 1, 1) + timedelta(int(found["ordinal"]) - 1)
+        if day.year != year:
+            raise ValueError(f"{year} has no day {found['ordinal']}")
+        return day
+    return date(year, int(found["month"]), int(found["day"]))
+
+
+def _time_of_day(found: re.Match[str]) -> timedelta:
+    """Since midnight: up to 24:00, and a leap second. Raises ValueError for what no clock shows."""
+    hour, minute, second = (int(found[unit] or 0) for unit in ("hour", "minute", "second"))
+    whole = timedelta(hours=hour, minutes=minute, seconds=second)
+    # a fraction is one of the smallest unit that is given
+    step_s = 1 if found["second"] else 60 if found["minute"] else 3600
+    digits = found["fraction"] or "0"
+    part = timedelta(microseconds=step_s * 1_000_000 * int(digits) // 10 ** len(digits))
+    leap = second == 60 and minute == 59
+    if minute > 59 or (second > 59 and not leap) or whole + part > timedelta(days=1):
+        raise ValueError(f"{whole + part} is later than midnight")
+    return whole + part
+
+
+def _zone(found: re.Match[str]) -> timedelta:
+    """The offset from UTC. Raises ValueError if it is a day or more."""
+    hour, minute = (int(found[f"zone_{unit}"] or 0) for unit in ("hour", "minute"))
+    if hour > 23 or minute > 59:
+        raise ValueError(f"{hour}:{minute} is no offset from UTC")
+    offset = timedelta(hours=hour, minutes=minute)
+    return offset if found["sign"] == "+" else -offset
