@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 Outline = tuple[tuple[float, float], ...]
 """Corners (lon, lat) in degrees. Longitudes are continuous: 179, 181 and not 179, -179."""
 TURNS_DEG = (-360.0, 0.0, 360.0)
-# Neighbouring tiles share an edge up to rounding and to the sag of its chords. A common strip
-# narrower than this, or than this share of either footprint, is a shared edge: about 11 m.
-EDGE_DEG, EDGE_SHARE = 1e-4, 0.01
+# Neighbouring tiles share an edge up to rounding, and outlines are stored to 1e-6 degree: a common
+# strip narrower than this, about 0.5 m, is a shared edge.
+EDGE_DEG = 5e-6
 EARTH_RADIUS_KM = 6371.0
 
 
@@ -108,8 +108,7 @@ def _overlap(one: BaseGeometry, other: BaseGeometry) -> bool:
     """Whether a common part is wider than an edge that is shared up to rounding."""
     from shapely import get_parts
 
-    edge = min(EDGE_DEG, EDGE_SHARE * _width(one), EDGE_SHARE * _width(other))
-    return any(_width(part) > edge for part in get_parts(one.intersection(other)))
+    return any(_width(part) > EDGE_DEG for part in get_parts(one.intersection(other)))
 
 
 def _width(shape: BaseGeometry) -> float:

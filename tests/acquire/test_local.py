@@ -13,7 +13,7 @@ from pyproj import Transformer
 
 from lstsr.acquire.local import describe, digest, read_index, write_index
 from lstsr.config import SensorsConfig
-from lstsr.scenes import Scene
+from lstsr.scenes import ROLES, Scene
 
 
 def sensors(**crs: str) -> SensorsConfig:
@@ -139,8 +139,10 @@ def test_a_digest_of_a_store_knows_where_its_pieces_lie(tmp_path: Path) -> None:
 
 
 def test_a_coordinate_system_from_the_config_places_the_scene(scene: Scene) -> None:
-    raster(scene.input, crs=None)
-    assert describe(scene, sensors(input="EPSG:32632")).place.lon == pytest.approx(9.2, abs=0.1)
+    for role in ROLES:
+        raster(getattr(scene, role), crs=None)
+    told = sensors(**dict.fromkeys(ROLES, "EPSG:32632"))
+    assert describe(scene, told).place.lon == pytest.approx(9.2, abs=0.1)
     assert "no coordinate system" in describe(scene, PLAIN).reason
 
 

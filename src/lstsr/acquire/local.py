@@ -17,8 +17,8 @@ from lstsr.files import read_csv, sha256, write_csv
 from lstsr.geo.footprint import outline
 from lstsr.globe import Outline, area_km2, distance_deg, extent_deg, middle_of
 from lstsr.grid import Grid
-from lstsr.registry import reader
 from lstsr.scenes import ROLES, STATIC, Place, Scene, product_files
+from lstsr.sensors.reading import read_grid
 
 if TYPE_CHECKING:
     from lstsr.config import SensorsConfig
@@ -63,12 +63,12 @@ def describe(scene: Scene, sensors: SensorsConfig) -> Acquired:
         rims = []
         for role in sensors.roles:
             sensor = getattr(sensors, role)
-            rims.append(_rim(reader(sensor.product).grid(getattr(scene, role), sensor)))
+            rims.append(_rim(read_grid(getattr(scene, role), sensor)))
         seen = [rim for rim in rims if rim]
         if not seen:
             raise SceneError("all images are full disks; a scene needs a smaller one")
-        # of equal ones the first, whatever their last digits are
-        rim = min(seen, key=lambda one: round(area_km2(one), 6))
+        # of equal ones that of the finer image, whatever their last digits are
+        rim = min(reversed(seen), key=lambda one: round(area_km2(one), 3))
         _check_place(scene, rim)
         middle = middle_of(rim)
         lon = scene.lon if scene.lon is not None else middle[0]

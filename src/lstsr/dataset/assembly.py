@@ -8,8 +8,7 @@ and mask (`network_scene`). Nothing else opens a raster of a scene.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,20 +21,17 @@ from lstsr.config import GeotiffConfig
 from lstsr.dataset.harmonise import Harmonisation, covariates_of
 from lstsr.dataset.layers import UNKNOWN, Ground, with_layers
 from lstsr.dataset.loader import SceneInputs
-from lstsr.errors import LstsrError, SceneError
+from lstsr.errors import SceneError
 from lstsr.geo.coarsen import coarsened
 from lstsr.geo.fill import fill
 from lstsr.geo.parallax import Terrain
 from lstsr.geo.resample import resample
 from lstsr.grid import Grid
 from lstsr.image import SensorImage
-from lstsr.registry import reader
-from lstsr.sensors.plausible import checked
+from lstsr.sensors.reading import read_image
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from lstsr.config import GridConfig, SensorConfig
+    from lstsr.config import GridConfig
 
 Shift = tuple[float, float]
 UNMOVED: Shift = (0.0, 0.0)
@@ -43,39 +39,6 @@ ELEVATION = GeotiffConfig(sensor="DEM", unit="metre", names=["elevation"])
 WATER = GeotiffConfig(sensor="water mask", unit="index", names=["water"])
 TOLERANCE_CELLS = 1e-6
 """By so much of a cell a corner may miss a lattice that it lies on, but for rounding."""
-
-
-def read_image(path: Path, reading: SensorConfig, role: str) -> SensorImage:
-    """The image of a role, calibrated, masked and free of values that cannot be.
-
-    Raises SceneError where the file's content is at fault, whatever its bytes, and OSError where
-    it cannot be had.
-    """
-    with _one_line(path):
-        image: SensorImage = reader(reading.product).read(path, reading)
-        return checked(image, path.name, f"sensors.{role}", reading)
-
-
-def read_grid(path: Path, reading: SensorConfig) -> Grid:
-    """The grid of a file, by its header; raises as `read_image`."""
-    with _one_line(path):
-        grid: Grid = reader(reading.product).grid(path, reading)
-        return grid
-
-
-@contextmanager
-def _one_line(path: Path) -> Iterator[None]:
-    """Turns what a library makes of a damaged file into the fault of a scene."""
-    try:
-        yield
-    except (LstsrError, OSError, MemoryError):
-        raise
-    except Exception as error:
-        text = " ".join(str(error).split())
-        raise SceneError(
-            f"{path.name}: cannot be read ({type(error).__name__}: {text}). Check the file with "
-            "`lstsr inspect`"
-        ) from error
 
 
 def read_terrain(dem: Path | None) -> Terrain | None:

@@ -19,7 +19,6 @@ from lstsr.dataset.assembly import (
     assemble,
     cells_within,
     read_ground,
-    read_image,
 )
 from lstsr.dataset.layers import UNKNOWN, Ground, with_bands
 from lstsr.errors import LstsrError, SceneError
@@ -31,6 +30,7 @@ from lstsr.grid import Grid
 from lstsr.image import SensorImage, Triplet, alone
 from lstsr.scenes import ROLES
 from lstsr.sensors import geotiff
+from lstsr.sensors.reading import read_image
 from lstsr.times import read_time
 
 if TYPE_CHECKING:

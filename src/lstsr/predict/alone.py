@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lstsr.dataset.assembly import centre_of, read_image
+from lstsr.dataset.assembly import centre_of
 from lstsr.dataset.loader import SceneInputs
 from lstsr.errors import LstsrError
 from lstsr.files import check_output, check_suffix
@@ -18,6 +18,7 @@ from lstsr.predict.pair import Options, describe, existing, reading_of
 from lstsr.predict.tiling import tile_of, tiled
 from lstsr.registry import CLASSICAL
 from lstsr.sensors import geotiff
+from lstsr.sensors.reading import read_image
 from lstsr.training.checkpoint import load_checkpoint
 from lstsr.training.inference import best_device, predict_scene
 

@@ -19,9 +19,7 @@ from lstsr.dataset.assembly import (
     assemble,
     cells_within,
     harmonised,
-    read_grid,
     read_ground,
-    read_image,
     widened,
 )
 from lstsr.dataset.harmonise import Harmonisation
@@ -34,6 +32,7 @@ from lstsr.grid import Grid
 from lstsr.image import SensorImage
 from lstsr.sensors import geotiff, landsat
 from lstsr.sensors.detection import detect
+from lstsr.sensors.reading import read_grid, read_image
 from lstsr.times import iso, read_time
 from lstsr.training.checkpoint import Checkpoint
 

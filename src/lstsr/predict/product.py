@@ -18,7 +18,6 @@ from lstsr.dataset.assembly import (
     Shift,
     centre_of,
     network_scene,
-    read_image,
 )
 from lstsr.dataset.layers import mostly
 from lstsr.dataset.loader import SceneInputs
@@ -33,6 +32,7 @@ from lstsr.predict.pair import Files, Pair, describe, existing, read_pair, refer
 from lstsr.predict.tiling import tile_of, tiled
 from lstsr.registry import CLASSICAL, build
 from lstsr.sensors import geotiff
+from lstsr.sensors.reading import read_image
 from lstsr.training.checkpoint import Checkpoint, load_checkpoint, read_checkpoint
 from lstsr.training.inference import best_device, predict_scene
 

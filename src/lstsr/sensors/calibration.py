@@ -6,9 +6,11 @@ on as tags of bands when a NetCDF file becomes another format.
 
 from __future__ import annotations
 
+import logging
 import math
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp
+from rasterio.enums import ColorInterp, MaskFlags
 
 from lstsr.errors import SceneError
 from lstsr.image import Mask
@@ -24,13 +26,17 @@ from lstsr.image import Mask
 if TYPE_CHECKING:
     from lstsr.config import GeotiffConfig
 
+logger = logging.getLogger(__name__)
 FOOT_M = 0.3048
+SAME = 1e-6
+"""Relative difference of two statements of one number: files often hold it in single precision."""
 UNITS: Mapping[str, tuple[str, float]] = {
     **dict.fromkeys(("k", "kelvin", "kelvins", "degk", "degreekelvin", "degreeskelvin"), ("K", 1)),
     **dict.fromkeys(("c", "celsius", "degc", "degreec", "degreesc"), ("C", 1)),
     **dict.fromkeys(("degreecelsius", "degreescelsius", "centigrade"), ("C", 1)),
     **dict.fromkeys(("f", "fahrenheit", "degf", "degreefahrenheit", "degreesfahrenheit"), ("F", 1)),
-    **dict.fromkeys(("1", "none", "unitless", "dimensionless", "reflectance", "ndvi"), ("", 1)),
+    **dict.fromkeys(("1", "none", "unitless", "dimensionless", "unspecified"), ("", 1)),
+    **dict.fromkeys(("reflectance", "index", "ndvi"), ("", 1)),
     **dict.fromkeys(("%", "percent", "percentage"), ("", 0.01)),
     **dict.fromkeys(("m", "meter", "meters", "metre", "metres"), ("m", 1)),
     **dict.fromkeys(("ft", "foot", "feet", "usft", "ussurveyfoot"), ("m", FOOT_M)),
@@ -55,13 +61,13 @@ def calibration(
     """How the stored values of band ``number`` become values in the unit of ``reading``.
 
     What the reading leaves open is the file's own, or 1 and 0. Raises SceneError where both state
-    something and differ.
+    something and differ, or the file's own is not usable.
     """
-    name = Path(dataset.name).name
+    name = file_name(dataset)
     found = {}
     for key, neutral in (("scale", 1.0), ("offset", 0.0)):
         stated, asked = stated_number(dataset, number, key), getattr(reading, key)
-        if stated is not None and asked is not None and not math.isclose(stated, asked):
+        if stated is not None and asked is not None and not _same(stated, asked):
             raise SceneError(
                 f"{name}: band {number} has {key} {stated:g} in the file, but the reading (config, "
                 f"checkpoint or option) says {asked:g}. Remove the wrong one of the two"
@@ -87,42 +93,64 @@ def kind(text: str) -> str | None:
 def stated_number(dataset: rasterio.DatasetReader, number: int, key: str) -> float | None:
     """The ``scale`` or ``offset`` that a file states for a band; None where it states none.
 
-    Raises SceneError where GDAL's tag and the CF attribute differ.
+    Raises SceneError where GDAL's tag and the CF attribute differ, or one is not a usable number.
     """
+    name = file_name(dataset)
     gdal, neutral, attribute = {
         "scale": (dataset.scales[number - 1], 1.0, "scale_factor"),
         "offset": (dataset.offsets[number - 1], 0.0, "add_offset"),
     }[key]
-    packed = np.dtype(dataset.dtypes[number - 1]).kind in "iu"
+    text, of_cf = _tag(dataset, number, attribute), None
     # floats keep these tags of the packed file that they were unpacked from
-    of_cf = _float(_tag(dataset, number, attribute)) if packed else None
+    if text is not None and is_packed(dataset, number):
+        of_cf = _float(text)
+        if of_cf is None:
+            raise SceneError(
+                f"{name}: band {number} has {attribute} = '{text}', which is not a number. Correct "
+                "the attribute in the file"
+            )
+    for value in (gdal, of_cf):
+        if value is not None and (not math.isfinite(value) or (key == "scale" and not value)):
+            raise SceneError(
+                f"{name}: band {number} has {key} {value:g} in the file, which no value can have. "
+                f"Correct it in the file"
+            )
     if gdal == neutral:
         return None if of_cf == neutral else of_cf
-    if of_cf is not None and not math.isclose(gdal, of_cf):
+    if of_cf is not None and not _same(gdal, of_cf):
         raise SceneError(
-            f"{Path(dataset.name).name}: band {number} has {key} {gdal:g} and {attribute} "
+            f"{name}: band {number} has {key} {gdal:g} and {attribute} "
             f"{of_cf:g}. Remove the wrong one of the two from the file"
         )
     return float(gdal)
 
 
 def usable(
-    dataset: rasterio.DatasetReader, number: int, stored: NDArray, nodata: list[float]
+    dataset: rasterio.DatasetReader,
+    number: int,
+    stored: NDArray,
+    nodata: list[float],
+    chosen: Collection[int] = (),
 ) -> Mask:
     """Pixels of a band that nothing masks.
 
-    What counts: the file's no-data value, its mask band (internal or beside it), an alpha band,
-    CF attributes for missing and valid values, and the stored values ``nodata``.
+    What counts: the file's no-data value, its mask band (internal or beside it), an alpha band
+    unless it is ``chosen`` as values, CF attributes for missing and valid values, and the stored
+    values ``nodata``. ``stored`` may be thinned: masks are read in its shape.
     """
-    valid: Mask = dataset.read_masks(number) > 0
+    alphas = [alpha for alpha in alpha_bands(dataset) if alpha not in chosen]
+    valid: Mask = np.ones(stored.shape, bool)
+    if alphas or MaskFlags.alpha not in dataset.mask_flag_enums[number - 1]:
+        valid = dataset.read_masks(number, out_shape=stored.shape) > 0
     # GDAL's mask is that of only one of these
     values = [dataset.nodatavals[number - 1], *nodata]
-    values += [_float(_tag(dataset, number, name)) for name in ("_FillValue", "missing_value")]
+    for name in ("_FillValue", "missing_value"):
+        values += _floats(_tag(dataset, number, name))
     for value in values:
         if value is not None:
             valid &= ~_equal(stored, value)
-    for alpha in alpha_bands(dataset):
-        valid &= dataset.read(alpha) > 0
+    for alpha in alphas:
+        valid &= dataset.read(alpha, out_shape=stored.shape) > 0
     low, high = _valid_range(dataset, number)
     with np.errstate(invalid="ignore"):
         if low is not None:
@@ -138,12 +166,40 @@ def alpha_bands(dataset: rasterio.DatasetReader) -> list[int]:
     return [number for number, colour in pairs if colour == ColorInterp.alpha]
 
 
+def is_packed(dataset: rasterio.DatasetReader, number: int) -> bool:
+    """Whether a band stores whole numbers, to which CF attributes of packing apply."""
+    return not dataset.dtypes[number - 1].startswith(("float", "complex"))
+
+
+def file_name(dataset: rasterio.DatasetReader) -> str:
+    """Name of the file that a raster, or one variable of it, is read from; for messages."""
+    # such as netcdf:/folder/lst.nc:data/LST, ZARR:"/folder/lst.zarr":/lst
+    inside = re.fullmatch(r'[A-Za-z0-9]+:"?(/.+?)"?:[^:"]+(?::\d+)?', dataset.name)
+    return Path(inside[1] if inside else dataset.name).name
+
+
+def _same(one: float, other: float) -> bool:
+    return math.isclose(one, other, rel_tol=SAME)
+
+
 def _factor(name: str, number: int, text: str, reading: GeotiffConfig) -> float:
     """From the file's unit to that of ``reading``; SceneError where they are of two kinds."""
-    known = UNITS.get(_plain(text)) if text else None
+    if not text:
+        return 1.0
+    known = UNITS.get(_plain(text))
     if known is None:
+        logger.warning(
+            "%s: band %d has the unit '%s', which lstsr does not know. It is read as %s",
+            *(name, number, text, reading.unit),
+        )
         return 1.0
     own, factor = known
+    if own == "F" and KINDS[reading.unit] in "KC":
+        raise SceneError(
+            f"{name}: band {number} is in degrees Fahrenheit, which lstsr does not read. Convert "
+            f'it: gdal_calc.py -A {name} --A_band={number} --calc="(A+459.67)/1.8" '
+            "--type=Float32 --outfile=kelvin.tif"
+        )
     if own != KINDS[reading.unit]:
         raise SceneError(
             f"{name}: band {number} has the unit '{text}' in the file, but the reading (config, "
@@ -154,13 +210,14 @@ def _factor(name: str, number: int, text: str, reading: GeotiffConfig) -> float:
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"[\s_°.()]+", "", text.lower())
+    # NFKC makes a letter C of the sign for degrees Celsius
+    return re.sub(r"[\s_°º.()]+", "", unicodedata.normalize("NFKC", text.replace("º", "")).lower())
 
 
 def _tag(dataset: rasterio.DatasetReader, number: int, *names: str) -> str | None:
     """A tag of the band, or of the file where it has one band, whatever its capitals."""
     places = [dataset.tags(number)]
-    if dataset.count == 1:
+    if dataset.count - len(alpha_bands(dataset)) == 1:
         places.append(dataset.tags())
     for tags in places:
         lower = {key.lower(): str(value) for key, value in tags.items()}
@@ -171,10 +228,18 @@ def _tag(dataset: rasterio.DatasetReader, number: int, *names: str) -> str | Non
 
 
 def _float(text: str | None) -> float | None:
+    """The one number in ``text``; None if it holds another count of numbers, or none."""
+    found = _floats(text)
+    return found[0] if len(found) == 1 else None
+
+
+def _floats(text: str | None) -> list[float]:
+    """Numbers as GDAL lists them, or as CDL writes them: {-9999,-888} or 0.1f; else none."""
+    words = re.split(r"[\s,]+", (text or "").strip(" {}[]"))
     try:
-        return None if text is None else float(text.strip(" {}"))
+        return [float(re.sub(r"(?<=[\d.])(?:[fFdDbBsSlL]|[uU][bBsSlL]?)$", "", one)) for one in words]
     except ValueError:
-        return None
+        return []
 
 
 def _equal(stored: NDArray, value: float) -> Mask:
@@ -190,8 +255,21 @@ def _equal(stored: NDArray, value: float) -> Mask:
 
 
 def _valid_range(dataset: rasterio.DatasetReader, number: int) -> tuple[float | None, float | None]:
-    both = (_tag(dataset, number, "valid_range") or "").strip(" {}[]").split(",")
-    if len(both) == 2:
-        return _float(both[0]), _float(both[1])
-    low, high = (_float(_tag(dataset, number, name)) for name in ("valid_min", "valid_max"))
+    """Lowest and highest stored value that CF attributes allow; None where they leave it open."""
+    if not is_packed(dataset, number) and _unpacked(dataset, number):
+        return None, None
+    both = _floats(_tag(dataset, number, "valid_range"))
+    if len(both) != 2:
+        both = [
+            math.nan if (value := _float(_tag(dataset, number, name))) is None else value
+            for name in ("valid_min", "valid_max")
+        ]
+    low, high = (None if math.isnan(value) else value for value in both)
     return low, high
+
+
+def _unpacked(dataset: rasterio.DatasetReader, number: int) -> bool:
+    """Whether floats kept the attributes of a packed file, whose range is one of packed numbers."""
+    stated = dataset.scales[number - 1] != 1 or dataset.offsets[number - 1] != 0
+    kept = any(_tag(dataset, number, name) for name in ("scale_factor", "add_offset"))
+    return kept and not stated

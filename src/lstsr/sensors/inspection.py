@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from lstsr.errors import SceneError
 from lstsr.geo.footprint import rim
 from lstsr.grid import Grid
-from lstsr.registry import reader
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,245 @@
+"""A product by the command is the prediction of the table's run: every kind of row, both ways."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lstsr.config import Block, Config, GenerateConfig, validate
+from lstsr.dataset.assembly import network_scene
+from lstsr.dataset.loader import Dataset, key_of
+from lstsr.dataset.pack import pack
+from lstsr.dataset.triplet import align
+from lstsr.predict.pair import Files, read_pair
+from lstsr.predict.product import Request, make_product
+from lstsr.predict.scenes import predict_split
+from lstsr.registry import CLASSICAL, UNGUIDED, build
+from lstsr.scenes import Scene
+from lstsr.sensors import geotiff
+from lstsr.simulate.places import names as simulated_names
+from lstsr.simulate.sample import make as simulate
+from lstsr.training.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
+from lstsr.training.row import Row
+from tests.triplets import Sample, config_of, make, names
+
+WITHIN_K = 1e-4
+GENERATED = GenerateConfig(places=4, dates=1, size_km=32, clouds=0.1, seed=5)
+PLAIN = Sample(scenes=3, coarse_size=24)
+LAYERS = ["elevation", "slope", "water", "view_zenith", "sun_zenith", "illumination"]
+KOREA = {
+    "dataset": "sample",
+    "origin": "simulated",
+    "acquire": {"provider": "generate"},
+    "sensors": {
+        "input": {"product": "gk2a"},
+        "reference": {"product": "goci2", "bands": ["rhoc_660", "rhoc_865", "ndvi"]},
+        "target": {"product": "landsat"},
+    },
+    "split": {"test": 0.25, "validation": 0.25},
+    "align": {
+        "anchor": "target",
+        "grid": {
+            "crs": "+proj=lcc +lat_1=30 +lat_2=60 +lat_0=38 +lon_0=126 +datum=WGS84 +units=m",
+            "spacing_m": 2000,
+        },
+        "scale": 8,
+        "registration": {"reference": False, "input": False, "input_psf_cells": None},
+        "layers": LAYERS,
+        "covariates": ["view_zenith", "sun_zenith", "season", "ndvi", "elevation"],
+    },
+    "blocks": [{"track": "observed", "scale": 8}, {"track": "observed", "scale": 4}],
+}
+NETWORKS = {
+    "srcnn": {},
+    "esrnet": {"features": 4, "growth": 4, "blocks": 1},
+    "dctnet": {"features": 8, "layers": 1, "base": "local-linear"},
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """Scenes that were aligned and packed: the last one is to be predicted."""
+
+    config: Config
+    scene: Scene
+    data: Path
+    folder: Path
+
+    def row(self, model: str, scale: int, layers: list[str], harmonised: bool) -> dict[str, Any]:
+        reference = self.config.sensors.reference
+        assert reference is not None
+        trained = model not in CLASSICAL
+        return {
+            "dataset": self.config.dataset,
+            "track": "observed",
+            "scale": scale,
+            "model": model,
+            "variant": "base",
+            "seed": 0,
+            "harmonised": harmonised,
+            "guide": "own",
+            "normalisation": "input",
+            "channels": [*reference.names, *layers],
+            "options": NETWORKS.get(model, {}),
+            "train": self.config.train.model_dump() if trained else None,
+        }
+
+    def checkpoint(self, row: dict[str, Any]) -> Path:
+        """Disturbed weights, so that a network departs from its base, and what training notes."""
+        dataset = Dataset(self.data, row["channels"])
+        meta, key = dataset.meta, key_of("observed", row["scale"], row["harmonised"])
+        torch.manual_seed(0)
+        network = build(row["model"], row["scale"], len(row["channels"]), **row["options"])
+        with torch.no_grad():
+            for values in network.parameters():
+                values += 0.05 * torch.randn_like(values)
+        described = Checkpoint(
+            row=Row.from_dict(row),
+            dataset=meta.dataset,
+            origin=meta.origin,
+            target_m=meta.target_m[key],
+            reference_bands=meta.reference_bands,
+            scale_k=meta.scale_k,
+            reference_mean=meta.reference_mean,
+            reference_std=meta.reference_std,
+            validation_ubrmse_k=1.0,
+            best_step=1,
+            steps=1,
+            train_seconds=1.0,
+            fallback="bicubic",
+            harmonisation=meta.harmonisation if row["harmonised"] else None,
+            readings=meta.config["sensors"],
+            align=meta.config["align"],
+        )
+        path = self.folder / f"{row['model']}-{row['scale']}-{row['harmonised']}.safetensors"
+        save_checkpoint(path, network.state_dict(), described)
+        return path
+
+    @property
+    def files(self) -> Files:
+        assert self.scene.input and self.scene.reference
+        files = Files(self.scene.input, self.scene.reference, self.scene.dem, self.scene.water)
+        return replace(files, extent=self.scene.target, time=self.scene.time)
+
+
+def packed(config: Config, scenes: list[Scene], folder: Path) -> Run:
+    splits = {scene.scene: "train" for scene in scenes}
+    splits |= {scenes[-2].scene: "validation", scenes[-1].scene: "test"}
+    for scene in scenes:
+        assert not align(scene, config.sensors, config.align, folder / "aligned").reason
+    settings = config.model_dump(mode="json")
+    data = folder / "dataset.safetensors"
+    blocks = [Block.model_validate(block) for block in settings["blocks"]]
+    pack(data, folder / "aligned", splits, config.dataset, blocks, config.packing, settings)
+    return Run(config, scenes[-1], data, folder)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """GeoTIFFs on the input's own grid, moved by shifts that are told."""
+    folder = tmp_path_factory.mktemp("plain")
+    shifts = {"reference": [0.85, -1.05], "input": [0.4, 0.3]}
+    off = {"reference": False, "input": False, "constant": shifts}
+    config = config_of(align={"registration": off})
+    scenes = [make(name, folder, PLAIN) for name in names(PLAIN)]
+    return packed(config, scenes, folder)
+
+
+@pytest.fixture(scope="module")
+def korea(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Agencies' products on a grid of its own, with layers and covariates."""
+    folder = tmp_path_factory.mktemp("korea")
+    scenes = [simulate(name, folder, GENERATED) for name in simulated_names(GENERATED)]
+    return packed(validate(KOREA), scenes, folder)
+
+
+def compared(run: Run, row: dict[str, Any], ensemble: bool = False, **more: Any) -> None:
+    """The row's prediction of the test scene, by the workflow's command and by `predict`."""
+    classical = row["model"] in CLASSICAL
+    checkpoint = None if classical else run.checkpoint(row)
+    index = run.folder / f"predictions-{row['model']}" / "index.csv"
+    predict_split(run.data, row, "test", checkpoint, index, 1, self_ensemble=ensemble)
+    expected = geotiff.read_written(index.parent / f"{run.scene.scene}.tif")
+    request = Request(
+        model=str(checkpoint or row["model"]),
+        files=run.files,
+        output=run.folder / "out.tif",
+        register=False,
+        self_ensemble=ensemble,
+        overwrite=True,
+        **more,
+    )
+    make_product(request)
+    found = geotiff.read_written(request.output)
+    assert found.grid.transform.almost_equals(expected.grid.transform, 1e-6)
+    np.testing.assert_array_equal(found.valid, expected.valid)
+    assert found.valid.mean() > 0.3
+    worst_k = np.abs(found.values - expected.values)[:, found.valid].max()
+    assert worst_k < WITHIN_K
+
+
+# The anchor is the input: the reference moves by the difference of the two told shifts.
+TOLD = {"reference": (0.85 - 0.4, -1.05 - 0.3)}
+
+
+@pytest.mark.parametrize("model", sorted(CLASSICAL | set(NETWORKS)))
+def test_a_row_of_plain_rasters(plain: Run, model: str) -> None:
+    more: dict[str, Any] = {}
+    if model in CLASSICAL - UNGUIDED:  # whose ridge is measured by the training's statistics
+        more["like"] = plain.checkpoint(plain.row("dctnet", 4, [], False))
+    compared(plain, plain.row(model, 4, [], False), shifts=TOLD, scale=4, **more)
+
+
+def test_a_self_ensemble(plain: Run) -> None:
+    compared(plain, plain.row("dctnet", 4, [], False), ensemble=True, shifts=TOLD)
+
+
+@pytest.mark.parametrize("scale", [8, 4])
+@pytest.mark.parametrize("layers", [[], LAYERS], ids=["bands", "with layers"])
+def test_a_network_on_a_grid_of_its_own(korea: Run, scale: int, layers: list[str]) -> None:
+    compared(korea, korea.row("dctnet", scale, layers, False))
+
+
+@pytest.mark.parametrize("scale", [8, 4])
+def test_a_harmonised_network(korea: Run, scale: int) -> None:
+    row = korea.row("dctnet", scale, LAYERS, True)
+    compared(korea, row)
+    checkpoint = read_checkpoint(korea.checkpoint(row))
+    assert checkpoint.harmonisation, "or nothing was tested"
+
+
+@pytest.mark.parametrize("model", ["bilinear", "local-linear"])
+@pytest.mark.parametrize("harmonised", [False, True])
+def test_a_classical_row_reads_and_places_like_a_checkpoint(
+    korea: Run, model: str, harmonised: bool
+) -> None:
+    like = korea.checkpoint(korea.row("dctnet", 8, [], harmonised))
+    compared(korea, korea.row(model, 8, [], harmonised), like=like)
+
+
+@pytest.mark.parametrize("harmonised", [False, True])
+@pytest.mark.parametrize("scale", [8, 4])
+def test_every_array_that_a_network_sees_is_the_same(
+    korea: Run, scale: int, harmonised: bool
+) -> None:
+    row = korea.row("dctnet", scale, LAYERS, harmonised)
+    trained = read_checkpoint(korea.checkpoint(row))
+    pair = read_pair(korea.files, trained, scale).assembled()
+    seen = network_scene(pair.input, pair.reference)
+    key = key_of("observed", scale, harmonised)
+    held = Dataset(korea.data, row["channels"]).scene(korea.scene.scene, key)
+    np.testing.assert_array_equal(seen.input_valid, held.input_valid)
+    np.testing.assert_array_equal(seen.reference_valid, held.reference_valid)
+    np.testing.assert_allclose(seen.input, held.input, atol=WITHIN_K)
+    np.testing.assert_allclose(seen.reference, held.reference, rtol=1e-6, atol=1e-6)
+    assert seen.centre_k == pytest.approx(held.centre_k, abs=WITHIN_K)
