@@ -511,19 +511,23 @@ class SensorsConfig(Section):
 
 
 class Region(Section):
-    """Scenes whose manifest longitude and latitude lie strictly inside, degrees."""
+    """Scenes whose manifest longitude and latitude lie strictly inside, degrees.
 
-    lon_min: float = Field(-360, ge=-360, le=360)
-    lon_max: float = Field(360, ge=-360, le=360)
-    lat_min: float = Field(-90, ge=-90, le=90)
-    lat_max: float = Field(90, ge=-90, le=90)
+    Longitudes count in any turn: 240 is -120. A region with one bound in longitude ends at 180.
+    """
+
+    lon_min: float | None = Field(None, ge=-360, le=360)
+    lon_max: float | None = Field(None, ge=-360, le=360)
+    lat_min: float | None = Field(None, ge=-90, le=90)
+    lat_max: float | None = Field(None, ge=-90, le=90)
 
     @model_validator(mode="after")
     def _not_empty(self) -> Self:
         for axis in ("lon", "lat"):
             low, high = getattr(self, f"{axis}_min"), getattr(self, f"{axis}_max")
-            if low >= high:
-                raise ValueError(f"{axis}_min = {low} must be below {axis}_max = {high}")
+            if low is not None and high is not None and low >= high:
+                across = f". Across 180 degrees, write {high + 360:g}" if axis == "lon" else ""
+                raise ValueError(f"{axis}_min = {low} must be below {axis}_max = {high}{across}")
         return self
 
 

@@ -305,20 +305,25 @@ def region_of(lon: float | None, lat: float | None, split: SplitConfig) -> str:
         raise LstsrError("split by region needs the manifest columns lon and lat for every scene")
     for name in ("test", "validation"):
         box = getattr(split, name)
-        if box.lat_min < lat < box.lat_max and _between(lon, box.lon_min, box.lon_max):
+        south = -math.inf if box.lat_min is None else box.lat_min
+        north = math.inf if box.lat_max is None else box.lat_max
+        if south < lat < north and _between(lon, box.lon_min, box.lon_max):
             return name
     return "train"
 
 
-def _between(lon: float, west: float, east: float) -> bool:
-    """Whether a longitude lies strictly between two; one of -360 or 360 is no bound.
+def _between(lon: float, west: float | None, east: float | None) -> bool:
+    """Whether a longitude lies strictly between two, in whatever turn either is written.
 
-    A region with one bound ends at 180 degrees: east of 10 is not west of Greenwich.
+    A region with one bound ends at 180 degrees, or after the turn that its bound lies in: east of
+    10 is not west of Greenwich.
     """
-    if east == 360 and west < 180:
-        east = NEXT_TO_180
-    if west == -360 and east > -180:
-        west = -NEXT_TO_180
+    if west is None:
+        if east is None:
+            return True
+        west = -NEXT_TO_180 if east > -180 else -360
+    elif east is None:
+        east = NEXT_TO_180 if west < 180 else 360
     return east - west >= 360 or 0 < (lon - west) % 360 < east - west
 
 

@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 FOOT_M = 0.3048
 SAME = 1e-6
 """Relative difference of two statements of one number: files often hold it in single precision."""
+CDL_TYPE = re.compile(r"(?<=[\d.])(?:[fd]|u?[bsl]|u)$", re.IGNORECASE)
+"""Letters with which CDL ends a number of a certain type."""
 UNITS: Mapping[str, tuple[str, float]] = {
     **dict.fromkeys(("k", "kelvin", "kelvins", "degk", "degreekelvin", "degreeskelvin"), ("K", 1)),
     **dict.fromkeys(("c", "celsius", "degc", "degreec", "degreesc"), ("C", 1)),
@@ -113,7 +115,7 @@ def stated_number(dataset: rasterio.DatasetReader, number: int, key: str) -> flo
         if value is not None and (not math.isfinite(value) or (key == "scale" and not value)):
             raise SceneError(
                 f"{name}: band {number} has {key} {value:g} in the file, which no value can have. "
-                f"Correct it in the file"
+                "Correct it in the file"
             )
     if gdal == neutral:
         return None if of_cf == neutral else of_cf
@@ -237,7 +239,7 @@ def _floats(text: str | None) -> list[float]:
     """Numbers as GDAL lists them, or as CDL writes them: {-9999,-888} or 0.1f; else none."""
     words = re.split(r"[\s,]+", (text or "").strip(" {}[]"))
     try:
-        return [float(re.sub(r"(?<=[\d.])(?:[fFdDbBsSlL]|[uU][bBsSlL]?)$", "", one)) for one in words]
+        return [float(CDL_TYPE.sub("", word)) for word in words]
     except ValueError:
         return []
 

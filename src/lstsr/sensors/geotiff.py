@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC
@@ -26,6 +27,7 @@ from lstsr.image import Mask, SensorImage
 from lstsr.sensors.calibration import (
     alpha_bands,
     calibration,
+    file_name,
     kind,
     stated_number,
     unit,
@@ -37,7 +39,20 @@ from lstsr.times import iso, read_time
 if TYPE_CHECKING:
     from lstsr.config import GeotiffConfig
 
+# What GDAL reports comes as an exception too, and its warnings are about formats.
+logging.getLogger("rasterio").setLevel(logging.ERROR)
 KELVIN_AT_0_CELSIUS = 273.15
+MOST_PIXELS = 2**29
+"""A band with more pixels is not read: a scene has fewer, and memory would not hold its layers."""
+SHOWN_PIXELS, SHOWN_BANDS = 2**24, 100
+"""So many pixels of a band, and so many bands, does `inspect` look at."""
+LATITUDE = frozenset(
+    ("degrees_north", "degree_north", "degree_n", "degrees_n", "degreen", "degreesn")
+)
+LONGITUDE = frozenset(
+    ("degrees_east", "degree_east", "degree_e", "degrees_e", "degreee", "degreese")
+)
+"""Units by which CF knows its axes (sections 4.1 and 4.2), in lower case."""
 # Where a raster keeps the places of its pixels when it has no geotransform, and what warps it.
 WARPED = {
     "gcps": ("ground control points", "gdalwarp -tps -r bilinear {file} warped.tif"),
@@ -70,7 +85,8 @@ def read(path: Path, sensor: GeotiffConfig) -> SensorImage:
     """
     with selected(path, sensor) as bands:
         placed = _common_grid(path, bands, sensor.crs)
-        planes = [_calibrated(band, sensor) for band in bands]
+        chosen = [band.number for band in bands]
+        planes = [_calibrated(band, sensor, chosen) for band in bands]
         time, note = _time(bands[0].dataset, bands[0].number)
     values, valid = (np.stack(arrays) for arrays in zip(*planes, strict=True))
     valid &= np.isfinite(values)
@@ -111,18 +127,30 @@ def _seen(values: NDArray[np.float32]) -> str:
     return f"; its values lie between {known.min():g} and {known.max():g}" if known.size else ""
 
 
-def _calibrated(band: Band, sensor: GeotiffConfig) -> tuple[NDArray[np.float32], Mask]:
+def _calibrated(
+    band: Band, sensor: GeotiffConfig, chosen: Collection[int]
+) -> tuple[NDArray[np.float32], Mask]:
     """Values of one band in the unit of ``sensor``, and where nothing masks them."""
     dataset, number = band.dataset, band.number
-    if np.dtype(dataset.dtypes[number - 1]).kind == "c":
+    if dataset.dtypes[number - 1].startswith("complex"):
         raise SceneError(
-            f"{Path(dataset.name).name}: band {number} holds complex numbers. Give a raster of real"
+            f"{file_name(dataset)}: band {number} holds complex numbers. Give a raster of real"
             " numbers"
+        )
+    if dataset.width * dataset.height > MOST_PIXELS:
+        raise SceneError(
+            f"{file_name(dataset)}: {dataset.height} rows x {dataset.width} columns are too many. "
+            "Cut out the scene: gdal_translate -projwin LEFT TOP RIGHT BOTTOM "
+            f"{file_name(dataset)} scene.tif"
         )
     known = calibration(dataset, number, sensor)
     stored = dataset.read(number)
-    values = stored.astype(np.float32) * np.float32(known.scale) + np.float32(known.offset)
-    return values, usable(dataset, number, stored, sensor.nodata)
+    # single precision has too few digits for whole numbers of 32 bits
+    number_type = np.result_type(stored.dtype, np.float32).type
+    with np.errstate(over="ignore", invalid="ignore"):
+        exact = stored * number_type(known.scale) + number_type(known.offset)
+        values = exact.astype(np.float32)
+    return values, usable(dataset, number, stored, sensor.nodata, chosen)
 
 
 def _time(dataset: rasterio.DatasetReader, number: int) -> tuple[str, str]:
@@ -158,14 +186,20 @@ def inspect(path: Path) -> Inspection:
             held = ", ".join(_variables(dataset))
             return Inspection(
                 f"raster ({dataset.driver})",
-                (("file", path.name), ("variables", f"{held}; name them in bands")),
+                (
+                    ("file", path.name),
+                    ("variables", f"{held}. Name one in bands, --input-band or --reference-band"),
+                ),
                 (Assertion("the file holds rasters", held or "none", bool(held)),),
             )
         corners = dataset.transform @ (0, 0), dataset.transform @ (dataset.width, dataset.height)
         time, note = _time(dataset, 1)
+        system = crs_of(dataset)
+        shown = dataset.indexes[:SHOWN_BANDS]
+        more = dataset.count - len(shown)
         facts = (
             ("file", path.name),
-            ("coordinate system", dataset.crs.to_string() if dataset.crs else "none"),
+            ("coordinate system", system.to_string() if system else "none"),
             ("size", f"{dataset.height} rows x {dataset.width} columns"),
             ("spacing", _spacing(dataset)),
             (
@@ -177,16 +211,21 @@ def inspect(path: Path) -> Inspection:
             ("time", time or note or "unknown"),
             *(
                 (f"band {number}", f"{dataset.dtypes[number - 1]}, {_band_facts(dataset, number)}")
-                for number in dataset.indexes
+                for number in shown
             ),
+            *([("more bands", f"{more}, not shown")] if more else []),
         )
-        has_crs, is_placed = dataset.crs is not None, not dataset.transform.is_identity
+        is_placed = not dataset.transform.is_identity
         return Inspection(
             "geotiff" if dataset.driver in ("GTiff", "COG") else f"raster ({dataset.driver})",
             facts,
             (
-                Assertion("the file states a coordinate system", facts[1][1], has_crs),
-                Assertion("the geotransform is not the identity", facts[4][1], is_placed),
+                Assertion("the file states a coordinate system", facts[1][1], system is not None),
+                Assertion(
+                    "the geotransform places the pixels",
+                    facts[4][1] if is_placed else _unplaced(dataset),
+                    is_placed,
+                ),
             ),
         )
 
@@ -194,26 +233,38 @@ def inspect(path: Path) -> Inspection:
 def _spacing(dataset: rasterio.DatasetReader) -> str:
     """In units of the coordinate system and, where there is one, in metres."""
     own = "{:g} x {:g}".format(*dataset.res)
-    if not dataset.crs or dataset.transform.is_identity:
+    try:
+        rows_m, columns_m = grid_of(dataset, None).spacing_m
+    except SceneError:
         return own
-    rows_m, columns_m = grid_of(dataset, None).spacing_m
     return f"{own} ({columns_m:.6g} m x {rows_m:.6g} m)"
 
 
 def _band_facts(dataset: rasterio.DatasetReader, number: int) -> str:
     """Name, unit, scaling, nodata, valid share and range of a band."""
-    stored = dataset.read(number)
-    valid = usable(dataset, number, stored, [])
-    known = stored[valid & np.isfinite(stored)]
-    seen = f"{known.min():g} .. {known.max():g}" if known.size else "nothing valid"
     scale, offset = (stated_number(dataset, number, key) for key in ("scale", "offset"))
     return (
         f"{dataset.descriptions[number - 1] or 'unnamed'}, "
         f"unit {unit(dataset, number) or '?'}, "
         f"scale {1.0 if scale is None else scale:g}, offset {offset or 0.0:g}, "
-        f"nodata {dataset.nodatavals[number - 1]}, valid {valid.mean():.1%}, "
-        f"stored values {seen}"
+        f"nodata {dataset.nodatavals[number - 1]}, {_content(dataset, number)}"
     )
+
+
+def _content(dataset: rasterio.DatasetReader, number: int) -> str:
+    """Valid share and range of a band as stored; of a large band by every n-th pixel."""
+    pixels = dataset.width * dataset.height
+    if dataset.dtypes[number - 1].startswith("complex"):
+        return "complex numbers, which lstsr does not read"
+    if pixels > MOST_PIXELS:
+        return f"values not read, for a band has at most {MOST_PIXELS:.3g} pixels"
+    step = math.ceil(math.sqrt(pixels / SHOWN_PIXELS))
+    shape = math.ceil(dataset.height / step), math.ceil(dataset.width / step)
+    stored = dataset.read(number, out_shape=shape)
+    valid = usable(dataset, number, stored, [])
+    known = stored[valid & np.isfinite(stored)]
+    seen = f"{known.min():g} .. {known.max():g}" if known.size else "nothing valid"
+    return f"valid {valid.mean():.1%}, stored values {seen}"
 
 
 @contextmanager
@@ -272,19 +323,19 @@ def selected(path: Path, sensor: GeotiffConfig) -> Iterator[list[Band]]:
             yield [Band(dataset, number) for number in _numbers(dataset, sensor)]
             return
         held = _variables(dataset)
-        wanted = list(held) if sensor.bands is None else sensor.bands
-        absent = [name for name in wanted if name not in held]
-        if absent or len(wanted) != len(sensor.names):
+        asked = list(held) if sensor.bands is None else sensor.bands
+        wanted = [name for one in asked if (name := _variable(held, one))]
+        if not len(wanted) == len(asked) == len(sensor.names):
             raise SceneError(
                 f"{path.name}: the file holds the variables {', '.join(held) or 'none'}. Name "
                 f"{_how_many(sensor)} of them (bands, --input-band or --reference-band)"
             )
-        inner = [stack.enter_context(opened(path, held[str(name)])) for name in wanted]
+        inner = [stack.enter_context(opened(path, held[name])) for name in wanted]
         for name, one in zip(wanted, inner, strict=True):
             if one.count != 1:
                 raise SceneError(
                     f"{path.name}: the variable {name} has {one.count} layers. Take one out with "
-                    f"gdal_translate -b NUMBER '{held[str(name)]}' layer.tif"
+                    f"gdal_translate -b NUMBER '{held[name]}' layer.tif"
                 )
         yield [Band(one, 1) for one in inner]
 
@@ -294,23 +345,36 @@ def _variables(dataset: rasterio.DatasetReader) -> dict[str, str]:
     return {name.rpartition(":")[2].strip('/"'): name for name in dataset.subdatasets}
 
 
+def _variable(held: Mapping[str, str], asked: int | str) -> str | None:
+    """The name in ``held`` that is asked for: by number, in full, or without its groups."""
+    if isinstance(asked, int):
+        return list(held)[asked - 1] if asked <= len(held) else None
+    for form in (str, str.lower, lambda name: name.lower().rpartition("/")[2]):
+        found = [name for name in held if form(name) in (asked, asked.lower())]
+        if len(found) == 1:
+            return found[0]
+    return None
+
+
 def _numbers(dataset: rasterio.DatasetReader, sensor: GeotiffConfig) -> list[int]:
     """Numbers of the bands that ``sensor`` selects."""
     alpha = alpha_bands(dataset)
     held = [number for number in dataset.indexes if number not in alpha]
-    name = Path(dataset.name).name
+    name = file_name(dataset)
     if sensor.bands is None:
-        if len(held) == len(sensor.names):
-            return held
+        # GDAL marks the last of four bands of 8 bits as alpha, whatever it is
+        for numbers in (held, list(dataset.indexes)):
+            if len(numbers) == len(sensor.names):
+                return numbers
         raise SceneError(
             f"{name}: the file has {_count(len(held), 'band')}: {_listed(dataset, held)}. Choose "
             f"{_how_many(sensor)} of them (bands, --input-band or --reference-band)"
         )
-    titles = {_title(dataset, number).lower(): number for number in reversed(held)}
+    titles = {_title(dataset, number).lower(): number for number in reversed(dataset.indexes)}
     found: list[int] = []
     for band in sensor.bands:
         number = titles.get(band.lower(), 0) if isinstance(band, str) else band
-        if number not in held:
+        if number not in dataset.indexes:
             raise SceneError(
                 f"{name}: band {band} is missing, the file has {_count(len(held), 'band')}: "
                 f"{_listed(dataset, held)}"
@@ -329,7 +393,10 @@ def _count(number: int, what: str) -> str:
 
 def _listed(dataset: rasterio.DatasetReader, numbers: Sequence[int], most: int = 12) -> str:
     """Bands by number and name, for an error."""
-    shown = [f"{number} {_title(dataset, number)}".strip() for number in numbers[:most]]
+    shown = [
+        f"{number} {_title(dataset, number)}{_layer(dataset, number)}".strip()
+        for number in numbers[:most]
+    ]
     return ", ".join(shown) + (", ..." if len(numbers) > most else "")
 
 
@@ -338,6 +405,29 @@ def _title(dataset: rasterio.DatasetReader, number: int) -> str:
     tags = dataset.tags(number)
     named = dataset.descriptions[number - 1] or tags.get("NETCDF_VARNAME")
     return str(named or tags.get("long_name") or "")
+
+
+def _layer(dataset: rasterio.DatasetReader, number: int) -> str:
+    """Where a band lies on the further axes of a CF file, such as " (time 0)"; empty elsewhere."""
+    start = "NETCDF_DIM_"
+    found = [
+        f"{key.removeprefix(start)} {value}"
+        for key, value in dataset.tags(number).items()
+        if key.startswith(start)
+    ]
+    return f" ({', '.join(found)})" if found else ""
+
+
+def crs_of(dataset: rasterio.DatasetReader) -> CRS | None:
+    """The coordinate system that a raster states; WGS 84 where it only has CF axes in degrees."""
+    if dataset.crs:
+        return dataset.crs
+    units = {text.lower() for key, text in dataset.tags().items() if key.endswith("#units")}
+    left, bottom, right, top = dataset.bounds
+    in_degrees = -361 < min(left, right) < 361 and max(abs(bottom), abs(top)) < 91
+    if in_degrees and units & LATITUDE and units & LONGITUDE and not dataset.transform.is_identity:
+        return CRS.from_epsg(4326)
+    return None
 
 
 def band_names(path: Path) -> list[str]:
@@ -355,9 +445,9 @@ def states_crs(path: Path) -> bool:
     with opened(path) as dataset:
         held = _variables(dataset)
         if dataset.count or not held:
-            return dataset.crs is not None
+            return crs_of(dataset) is not None
         with opened(path, next(iter(held.values()))) as inner:
-            return inner.crs is not None
+            return crs_of(inner) is not None
 
 
 @dataclass(frozen=True)
@@ -394,10 +484,11 @@ def _common_grid(path: Path, bands: Sequence[Band], crs: str | None) -> Grid:
 
 def grid_of(dataset: rasterio.DatasetReader, crs: str | None) -> Grid:
     """The grid that a raster's header states; ``crs`` replaces its own coordinate system."""
-    name = Path(dataset.name).name
+    name = file_name(dataset)
     if dataset.transform.is_identity:
         raise SceneError(f"{name}: {_unplaced(dataset)}")
-    stated = crs or (dataset.crs and dataset.crs.to_wkt())
+    own = crs_of(dataset)
+    stated = crs or (own and own.to_wkt())
     if not stated:
         raise SceneError(
             f"{name}: no coordinate system. State it in the sensor's crs (config), or with "
@@ -417,7 +508,9 @@ def grid_of(dataset: rasterio.DatasetReader, crs: str | None) -> Grid:
 
 def _unplaced(dataset: rasterio.DatasetReader) -> str:
     """Why a raster without geotransform cannot be used, and the command that mends it."""
-    file = Path(dataset.name).name
+    # a variable of a file is named as GDAL calls it
+    is_file = file_name(dataset) == Path(dataset.name).name
+    file = file_name(dataset) if is_file else f"'{dataset.name}'"
     found = {
         "gcps": bool(dataset.gcps[0]),
         "rpcs": dataset.rpcs is not None,
