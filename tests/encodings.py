@@ -32,7 +32,9 @@ DTYPES = ("int16", "uint16", "int32", *FLOATS)
 OTHER = 7  # what the bands hold that nobody asks for
 
 BY_VALUE = ("tag", "told", "several told", "tag and told", "attribute")
+TWO = ("several told", "tag and told")
 BY_NAN = ("nan", "nan tag")
+BY_MASK = ("internal", "msk", "alpha")
 FILLS = {
     "uint8": (0, 255),
     "int16": (-9999, 0, -32768),
@@ -55,7 +57,7 @@ class Format:
 
 
 FORMATS = {
-    "GeoTIFF": Format("GTiff", ".tif", (*BY_VALUE, *BY_NAN, "internal", "msk", "alpha")),
+    "GeoTIFF": Format("GTiff", ".tif", (*BY_VALUE, *BY_NAN, *BY_MASK)),
     "COG": Format("COG", ".tif", (*BY_VALUE, *BY_NAN, "internal", "alpha")),
     # places a grid by its first pixel and an angle, and has no unit of a band
     "ENVI": Format(
@@ -71,7 +73,7 @@ FORMATS = {
         (*BY_VALUE, *BY_NAN, "msk"),
         tuple(one for one in ALL if one[0] != 2),
     ),
-    "VRT": Format("VRT", ".vrt", (*BY_VALUE, *BY_NAN, "internal", "msk", "alpha")),
+    "VRT": Format("VRT", ".vrt", (*BY_VALUE, *BY_NAN, *BY_MASK)),
     "ASCII": Format("AAIGrid", ".asc", ("tag", "told", "tag and told"), (NORTH_UP,)),
     "NetCDF": Format("netCDF", ".nc", (*BY_VALUE, *BY_NAN), (NORTH_UP, (0, True)), ("cf",)),
 }
@@ -163,7 +165,7 @@ def encodings(draw: st.DrawFn, image: SensorImage, crs_texts: tuple[str, ...]) -
     dtype = draw(st.sampled_from(["float32"] if of_text else list(STEPS[image.unit])))
     is_float = dtype in FLOATS
     style = draw(st.sampled_from(form.styles))
-    # floats keep the attributes of the packed file that they were unpacked from: they say nothing
+    # attributes of a file of floats are those of the packed file that it was unpacked from
     ways = ["told"] if is_float and style == "cf" else ["stated", "told", "both"]
     calibration = draw(st.sampled_from(ways))
     # a scale that is told leads to the unit of the reading
@@ -256,16 +258,13 @@ def _stored(image: SensorImage, how: Encoding) -> np.ndarray:
     numbers = (written - how.offset) / how.scale
     if how.dtype not in FLOATS:
         numbers = np.round(numbers)
-    # values under a mask band are as plausible as any, so that nothing but the mask hides them
-    first, second = {
-        "internal": 2 * (float(np.nanmean(np.where(image.valid, numbers, np.nan))),),
-        "msk": 2 * (float(np.nanmean(np.where(image.valid, numbers, np.nan))),),
-        "alpha": 2 * (float(np.nanmean(np.where(image.valid, numbers, np.nan))),),
-        "nan": (np.nan, np.nan),
-        "nan tag": (np.nan, np.nan),
-        "several told": how.fills,
-        "tag and told": how.fills,
-    }.get(how.hole, 2 * how.fills[:1])
+    if how.hole in BY_NAN:
+        first = second = np.nan
+    elif how.hole in BY_MASK:
+        # as plausible as any value, so that nothing but the mask hides it
+        first = second = float(numbers[:, image.valid].mean().round())
+    else:
+        first, second = how.fills if how.hole in TWO else 2 * how.fills[:1]
     odd = np.indices(image.grid.shape).sum(axis=0) % 2 == 1
     numbers = np.where(image.valid, numbers, np.where(odd, first, second))
     of_band = dict(zip(image.bands, numbers, strict=True))
@@ -278,7 +277,10 @@ def _attributes(how: Encoding) -> dict[str, Any]:
     """Attributes of CF that the wanted bands have."""
     found: dict[str, Any] = {}
     if how.style == "cf":
-        if how.calibration != "told" and how.scale != 1:
+        if how.dtype in FLOATS and how.format != "NetCDF":
+            # GDAL unpacks the numbers of a NetCDF file and keeps these
+            found |= {"scale_factor": 0.01, "add_offset": 3.0}
+        elif how.calibration != "told":
             found |= {"scale_factor": how.scale, "add_offset": how.offset}
         if how.unit.text:
             found["units"] = how.unit.text

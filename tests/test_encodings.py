@@ -5,8 +5,9 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from lstsr.image import SensorImage
 from lstsr.scenes import ROLES, Scene
 from lstsr.sensors import geotiff
 from tests.encodings import (
-    NORTH_UP,
+    ALL,
     Encoding,
     Orientation,
     encodings,
@@ -77,7 +78,12 @@ def _image(
     return SensorImage(np.stack(values).astype(np.float32), valid, grid, bands, unit, "test")
 
 
-SCENE = scene_on(UTM)
+Place = Literal["metres", "degrees"]
+SCENES: dict[Place, dict[str, SensorImage]] = {
+    "metres": scene_on(UTM),
+    "degrees": scene_on(DEGREES),
+}
+SCENE = SCENES["metres"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -121,17 +127,16 @@ def written(folder: Path, scene: Mapping[str, SensorImage]) -> dict[str, Path]:
     return {role: folder / f"plain-{role}.tif" for role in scene}
 
 
+@cache
+def plain_product(of: Place) -> SensorImage:
+    with tempfile.TemporaryDirectory() as made:
+        return predicted(Path(made), written(Path(made), SCENES[of]))
 
-@pytest.fixture(scope="module")
-def plain_product(tmp_path_factory: pytest.TempPathFactory) -> SensorImage:
-    folder = tmp_path_factory.mktemp("plain")
-    return predicted(folder, written(folder, SCENE))
 
-
-@pytest.fixture(scope="module")
-def plain_triplet(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SensorImage]:
-    folder = tmp_path_factory.mktemp("plain")
-    return aligned(folder, written(folder, SCENE), {})
+@cache
+def plain_triplet(of: Place) -> dict[str, SensorImage]:
+    with tempfile.TemporaryDirectory() as made:
+        return aligned(Path(made), written(Path(made), SCENES[of]), {})
 
 
 def options_of(role: str, how: Encoding) -> list[str]:
@@ -158,11 +163,9 @@ def check(found: SensorImage, plain: SensorImage, orientation: Orientation, with
     assert (error <= within).all(), f"{error} exceeds {within}"
 
 
-@settings(max_examples=150, **QUIET)
+@settings(max_examples=600, **QUIET)
 @given(coarse=encodings(SCENE["input"], CRS_TEXTS), fine=encodings(SCENE["reference"], CRS_TEXTS))
-def test_the_command_gives_one_product(
-    plain_product: SensorImage, coarse: Encoding, fine: Encoding
-) -> None:
+def test_the_command_gives_one_product(coarse: Encoding, fine: Encoding) -> None:
     """Within half a step of the input, as slopes enlarge it, and slopes x a step of the reference.
 
     The product is U T + b (r - U M r): r enters twice, and b errs with T.
@@ -172,18 +175,16 @@ def test_the_command_gives_one_product(
         folder, hows = Path(made), {"input": coarse, "reference": fine}
         files = {role: write(folder, role, SCENE[role], how) for role, how in hows.items()}
         options = [option for role, how in hows.items() for option in options_of(role, how)]
-        check(predicted(folder, files, *options), plain_product, coarse.seen, within)
+        check(predicted(folder, files, *options), plain_product("metres"), coarse.seen, within)
 
 
-@settings(max_examples=60, **QUIET)
+@settings(max_examples=150, **QUIET)
 @given(
     coarse=encodings(SCENE["input"], CRS_TEXTS),
     fine=encodings(SCENE["reference"], CRS_TEXTS),
     truth=encodings(SCENE["target"], CRS_TEXTS),
 )
-def test_the_workflow_gives_one_triplet(
-    plain_triplet: dict[str, SensorImage], coarse: Encoding, fine: Encoding, truth: Encoding
-) -> None:
+def test_the_workflow_gives_one_triplet(coarse: Encoding, fine: Encoding, truth: Encoding) -> None:
     """Within half a step of each file: nothing is interpolated where the grids nest."""
     hows = dict(zip(ROLES, (coarse, fine, truth), strict=True))
     with tempfile.TemporaryDirectory() as made:
@@ -193,4 +194,47 @@ def test_the_workflow_gives_one_triplet(
         found = aligned(folder, files, said)
     for role, how in hows.items():
         rounding = ROUNDING_K if SCENE[role].unit == "kelvin" else 1e-5
-        check(found[role], plain_triplet[role], coarse.seen, how.half_step + rounding)
+        check(found[role], plain_triplet("metres")[role], coarse.seen, how.half_step + rounding)
+
+
+def shifted(image: SensorImage, by_deg: float) -> SensorImage:
+    """The same content further east."""
+    transform = Affine.translation(by_deg, 0) @ image.grid.transform
+    return replace(image, grid=replace(image.grid, transform=transform))
+
+
+def oriented(image: SensorImage, orientation: Orientation) -> SensorImage:
+    """The same places in other rows and columns."""
+    return replace(
+        image,
+        values=turned(image.values, orientation),
+        valid=turned(image.valid, orientation),
+        grid=turned_grid(image.grid, orientation),
+    )
+
+
+@settings(max_examples=60, **QUIET)
+@given(
+    east_deg=st.sampled_from([0.0, 53.44, -306.56]),
+    turns=st.fixed_dictionaries({role: st.sampled_from([0.0, 360.0, -360.0]) for role in ROLES}),
+    orientations=st.fixed_dictionaries({role: st.sampled_from(ALL) for role in ROLES}),
+)
+def test_longitudes_may_be_of_any_turn_and_cross_180(
+    east_deg: float, turns: dict[str, float], orientations: dict[str, Orientation]
+) -> None:
+    """A place in degrees, moved along its parallel to 180 degrees, each file in a turn of its own.
+
+    Values of nothing else than the place may change.
+    """
+    seen, by_deg = orientations["input"], east_deg + turns["input"]
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        scene = {
+            role: oriented(shifted(image, east_deg + turns[role]), orientations[role])
+            for role, image in SCENES["degrees"].items()
+        }
+        files = written(folder, scene)
+        product, triplet = predicted(folder, files), aligned(folder, files, {})
+    check(product, shifted(plain_product("degrees"), by_deg), seen, ROUNDING_K)
+    for role, image in plain_triplet("degrees").items():
+        check(triplet[role], shifted(image, by_deg), seen, ROUNDING_K)

@@ -6,6 +6,7 @@ import argparse
 import json
 import logging
 import math
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -466,6 +467,11 @@ def report(options: argparse.Namespace) -> None:
 
 class _Parser(argparse.ArgumentParser):
     """Tells a fault of the command line in one line."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        # argparse knows -9999 as a number, but takes -3.4e38 and -10,35,-5,40 for options
+        self._negative_number_matcher = re.compile(r"-\.?\d")
 
     def error(self, message: str) -> NoReturn:
         """End the program with what is wrong and where help is."""

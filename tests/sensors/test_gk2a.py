@@ -304,7 +304,9 @@ def test_numbers_may_be_stored_as_text(edited: Callable) -> None:
 def test_the_wrong_area_code_is_refused(korea: Path, edited: Callable, tmp_path: Path) -> None:
     path = tmp_path / korea.name.replace("ko020lc", "ea020lc")
     shutil.copy(korea, path)
-    with pytest.raises(SceneError, match="area code of the name fails: the name says ea, .* that of ko"):
+    with pytest.raises(
+        SceneError, match="area code of the name fails: the name says ea, .* that of ko"
+    ):
         read(path, CONFIG)
     # the name's area is no excuse for another projection than the area's
     path = edited(lambda dataset: dataset[PROJECTION].setncattr("standard_parallel1", 45.0))
@@ -388,7 +390,9 @@ def test_arrays_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         dataset.createVariable("DQF_LST", "u1", ("dim_y", "dim_x"))[:] = 0
         dataset.createVariable("LST", "u2", ("time", "dim_y", "dim_x"))[:] = 29000
         dataset.createVariable(PROJECTION, "i4").setncatts(lambert(36))
-    with pytest.raises(SceneError, match=r"LST has shape \(1, 36, 36\). Expected \(rows, columns\)"):
+    with pytest.raises(
+        SceneError, match=r"LST has shape \(1, 36, 36\). Expected \(rows, columns\)"
+    ):
         grid(path, CONFIG)
     path.unlink()
     by_hand(path, lambert(36), 36)
@@ -496,3 +500,30 @@ def test_inspect_places_the_disk_whose_corners_are_in_space(tmp_path: Path) -> N
     assert not failed(found)
     assert "in space" in dict(found.facts)["corners"]
     assert dict(found.facts)["band"] == "lst, kelvin = stored x 0.01 + 0, fill 65535"
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes", "words"),
+    [
+        ("u2", (0, 900), r"LST has shape \(0, 900\). Expected \(rows, columns\)"),
+        ("u2", (900,), r"LST has shape \(900,\). Expected"),
+        ("u2", (), r"LST has shape \(\). Expected"),
+        (str, (), r"LST has shape \(\). Expected"),
+        (str, (900, 900), "variable LST does not hold numbers"),
+        ("S1", (900, 900), "variable LST does not hold numbers"),
+    ],
+)
+def test_lst_that_is_no_image_of_numbers_is_named(
+    tmp_path: Path, kind: Any, sizes: tuple[int, ...], words: str
+) -> None:
+    path = by_hand(tmp_path / "202305140210.nc", lambert(36), 36)
+    with netCDF4.Dataset(path, "a") as dataset:
+        dataset.renameVariable("LST", "other")
+        for axis, size in enumerate(sizes):
+            dataset.createDimension(f"axis{axis}", size)
+        names = [f"axis{axis}" for axis in range(len(sizes))]
+        dataset.createVariable("LST", kind, names)
+    for use in (grid, read):
+        with pytest.raises(SceneError, match=f"^202305140210.nc: {words}"):
+            use(path, CONFIG)
+    assert "LST can be read" in failed(inspect(path))

@@ -19,6 +19,7 @@ from lstsr.errors import SceneError
 from lstsr.grid import Grid
 from lstsr.image import SensorImage, Viewpoint
 from lstsr.sensors.ami import AREAS
+from lstsr.sensors.detection import detect
 from lstsr.sensors.gk2a_l1b import (
     REFLECTIVE,
     VALID_BITS,
@@ -29,7 +30,6 @@ from lstsr.sensors.gk2a_l1b import (
     planck_k,
     read,
 )
-from lstsr.sensors.detection import detect
 from lstsr.sensors.split_window import split_window_k
 from lstsr.simulate.gk2a import CALIBRATIONS, SECTOR, write_l1b
 from tests.projections import lambert_place, scan_place
@@ -494,7 +494,9 @@ def test_lst_is_the_split_window_of_two_files(sector: Path) -> None:
 def test_lst_needs_both_channels(sector: Path, tmp_path: Path) -> None:
     alone = tmp_path / sector.name
     shutil.copy(sector, alone)
-    with pytest.raises(SceneError, match=f"{alone.name}: LST also needs gk2a_ami_le1b_ir123_.* missing"):
+    with pytest.raises(
+        SceneError, match=f"{alone.name}: LST also needs gk2a_ami_le1b_ir123_.* missing"
+    ):
         read(alone, LST)
     with pytest.raises(SceneError, match="LST needs the file of IR112 or IR123"):
         read(other(sector, "ir105"), LST)
@@ -595,3 +597,36 @@ def test_inspect_of_a_bare_file_tells_what_can_be_read(edited: Edit) -> None:
     assert failed == {
         "counts can be calibrated": f"{path.name}: attribute DN_to_Radiance_Gain is missing"
     }
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "words"),
+    [
+        ("f4", 4, "image_pixel_values holds float32. Counts with flags are whole numbers"),
+        (str, 4, "variable image_pixel_values does not hold numbers"),
+        ("u2", 0, r"image_pixel_values has shape \(0, 0\). Expected \(rows, columns\)"),
+    ],
+)
+def test_an_image_that_holds_no_words_is_named(
+    edited: Edit, kind: Any, size: int, words: str
+) -> None:
+    def swap(dataset: netCDF4.Dataset) -> None:
+        dataset.renameVariable("image_pixel_values", "other")
+        dataset.createDimension("row", size)
+        dataset.createDimension("column", size)
+        dataset.createVariable("image_pixel_values", kind, ("row", "column"))
+
+    path = edited(swap)
+    with pytest.raises(SceneError, match=f"^{path.name}: {words}"):
+        read(path, of("ir112"))
+    failed = [check.claim for check in inspect(path).assertions if not check.passed]
+    assert "counts can be calibrated" in failed
+
+
+@pytest.mark.parametrize("bits", [0, 15, 1e9, 12.5, "many"])
+def test_inspect_survives_any_number_of_bits(edited: Edit, bits: float | str) -> None:
+    def change(dataset: netCDF4.Dataset) -> None:
+        dataset["image_pixel_values"].setncattr("number_of_valid_bits_per_pixel", bits)
+
+    failed = [check.claim for check in inspect(edited(change)).assertions if not check.passed]
+    assert "counts can be calibrated" in failed

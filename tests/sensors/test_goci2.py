@@ -244,7 +244,9 @@ def test_masks_that_are_no_bits_of_the_meanings_are_refused(
         dataset[FLAG].flag_masks = masks if isinstance(masks, str) else np.array(masks, np.int32)
         dataset[FLAG].flag_meanings = "CLOUD HIGH_GLINT"
 
-    with pytest.raises(SceneError, match="not one bit for each of flag_meanings 'CLOUD HIGH_GLINT'"):
+    with pytest.raises(
+        SceneError, match="not one bit for each of flag_meanings 'CLOUD HIGH_GLINT'"
+    ):
         read(edited(name), CONFIG)
 
 
@@ -522,3 +524,20 @@ def test_damaged_files_are_named(slot: Path, tmp_path: Path) -> None:
         read(damaged, every)
     with pytest.raises(FileNotFoundError):
         read(tmp_path / "none.nc", CONFIG)
+
+
+def test_flags_that_are_no_whole_numbers_are_refused(rewritten: Callable) -> None:
+    def real(group: netCDF4.Group) -> None:
+        group.createVariable("flag", "f4", ("number_of_lines", "pixels_per_line"))[:] = np.nan
+
+    with pytest.raises(SceneError, match=f"AC.nc: {FLAG} holds float32. Bits are held by whole"):
+        read(rewritten(FLAG, real), CONFIG)
+
+
+@pytest.mark.parametrize("masks", [np.array([np.inf, 4.0]), np.array([np.nan, 4.0])])
+def test_masks_that_are_no_numbers_are_refused(edited: Callable, masks: np.ndarray) -> None:
+    def name(dataset: netCDF4.Dataset) -> None:
+        dataset[FLAG].flag_masks, dataset[FLAG].flag_meanings = masks, "CLOUD HAZE"
+
+    with pytest.raises(SceneError, match="not one bit for each of flag_meanings 'CLOUD HAZE'"):
+        read(edited(name), CONFIG)

@@ -181,7 +181,9 @@ def test_trap_8_each_level_is_refused_by_the_other_s_reader(slot: Path, tmp_path
     flag = np.zeros(GRID.shape, np.int32)
     level2 = write_ac(tmp_path, NOMINAL, 10, START, END, GRID, radiances(), flag)
     for use in (lambda: read(level2, CONFIG), lambda: grid(level2, CONFIG)):
-        with pytest.raises(SceneError, match="_AC.nc: Level 2 AC .*Name the L1B file, or .*goci2.$"):
+        with pytest.raises(
+            SceneError, match="_AC.nc: Level 2 AC .*Name the L1B file, or .*goci2.$"
+        ):
             use()
     with pytest.raises(SceneError, match="S010.nc: Level 1B .*Name the AC file, or .*goci2-l1b"):
         goci2.read(slot, Goci2Config(product="goci2"))

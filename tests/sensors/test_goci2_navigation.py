@@ -109,3 +109,34 @@ def test_slots_are_seen_up_to_25_minutes_after_the_name_s_time(
         else:
             with pytest.raises(SceneError, match=f"{minutes} minutes after the time in its name"):
                 observed(dataset)
+
+
+@pytest.mark.parametrize(
+    ("size", "words"), [(0, "latitude has no pixel"), (9, "no geostationary image|on one line")]
+)
+def test_places_that_span_no_area_are_refused(size: int, words: str, tmp_path: Path) -> None:
+    """On a diagonal, the affine that fits has no inverse."""
+    along = np.add.outer(np.arange(size), np.arange(size)) / 100
+    with (
+        opened(written(tmp_path / NAME, 127 + along, 36 + along)) as dataset,
+        pytest.raises(SceneError, match=f"^{NAME}: .*({words})"),
+    ):
+        navigation(dataset)
+
+
+@pytest.mark.parametrize(
+    "text", ["2023-05-14T02:32:59.5Z", "20230514T023259Z", "2023-134T11:32:59+09:00"]
+)
+def test_times_are_of_any_form_of_iso_8601(text: str, tmp_path: Path) -> None:
+    with opened(written(tmp_path / NAME, *places(GRID), (text, text))) as dataset:
+        moment = observed(dataset).replace(microsecond=0)
+    assert moment == datetime(2023, 5, 14, 2, 32, 59, tzinfo=UTC)
+
+
+def test_a_name_with_an_impossible_time_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "GK2B_GOCI2_L1B_20239914_021530_LA_S010.nc"
+    with (
+        opened(written(path, *places(GRID))) as dataset,
+        pytest.raises(SceneError, match="20239914_021530 in the name is not a time"),
+    ):
+        observed(dataset)

@@ -193,9 +193,32 @@ def test_raster_and_mtl_must_agree(folder: Path, old: str, new: str, message: st
         landsat.read(folder, sensor())
 
 
-def test_a_clip_of_level_2_is_refused(folder: Path) -> None:
+def test_a_clip_of_level_2_is_read_where_it_lies(folder: Path) -> None:
+    whole = landsat.read(folder, sensor())
     clip(folder)
-    with pytest.raises(SceneError, match="lines and samples of the MTL: rows 3 to 40 of 40"):
+    image = landsat.read(folder, sensor())
+    assert image.grid.transform == GRID.window(3, 5, 1, 1).transform
+    np.testing.assert_array_equal(image.values, whole.values[:, 3:, 5:])
+    assert all(one.passed for one in landsat.inspect(folder).assertions)
+
+
+@pytest.mark.parametrize(
+    ("transform", "message"),
+    [
+        (GRID.window(3, 5, 1, 1).moved(0.5, 0).transform, "0.50 pixels off"),
+        (GRID.window(30, 5, 1, 1).transform, "rows 30 to 67 of 40"),
+        (GRID.transform @ Affine(0, 1, 3, 1, 0, 5), "centres of the raster's pixels"),
+        (GRID.transform @ Affine(1, 0, 3, 0, -1, 40), "centres of the raster's pixels"),
+    ],
+    ids=["between pixels", "beyond", "transposed", "south up"],
+)
+def test_a_clip_must_lie_on_the_pixels_of_the_mtl(
+    folder: Path, transform: Affine, message: str
+) -> None:
+    clip(folder)
+    with rasterio.open(raster(folder, "ST_B10"), "r+") as dataset:
+        dataset.transform = transform
+    with pytest.raises(SceneError, match=f"ST_B10.TIF: raster and MTL disagree.*{message}"):
         landsat.grid(folder, sensor())
 
 
@@ -288,6 +311,15 @@ def test_the_valid_range_of_lst_has_a_default(tmp_path: Path) -> None:
     assert masked(ranged) == {(0, 0), (0, 2)}
 
 
+def test_garbage_of_150_k_in_real_extracts_is_masked(folder: Path) -> None:
+    """Stored numbers from 1 on, which are not fill: 149.003 K and a little more."""
+    garbage = {(0, 0): 1, (0, 1): 2, (1, 0): 300, (1, 1): 20_000}
+    put(folder, "ST_B10", garbage)
+    image = landsat.read(folder, sensor())
+    assert masked(image) == set(garbage)
+    assert np.nanmin(image.values) > 240
+
+
 @pytest.mark.parametrize("number", [1, CLEAR | 1 << 3], ids=["fill", "cloud"])
 def test_a_scene_of_only_fill_or_cloud_is_refused(tmp_path: Path, number: int) -> None:
     qa = np.full(GRID.shape, number, np.uint16)
@@ -309,7 +341,9 @@ def test_products_without_surface_temperature_are_refused(folder: Path) -> None:
 @pytest.mark.parametrize("ending", ["ST_B10", "ST_QA", "QA_PIXEL", "QA_RADSAT"])
 def test_a_missing_raster_is_named(folder: Path, ending: str) -> None:
     raster(folder, ending).unlink()
-    with pytest.raises(SceneError, match=f"{NAME}_{ending}.TIF: missing beside {NAME}_MTL.txt. Download"):
+    with pytest.raises(
+        SceneError, match=f"{NAME}_{ending}.TIF: missing beside {NAME}_MTL.txt. Download"
+    ):
         landsat.read(folder, sensor())
 
 
@@ -351,12 +385,131 @@ def test_a_damaged_mtl_is_named(folder: Path, suffix: str, damage: Callable[[str
         landsat.read(metadata, sensor())
 
 
+WHOLE: dict[str, Callable[[str], str]] = {
+    "without END": lambda text: text.removesuffix("END\n"),
+    "cut in END": lambda text: text.removesuffix("ND\n"),
+    "blank lines": lambda text: text.removesuffix("END\n") + "\n  \n\n",
+    "NULs": lambda text: text.removesuffix("END\n") + "\0" * 40,
+    "NULs after END": lambda text: text + "\0" * 40,
+    "CR LF": lambda text: text.replace("\n", "\r\n"),
+    "CR": lambda text: text.replace("\n", "\r"),
+    "spaces": lambda text: text.replace(" = ", "\t=   ").replace("\n", "  \n"),
+    "no spaces": lambda text: text.replace(" = ", "=").replace("    ", ""),
+    "space in quotes": lambda text: text.replace('"L2SP"', '" L2SP "'),
+}
+
+
+@pytest.mark.parametrize("change", WHOLE.values(), ids=WHOLE)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_an_mtl_whose_groups_are_closed_is_whole(
+    folder: Path, change: Callable[[str], str], encoding: str
+) -> None:
+    expected = landsat.read(folder, sensor())
+    metadata = folder / f"{NAME}_MTL.txt"
+    metadata.write_bytes(change(metadata.read_text()).encode(encoding))
+    image = landsat.read(metadata, sensor())
+    np.testing.assert_array_equal(image.values, expected.values)
+    assert (image.grid, image.time) == (expected.grid, expected.time)
+
+
+def test_an_mtl_that_is_cut_anywhere_before_is_truncated(folder: Path) -> None:
+    metadata = folder / f"{NAME}_MTL.txt"
+    text = metadata.read_text()
+    least = len(text) - len("\nEND\n")
+    for length in [*range(40, least, 97), *range(least - 45, least)]:
+        metadata.write_text(text[:length])
+        with pytest.raises(SceneError, match="truncated: the group [A-Z0-9_]+ is not closed"):
+            landsat.grid(metadata, sensor())
+
+
+@pytest.mark.parametrize("suffix", ["_mtl.txt", "_MTL.TXT", "_mtl.json", "_MTL.JSON"])
+def test_names_of_the_mtl_may_be_in_either_case(folder: Path, suffix: str) -> None:
+    expected = landsat.read(folder, sensor()).values
+    kept = f"{NAME}_MTL{Path(suffix).suffix.lower()}"
+    for metadata in folder.glob("*_MTL.*"):
+        if metadata.name == kept:
+            metadata.rename(folder / f"{NAME.lower()}{suffix}")
+        else:
+            metadata.unlink()
+    # as macOS leaves beside each file that it copies
+    (folder / f"._{NAME}_MTL.txt").write_bytes(b"\0\5\x16\7")
+    np.testing.assert_array_equal(landsat.read(folder, sensor()).values, expected)
+
+
+def test_keys_of_json_may_be_in_lower_case_and_beside_others(folder: Path) -> None:
+    metadata = folder / f"{NAME}_MTL.json"
+    (root,) = json.loads(metadata.read_text()).values()
+    lower = {
+        name.lower(): {key.lower(): text for key, text in keys.items()}
+        for name, keys in root.items()
+    }
+    metadata.write_text(json.dumps({"version": 2, "landsat_metadata_file": lower | {"note": "x"}}))
+    expected = landsat.read(folder / f"{NAME}_MTL.txt", sensor()).values
+    np.testing.assert_array_equal(landsat.read(metadata, sensor()).values, expected)
+
+
+@pytest.mark.parametrize("value", [None, "NULL", "", "nan", "1e999", [30, 30], {"a": 1}, "x\ny"])
+@pytest.mark.parametrize(
+    "key", ["TEMPERATURE_MULT_BAND_ST_B10", "UTM_ZONE", "THERMAL_LINES", "GRID_CELL_SIZE_THERMAL"]
+)
+def test_values_of_json_that_are_no_numbers_are_named(folder: Path, key: str, value: Any) -> None:
+    metadata = folder / f"{NAME}_MTL.json"
+    content = json.loads(metadata.read_text())
+    for keys in content["LANDSAT_METADATA_FILE"].values():
+        keys |= {key: value} if key in keys else {}
+    metadata.write_text(json.dumps(content))
+    with pytest.raises(SceneError, match=rf"^{metadata.name}: (key )?{key} [^\n]*$"):
+        landsat.read(metadata, sensor())
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["[" * 100_000, "null", "5", '{"LANDSAT_METADATA_FILE": []}', '{"LANDSAT_METADATA_FILE": {}}'],
+)
+def test_json_of_another_form_is_refused(folder: Path, content: str) -> None:
+    metadata = folder / f"{NAME}_MTL.json"
+    metadata.write_text(content)
+    with pytest.raises(SceneError, match=f"^{metadata.name}: not a whole MTL file .*$"):
+        landsat.read(metadata, sensor())
+
+
+@pytest.mark.parametrize(
+    ("ending", "dtypes"),
+    [
+        ("QA_PIXEL", ["uint8", "int8", "float64", "complex64"]),
+        ("QA_RADSAT", ["float32"]),
+        ("ST_QA", ["float32"]),
+        ("ST_B10", ["float64", "complex64"]),
+    ],
+)
+def test_rasters_of_another_type_are_refused(folder: Path, ending: str, dtypes: list[str]) -> None:
+    file = raster(folder, ending)
+    with rasterio.open(file) as dataset:
+        profile = dataset.profile | {"nodata": None, "predictor": 1}
+    for dtype in dtypes:
+        with rasterio.open(file, "w", **profile | {"dtype": dtype}) as dataset:
+            dataset.write(np.ones((1, *GRID.shape), dtype))
+        with pytest.raises(SceneError, match=f"{file.name}: holds {dtype}, but"):
+            landsat.read(folder, sensor())
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
+        ("UTM_ZONE = 52", "UTM_ZONE = 61", "UTM_ZONE = '61' is not a whole number from 1 to 60"),
+        ("UTM_ZONE = 52", "UTM_ZONE = 5.2", "UTM_ZONE = '5.2' is not a whole number"),
+        ("THERMAL_LINES = 40", "THERMAL_LINES = 0", "THERMAL_LINES = '0' is not a whole number"),
+        ("CELL_SIZE_THERMAL = 30.00", "CELL_SIZE_THERMAL = 0", "THERMAL = 0 is not a size"),
+        ("SCENE_CENTER_TIME =", "OTHER =", "key SCENE_CENTER_TIME is missing"),
+        ("    WRS_PATH = 116", "    WRS_PATH 116", "line [0-9]+ is out of place: 'WRS_PATH 116'"),
+        ("END_GROUP = IMAGE_ATTRIBUTES", "END_GROUP = X", "is out of place: 'END_GROUP = X'"),
         ("TEMPERATURE_ADD_BAND_ST_B10 =", "X =", "key TEMPERATURE_ADD_BAND_ST_B10 is missing"),
         ("UTM_ZONE = 52", "UTM_ZONE = ?", "UTM_ZONE = '\\?' is not a number"),
-        ("DATE_ACQUIRED = 2025-05-04", "DATE_ACQUIRED = 2025-05-44", "2025-05-44T02:10:31.97.* is not a time"),
+        (
+            "DATE_ACQUIRED = 2025-05-04",
+            "DATE_ACQUIRED = 2025-05-44",
+            "2025-05-44T.* is not a time",
+        ),
         ('SENSOR_ID = "OLI_TIRS"', 'SENSOR_ID = "ETM"', "Level 2 of ETM is not supported"),
     ],
 )
@@ -369,6 +522,112 @@ def test_keys_that_are_missing_or_wrong(folder: Path, old: str, new: str, messag
 def test_brightness_temperature_is_of_level_1(folder: Path) -> None:
     with pytest.raises(SceneError, match="level L2SP has no brightness_temperature"):
         landsat.read(folder, sensor(bands=["brightness_temperature"]))
+
+
+@pytest.mark.parametrize(
+    ("date", "time", "expected"),
+    [
+        ("2025-05-04", '"02:10:31.9783990Z"', "2025-05-04T02:10:31Z"),
+        ("2025-05-04", "02:10:31", "2025-05-04T02:10:31Z"),
+        ("2025-05-04", "11:10:31+09:00", "2025-05-04T02:10:31Z"),
+        ("20250504", "021031Z", "2025-05-04T02:10:31Z"),
+        ("2025-124", "02:10:31.5", "2025-05-04T02:10:31Z"),
+    ],
+)
+def test_times_are_of_any_form_of_iso_8601(
+    folder: Path, date: str, time: str, expected: str
+) -> None:
+    edit(folder, "DATE_ACQUIRED = 2025-05-04", f"DATE_ACQUIRED = {date}")
+    edit(folder, 'SCENE_CENTER_TIME = "02:10:31.9783990Z"', f"SCENE_CENTER_TIME = {time}")
+    assert landsat.read(folder, sensor()).time == expected
+
+
+# --- what cannot be read alone ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        (f"{NAME}_MTL.xml", f"Name {NAME}_MTL.txt, {NAME}_MTL.json or the product's folder"),
+        (f"{NAME}_mtl.XML", f"Name {NAME}_mtl.txt"),
+        (f"{NAME}.tar", "Unpack it and name the folder"),
+        (f"{NAME}.tar.gz", "Unpack it and name the folder"),
+        (f"{NAME}.tgz", "Unpack it and name the folder"),
+        ("scenes.ZIP", "Unpack it and name the folder"),
+    ],
+)
+def test_xml_and_archives_get_a_cure(tmp_path: Path, name: str, cure: str) -> None:
+    (tmp_path / name).write_bytes(b"whatever")
+    for use in (landsat.check_path, lambda path: landsat.read(path, sensor())):
+        with pytest.raises(SceneError, match=rf"^{name}: .*{cure}[^\n]*$"):
+            use(tmp_path / name)
+
+
+def test_folders_get_a_cure(folder: Path, tmp_path: Path) -> None:
+    (folder / f"{NAME}_MTL.json").unlink()
+    text = (folder / f"{NAME}_MTL.txt").rename(tmp_path / "kept")
+    with pytest.raises(SceneError, match=f"{NAME}: the MTL file .*Download .*_MTL.txt or .json"):
+        landsat.check_path(folder)
+    (folder / f"{NAME}_MTL.xml").touch()
+    with pytest.raises(SceneError, match="does not read its XML form. Download"):
+        landsat.check_path(folder)
+    (folder / f"{NAME}_MTL.xml").rename(folder / f"{NAME}.tar")
+    with pytest.raises(SceneError, match=f"Unpack {NAME}.tar and name the folder"):
+        landsat.check_path(folder)
+    with pytest.raises(SceneError, match=f"Name the folder of one product, such as {NAME}"):
+        landsat.check_path(tmp_path)
+    for name in ("a", "b"):
+        shutil.copy(text, folder / f"{name}_MTL.txt")
+    with pytest.raises(SceneError, match="several Landsat products. .*: a_MTL.txt, b_MTL.txt$"):
+        landsat.check_path(folder)
+
+
+def test_other_paths_pass(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "store.zarr").mkdir()
+    others = ("store.zarr", "none.tif", "none", "dem.tif", "a.nc", "store.zarr.zip", "a.xml")
+    for path in (folder, folder / f"{NAME}_MTL.txt", *(tmp_path / other for other in others)):
+        landsat.check_path(path)
+
+
+LST_CURE = "scale 0.00341802, offset 149.0 and unit kelvin"
+REFLECTANCE_CURE = "scale 0.0000275 and offset -0.2"
+STAC = "LC09_L2SP_010065_20220129_02_T1"
+
+
+@pytest.mark.parametrize(
+    ("name", "calibration"),
+    [
+        (f"{NAME}_ST_B10.TIF", LST_CURE),
+        (f"{NAME.lower()}_st_b10.tif", LST_CURE),
+        ("LE07_L2SP_115034_20100504_20200101_02_T1_ST_B6.TIF", LST_CURE),
+        (f"{STAC}_lwir11.tif", LST_CURE),
+        (f"{NAME}_SR_B4.TIF", REFLECTANCE_CURE),
+        ("LC08_L2SR_115034_20150504_20200101_02_T2_SR_B5.tiff", REFLECTANCE_CURE),
+        (f"{STAC}_nir08.tif", REFLECTANCE_CURE),
+        (f"{NAME}_QA_PIXEL.TIF", ""),
+        (f"{NAME}_ST_QA.TIF", ""),
+        (f"{STAC}_qa_pixel.tif", ""),
+        ("LC08_L1TP_115034_20150504_20200101_02_T1_B10.TIF", ""),
+        ("LC09_L1TP_115034_20220504_20220505_02_T1_red.tif", ""),
+        ("LE07_L1GT_115034_20100504_20200101_02_T2_B6_VCID_1.TIF", ""),
+        ("LT05_L1GS_115034_20100504_20200101_01_T2_BQA.TIF", ""),
+        ("LT04_L1TP_115034_19900504_20200101_01_T1_B6.TIF", ""),
+    ],
+)
+def test_a_single_band_gets_a_cure(tmp_path: Path, name: str, calibration: str) -> None:
+    cure = landsat.band_cure(tmp_path / name)
+    assert cure is not None and "_MTL.txt)" in cure and "folder" in cure
+    assert calibration in cure and ("scale" in cure) == bool(calibration)
+    with pytest.raises(SceneError, match=f"^{name}: This is one band of a Landsat product"):
+        landsat.read(tmp_path / name, sensor())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [f"{NAME}_MTL.txt", f"{NAME}_ndvi.tif", f"{NAME}.tif", "B10.TIF", f"my_{NAME}_ST_B10.TIF", ""],
+)
+def test_other_names_are_no_bands(name: str) -> None:
+    assert landsat.band_cure(Path(name)) is None
 
 
 def test_a_folder_holds_one_product(folder: Path, tmp_path: Path) -> None:

@@ -64,7 +64,9 @@ def test_numbers_may_be_text(path: Path) -> None:
         assert number(dataset, "factor") == -20425338.9
         assert number(variable(dataset, "packed"), "padded") == 2.5
         for name in ("unit", "pair"):
-            with pytest.raises(SceneError, match=f"a.nc: attribute {name} = .* is not a usable number"):
+            with pytest.raises(
+                SceneError, match=f"a.nc: attribute {name} = .* is not a usable number"
+            ):
                 number(dataset, name)
 
 
@@ -108,3 +110,52 @@ def test_the_file_is_closed_after_use_and_after_a_fault(path: Path) -> None:
     with pytest.raises(SceneError), opened(path) as dataset:
         variable(dataset, "absent")
     assert not dataset.isopen()
+
+
+@pytest.mark.parametrize("kind", ["text", "characters", "lists", "records"])
+def test_arrays_of_anything_but_numbers_are_refused(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.nc"
+    with netCDF4.Dataset(path, "w") as dataset:
+        dataset.createDimension("y", 2)
+        record = np.dtype([("a", "f4")])
+        types = {
+            "text": str,
+            "characters": "S1",
+            "lists": dataset.createVLType("i4", "list"),
+            "records": dataset.createCompoundType(record, "record"),
+        }
+        dataset.createVariable("odd", types[kind], ("y",))
+        dataset.createVariable("projection", "S1")
+    with opened(path) as dataset:
+        assert variable(dataset, "projection").ndim == 0
+        with pytest.raises(SceneError, match="^a.nc: variable odd does not hold numbers$"):
+            variable(dataset, "odd")
+
+
+@pytest.mark.parametrize(
+    "value", [np.nan, np.inf, -1e300, 9.96921e36, "nan", "", "two\nlines", [1.0, 2.0], ["1", "2"]]
+)
+def test_numbers_that_cannot_be_used_are_named_in_one_line(tmp_path: Path, value: object) -> None:
+    with netCDF4.Dataset(tmp_path / "a.nc", "w") as dataset:
+        dataset.setncattr("size", value)
+        dataset.createVariable("v", "f8", fill_value=np.nan)
+    with opened(tmp_path / "a.nc") as dataset:
+        assert np.isnan(number(variable(dataset, "v"), "_FillValue"))
+        with pytest.raises(SceneError, match=r"^a.nc: attribute size = [^\n]* is not a usable num"):
+            number(dataset, "size")
+
+
+def test_every_cut_and_damage_is_the_scene_s_fault(path: Path) -> None:
+    content, rng = path.read_bytes(), np.random.default_rng(0)
+    for _ in range(60):
+        damaged = bytearray(content[: rng.integers(len(content) // 2, len(content) + 1)])
+        for place in rng.integers(0, len(damaged), 20):
+            damaged[place] ^= 0xFF
+        path.write_bytes(damaged)
+        try:
+            with opened(path) as dataset:
+                variable(dataset, "packed")[:]
+                number(dataset, "factor")
+                number(variable(dataset, "outer/inner/deep"), "depth")
+        except SceneError as error:
+            assert str(error).startswith("a.nc: ") and "\n" not in str(error)

@@ -389,7 +389,8 @@ def _odl(text: str) -> dict[str, dict[str, str]]:
         if line == "END" or (groups and not within and not equals):
             break
         closes = key == "END_GROUP"
-        if not equals or (closes and within[-1:] != [value]):
+        unnamed = key == "GROUP" and not value
+        if not equals or unnamed or (closes and within[-1:] != [value]):
             # a line that is cut in two ends a truncated file
             if within and number == lines[-1][0]:
                 break
