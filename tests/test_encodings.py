@@ -163,7 +163,7 @@ def check(found: SensorImage, plain: SensorImage, orientation: Orientation, with
     assert (error <= within).all(), f"{error} exceeds {within}"
 
 
-@settings(max_examples=600, **QUIET)
+@settings(max_examples=300, **QUIET)
 @given(coarse=encodings(SCENE["input"], CRS_TEXTS), fine=encodings(SCENE["reference"], CRS_TEXTS))
 def test_the_command_gives_one_product(coarse: Encoding, fine: Encoding) -> None:
     """Within half a step of the input, as slopes enlarge it, and slopes x a step of the reference.

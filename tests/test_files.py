@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from lstsr.errors import LstsrError
-from lstsr.files import read_csv, whole, write_csv
+from lstsr.files import check_output, check_suffix, read_csv, whole, write_csv
 
 
 def test_a_file_appears_whole_and_as_readable_as_any(tmp_path: Path) -> None:
@@ -48,3 +48,30 @@ def test_a_fault_of_the_records_stays_their_own(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_csv(tmp_path / "table.csv", ("a",), ({"a": path.stat()} for path in [tmp_path / "b"]))
     assert not list(tmp_path.iterdir())
+
+
+def test_an_output_is_no_input_under_any_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, product = tmp_path / "in.tif", tmp_path / "product"
+    source.write_text("precious")
+    product.mkdir()
+    (tmp_path / "symbolic.tif").symlink_to(source)
+    (tmp_path / "hard.tif").hardlink_to(source)
+    (tmp_path / "folder").symlink_to(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    inputs = (source, product, None, tmp_path / "missing.tif")
+    for name in ("in.tif", "./in.tif", "symbolic.tif", "hard.tif", "folder/in.tif"):
+        with pytest.raises(LstsrError, match="is the input"):
+            check_output(Path(name), inputs)
+    for name in ("product/out.tif", "product/deep/out.tif"):
+        with pytest.raises(LstsrError, match="lies inside the input"):
+            check_output(Path(name), inputs)
+    check_output(Path("out.tif"), inputs)
+
+
+def test_a_suffix_must_fit_the_format(tmp_path: Path) -> None:
+    check_suffix(tmp_path / "out.TIF", ".tif", ".tiff")
+    for name in ("out", "out.nc", "out.tif.gz", ".tif"):
+        with pytest.raises(LstsrError, match="Use .tif or .tiff"):
+            check_suffix(tmp_path / name, ".tif", ".tiff")

@@ -175,3 +175,12 @@ def test_a_run_on_downloads_is_planned_from_its_manifest_alone(tmp_path: Path) -
     plan = Plan(config)
     changed = [shard for shard in plan.shards if plan.downloads_digest(shard) != before[shard]]
     assert changed == [f"{shard_of('s7', 4)}-of-4"]
+
+
+def test_results_may_not_lie_among_the_user_s_files(tmp_path: Path) -> None:
+    """The run's own table of scenes would replace the manifest."""
+    config = with_manifest(tmp_path, 20)
+    for results in (tmp_path, tmp_path / "." / "x" / ".."):
+        with pytest.raises(LstsrError, match=r"config key results = .* scenes.csv. Name another"):
+            Plan(config.model_copy(update={"results": str(results)}))
+    Plan(config.model_copy(update={"results": str(tmp_path / "results")}))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from lstsr.errors import LstsrError
+from lstsr.files import check_output, check_suffix
 from lstsr.registry import READERS
 from lstsr.scenes import STATIC
 
@@ -280,6 +281,7 @@ def export(options: argparse.Namespace) -> None:
     from lstsr.config import load
     from lstsr.dataset.pack import add_rows
 
+    check_output(options.output, (options.data, options.config))
     rows = {row.name: row.model_dump() for row in load(options.config).rows() if row.train}
     add_rows(options.data, options.output, rows)
     logger.info("rows in it: %s", ", ".join(rows))
@@ -301,6 +303,7 @@ def interpolate(options: argparse.Namespace) -> None:
     """Make the network between two of one architecture, as of esrnet and esrgan."""
     from lstsr.training.blend import interpolate as between
 
+    check_output(options.output, (options.a, options.b))
     between(options.a, options.b, options.alpha, options.output)
 
 
@@ -323,6 +326,8 @@ def import_dctnet(options: argparse.Namespace) -> None:
     """Make a released DCTNet checkpoint into a safetensors file for `evaluate-rgbd`."""
     from lstsr.models.released import import_dctnet as import_released
 
+    check_output(options.output, (options.released,))
+    check_suffix(options.output, ".safetensors")
     import_released(options.released, options.output)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lstsr.config import AcquireConfig, Config, Row, SensorsConfig
+from lstsr.errors import LstsrError
 from lstsr.registry import CLASSICAL, READERS
 from lstsr.scenes import Scene, check_regions, read_manifest, shard_count, shard_of
 
@@ -29,6 +30,7 @@ class Plan:
     def __init__(self, config: Config) -> None:
         """Read the manifest, or list the scenes that will be generated, and check the split."""
         self._config = config
+        _check_results(config)
         if config.acquire.provider == "download":
             self._scenes = [one.scene for one in self._remotes]
         else:
@@ -134,6 +136,19 @@ class Plan:
             return []
         trained = self.rows[row].self_ensemble_of or row
         return [f"{self._config.results}/models/{trained}.safetensors"]
+
+
+def _check_results(config: Config) -> None:
+    """Raise LstsrError where the run's tables would replace the user's files."""
+    if config.acquire.provider == "generate":
+        return
+    manifest = (Path(config.data) / config.acquire.manifest).resolve()
+    results = Path(config.results).resolve()
+    if manifest.parent == results or results / "work" in manifest.parents:
+        raise LstsrError(
+            f"config key results = '{config.results}': the run would write among your own files, "
+            f"such as {manifest.name}. Name another folder"
+        )
 
 
 def scenes(acquire: AcquireConfig, sensors: SensorsConfig, data: Path, folder: Path) -> list[Scene]:

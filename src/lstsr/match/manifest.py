@@ -13,6 +13,7 @@ from lstsr.catalogs.product import Product, Rejected, RemoteFile
 from lstsr.files import write_csv
 from lstsr.match.pairs import Triple
 from lstsr.scenes import ROLES, STATIC
+from lstsr.times import iso
 from lstsr.transfer.download import GB
 
 COLUMNS = ("scene", *ROLES, "lon", "lat", "time", *STATIC) + (
@@ -75,7 +76,7 @@ def write_rejected(path: Path, rejected: Iterable[Rejected]) -> Path:
             {
                 "candidate": one.name,
                 "source": one.source,
-                "time": f"{one.time:%Y-%m-%dT%H:%M:%SZ}" if one.time else "",
+                "time": iso(one.time) if one.time else "",
                 "reason": one.reason,
             }
             for one in sorted(rejected, key=lambda one: (one.source, one.name, one.reason))
@@ -143,7 +144,7 @@ def _row(one: Triple, path: Path, static: dict[str, Path]) -> dict[str, object]:
         **{role: " ".join(file.address for file in getattr(one, role).files) for role in ROLES},
         "lon": f"{one.lon:.4f}",
         "lat": f"{one.lat:.4f}",
-        "time": f"{one.target.time:%Y-%m-%dT%H:%M:%SZ}",
+        "time": iso(one.target.time),
         # `..` of a folder that is a link leads out of where it points
         **{
             name: os.path.relpath(file.resolve(), path.parent.resolve())

@@ -205,7 +205,7 @@ def _factor(name: str, number: int, text: str, reading: GeotiffConfig) -> float:
     if own != KINDS[reading.unit]:
         raise SceneError(
             f"{name}: band {number} has the unit '{text}' in the file, but the reading (config, "
-            f"checkpoint or option) says {reading.unit}. Set the unit that is right"
+            f"checkpoint or option) says {reading.unit}. Set the unit that is right, or correct it in the file"
         )
     # a scale that the user gave leads to the unit already
     return 1.0 if reading.scale is not None else factor

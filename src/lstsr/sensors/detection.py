@@ -32,6 +32,9 @@ def detect(path: Path) -> str:
     landsat.check_path(path)
     if path.is_dir() or "_MTL." in path.name.upper():
         return "landsat"
+    if path.exists() and not path.is_file():
+        # a pipe would wait for a writer
+        raise SceneError(f"{path.name}: neither a file nor a folder. Name a raster")
     with path.open("rb") as file:
         magic = file.read(8)
     return _netcdf_product(path) if magic == HDF5 else "geotiff"
@@ -52,7 +55,11 @@ def _netcdf_product(path: Path) -> str:
                 return "goci2-l1b" if radiance else "goci2"
             if "image_pixel_values" in dataset.variables:
                 return "gk2a-l1b"
-            of_gk2a = "gk2a" in path.name.lower() or "gk2a_imager_projection" in dataset.variables
+            # names survive reprojection and cutting by other tools, the layout does not
+            of_gk2a = any(
+                name == "gk2a_imager_projection" or name.startswith("DQF_")
+                for name in dataset.variables
+            )
             return "gk2a" if of_gk2a else "geotiff"
     except SceneError:
         # its reader says what is wrong with it

@@ -192,7 +192,6 @@ def inspect(path: Path) -> Inspection:
                 ),
                 (Assertion("the file holds rasters", held or "none", bool(held)),),
             )
-        corners = dataset.transform @ (0, 0), dataset.transform @ (dataset.width, dataset.height)
         time, note = _time(dataset, 1)
         system = crs_of(dataset)
         shown = dataset.indexes[:SHOWN_BANDS]
@@ -202,12 +201,7 @@ def inspect(path: Path) -> Inspection:
             ("coordinate system", system.to_string() if system else "none"),
             ("size", f"{dataset.height} rows x {dataset.width} columns"),
             ("spacing", _spacing(dataset)),
-            (
-                "corners",
-                "upper left {0[0]:.3f}, {0[1]:.3f}; lower right {1[0]:.3f}, {1[1]:.3f}".format(
-                    *corners
-                ),
-            ),
+            ("corners", _corners(dataset)),
             ("time", time or note or "unknown"),
             *(
                 (f"band {number}", f"{dataset.dtypes[number - 1]}, {_band_facts(dataset, number)}")
@@ -495,7 +489,7 @@ def grid_of(dataset: rasterio.DatasetReader, crs: str | None) -> Grid:
             "--input-crs or --reference-crs"
         )
     try:
-        wkt = CRS.from_string(stated).to_wkt()
+        system = CRS.from_string(stated)
     except CRSError as error:
         raise SceneError(f"{name}: coordinate system not understood: {_line(error)}") from None
     if not math.isfinite(sum(dataset.transform)) or not dataset.transform.determinant:
@@ -503,7 +497,29 @@ def grid_of(dataset: rasterio.DatasetReader, crs: str | None) -> Grid:
             f"{name}: the geotransform {tuple(dataset.transform)[:6]} has no area. Correct it with "
             "gdal_translate -a_ullr LEFT TOP RIGHT BOTTOM"
         )
-    return Grid(wkt, dataset.transform, dataset.width, dataset.height)
+    if not _on_globe(dataset, system):
+        raise SceneError(
+            f"{name}: its corners {_corners(dataset)} are not longitudes and latitudes, but its "
+            "coordinate system is geographic. Correct it: gdal_translate -a_srs CRS"
+        )
+    return Grid(system.to_wkt(), dataset.transform, dataset.width, dataset.height)
+
+
+def _on_globe(dataset: rasterio.DatasetReader, system: CRS) -> bool:
+    """Whether corners are places on the Earth, up to one cell beyond the poles."""
+    if not system.is_geographic:
+        return True
+    quarter = math.pi / 2 / system.units_factor[1]
+    left, bottom, right, top = dataset.bounds
+    beyond = max(abs(bottom), abs(top)) - quarter
+    return max(abs(left), abs(right)) <= 8 * quarter and beyond <= dataset.res[1]
+
+
+def _corners(dataset: rasterio.DatasetReader) -> str:
+    first, last = dataset.transform @ (0, 0), dataset.transform @ (dataset.width, dataset.height)
+    return "upper left {0[0]:.3f}, {0[1]:.3f}; lower right {1[0]:.3f}, {1[1]:.3f}".format(
+        first, last
+    )
 
 
 def _unplaced(dataset: rasterio.DatasetReader) -> str:

@@ -23,6 +23,7 @@ from lstsr.grid import Grid
 from lstsr.image import Floats
 from lstsr.sensors.landsat import FILL, REFLECTANCE, UNCERTAINTY_FILL, UNCERTAINTY_SCALE_K
 from lstsr.simulate.places import PROCESSED_AFTER
+from lstsr.times import iso
 
 LST_SCALE_K, LST_OFFSET_K = 0.00341802, 149.0
 REFLECTANCE_SCALE, REFLECTANCE_OFFSET = 2.75e-05, -0.2
@@ -156,7 +157,7 @@ def _write(path: Path, grid: Grid, numbers: np.ndarray, nodata: int | None) -> N
 def _groups(product: LandsatProduct) -> Groups:
     """The MTL: keys by group, all values as text."""
     name, bands = product.product_id, REFLECTANCE.values()
-    processed = f"{product.time + PROCESSED_AFTER:%Y-%m-%dT%H:%M:%SZ}"
+    processed = iso(product.time + PROCESSED_AFTER)
     files = {
         **{f"FILE_NAME_BAND_{n}": f"{name}_SR_B{n}.TIF" for n in bands},
         "FILE_NAME_BAND_ST_B10": f"{name}_ST_B10.TIF",

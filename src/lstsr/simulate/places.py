@@ -14,6 +14,7 @@ from affine import Affine
 from lstsr.errors import LstsrError
 from lstsr.grid import Grid
 from lstsr.scenes import Scene
+from lstsr.times import iso
 
 if TYPE_CHECKING:
     from lstsr.config import GenerateConfig
@@ -131,7 +132,7 @@ def scene_files(name: str, folder: Path, config: GenerateConfig) -> Scene:
         target=home / product_id(satellite(name), *path_row(name, config), landsat),
         lon=lon,
         lat=lat,
-        time=f"{landsat:%Y-%m-%dT%H:%M:%SZ}",
+        time=iso(landsat),
         dem=home / "dem.tif",
         water=home / "water.tif",
     )
