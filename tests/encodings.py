@@ -34,7 +34,7 @@ OTHER = 7  # what the bands hold that nobody asks for
 BY_VALUE = ("tag", "told", "several told", "tag and told", "attribute")
 TWO = ("several told", "tag and told")
 BY_NAN = ("nan", "nan tag")
-BY_MASK = ("internal", "msk", "alpha")
+BY_MASK = ("internal", "msk", "alpha", "tag and internal", "tag and alpha")
 FILLS = {
     "uint8": (0, 255),
     "int16": (-9999, 0, -32768),
@@ -58,7 +58,7 @@ class Format:
 
 FORMATS = {
     "GeoTIFF": Format("GTiff", ".tif", (*BY_VALUE, *BY_NAN, *BY_MASK)),
-    "COG": Format("COG", ".tif", (*BY_VALUE, *BY_NAN, "internal", "alpha")),
+    "COG": Format("COG", ".tif", (*BY_VALUE, *BY_NAN, *(one for one in BY_MASK if one != "msk"))),
     # places a grid by its first pixel and an angle, and has no unit of a band
     "ENVI": Format(
         "ENVI",
@@ -263,6 +263,8 @@ def _stored(image: SensorImage, how: Encoding) -> np.ndarray:
     elif how.hole in BY_MASK:
         # as plausible as any value, so that nothing but the mask hides it
         first = second = float(numbers[:, image.valid].mean().round())
+        if how.hole.startswith("tag"):
+            second = how.fills[0]
     else:
         first, second = how.fills if how.hole in TWO else 2 * how.fills[:1]
     odd = np.indices(image.grid.shape).sum(axis=0) % 2 == 1
@@ -293,19 +295,21 @@ def _tag(how: Encoding) -> float | None:
     """The no-data value that the file states."""
     if how.hole == "nan tag":
         return float("nan")
-    return how.fills[0] if how.hole in ("tag", "tag and told") else None
+    return how.fills[0] if how.hole.startswith("tag") else None
 
 
 def _write_geotiff(
     path: Path, stored: np.ndarray, valid: np.ndarray, grid: Grid, how: Encoding
 ) -> None:
     bands = list(how.bands)
-    if how.hole == "alpha":
+    # the tag masks the part of the hole that the mask shows
+    shown = valid | (stored == _tag(how)).any(axis=0)
+    if how.hole.endswith("alpha"):
         bands.append("alpha")
     wanted = [not band.startswith(("other", "alpha")) for band in bands]
     states = how.style == "gdal" and how.calibration != "told"
     with (
-        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=how.hole == "internal"),
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=how.hole != "msk"),
         rasterio.open(
             path,
             "w",
@@ -329,12 +333,12 @@ def _write_geotiff(
         for number, one in enumerate(wanted, 1):
             if one:
                 dataset.update_tags(number, **_attributes(how))
-        if how.hole == "alpha":
+        if how.hole.endswith("alpha"):
             colours = [ColorInterp.undefined] * len(stored)
             dataset.colorinterp = [*colours, ColorInterp.alpha]
-            dataset.write((valid * 255).astype(how.dtype), len(bands))
-        elif how.hole in ("internal", "msk"):
-            dataset.write_mask(valid)
+            dataset.write((shown * 255).astype(how.dtype), len(bands))
+        elif how.hole in BY_MASK:
+            dataset.write_mask(shown)
 
 
 def _write_netcdf(path: Path, stored: np.ndarray, grid: Grid, how: Encoding) -> None:

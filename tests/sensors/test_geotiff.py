@@ -1,15 +1,20 @@
 """Rasters as users have them, read by what the config says; faults of content, and of the disk."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import netCDF4
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from affine import Affine
+from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
+from rasterio.rpc import RPC
 
 from lstsr import __version__
 from lstsr.config import GeotiffConfig
@@ -284,3 +289,290 @@ def test_the_time_is_the_tag_s_and_one_that_is_none_is_passed_over(tmp_path: Pat
         geotiff.write(tmp_path / "a.tif", replace(image, time=time))
         found = geotiff.read(tmp_path / "a.tif", sensor)
         assert found.time == "" and f"passed over the tag time = '{time}'" in found.history[1]
+
+
+DRIVERS = {
+    "ENVI": "lst.img",
+    "HFA": "lst.img",
+    "VRT": "lst.vrt",
+    "AAIGrid": "lst.asc",
+    "EHdr": "lst.bil",
+    "SAGA": "lst.sdat",
+    "netCDF": "lst.nc",
+    "Zarr": "lst.zarr",
+    "GPKG": "lst.gpkg",
+}
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_raster_of_any_format(tmp_path: Path, driver: str) -> None:
+    values = numbers(1, 5, 6).astype(np.float32) / 10
+    source = stored(tmp_path / "source.tif", values)
+    (tmp_path / "made").mkdir()
+    path = tmp_path / "made" / DRIVERS[driver]
+    rasterio.shutil.copy(source, path, driver=driver)
+    image = geotiff.read(path, sensor())
+    np.testing.assert_allclose(image.values, values, rtol=1e-6)
+    assert image.valid.all()
+    assert image.grid.transform.almost_equals(CORNER)
+    assert CRS.from_wkt(image.grid.crs).to_epsg() == 32631
+    found = geotiff.inspect(path)
+    assert found.product == f"raster ({driver})"
+    assert all(one.passed for one in found.assertions)
+
+
+def test_an_ascii_grid_without_prj_needs_a_coordinate_system(tmp_path: Path) -> None:
+    path = tmp_path / "lst.asc"
+    path.write_text(
+        "ncols 3\nnrows 2\nxllcorner 500000\nyllcorner 5099500\ncellsize 250\n"
+        "NODATA_value -9999\n300 301 302\n303 -9999 305\n"
+    )
+    with pytest.raises(SceneError, match="lst.asc: no coordinate system.*--input-crs"):
+        geotiff.read(path, sensor())
+    assert not geotiff.states_crs(path)
+    image = geotiff.read(path, sensor(crs=UTM))
+    assert image.grid.transform == CORNER
+    np.testing.assert_array_equal(image.values[0], [[300, 301, 302], [303, np.nan, 305]])
+
+
+def test_a_png_with_a_world_file(tmp_path: Path) -> None:
+    dn = numbers(1, 4, 5)
+    path = tmp_path / "lst.png"
+    # without its place, which the world file gives
+    shape = {"count": 1, "height": 4, "width": 5, "dtype": "uint16"}
+    with rasterio.open(tmp_path / "lst.png", "w", driver="PNG", **shape) as dataset:
+        dataset.write(dn)
+    path.with_name("lst.png.aux.xml").unlink(missing_ok=True)
+    path.with_suffix(".pgw").write_text("250\n0\n0\n-250\n500125\n5099875\n")
+    image = geotiff.read(path, sensor(crs=UTM, scale=0.1))
+    assert image.grid.transform == CORNER
+    np.testing.assert_allclose(image.values, dn / 10, rtol=1e-6)
+    with rasterio.open(path, "r+") as dataset:
+        dataset.crs = UTM
+    assert path.with_name("lst.png.aux.xml").exists()
+    assert geotiff.states_crs(path)
+    np.testing.assert_allclose(geotiff.read(path, sensor(scale=0.1)).values, dn / 10, rtol=1e-6)
+
+
+def _unplaced(path: Path, **places: Any) -> Path:
+    with rasterio.open(
+        path, "w", driver="GTiff", count=1, height=4, width=4, dtype="float32"
+    ) as dataset:
+        for name, value in places.items():
+            setattr(dataset, name, value)
+        dataset.write(np.full((1, 4, 4), 300, np.float32))
+    return path
+
+
+def _by_gcps(path: Path) -> Path:
+    corners = [(0, 0), (0, 4), (4, 0), (4, 4)]
+    points = [
+        GroundControlPoint(row, column, 500_000 + 250 * column, 5_100_000 - 250 * row)
+        for row, column in corners
+    ]
+    return _unplaced(path, gcps=(points, CRS.from_string(UTM)))
+
+
+def _by_rpcs(path: Path) -> Path:
+    one, line, sample = [1.0] + [0.0] * 19, [0.0, 0.0, 1.0] + [0.0] * 17, [0.0, 1.0] + [0.0] * 18
+    offsets = {"height_off": 0, "lat_off": 46, "long_off": 3, "line_off": 2, "samp_off": 2}
+    scales = {"height_scale": 500, "lat_scale": 0.1, "long_scale": 0.1}
+    scales |= {"line_scale": 2, "samp_scale": 2}
+    polynomials = {"line_num_coeff": line, "line_den_coeff": one}
+    polynomials |= {"samp_num_coeff": sample, "samp_den_coeff": one}
+    return _unplaced(path, rpcs=RPC(**offsets, **scales, **polynomials))
+
+
+def _curvilinear(path: Path) -> Path:
+    lon, lat = np.meshgrid(np.linspace(3, 3.1, 4), np.linspace(46, 45.9, 4))
+    with netCDF4.Dataset(path, "w") as dataset:
+        dataset.createDimension("y", 4)
+        dataset.createDimension("x", 4)
+        for name, values, unit in (
+            ("lat", lat, "degrees_north"),
+            ("lon", lon + lat / 100, "degrees_east"),
+            ("LST", np.full((4, 4), 300.0), "K"),
+        ):
+            variable = dataset.createVariable(name, "f4", ("y", "x"))
+            variable.units = unit
+            variable[:] = values
+        dataset["LST"].coordinates = "lon lat"
+    return path
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize(
+    ("make", "name", "command"),
+    [
+        (_by_gcps, "lst.tif", "ground control points only.*gdalwarp -tps -r bilinear lst.tif"),
+        (_by_rpcs, "lst.tif", "(RPC) only.*gdalwarp -rpc -to RPC_DEM=dem.tif -r bilinear lst.tif"),
+        (_curvilinear, "lst.nc", "longitude and latitude only.*gdalwarp -geoloc .* lst.nc"),
+        (_unplaced, "lst.tif", "gdal_translate -a_srs CRS -a_ullr .* lst.tif placed.tif"),
+    ],
+)
+def test_what_has_no_geotransform_is_refused_with_the_command_that_places_it(
+    tmp_path: Path, make: Callable[[Path], Path], name: str, command: str
+) -> None:
+    path = make(tmp_path / name)
+    pattern = command.replace("(", r"\(").replace(")", r"\)")
+    with pytest.raises(SceneError, match=rf"^{name}: .*{pattern}"):
+        geotiff.read(path, sensor(crs="EPSG:4326"))
+    found = geotiff.inspect(path).assertions[1]
+    assert not found.passed and re.search(pattern, found.found)
+
+
+LOCAL = 'LOCAL_CS["site",UNIT["metre",1],AXIS["East",EAST],AXIS["North",NORTH]]'
+RADIANS = (
+    'GEOGCS["r",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563]],'
+    'PRIMEM["Greenwich",0],UNIT["radian",1]]'
+)
+
+
+@pytest.mark.parametrize(
+    ("profile", "words"),
+    [
+        ({"crs": LOCAL}, "gives no longitude and latitude on the Earth.*--input-crs"),
+        ({"crs": "EPSG:4978"}, "gives no longitude and latitude on the Earth"),
+        ({"crs": "+proj=eqc +R=1737400"}, "gives no longitude and latitude on the Earth"),
+        ({"crs": RADIANS, "transform": Affine(1e-4, 0, 2, 0, -1e-4, 0.6)}, "radians.*gdalwarp"),
+        ({"crs": "EPSG:4326"}, "upper left 500000.000, 5100000.000.*not longitudes and latitudes"),
+        ({"crs": "EPSG:4326", "transform": Affine(1, 0, 0, 0, -1, 200)}, "not longitudes"),
+        ({"transform": Affine(0, 0, 5e5, 0, 0, 5.1e6)}, "has no area.*-a_ullr"),
+        ({"transform": Affine(250, 0, np.nan, 0, -250, 5.1e6)}, "has no area"),
+        ({"transform": Affine(250, 0, np.inf, 0, -250, 5.1e6)}, "has no area"),
+    ],
+)
+def test_a_place_that_is_not_on_the_earth_is_refused_and_can_be_inspected(
+    tmp_path: Path, profile: dict[str, Any], words: str
+) -> None:
+    path = stored(tmp_path / "lst.tif", numbers(1, 4, 4), **profile)
+    for reads in (geotiff.read, geotiff.grid):
+        with pytest.raises(SceneError, match=rf"^lst\.tif: .*{words}"):
+            reads(path, sensor(scale=0.1))
+    assert dict(geotiff.inspect(path).facts)["size"] == "4 rows x 4 columns"
+
+
+@pytest.mark.parametrize(
+    ("crs", "transform"),
+    [
+        ("EPSG:4326", Affine(1, 0, -180, 0, -1, 90.5)),
+        ("EPSG:4326", Affine(0.01, 0, 359.9, 0, 0.01, 10)),
+        ("EPSG:4807", Affine(0.01, 0, 1, 0, -0.01, 54)),
+        ("EPSG:3413", Affine(1000, 0, -2000, 0, -1000, 2000)),
+        ("EPSG:32652+5773", CORNER),
+        ("+proj=geos +lon_0=128.2 +h=35785863 +sweep=x", Affine(2000, 0, 0, 0, -2000, 5e6)),
+    ],
+    ids=["half a cell beyond the pole", "0..360", "grads", "pole", "with heights", "geostationary"],
+)
+def test_an_odd_place_on_the_earth_is_accepted(tmp_path: Path, crs: str, transform: Affine) -> None:
+    path = stored(tmp_path / "a.tif", numbers(1, 4, 4), crs=crs, transform=transform)
+    assert geotiff.read(path, sensor(scale=0.1)).grid.transform == transform
+    assert all(one.passed for one in geotiff.inspect(path).assertions)
+
+
+def test_a_declared_size_beyond_memory_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "huge.tif"
+    shape = {"count": 1, "height": 1_000_000, "width": 1_000_000, "dtype": "float32"}
+    tiles = {"tiled": True, "blockxsize": 4096, "blockysize": 4096}
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        crs=UTM,
+        transform=CORNER,
+        sparse_ok=True,
+        bigtiff="YES",
+        **shape,
+        **tiles,
+    ):
+        pass
+    with pytest.raises(SceneError, match="1000000 rows x 1000000 columns are too many.*-projwin"):
+        geotiff.read(path, sensor())
+    assert "values not read" in dict(geotiff.inspect(path).facts)["band 1"]
+
+
+def test_of_a_large_band_inspect_looks_at_every_nth_pixel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(geotiff, "SHOWN_PIXELS", 16)
+    dn = numbers(1, 40, 40)
+    dn[0, :, 20:] = 0
+    facts = dict(geotiff.inspect(stored(tmp_path / "a.tif", dn, nodata=0)).facts)
+    assert "valid 50.0%" in facts["band 1"]
+
+
+def test_many_bands(tmp_path: Path) -> None:
+    values = np.broadcast_to(np.arange(600, dtype=np.float32)[:, None, None], (600, 2, 2))
+    path = stored(tmp_path / "a.tif", values)
+    with pytest.raises(SceneError, match=r"600 bands: 1, 2, .*, 12, \.\.\.. Choose one of them"):
+        geotiff.read(path, sensor())
+    assert geotiff.read(path, sensor(bands=[301])).values.mean() == 300
+    with pytest.raises(SceneError, match="600 bands are too many. Choose at most 512"):
+        geotiff.band_names(path)
+    assert dict(geotiff.inspect(path).facts)["more bands"] == "500, not shown"
+
+
+def test_bands_by_name_whatever_the_capitals(tmp_path: Path) -> None:
+    path = stored(tmp_path / "a.tif", numbers(2, 4, 4))
+    with rasterio.open(path, "r+") as dataset:
+        dataset.descriptions = ("LST_Day", "LST_Night")
+    image = geotiff.read(path, sensor(bands=["lst_night"], scale=0.1))
+    np.testing.assert_allclose(image.values[0], numbers(2, 4, 4)[1] / 10, rtol=1e-6)
+    with pytest.raises(SceneError, match="band qc is missing.* 1 LST_Day, 2 LST_Night"):
+        geotiff.read(path, sensor(bands=["qc"]))
+
+
+RAW = {"ENVI": "lst.img", "EHdr": "lst.bil", "ISCE": "lst.isce", "ERS": "lst", "RRASTER": "lst.gri"}
+
+
+@pytest.mark.parametrize("driver", RAW)
+def test_a_raw_raster_that_ends_too_soon_is_not_filled_with_zeros(
+    tmp_path: Path, driver: str
+) -> None:
+    source = stored(tmp_path / "source.tif", numbers(1, 40, 40).astype(np.float32) / 10)
+    (tmp_path / "made").mkdir()
+    values = tmp_path / "made" / RAW[driver]
+    suffix = {"ERS": ".ers", "RRASTER": ".grd"}.get(driver, values.suffix)
+    path = values.with_suffix(suffix)
+    rasterio.shutil.copy(source, path, driver=driver)
+    assert geotiff.read(path, sensor()).valid.all()
+    values.write_bytes(values.read_bytes()[:-8])
+    with pytest.raises(SceneError, match=f"^{path.name}: truncated, 6392 bytes of the 6400"):
+        geotiff.read(path, sensor())
+
+
+def _regular(path: Path, lat: np.ndarray, format: str = "NETCDF4") -> Path:
+    lon = 3 + 0.01 * np.arange(6)
+    with netCDF4.Dataset(path, "w", format=format) as dataset:
+        for name, values, unit in (("lat", lat, "degrees_north"), ("lon", lon, "degrees_east")):
+            dataset.createDimension(name, len(values))
+            axis = dataset.createVariable(name, "f8", (name,))
+            axis.units = unit
+            axis[:] = values
+        dataset.createVariable("LST", "f4", ("lat", "lon"))[:] = 300
+    return path
+
+
+@pytest.mark.parametrize("format", ["NETCDF3_CLASSIC", "NETCDF3_64BIT_OFFSET", "NETCDF4"])
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.99])
+def test_a_netcdf_that_ends_too_soon_is_not_filled_with_zeros(
+    tmp_path: Path, format: str, share: float
+) -> None:
+    path = _regular(tmp_path / "lst.nc", 46 - 0.01 * np.arange(50), format)
+    assert geotiff.read(path, sensor()).values.min() == 300
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(SceneError, match="lst.nc: .*truncated"):
+        geotiff.read(path, sensor())
+
+
+def test_axes_that_are_not_even_are_refused(tmp_path: Path) -> None:
+    """GDAL would spread such rows evenly, some kilometres off."""
+    rows = np.arange(12)
+    with pytest.raises(SceneError, match="lst.nc: the coordinates lat are not evenly spaced"):
+        geotiff.read(_regular(tmp_path / "lst.nc", 46 - 0.01 * rows**1.2), sensor())
+    with pytest.raises(SceneError, match="not evenly spaced"):
+        lat = np.where(rows == 3, np.nan, 46 - 0.01 * rows)
+        geotiff.read(_regular(tmp_path / "lst.nc", lat), sensor())
+    rounded = (46 - 0.01 * rows).astype(np.float32)
+    assert geotiff.read(_regular(tmp_path / "lst.nc", rounded), sensor()).valid.all()

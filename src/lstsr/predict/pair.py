@@ -43,6 +43,8 @@ UNITS = {
     "target": ("reflectance",),
 }
 """Units that an image of each role may have; the target is an optical image alone."""
+MOST_SCALE = 64
+"""Largest ratio of the two spacings that is taken without asking."""
 OPTICAL_BANDS = {"landsat": ["red", "nir08"], "goci2": None, "goci2-l1b": None}
 """Bands of a reference that is a product as delivered; None leaves the reading's default."""
 
@@ -189,24 +191,38 @@ def reading_of(path: Path, role: str, trained: Checkpoint | None, options: Optio
     """
     with existing(path):
         product = detect(path)
+        given = options.given()
         base = _as_trained(path, role, product, trained)
         if base is None:
             base = _default(path, role, product, trained, options)
-        given = options.given()
         if base["product"] != "geotiff":
             for name in given.keys() - {"bands"}:
                 raise LstsrError(
                     f"--{_option(role)}-{name}: {path.name} is read as {base['product']}, which "
                     "states its own calibration. Leave the option out"
                 )
-        try:
-            reading: SensorConfig = TypeAdapter(SensorConfig).validate_python(base | given)
-        except ValidationError as error:
-            fault = error.errors()[0]
-            raise LstsrError(
-                f"options of --{_option(role)}: {fault['msg'].removeprefix('Value error, ')}"
-            ) from None
+        reading = _validated(base | given, role)
         _check_role(path, role, reading)
+    return reading
+
+
+def _validated(keys: Mapping[str, Any], role: str) -> SensorConfig:
+    """The reading of these keys; LstsrError, naming the option, where one of them cannot be."""
+    bands, names = keys.get("bands"), keys.get("names")
+    if bands and names and len(bands) != len(names):
+        raise LstsrError(
+            f"--{_option(role)}-band names {len(bands)} of the file's bands, but "
+            f"{len(names)} {'is' if len(names) == 1 else 'are'} needed: {', '.join(names)}"
+        )
+    try:
+        reading: SensorConfig = TypeAdapter(SensorConfig).validate_python(dict(keys))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        named = next((f"-{part}" for part in fault["loc"] if part in keys), "")
+        option = named.replace("-bands", "-band")
+        raise LstsrError(
+            f"--{_option(role)}{option}: {fault['msg'].removeprefix('Value error, ')}"
+        ) from None
     return reading
 
 
@@ -261,12 +277,20 @@ def _default(
         chosen = [str(band) for band in options.band]
         names = _optical_bands(trained) or chosen or geotiff.band_names(path)
     base = {"product": "geotiff", "sensor": role, "unit": UNITS[role][0], "names": names}
-    if role == "input" and options.unit is None:
-        asked = {"bands": list(options.band)} if options.band else {}
-        reading = GeotiffConfig.model_validate(base | asked)
-        if geotiff.stated(path, reading).kind == "C":
-            base["unit"] = "celsius"
+    if options.unit is None:
+        base["unit"] = _stated_unit(path, role, base, options)
     return base
+
+
+def _stated_unit(path: Path, role: str, base: Mapping[str, Any], options: Options) -> str:
+    """The unit in which an image of ``role`` is read, by what its file states."""
+    asked = {"bands": list(options.band)} if options.band else {}
+    reading = _validated({**base, **asked}, role)
+    assert isinstance(reading, GeotiffConfig)
+    known = geotiff.stated(path, reading)
+    if role == "input":
+        return "celsius" if known.kind == "C" else "kelvin"
+    return "index" if known.is_index and "index" in UNITS[role] else UNITS[role][0]
 
 
 def _optical(path: Path, product: str) -> dict[str, Any]:
@@ -371,5 +395,10 @@ def _ratio(files: Files, coarse: Grid, fine: Grid) -> int:
     if scale < 2:
         raise LstsrError(
             f"{files.reference}: not finer than {files.input}; check the pair, or give --scale"
+        )
+    if scale > MOST_SCALE:
+        raise LstsrError(
+            f"{files.reference}: pixels of {fine.cell_m:g} m against {coarse.cell_m:g} m of the "
+            f"input are a scale of {scale}. Give --scale, at most {MOST_SCALE}, or check both files"
         )
     return scale

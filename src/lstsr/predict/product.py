@@ -144,16 +144,18 @@ def _check_output(request: Request) -> None:
     check_suffix(output, ".tif", ".tiff")
     sources = [files.input, files.reference, files.dem, files.water, files.extent]
     sources += [request.base_image, request.like, Path(request.model)]
-    for written in (output, flags_path(output)):
-        check_output(written, sources)
-    if request.overwrite or not output.exists():
-        return
+    for path in (output, flags_path(output)):
+        check_output(path, sources)
+        if not request.overwrite and path.exists() and not _is_product(path):
+            raise _exists(path)
+
+
+def _is_product(path: Path) -> bool:
+    """Whether lstsr wrote a file."""
     try:
-        written_by_us = "lstsr_version" in geotiff.tags(output)
+        return "lstsr_version" in geotiff.tags(path)
     except (LstsrError, OSError):
-        written_by_us = False
-    if not written_by_us:
-        raise _exists(output)
+        return False
 
 
 def _check_same(output: Path, image: SensorImage) -> None:

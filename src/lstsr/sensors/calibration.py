@@ -37,7 +37,7 @@ UNITS: Mapping[str, tuple[str, float]] = {
     **dict.fromkeys(("c", "celsius", "degc", "degreec", "degreesc"), ("C", 1)),
     **dict.fromkeys(("degreecelsius", "degreescelsius", "centigrade"), ("C", 1)),
     **dict.fromkeys(("f", "fahrenheit", "degf", "degreefahrenheit", "degreesfahrenheit"), ("F", 1)),
-    **dict.fromkeys(("1", "none", "unitless", "dimensionless", "unspecified"), ("", 1)),
+    **dict.fromkeys(("1", "unitless", "dimensionless"), ("", 1)),
     **dict.fromkeys(("reflectance", "index", "ndvi"), ("", 1)),
     **dict.fromkeys(("%", "percent", "percentage"), ("", 0.01)),
     **dict.fromkeys(("m", "meter", "meters", "metre", "metres"), ("m", 1)),
@@ -45,6 +45,8 @@ UNITS: Mapping[str, tuple[str, float]] = {
     **dict.fromkeys(("km", "kilometre", "kilometer"), ("m", 1000)),
 }
 """A unit as files write it, without blanks, to its kind and the factor to the unit of the kind."""
+UNSTATED = frozenset(("", "-", "?", "none", "na", "n/a", "unspecified", "unknown", "undefined"))
+"""What formats and programs write where there is no unit, without blanks."""
 KINDS = {"kelvin": "K", "celsius": "C", "reflectance": "", "index": "", "metre": "m"}
 """Kind of each unit that a reading can have."""
 
@@ -76,14 +78,14 @@ def calibration(
             )
         known = stated if asked is None else asked
         found[key] = neutral if known is None else known
-    factor = _factor(name, number, unit(dataset, number), reading)
+    factor = _factor(dataset, number, reading)
     return Calibration(found["scale"] * factor, found["offset"] * factor)
 
 
 def unit(dataset: rasterio.DatasetReader, number: int) -> str:
     """The unit of a band as the file writes it; empty if it states none."""
     text = dataset.units[number - 1] or _tag(dataset, number, "units", "unit") or ""
-    return text.strip()
+    return "" if _plain(text) in UNSTATED else text.strip()
 
 
 def kind(text: str) -> str | None:
@@ -132,17 +134,17 @@ def usable(
     number: int,
     stored: NDArray,
     nodata: list[float],
-    chosen: Collection[int] = (),
+    opacity: Collection[int] = (),
 ) -> Mask:
     """Pixels of a band that nothing masks.
 
-    What counts: the file's no-data value, its mask band (internal or beside it), an alpha band
-    unless it is ``chosen`` as values, CF attributes for missing and valid values, and the stored
-    values ``nodata``. ``stored`` may be thinned: masks are read in its shape.
+    What counts: the file's no-data value, its mask band (internal or beside it), the bands
+    ``opacity`` (of `alpha_bands` those that are not read as values), CF attributes for missing and
+    valid values, and the stored values ``nodata``. ``stored`` may be thinned: masks are read in its
+    shape.
     """
-    alphas = [alpha for alpha in alpha_bands(dataset) if alpha not in chosen]
     valid: Mask = np.ones(stored.shape, bool)
-    if alphas or MaskFlags.alpha not in dataset.mask_flag_enums[number - 1]:
+    if opacity or MaskFlags.alpha not in dataset.mask_flag_enums[number - 1]:
         valid = dataset.read_masks(number, out_shape=stored.shape) > 0
     # GDAL's mask is that of only one of these
     values = [dataset.nodatavals[number - 1], *nodata]
@@ -151,7 +153,7 @@ def usable(
     for value in values:
         if value is not None:
             valid &= ~_equal(stored, value)
-    for alpha in alphas:
+    for alpha in opacity:
         valid &= dataset.read(alpha, out_shape=stored.shape) > 0
     low, high = _valid_range(dataset, number)
     with np.errstate(invalid="ignore"):
@@ -184,9 +186,10 @@ def _same(one: float, other: float) -> bool:
     return math.isclose(one, other, rel_tol=SAME)
 
 
-def _factor(name: str, number: int, text: str, reading: GeotiffConfig) -> float:
+def _factor(dataset: rasterio.DatasetReader, number: int, reading: GeotiffConfig) -> float:
     """From the file's unit to that of ``reading``; SceneError where they are of two kinds."""
-    if not text:
+    name, text = file_name(dataset), unit(dataset, number)
+    if not text or (reading.unit != "metre" and _is_of_heights(dataset, number)):
         return 1.0
     known = UNITS.get(_plain(text))
     if known is None:
@@ -205,10 +208,17 @@ def _factor(name: str, number: int, text: str, reading: GeotiffConfig) -> float:
     if own != KINDS[reading.unit]:
         raise SceneError(
             f"{name}: band {number} has the unit '{text}' in the file, but the reading (config, "
-            f"checkpoint or option) says {reading.unit}. Set the unit that is right, or correct it in the file"
+            f"checkpoint or option) says {reading.unit}. Set the unit that is right, or correct it "
+            "in the file"
         )
     # a scale that the user gave leads to the unit already
     return 1.0 if reading.scale is not None else factor
+
+
+def _is_of_heights(dataset: rasterio.DatasetReader, number: int) -> bool:
+    """Whether GDAL takes a band's unit from a vertical coordinate system, whatever the band is."""
+    system = dataset.crs.to_wkt() if dataset.crs else ""
+    return system.startswith("COMPD_CS") and kind(dataset.units[number - 1] or "") == "m"
 
 
 def _plain(text: str) -> str:
@@ -219,7 +229,7 @@ def _plain(text: str) -> str:
 def _tag(dataset: rasterio.DatasetReader, number: int, *names: str) -> str | None:
     """A tag of the band, or of the file where it has one band, whatever its capitals."""
     places = [dataset.tags(number)]
-    if dataset.count - len(alpha_bands(dataset)) == 1:
+    if dataset.count <= 2 and dataset.count - len(alpha_bands(dataset)) == 1:
         places.append(dataset.tags())
     for tags in places:
         lower = {key.lower(): str(value) for key, value in tags.items()}

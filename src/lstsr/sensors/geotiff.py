@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC
@@ -15,8 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
+from scipy.io import netcdf_file
 from scipy.ndimage import binary_erosion
 
 from lstsr import __version__
@@ -24,6 +27,7 @@ from lstsr.errors import SceneError
 from lstsr.files import whole
 from lstsr.grid import Grid
 from lstsr.image import Mask, SensorImage
+from lstsr.sensors import netcdf
 from lstsr.sensors.calibration import (
     alpha_bands,
     calibration,
@@ -44,8 +48,12 @@ logging.getLogger("rasterio").setLevel(logging.ERROR)
 KELVIN_AT_0_CELSIUS = 273.15
 MOST_PIXELS = 2**29
 """A band with more pixels is not read: a scene has fewer, and memory would not hold its layers."""
+MOST_BANDS = 512
+"""More bands are no reference; to choose among them takes a name or number."""
 SHOWN_PIXELS, SHOWN_BANDS = 2**24, 100
 """So many pixels of a band, and so many bands, does `inspect` look at."""
+INDEX = re.compile(r"\bindex\b|nd[bmsvw]i(?![a-z])", re.IGNORECASE)
+"""How units and names of bands call an index from -1 to 1."""
 LATITUDE = frozenset(
     ("degrees_north", "degree_north", "degree_n", "degrees_n", "degreen", "degreesn")
 )
@@ -53,6 +61,12 @@ LONGITUDE = frozenset(
     ("degrees_east", "degree_east", "degree_e", "degrees_e", "degreee", "degreese")
 )
 """Units by which CF knows its axes (sections 4.1 and 4.2), in lower case."""
+PROJECTED = frozenset(("projection_x_coordinate", "projection_y_coordinate"))
+"""Standard names by which CF knows the axes of a projection (appendix F)."""
+UNEVEN_CELLS = 0.1
+"""By so much of a cell may a coordinate of an axis miss its even place."""
+RAW = frozenset(("EHdr", "ENVI", "ERS", "GenBin", "ISCE", "PAux", "ROI_PAC", "RRASTER"))
+"""Formats of plain numbers in a file without a header; GDAL reads zeros beyond its end."""
 # Where a raster keeps the places of its pixels when it has no geotransform, and what warps it.
 WARPED = {
     "gcps": ("ground control points", "gdalwarp -tps -r bilinear {file} warped.tif"),
@@ -85,10 +99,12 @@ def read(path: Path, sensor: GeotiffConfig) -> SensorImage:
     """
     with selected(path, sensor) as bands:
         placed = _common_grid(path, bands, sensor.crs)
-        chosen = [band.number for band in bands]
-        planes = [_calibrated(band, sensor, chosen) for band in bands]
+        _check_size(path, placed)
+        values = np.empty((len(bands), *placed.shape), np.float32)
+        valid = np.empty(values.shape, bool)
+        for index, band in enumerate(bands):
+            values[index], valid[index] = _calibrated(band, sensor)
         time, note = _time(bands[0].dataset, bands[0].number)
-    values, valid = (np.stack(arrays) for arrays in zip(*planes, strict=True))
     valid &= np.isfinite(values)
     with np.errstate(invalid="ignore"):
         if sensor.valid_min is not None:
@@ -121,27 +137,28 @@ def read(path: Path, sensor: GeotiffConfig) -> SensorImage:
     )
 
 
+def _check_size(path: Path, placed: Grid) -> None:
+    """Raise SceneError where a raster declares more pixels than memory is likely to hold."""
+    if placed.width * placed.height > MOST_PIXELS:
+        raise SceneError(
+            f"{path.name}: {placed.height} rows x {placed.width} columns are too many. Cut out the "
+            f"scene: gdal_translate -projwin LEFT TOP RIGHT BOTTOM {path.name} scene.tif"
+        )
+
+
 def _seen(values: NDArray[np.float32]) -> str:
     """The range of the calibrated values, for an error."""
     known = values[np.isfinite(values)]
     return f"; its values lie between {known.min():g} and {known.max():g}" if known.size else ""
 
 
-def _calibrated(
-    band: Band, sensor: GeotiffConfig, chosen: Collection[int]
-) -> tuple[NDArray[np.float32], Mask]:
+def _calibrated(band: Band, sensor: GeotiffConfig) -> tuple[NDArray[np.float32], Mask]:
     """Values of one band in the unit of ``sensor``, and where nothing masks them."""
     dataset, number = band.dataset, band.number
     if dataset.dtypes[number - 1].startswith("complex"):
         raise SceneError(
             f"{file_name(dataset)}: band {number} holds complex numbers. Give a raster of real"
             " numbers"
-        )
-    if dataset.width * dataset.height > MOST_PIXELS:
-        raise SceneError(
-            f"{file_name(dataset)}: {dataset.height} rows x {dataset.width} columns are too many. "
-            "Cut out the scene: gdal_translate -projwin LEFT TOP RIGHT BOTTOM "
-            f"{file_name(dataset)} scene.tif"
         )
     known = calibration(dataset, number, sensor)
     stored = dataset.read(number)
@@ -150,7 +167,7 @@ def _calibrated(
     with np.errstate(over="ignore", invalid="ignore"):
         exact = stored * number_type(known.scale) + number_type(known.offset)
         values = exact.astype(np.float32)
-    return values, usable(dataset, number, stored, sensor.nodata, chosen)
+    return values, usable(dataset, number, stored, sensor.nodata, band.opacity)
 
 
 def _time(dataset: rasterio.DatasetReader, number: int) -> tuple[str, str]:
@@ -255,7 +272,7 @@ def _content(dataset: rasterio.DatasetReader, number: int) -> str:
     step = math.ceil(math.sqrt(pixels / SHOWN_PIXELS))
     shape = math.ceil(dataset.height / step), math.ceil(dataset.width / step)
     stored = dataset.read(number, out_shape=shape)
-    valid = usable(dataset, number, stored, [])
+    valid = usable(dataset, number, stored, [], alpha_bands(dataset))
     known = stored[valid & np.isfinite(stored)]
     seen = f"{known.min():g} .. {known.max():g}" if known.size else "nothing valid"
     return f"valid {valid.mean():.1%}, stored values {seen}"
@@ -274,6 +291,11 @@ def opened(path: Path, variable: str = "") -> Iterator[rasterio.DatasetReader]:
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             dataset = rasterio.open(variable or path)
         with dataset:
+            if dataset.driver in RAW:
+                _check_size_of(path, dataset)
+            if dataset.driver == "netCDF":
+                _check_whole(path)
+                _check_axes(path, dataset)
             yield dataset
     except RasterioError as error:
         _readable(path)
@@ -282,6 +304,64 @@ def opened(path: Path, variable: str = "") -> Iterator[rasterio.DatasetReader]:
             f"{path.name}: cannot be read. It may be truncated, or of a format that this build of "
             f"GDAL does not know; convert it with gdal_translate ({_line(why)})"
         ) from None
+
+
+def _check_size_of(path: Path, dataset: rasterio.DatasetReader) -> None:
+    """Raise SceneError where no file of a raw raster is as large as its numbers."""
+    packed = "NBITS" in dataset.tags(1, ns="IMAGE_STRUCTURE")
+    compressed = dataset.tags(ns="ENVI").get("file_compression", "0") != "0"
+    if packed or compressed:
+        return
+    sizes = (4 if name == "complex_int16" else np.dtype(name).itemsize for name in dataset.dtypes)
+    expected = dataset.width * dataset.height * sum(sizes)
+    found = max(Path(file).stat().st_size for file in dataset.files if Path(file).is_file())
+    if found < expected:
+        raise SceneError(
+            f"{path.name}: truncated, {found} bytes of the {expected} that its header asks for. "
+            "Get it again, or correct the header"
+        )
+
+
+def _check_whole(path: Path) -> None:
+    """Raise SceneError where a classic NetCDF file ends before its data: GDAL reads zeros there."""
+    with path.open("rb") as file:
+        if file.read(4) not in (b"CDF\x01", b"CDF\x02"):
+            return
+    try:
+        # the arrays of all variables are made, but none of their values is read
+        netcdf_file(path, mmap=True)
+    except ValueError:
+        raise SceneError(f"{path.name}: truncated, it ends before its data. Get it again") from None
+
+
+def _check_axes(path: Path, dataset: rasterio.DatasetReader) -> None:
+    """Raise SceneError where the axes of a NetCDF are not even, which GDAL takes them for."""
+    names = {
+        name
+        for name, _, attribute in (key.rpartition("#") for key in dataset.tags())
+        if (attribute == "units" and _is_degrees(dataset.tags()[f"{name}#units"]))
+        or dataset.tags().get(f"{name}#standard_name") in PROJECTED
+    }
+    if not names or dataset.transform.is_identity:
+        return
+    with netcdf.opened(path) as file:
+        for name in sorted(names & file.variables.keys()):
+            axis = file.variables[name]
+            values = np.asarray(axis[:], np.float64) if axis.ndim == 1 else np.zeros(0)
+            if len(values) < 3:
+                continue
+            even = np.linspace(values[0], values[-1], len(values))
+            step = abs(values[-1] - values[0]) / (len(values) - 1)
+            if not np.abs(values - even).max() <= UNEVEN_CELLS * step:
+                raise SceneError(
+                    f"{path.name}: the coordinates {name} are not evenly spaced. Interpolate to a "
+                    "regular grid first, such as with `cdo remapbil`"
+                )
+
+
+def _is_degrees(text: str) -> bool:
+    """Whether a unit is that of latitudes or longitudes."""
+    return text.lower() in LATITUDE | LONGITUDE
 
 
 def _readable(path: Path) -> None:
@@ -298,10 +378,11 @@ def _line(error: object) -> str:
 
 @dataclass(frozen=True)
 class Band:
-    """A band of an open raster, numbered from 1."""
+    """A band of an open raster, numbered from 1, and the bands that hold its opacity."""
 
     dataset: rasterio.DatasetReader
     number: int
+    opacity: tuple[int, ...] = ()
 
 
 @contextmanager
@@ -314,7 +395,9 @@ def selected(path: Path, sensor: GeotiffConfig) -> Iterator[list[Band]]:
     with ExitStack() as stack:
         dataset = stack.enter_context(opened(path))
         if dataset.count:
-            yield [Band(dataset, number) for number in _numbers(dataset, sensor)]
+            numbers = _numbers(dataset, sensor)
+            opacity = tuple(set(alpha_bands(dataset)).difference(numbers))
+            yield [Band(dataset, number, opacity) for number in numbers]
             return
         held = _variables(dataset)
         asked = list(held) if sensor.bands is None else sensor.bands
@@ -331,7 +414,7 @@ def selected(path: Path, sensor: GeotiffConfig) -> Iterator[list[Band]]:
                     f"{path.name}: the variable {name} has {one.count} layers. Take one out with "
                     f"gdal_translate -b NUMBER '{held[name]}' layer.tif"
                 )
-        yield [Band(one, 1) for one in inner]
+        yield [Band(one, 1, tuple(alpha_bands(one))) for one in inner]
 
 
 def _variables(dataset: rasterio.DatasetReader) -> dict[str, str]:
@@ -431,6 +514,11 @@ def band_names(path: Path) -> list[str]:
             return list(_variables(dataset))
         alpha = alpha_bands(dataset)
         held = [number for number in dataset.indexes if number not in alpha]
+        if len(held) > MOST_BANDS:
+            raise SceneError(
+                f"{path.name}: {len(held)} bands are too many. Choose at most {MOST_BANDS} of them "
+                "(bands, --input-band or --reference-band)"
+            )
         return [_title(dataset, number) or f"band {number}" for number in held]
 
 
@@ -449,11 +537,12 @@ class Stated:
     """What a raster states of the first band that is read from it.
 
     ``kind`` is that of its unit (`calibration.kind`), ``calibrated`` whether it has a scale or an
-    offset of its own.
+    offset of its own, ``is_index`` whether its unit or name is that of an index from -1 to 1.
     """
 
     kind: str | None
     calibrated: bool
+    is_index: bool
 
 
 def stated(path: Path, sensor: GeotiffConfig) -> Stated:
@@ -465,6 +554,7 @@ def stated(path: Path, sensor: GeotiffConfig) -> Stated:
         return Stated(
             kind(text) if text else None,
             any(value is not None for value in numbers),
+            bool(INDEX.search(text) or INDEX.search(_title(dataset, number))),
         )
 
 
@@ -492,6 +582,12 @@ def grid_of(dataset: rasterio.DatasetReader, crs: str | None) -> Grid:
         system = CRS.from_string(stated)
     except CRSError as error:
         raise SceneError(f"{name}: coordinate system not understood: {_line(error)}") from None
+    if system.is_geographic and system.units_factor[1] == 1:
+        # PROJ and pyproj disagree on the unit of such coordinates
+        raise SceneError(
+            f"{name}: longitudes and latitudes in radians are not supported. Convert them: "
+            f"gdalwarp -t_srs EPSG:4326 {name} degrees.tif"
+        )
     if not math.isfinite(sum(dataset.transform)) or not dataset.transform.determinant:
         raise SceneError(
             f"{name}: the geotransform {tuple(dataset.transform)[:6]} has no area. Correct it with "
@@ -502,7 +598,13 @@ def grid_of(dataset: rasterio.DatasetReader, crs: str | None) -> Grid:
             f"{name}: its corners {_corners(dataset)} are not longitudes and latitudes, but its "
             "coordinate system is geographic. Correct it: gdal_translate -a_srs CRS"
         )
-    return Grid(system.to_wkt(), dataset.transform, dataset.width, dataset.height)
+    placed = Grid(system.to_wkt(), dataset.transform, dataset.width, dataset.height)
+    if not _reaches_earth(placed, system):
+        raise SceneError(
+            f"{name}: its coordinate system gives no longitude and latitude on the Earth. State "
+            "another in the sensor's crs (config), or with --input-crs or --reference-crs"
+        )
+    return placed
 
 
 def _on_globe(dataset: rasterio.DatasetReader, system: CRS) -> bool:
@@ -515,11 +617,20 @@ def _on_globe(dataset: rasterio.DatasetReader, system: CRS) -> bool:
     return max(abs(left), abs(right)) <= 8 * quarter and beyond <= dataset.res[1]
 
 
+def _reaches_earth(placed: Grid, system: CRS) -> bool:
+    """Whether PROJ leads from a coordinate system to longitude and latitude, whatever the place."""
+    if not (system.is_geographic or system.is_projected):
+        return False
+    try:
+        placed.degrees(np.zeros(1), np.zeros(1))
+    except ProjError:
+        return False
+    return True
+
+
 def _corners(dataset: rasterio.DatasetReader) -> str:
     first, last = dataset.transform @ (0, 0), dataset.transform @ (dataset.width, dataset.height)
-    return "upper left {0[0]:.3f}, {0[1]:.3f}; lower right {1[0]:.3f}, {1[1]:.3f}".format(
-        first, last
-    )
+    return f"upper left {first[0]:.3f}, {first[1]:.3f}; lower right {last[0]:.3f}, {last[1]:.3f}"
 
 
 def _unplaced(dataset: rasterio.DatasetReader) -> str:

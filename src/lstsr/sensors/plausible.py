@@ -38,8 +38,11 @@ ROUNDING = 1e-3
 MOST = 0.01
 """Share of a scene's valid pixels above which implausible values are a fault of the reading."""
 FILL_GAP_K = 30.0
-"""A coldest temperature that occurs in more than `MOST` of the pixels, exactly, and lies further
-below all others than this, is a fill value and no temperature."""
+"""A coldest temperature that lies further below all others than this is a fill value."""
+SPREAD_K = 120.0
+"""No image of land surfaces, the Earth's disk included, has a wider range of temperatures."""
+CONFIGURED = ("input", "reference", "target")
+"""Roles that have a reading; elevation and water are read in one way."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +67,14 @@ GUESSES: Mapping[str, tuple[_Guess, ...]] = {
         _Guess(220000, 350000, "kelvin x 1000", {"scale": 0.001}),
     ),
     "reflectance": (
+        _Guess(-1, 1, "an index such as NDVI", {"unit": "index"}),
         _Guess(-1, 110, "percent", {"scale": 0.01}),
         _Guess(0, 255, "numbers of 8 bits", {"scale": 1 / 255}),
         _Guess(-2000, 16000, "reflectance x 10000", {"scale": 0.0001}),
         _Guess(1, 65535, "Landsat SR numbers", {"scale": 0.0000275, "offset": -0.2}),
     ),
     "index": (
+        _Guess(-0.4, 2, "reflectances", {"unit": "reflectance"}),
         _Guess(-100, 100, "index x 100", {"scale": 0.01}),
         _Guess(
             0, 255, "numbers of 8 bits, such as 100 x index + 100", {"scale": 0.01, "offset": -1}
@@ -86,25 +91,38 @@ def checked(image: SensorImage, file: str, key: str, reading: SensorConfig) -> S
 
     ``file`` and ``key`` (as of the config: ``sensors.input``) are named in errors. A valid range
     in ``reading`` replaces that of an index or a reflectance. Raises SceneError with a guess at the
-    cure where more than `MOST` of the valid pixels are so, or hold one and the same fill value.
+    cure where more than `MOST` of the valid pixels are so, hold one and the same fill value, or
+    spread wider than temperatures can.
     """
     if image.unit not in RANGES:
         return image
     low, high = _range(image.unit, reading)
     with np.errstate(invalid="ignore"):
         outside = ((image.values < low) | (image.values > high)).any(axis=0) & image.valid
-    count, total = int(outside.sum()), int(image.valid.sum())
-    if count > MOST * total:
+    total = int(image.valid.sum())
+    if outside.sum() > MOST * total:
         raise SceneError(_refusal(image, outside, file, key))
+    notes = []
+    if outside.any():
+        notes.append(f"masked {outside.sum()} pixels outside {low:g} .. {high:g}")
     if image.unit == "kelvin":
-        _check_fill(image.values[0][image.valid & ~outside], file, key)
-    if not count:
+        _check_spread(image.values[0][image.valid & ~outside], file, key)
+        fill = _fill(image.values[0], image.valid & ~outside)
+        if fill.sum() > MOST * total:
+            raise SceneError(_fill_refusal(image.values[0], fill, total, file, key))
+        if fill.any():
+            coldest = image.values[0][fill][0]
+            notes.append(f"masked {fill.sum()} pixels of exactly {coldest:g}, far below all others")
+        outside |= fill
+    if not outside.any():
         return image
-    logger.warning("%s: %d pixels outside %g .. %g are masked", file, count, low, high)
-    values = np.where(outside, np.float32(np.nan), image.values)
-    note = f"masked {count} pixels outside {low:g} .. {high:g}"
+    for note in notes:
+        logger.warning("%s: %s", file, note)
     return replace(
-        image, values=values, valid=image.valid & ~outside, history=(*image.history, note)
+        image,
+        values=np.where(outside, np.float32(np.nan), image.values),
+        valid=image.valid & ~outside,
+        history=(*image.history, *notes),
     )
 
 
@@ -118,38 +136,57 @@ def _range(unit: str, reading: SensorConfig) -> tuple[float, float]:
     return low - slack, high + slack
 
 
-def _check_fill(values: NDArray[np.float32], file: str, key: str) -> None:
-    """Raise SceneError where the coldest value looks like a fill value that nothing declares."""
-    coldest = values.min()
-    alone = values == coldest
-    share = alone.mean()
-    if share <= MOST or alone.all():
-        return
-    if float(values[~alone].min() - coldest) > FILL_GAP_K:
+def _check_spread(values: NDArray[np.float32], file: str, key: str) -> None:
+    """Raise SceneError where temperatures differ by more than those of land surfaces can."""
+    low, high = np.percentile(values, (1, 99))
+    if high - low > SPREAD_K:
         raise SceneError(
-            f"{file}: {share:.1%} of the pixels are exactly {coldest:g} K, far below all others. "
-            f"If this value marks no-data, add it as stored to {_named(key, 'nodata')}"
+            f"{file}: the values lie between {low:g} and {high:g} K, too far apart for "
+            f"land-surface temperatures. {_cure('kelvin', float(low), float(high), file, key)}"
         )
+
+
+def _fill(values: NDArray[np.float32], valid: Mask) -> Mask:
+    """Pixels of the coldest value, if it is so far below all others that it is no temperature."""
+    known = values[valid]
+    warmer = known[known > known.min()]
+    if not warmer.size or warmer.min() - known.min() <= FILL_GAP_K:
+        return np.zeros_like(valid)
+    return np.asarray(valid & (values == known.min()))
+
+
+def _fill_refusal(values: NDArray[np.float32], fill: Mask, total: int, file: str, key: str) -> str:
+    coldest = float(values[fill][0])
+    return (
+        f"{file}: {fill.sum() / total:.1%} of the pixels are exactly {coldest:g} K, far below all "
+        f"others. {_cure_of_fill(coldest, file, key)}"
+    )
 
 
 def _refusal(image: SensorImage, outside: Mask, file: str, key: str) -> str:
     """What is wrong with the values of an image, and what may cure it."""
-    share = outside.sum() / image.valid.sum()
+    total = int(image.valid.sum())
+    share = outside.sum() / total
     band = int(np.argmax([_misses(image.unit, plane[image.valid]) for plane in image.values]))
     values = image.values[band][outside]
-    names = f" of band {image.bands[band]}" if len(image.bands) > 1 else ""
+    name = image.bands[band].removeprefix("band ")
+    names = f" of band {name}" if len(image.bands) > 1 else ""
     usual, counts = np.unique(values, return_counts=True)
-    if counts.max() > 0.9 * counts.sum() and share < 0.999:
-        fill = usual[counts.argmax()]
+    fill, repeated = float(usual[counts.argmax()]), int(counts.max())
+    cure_of_fill = _cure_of_fill(fill, file, key)
+    if repeated > 0.9 * len(values) and share < 0.999:
         return (
             f"{file}: {share:.1%} of the pixels{names} are exactly {fill:g}, which are not "
-            f"{QUANTITIES[image.unit]}. If this value marks no-data, add it as stored to "
-            f"{_named(key, 'nodata')}"
+            f"{QUANTITIES[image.unit]}. {cure_of_fill}"
         )
-    low, high = np.percentile(values, (1, 99))
+    rest, beside = values[values != fill], ""
+    if rest.size and repeated > MOST * total and not rest.min() < fill < rest.max():
+        values = rest
+        beside = f". {repeated / total:.1%} are exactly {fill:g}. {cure_of_fill}"
+    low, high = (float(end) for end in np.percentile(values, (1, 99)))
     return (
         f"{file}: {share:.1%} of the pixels{names} are not {QUANTITIES[image.unit]}: they lie "
-        f"between {low:g} and {high:g}. {_cure(image.unit, float(low), float(high), key)}"
+        f"between {low:g} and {high:g}. {_cure(image.unit, low, high, file, key)}{beside}"
     )
 
 
@@ -158,29 +195,46 @@ def _misses(unit: str, values: NDArray[np.float32]) -> int:
     return int(((values < low) | (values > high)).sum())
 
 
-def _cure(unit: str, low: float, high: float, key: str) -> str:
+def _cure(unit: str, low: float, high: float, file: str, key: str) -> str:
+    role = _role(key)
+    if role not in CONFIGURED:
+        wanted = "metres" if unit == "metre" else "shares from 0 to 1"
+        return f"Convert {file} to {wanted}, and state its no-data value: gdal_translate -a_nodata"
     fitting = [one for one in GUESSES[unit] if one.low <= low and high <= one.high][:2]
+    option = f"--{_option(role)}"
     if not fitting:
         return (
-            f"Check unit, scale, offset and nodata of {key} (in predict: --{_role(key)}-unit, "
-            f"--{_role(key)}-scale ...)"
+            f"Check unit, scale, offset and nodata of {key} (in predict: {option}-unit, "
+            f"{option}-scale ...)"
         )
     cures = []
     for one in fitting:
         config = ", ".join(f"{name}: {_number(value)}" for name, value in one.keys.items())
-        options = " ".join(
-            f"--{_role(key)}-{name} {_number(value)}" for name, value in one.keys.items()
-        )
+        options = " ".join(f"{option}-{name} {_number(value)}" for name, value in one.keys.items())
         cures.append(f"If they are {one.what}, set {config} in {key} (in predict: {options})")
     return ". ".join(cures)
+
+
+def _cure_of_fill(fill: float, file: str, key: str) -> str:
+    role = _role(key)
+    if role not in CONFIGURED:
+        return (
+            "If this value marks no-data, state it in the file: gdal_translate -a_nodata "
+            f"{fill:g} {file} stated.tif"
+        )
+    return (
+        f"If this value marks no-data, add it as stored to {key}.nodata (in predict: "
+        f"--{_option(role)}-nodata)"
+    )
 
 
 def _number(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:.9g}"
 
 
-def _named(key: str, name: str) -> str:
-    return f"{key}.{name} (in predict: --{_role(key)}-{name})"
+def _option(role: str) -> str:
+    """The role as options of `lstsr predict` call it: an image alone is given as --input."""
+    return "input" if role == "target" else role
 
 
 def _role(key: str) -> str:
