@@ -105,7 +105,11 @@ FAULTS = [
     ("sensors.input.unit", "fahrenheit", "sensors.input.unit = 'fahrenheit': must be 'kelvin',"),
     ("sensors.input.unit", "index", "sensors.input.unit = 'index': allowed are kelvin, celsius"),
     ("sensors.reference.unit", "celsius", "reference.unit = 'celsius': allowed are reflectance,"),
-    ("sensors.reference.bands", [1, 2], "config key sensors.reference.names has 1 entries for 2 bands"),
+    (
+        "sensors.reference.bands",
+        [1, 2],
+        "config key sensors.reference.names has 1 entries for 2 bands",
+    ),
     ("sensors.reference.bands", [0], "config key sensors.reference.bands.0 = 0: must be greater"),
     (
         "sensors.target",

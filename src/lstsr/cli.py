@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _told(error: Exception) -> str:
-    """A fault in one line."""
+    """The error in one line."""
     text = " ".join(str(error).split())
     if isinstance(error, LstsrError):
         return text
@@ -60,9 +60,9 @@ def _told(error: Exception) -> str:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}"
     if isinstance(error, MemoryError):
-        return "not enough memory. Take smaller images, or a machine with more"
+        return "not enough memory. Use smaller images or a machine with more memory"
     return (
-        f"unexpected fault ({type(error).__name__}: {text}). Run the command again with --debug "
+        f"unexpected error ({type(error).__name__}: {text}). Run the command again with --debug "
         "and report what it prints"
     )
 
@@ -199,7 +199,7 @@ def split(options: argparse.Namespace) -> None:
             raise
         few = "; ".join(lost[:SHOWN_REASONS])
         raise LstsrError(
-            f"{error}. Excluded before the split: {len(lost)} scenes, such as {few}"
+            f"{error}. {len(lost)} scenes were excluded before the split, e.g. {few}"
         ) from None
     counts = {name: list(chosen.values()).count(name) for name in sorted(set(chosen.values()))}
     logger.info("scenes by split, place only: %s", counts)
@@ -388,9 +388,9 @@ def predict(options: argparse.Namespace) -> None:
 
         for name in OF_LST:
             if getattr(options, name.replace("-", "_")):
-                raise LstsrError(f"--{name}: is of LST, which needs a --reference; leave it out")
+                raise LstsrError(f"--{name} is for LST. Add a --reference or remove this option")
         if asked["reference"] != Options():
-            raise LstsrError("--reference-...: there is no --reference; leave these options out")
+            raise LstsrError("--reference-... needs a --reference. Add one or remove these options")
         make_image(
             options.model,
             options.input,
@@ -471,15 +471,15 @@ def report(options: argparse.Namespace) -> None:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Tells a fault of the command line in one line."""
+    """Reports an error on the command line in one line."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        # argparse knows -9999 as a number, but takes -3.4e38 and -10,35,-5,40 for options
+        # argparse reads -9999 as a number, but -3.4e38 and -10,35,-5,40 as options
         self._negative_number_matcher = re.compile(r"-\.?\d")
 
     def error(self, message: str) -> NoReturn:
-        """End the program with what is wrong and where help is."""
+        """End the program; say what is wrong and where to find help."""
         self.exit(2, f"lstsr: {message}. `{self.prog} --help` shows all options\n")
 
 
@@ -490,7 +490,7 @@ def _parser() -> argparse.ArgumentParser:
     def command(name: str, run: Any) -> argparse.ArgumentParser:
         stage = stages.add_parser(name, help=run.__doc__, description=run.__doc__)
         stage.set_defaults(run=run)
-        stage.add_argument("--debug", action="store_true", help="show the traceback of a fault")
+        stage.add_argument("--debug", action="store_true", help="show the traceback of an error")
         return stage
 
     def paths(stage: argparse.ArgumentParser, *names: str, **more: Any) -> None:
@@ -570,36 +570,44 @@ def _parser() -> argparse.ArgumentParser:
     stage.add_argument("--row", type=_row, required=True)
     stage.add_argument("--split", required=True)
     stage.add_argument("--checkpoint", type=Path, nargs="*")
-    stage.add_argument("--self-ensemble", action="store_true", help="mean over turns and flips")
+    stage.add_argument(
+        "--self-ensemble", action="store_true", help="mean over rotated and flipped inputs"
+    )
     stage.add_argument("--threads", type=int)
 
     stage = command("predict", predict)
-    stage.add_argument("--model", required=True, help="a checkpoint, or the name of a method")
+    stage.add_argument("--model", required=True, help="checkpoint, or name of a method")
     paths(stage, "input", "output")
-    stage.add_argument("--reference", type=Path, help="guides LST; an optical image has none")
-    stage.add_argument("--overwrite", action="store_true", help="replace an existing output")
-    stage.add_argument("--dem", type=Path, help="elevation in metres, against terrain parallax")
-    stage.add_argument("--water", type=Path, help="share of water, 0..1, for layers and flags")
-    stage.add_argument("--scale", type=_scale, help="default: the checkpoint's")
     stage.add_argument(
-        "--like", type=Path, help="checkpoint whose training says how a classical method reads"
+        "--reference", type=Path, help="image that guides LST; leave out for an optical image"
+    )
+    stage.add_argument("--overwrite", action="store_true", help="replace an existing output")
+    stage.add_argument("--dem", type=Path, help="elevation in metres, to correct terrain parallax")
+    stage.add_argument("--water", type=Path, help="share of water, 0..1, for layers and flags")
+    stage.add_argument(
+        "--scale", type=_scale, help="input cell size / pixel size (default: as in training)"
+    )
+    stage.add_argument(
+        "--like", type=Path, help="a classical method reads files as in this checkpoint's training"
     )
     stage.add_argument(
         "--extent", type=Path, help="raster that bounds the product (default: the reference)"
     )
-    stage.add_argument("--time", default="", help="of an input whose file states none, ISO 8601")
-    stage.add_argument("--base-image", type=Path, help="static image that both are registered to")
-    stage.add_argument("--no-registration", action="store_true", help="move nothing")
+    stage.add_argument("--time", default="", help="ISO 8601, if the input file has none")
+    stage.add_argument("--base-image", type=Path, help="static image to register both to")
+    stage.add_argument("--no-registration", action="store_true", help="shift nothing")
     for role in GUIDED:
         stage.add_argument(
             f"--{role}-shift",
             type=float,
             nargs=2,
             metavar=("ROW", "COLUMN"),
-            help=f"pixels of the product that the {role} moves (+ south, east); not registered",
+            help=f"shift the {role} by product pixels (+ south, east) instead of registration",
         )
-    stage.add_argument("--self-ensemble", action="store_true", help="mean over turns and flips")
-    stage.add_argument("--tile", type=_tile, default=512, help="side of a tile, fine pixels")
+    stage.add_argument(
+        "--self-ensemble", action="store_true", help="mean over rotated and flipped inputs"
+    )
+    stage.add_argument("--tile", type=_tile, default=512, help="side of a tile in fine pixels")
     for role in GUIDED:
         _add_reading(stage, role)
 
@@ -644,24 +652,24 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_reading(stage: argparse.ArgumentParser, role: str) -> None:
-    """Options that say how the file of a role is read."""
+    """Add the options that say how to read the file of a role."""
     group = stage.add_argument_group(
         f"reading of the {role}",
-        "default: as in the checkpoint's training; for a method without one, what the file states",
+        "default: as in the checkpoint's training; without a checkpoint, as the file states",
     )
     units = ("kelvin", "celsius") if role == "input" else ("reflectance", "index")
     group.add_argument(
-        f"--{role}-unit", choices=units, help=f"unit of the values (default: {units[0]})"
+        f"--{role}-unit", choices=units, help=f"unit of the values (last default: {units[0]})"
     )
     group.add_argument(f"--{role}-scale", type=_number, help="physical = stored x scale + offset")
-    group.add_argument(f"--{role}-offset", type=_number, help="default: 0")
+    group.add_argument(f"--{role}-offset", type=_number, help="see scale; last default: 0")
     group.add_argument(
         f"--{role}-nodata",
         type=float,
         nargs="+",
         default=[],
         metavar="VALUE",
-        help="stored values that are no-data, besides those that the file masks",
+        help="further stored values that are no-data; the file's own mask always counts",
     )
     group.add_argument(
         f"--{role}-band",
@@ -669,9 +677,9 @@ def _add_reading(stage: argparse.ArgumentParser, role: str) -> None:
         nargs="+",
         default=[],
         metavar="BAND",
-        help="number from 1, or name of a band or NetCDF variable (default: all bands)",
+        help="number (from 1) or name of a band or NetCDF variable (last default: all bands)",
     )
-    group.add_argument(f"--{role}-crs", help="coordinate system (default: the file's own)")
+    group.add_argument(f"--{role}-crs", help="coordinate system (default: as the file states)")
 
 
 def _terminate(number: int, _: object) -> NoReturn:
@@ -703,7 +711,7 @@ def _number(text: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"{text} is not a number. Write decimals with a point")
+        raise argparse.ArgumentTypeError(f"{text} is not a number. Use a decimal point, as in 0.01")
     return value
 
 

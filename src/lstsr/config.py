@@ -174,7 +174,7 @@ def _number_or_name(value: Any) -> str | None:
     return {int: "<number>", str: "<name>"}.get(type(value))
 
 
-# Tags stand in brackets, so that messages leave them out.
+# Tags are in angle brackets, so that messages leave them out.
 BandChoice = Annotated[
     Annotated[int, Field(ge=1), Tag("<number>")] | Annotated[str, Tag("<name>")],
     Discriminator(
@@ -188,8 +188,8 @@ BandChoice = Annotated[
 class GeotiffConfig(Section):
     """Any raster that GDAL reads: physical = stored x scale + offset, in `unit`.
 
-    Scale, offset, no-data value and unit of the file itself are used; a key that contradicts the
-    file stops the run.
+    lstsr uses the scale, offset, no-data value and unit that the file states. A key that
+    contradicts the file stops the run.
     """
 
     product: Literal["geotiff"] = "geotiff"
@@ -198,13 +198,13 @@ class GeotiffConfig(Section):
     bands: list[BandChoice] | None = Field(
         None,
         min_length=1,
-        description="numbers from 1, or names of bands or NetCDF variables; default: all bands",
+        description="numbers (from 1) or names of bands or NetCDF variables; default: all bands",
     )
     names: list[str] = Field(["lst"], min_length=1, description="one name per band")
-    scale: float | None = Field(None, description="default: the file's own, or 1")
-    offset: float | None = Field(None, description="default: the file's own, or 0")
+    scale: float | None = Field(None, description="default: as the file states, or 1")
+    offset: float | None = Field(None, description="default: as the file states, or 0")
     nodata: list[float] = Field(
-        [], description="stored values that are no-data, besides those that the file itself masks"
+        [], description="stored values that are no-data, in addition to those that the file masks"
     )
     valid_min: float | None = Field(None, description="in `unit`; lower values are masked")
     valid_max: float | None = Field(None, description="in `unit`; higher values are masked")
@@ -214,7 +214,7 @@ class GeotiffConfig(Section):
     @field_validator("nodata", mode="before")
     @classmethod
     def _several(cls, value: Any) -> Any:
-        """One value may stand alone."""
+        """A single value needs no list."""
         if value is None:
             return []
         return value if isinstance(value, (list, tuple)) else [value]
@@ -223,7 +223,7 @@ class GeotiffConfig(Section):
     @classmethod
     def _not_zero(cls, value: float | None) -> float | None:
         if value is not None and (value == 0 or not math.isfinite(value)):
-            raise ValueError(f"{value}: give a number other than 0")
+            raise ValueError(f"{value} is not a usable scale. Give a finite number other than 0")
         return value
 
     @field_validator("crs")
@@ -248,7 +248,7 @@ class GeotiffConfig(Section):
 
 def _system(text: str) -> CRS:
     """The coordinate system that ``text`` names; ValueError if PROJ does not know it."""
-    from pyproj import CRS  # few runs name one, and every job parses the config
+    from pyproj import CRS  # imported here: every job parses the config, but few need it
     from pyproj.exceptions import CRSError
 
     try:
@@ -513,7 +513,7 @@ class SensorsConfig(Section):
 class Region(Section):
     """Scenes whose manifest longitude and latitude lie strictly inside, degrees.
 
-    Longitudes count in any turn: 240 is -120. A region with one bound in longitude ends at 180.
+    240 and -120 are the same longitude. A region with only one bound in longitude ends at 180.
     """
 
     lon_min: float | None = Field(None, ge=-360, le=360)
@@ -585,7 +585,7 @@ class RegistrationConfig(Section):
 class GridConfig(Section):
     """A lattice of square cells whose corners are multiples of the spacing."""
 
-    crs: str = Field(description="any projected system that PROJ reads, in metres")
+    crs: str = Field(description="projected system in metres, in any form that PROJ reads")
     spacing_m: float = Field(gt=0, description="side of a coarse cell, metres")
 
     @field_validator("crs")
@@ -595,7 +595,7 @@ class GridConfig(Section):
         units = {axis.unit_name for axis in system.axis_info}
         if not system.is_projected or units - {"metre", "meter"}:
             raise ValueError(
-                f"'{value}' is in {' and '.join(sorted(units)) or 'unknown units'}. Name a "
+                f"The unit of '{value}' is {' and '.join(sorted(units)) or 'unknown'}. Name a "
                 "projected coordinate system in metres, such as EPSG:5179 or a UTM zone"
             )
         return value
@@ -806,7 +806,7 @@ class EvaluateConfig(Section):
 
 
 class Row(Section):
-    """One experiment, one row of table.csv. Everything it needs, filled in.
+    """One experiment, one row of table.csv, with all settings filled in.
 
     ``train`` is None of a row that is not trained: a classical one, or one that is predicted with
     the network of another.
@@ -881,7 +881,7 @@ class Config(Section):
     @field_validator("origin")
     @classmethod
     def _origin_by_provider(cls, origin: Origin | None, info: ValidationInfo) -> Origin:
-        # a faulty section acquire is absent here, and has an error of its own
+        # an invalid section acquire is absent here and raises its own error
         generated = info.data.get("acquire", AcquireConfig()).provider == "generate"
         return origin or ("simulated" if generated else "observed")
 

@@ -71,7 +71,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 
 def check_output(output: Path, inputs: Iterable[Path | None]) -> None:
-    """Raise LstsrError where ``output`` is one of ``inputs``, under any name or link."""
+    """Raise LstsrError if ``output`` is one of ``inputs``, also through another name or a link."""
     for path in inputs:
         if path is None or not path.exists():
             continue
@@ -79,16 +79,16 @@ def check_output(output: Path, inputs: Iterable[Path | None]) -> None:
         inside = path.is_dir() and path.resolve() in output.resolve().parents
         if same or inside or output.resolve() == path.resolve():
             raise LstsrError(
-                f"{output} {'lies inside' if inside else 'is'} the input {path} and would replace "
-                "it. Name another output"
+                f"{output} {'lies inside' if inside else 'is'} the input {path} and would "
+                "overwrite it. Name another output"
             )
 
 
 def check_suffix(output: Path, *allowed: str) -> None:
-    """Raise LstsrError where the suffix of ``output`` does not fit the format that is written."""
+    """Raise LstsrError if the suffix of ``output`` does not match the written format."""
     if output.suffix.lower() not in allowed:
         raise LstsrError(
-            f"{output}: the suffix does not fit the format. Use {' or '.join(allowed)}"
+            f"{output}: the suffix does not match the format. Use {' or '.join(allowed)}"
         )
 
 

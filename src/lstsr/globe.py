@@ -1,4 +1,4 @@
-"""Outlines on the globe: area, overlap and distance, whatever turn of 360 degrees they are in."""
+"""Outlines on the globe: area, overlap and distance, also across 180 degrees."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 Outline = tuple[tuple[float, float], ...]
-"""Corners (lon, lat) in degrees. Longitudes are continuous: 179, 181 and not 179, -179."""
+"""Corners (lon, lat) in degrees. Longitudes are continuous: 179, 181 instead of 179, -179."""
 TURNS_DEG = (-360.0, 0.0, 360.0)
-# Neighbouring tiles share an edge up to rounding, and outlines are stored to 1e-6 degree: a common
-# strip narrower than this, about 0.5 m, is a shared edge.
+# Neighbouring tiles share an edge up to rounding, and outlines are stored to 1e-6 degree. A common
+# strip narrower than this (about 0.5 m) counts as a shared edge.
 EDGE_DEG = 5e-6
 EARTH_RADIUS_KM = 6371.0
 
 
 def wrapped(lon: float) -> float:
-    """The same longitude between -180 (excluded) and 180 degrees."""
+    """The longitude as a value between -180 (excluded) and 180 degrees."""
     return lon + _turn(lon)
 
 
 def centred(outline: Outline) -> Outline:
-    """The same outline, moved by whole turns until its middle lies in -180..180."""
+    """The outline, moved by a multiple of 360 degrees so that its middle lies in -180..180."""
     if not outline:
         return outline
     lons = [lon for lon, _ in outline]
@@ -34,7 +34,7 @@ def centred(outline: Outline) -> Outline:
 
 
 def _turn(lon: float) -> float:
-    """The whole turns that bring a longitude between -180 (excluded) and 180 degrees."""
+    """The multiple of 360 degrees that moves a longitude into -180 (excluded) to 180."""
     return -360.0 * math.ceil((lon - 180) / 360)
 
 
@@ -45,7 +45,7 @@ def middle_of(outline: Outline) -> tuple[float, float]:
 
 
 def area_km2(outline: Outline) -> float:
-    """The true area of an outline, on a sphere: through Lambert's cylindrical projection."""
+    """Area of an outline on a sphere, from Lambert's cylindrical equal-area projection."""
     plane = [
         (math.radians(lon), math.sin(math.radians(max(-90.0, min(90.0, lat)))))
         for lon, lat in outline
@@ -54,7 +54,7 @@ def area_km2(outline: Outline) -> float:
 
 
 def overlaps(outlines: Sequence[Outline]) -> list[tuple[int, int]]:
-    """Pairs of outlines, by ascending index, that have more in common than an edge."""
+    """Pairs of outlines, in ascending order, that overlap by more than a shared edge."""
     from shapely import STRtree
     from shapely.affinity import translate
 
@@ -71,9 +71,9 @@ def overlaps(outlines: Sequence[Outline]) -> list[tuple[int, int]]:
 
 
 def distance_deg(outline: Outline, lon: float, lat: float) -> float:
-    """How far a place lies outside an outline, in degrees of a great circle; 0 inside.
+    """Distance of a place from an outline, in degrees of a great circle; 0 inside.
 
-    Exact near the outline only: the sphere is taken as flat around its middle.
+    It is exact only near the outline, because the sphere is treated as flat around its middle.
     """
     from shapely import Point
 
@@ -88,13 +88,13 @@ def extent_deg(outline: Outline) -> float:
 
 
 def _plane(points: Outline, outline: Outline) -> list[tuple[float, float]]:
-    """Points with longitudes shortened as on the parallel through the middle of ``outline``."""
+    """Points with longitudes scaled by the cosine of the latitude of ``outline``'s middle."""
     shorter = math.cos(math.radians(middle_of(outline)[1]))
     return [(lon * shorter, lat) for lon, lat in points]
 
 
 def _polygons(points: Sequence[tuple[float, float]]) -> MultiPolygon:
-    """The area inside of ``points``, valid; empty if they enclose nothing."""
+    """The area inside ``points`` as valid polygons; empty if they enclose nothing."""
     from shapely import MultiPolygon, Polygon, get_parts, make_valid
 
     if len(points) < 3:
@@ -105,12 +105,12 @@ def _polygons(points: Sequence[tuple[float, float]]) -> MultiPolygon:
 
 
 def _overlap(one: BaseGeometry, other: BaseGeometry) -> bool:
-    """Whether a common part is wider than an edge that is shared up to rounding."""
+    """Whether the common part of two shapes is wider than a shared edge with rounding."""
     from shapely import get_parts
 
     return any(_width(part) > EDGE_DEG for part in get_parts(one.intersection(other)))
 
 
 def _width(shape: BaseGeometry) -> float:
-    """The mean width of a shape: that of a long strip of the same area and length of rim."""
+    """Mean width of a shape, as if it were a long strip: twice its area by its perimeter."""
     return float(2 * shape.area / shape.length) if shape.area else 0.0

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pyproj import CRS, Geod, Transformer
 
     Doubles = NDArray[np.float64]
-# A projection that is true to scale within this share is measured by its own coordinates, so that
-# a grid of 2 km is one of 2000 m; beyond it (degrees, Mercator), distances are those on the ground.
+# If a projection is true to scale within this share, its coordinates give the distances: a grid of
+# 2 km has exactly 2000 m. Otherwise (degrees, Mercator), distances are measured on the ground.
 TRUE_TO_SCALE = 0.05
 
 
@@ -45,12 +45,12 @@ class Grid:
 
     @property
     def gsd_m(self) -> float:
-        """Spacing of the columns near the grid's centre, metres in any coordinate system."""
+        """Spacing of columns near the grid's centre, in metres for any coordinate system."""
         return self.spacing_m[1]
 
     @property
     def cell_m(self) -> float:
-        """Side of the square that has the area of a cell, metres."""
+        """Side of a square with the same area as a cell, metres."""
         return _cell_m(self)
 
     @property
@@ -116,7 +116,7 @@ class Grid:
         return self.degrees(*np.indices(self.shape) + 0.5)
 
     def degrees(self, row: Doubles, column: Doubles) -> tuple[Doubles, Doubles]:
-        """Longitude and latitude of places that count from the outer corner of the first pixel."""
+        """Longitude and latitude of positions in pixels from the grid's upper left corner."""
         a, b, c, d, e, f, *_ = self.transform
         lon, lat = _to_degrees(self.crs).transform(
             a * column + b * row + c, d * column + e * row + f
@@ -124,7 +124,7 @@ class Grid:
         return lon, lat
 
     def nearest_turn(self, x: Doubles) -> Doubles:
-        """Longitudes ``x``, moved by whole turns to within half a turn of the grid's centre.
+        """Longitudes ``x``, moved by multiples of 360 degrees to within 180 of the grid's centre.
 
         Coordinates of a projected system stay as they are.
         """
@@ -143,7 +143,7 @@ class Grid:
 
     @property
     def around_the_globe(self) -> bool:
-        """Whether the columns close a whole turn of longitudes."""
+        """Whether the columns cover all longitudes (360 degrees)."""
         step = self.steps[1]
         return self.is_geographic and abs(self.width * step - _turn(self.crs)) < 0.5 * step
 
@@ -177,9 +177,9 @@ def _cell_m(grid: Grid) -> float:
 
 
 def _own_or_ground(own_m: float, ground_m: float) -> float:
-    """A length by a system's coordinates where they are true to scale, else on the ground.
+    """The length in projected coordinates if they are true to scale, otherwise on the ground.
 
-    Both are metres, the first one NaN for degrees, the second where a projection does not reach.
+    Both are in metres. ``own_m`` is NaN for degrees, ``ground_m`` outside the projection's area.
     """
     if math.isnan(ground_m) or abs(ground_m / own_m - 1) <= TRUE_TO_SCALE:
         return own_m
@@ -188,7 +188,7 @@ def _own_or_ground(own_m: float, ground_m: float) -> float:
 
 @lru_cache(maxsize=64)
 def _unit_m(crs: str) -> float:
-    """Metres in a unit of a projected system; NaN of degrees."""
+    """Metres per unit of a projected coordinate system; NaN for degrees."""
     system = _system(crs)
     if system.is_geographic:
         return math.nan
@@ -204,7 +204,7 @@ def _geod(crs: str) -> Geod:
 
 @lru_cache(maxsize=64)
 def _turn(crs: str) -> float:
-    """A whole turn of longitudes in units of ``crs``; infinite where it is projected."""
+    """360 degrees of longitude in units of ``crs``; infinite if it is projected."""
     system = _system(crs)
     if not system.is_geographic:
         return math.inf
@@ -219,7 +219,7 @@ def _to_degrees(crs: str) -> Transformer:
 
 
 def _system(crs: str) -> CRS:
-    # pyproj and numpy are imported where they are needed: a run is planned without them
+    # pyproj and numpy are imported only where needed: planning a run works without them
     from pyproj import CRS
 
     return CRS.from_user_input(crs)

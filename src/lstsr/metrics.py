@@ -29,7 +29,7 @@ SSIM_WINDOW = 11
 CONSISTENT_FRACTION = 0.75
 """Least scored share of a coarse cell that is compared with the input (12 of 16 at scale 4)."""
 INTERVAL_SCENES = 5
-"""Fewest scenes that give an interval: resampling fewer repeats the same few means."""
+"""Fewest scenes for an interval: with fewer, resampling repeats the same few means."""
 
 
 def rmse_k(prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike) -> float:

@@ -139,15 +139,15 @@ class Plan:
 
 
 def _check_results(config: Config) -> None:
-    """Raise LstsrError where the run's tables would replace the user's files."""
+    """Raise LstsrError if the run's tables would replace the user's files."""
     if config.acquire.provider == "generate":
         return
     manifest = (Path(config.data) / config.acquire.manifest).resolve()
     results = Path(config.results).resolve()
     if manifest.parent == results or results / "work" in manifest.parents:
         raise LstsrError(
-            f"config key results = '{config.results}': the run would write among your own files, "
-            f"such as {manifest.name}. Name another folder"
+            f"config key results = '{config.results}': the run would write into the folder of "
+            f"your own files, such as {manifest.name}. Name another folder"
         )
 
 

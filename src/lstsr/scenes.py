@@ -26,7 +26,7 @@ STATIC = ("dem", "water")
 SPLITS = ("train", "validation", "test")
 DROPPED = "dropped"
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
-# A region without a bound on one side includes 180 degrees itself.
+# A region without a bound on one side includes 180 degrees.
 NEXT_TO_180 = 180 + 1e-9
 
 
@@ -56,14 +56,15 @@ class Scene:
 
 
 def product_files(path: Path) -> list[Path]:
-    """The files of a product that exist: ``path`` itself, and what belongs to it.
+    """The existing files of a product: ``path`` and all that belong to it.
 
-    Of a folder, or a file of an Esri grid, all files in the folder, of a Zarr store also those of
-    its folders; of an MTL file those of its product; of GK2A's Level 1B those of the same slot:
-    another channel, or a calibration, may be among them. Of any other raster its side files and,
-    of a VRT, the files of its sources.
+    - Folder or Esri grid: all files in the folder. Zarr store: also those in its subfolders.
+    - MTL file: all files of its product.
+    - GK2A Level 1B: all files of the same slot, because another channel or a calibration can be
+      among them.
+    - Any other raster: its side files; for a VRT also the files of its sources.
     """
-    if path.suffix.lower() == ".adf":  # an Esri grid is all of its folder
+    if path.suffix.lower() == ".adf":  # an Esri grid is a whole folder
         path = path.parent
     if path.is_dir():
         inside = path.rglob("*") if _is_zarr(path) else path.iterdir()
@@ -82,7 +83,7 @@ def _is_zarr(folder: Path) -> bool:
 
 
 def _raster_files(raster: Path) -> list[Path]:
-    """A raster, its side files and those of its sources; a VRT may name itself among them."""
+    """A raster, its side files and those of its sources. A VRT can name itself as a source."""
     found: dict[Path, None] = {}
     seen = set()
     waiting = [raster]
@@ -104,7 +105,7 @@ Locate = Callable[[Path, str, str, str], Path]
 def beside_manifest(manifest: Path, scene: str, column: str, cell: str) -> Path:
     """The file that a cell names relative to the manifest. Raises LstsrError if it is missing.
 
-    A name that differs from the one on disk only in its Unicode form (NFC or NFD) is found.
+    The name can differ from the one on disk in its Unicode form (NFC or NFD).
     """
     file = manifest.parent / cell
     if os.path.exists(file):
@@ -119,7 +120,7 @@ def beside_manifest(manifest: Path, scene: str, column: str, cell: str) -> Path:
 
 
 def _in_other_form(file: Path) -> Path | None:
-    """The path that exists and has the same letters as ``file``, composed or decomposed."""
+    """The existing path that equals ``file`` except for its Unicode form; None if there is none."""
     found = Path(file.anchor)
     for part in file.relative_to(file.anchor).parts:
         if os.path.exists(found / part):
@@ -137,7 +138,7 @@ def _in_other_form(file: Path) -> Path | None:
 
 
 def _composed(text: str) -> str:
-    """``text`` in one Unicode form: macOS decomposes letters in the names of files."""
+    """``text`` in Unicode form NFC: macOS decomposes letters in file names."""
     return unicodedata.normalize("NFC", text)
 
 
@@ -146,11 +147,11 @@ def read_manifest(
 ) -> list[Scene]:
     """The scenes of a CSV: scene, input, reference, target[, lon, lat, time, dem, water].
 
-    Of the images, only those of ``roles`` are asked for and read; other columns are passed over.
-    File names are relative to the manifest's folder, unless ``locate`` knows better. Blank lines,
-    blank ends of cells and a byte-order mark, as spreadsheets leave them, are passed over. Raises
-    LstsrError for a missing manifest, column or file, a column or name used twice, a row with more
-    cells than columns, a name unfit for a file name, and a coordinate or time that cannot be read.
+    Only images of ``roles`` are required and read; other columns are ignored. File names are
+    relative to the manifest's folder, unless ``locate`` finds them elsewhere. Blank lines, blanks
+    around cells and a byte-order mark, which spreadsheets leave, are ignored. Raises LstsrError for
+    a missing manifest, column or file, a column or name used twice, a row with more cells than
+    columns, a name unfit for a file name, and a coordinate or time that cannot be read.
     """
     if not path.is_file():
         raise LstsrError(f"{path}: no such manifest; set config keys data and acquire.manifest")
@@ -160,16 +161,16 @@ def read_manifest(
     cells = [_by_column(path, line, row, columns) for line, row in rows[1:]]
     scenes = [_scene(path, row, roles, locate) for row in cells]
     if not scenes:
-        raise LstsrError(f"{path}: no scene below the first line; add a line for each")
+        raise LstsrError(f"{path}: no scene below the first line. Add a line for each scene")
     names = [scene.scene for scene in scenes]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise LstsrError(f"{path}: scene {twice} is named twice; give each row its own name")
+        raise LstsrError(f"{path}: two rows name the scene {twice}. Give each its own name")
     return scenes
 
 
 def _rows(path: Path) -> list[tuple[int, list[str]]]:
-    """Line number and cells, without blank ends, of each line of a table that is not blank."""
+    """Line number and stripped cells of each line of a table that is not blank."""
     try:
         lines = path.read_text("utf-8-sig").splitlines()
         table = csv.reader(lines, skipinitialspace=True)
@@ -178,40 +179,40 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
         raise LstsrError(f"{path}: not UTF-8 text; save the table as CSV in UTF-8") from None
     except csv.Error as error:
         raise LstsrError(
-            f"{path} line {table.line_num} is not CSV: {error}. Save as CSV."
+            f"{path} line {table.line_num} is not CSV: {error}. Save the table as CSV."
         ) from None
     except OSError as error:
-        raise LstsrError(f"{path}: {error.strerror}. Make the file readable.") from None
+        raise LstsrError(f"{path}: {error.strerror}. Check the path and its permissions.") from None
     return [(line, row) for line, row in rows if any(row)]
 
 
 def _check_columns(path: Path, columns: list[str], roles: Sequence[str]) -> None:
-    """Raise LstsrError if a column is missing, or named twice."""
+    """Raise LstsrError if a column is missing or appears twice."""
     missing = [name for name in ("scene", *roles) if name not in columns]
     if missing:
         header = ",".join(columns)
         for character, name in SEPARATORS.items():
             if character in header:
                 raise LstsrError(
-                    f"{path}: the first line separates its columns by {name}. "
-                    "Save the table with commas, and write decimals with a point."
+                    f"{path}: the first line separates its columns with {name}. "
+                    "Save the table with commas and use a decimal point."
                 )
         raise LstsrError(
-            f"{path}: column {missing[0]} is missing from the first line, which names the columns "
-            f"{', '.join(('scene', *roles))} and, if known, lon, lat, time, "
-            f"{', '.join(STATIC)}; separate them by commas"
+            f"{path}: the first line has no column {missing[0]}. It must name the columns "
+            f"{', '.join(('scene', *roles))} and can name lon, lat, time, "
+            f"{', '.join(STATIC)}, separated by commas"
         )
     for name in filter(None, columns):
         if columns.count(name) > 1:
-            raise LstsrError(f"{path}: the first line names column {name} twice. Remove one.")
+            raise LstsrError(f"{path}: column {name} appears twice in the first line. Remove one.")
 
 
 def _by_column(path: Path, line: int, row: list[str], columns: list[str]) -> dict[str, str]:
-    """Column to cell, empty at the end of a short row. Raises LstsrError if cells are left over."""
+    """Cells by column; missing ones are empty. Raises LstsrError for more cells than columns."""
     if any(row[len(columns) :]):
         raise LstsrError(
             f"{path} line {line} has {len(row)} cells, but the first line names {len(columns)} "
-            "columns. Write decimals with a point, not a comma, and quote a cell that has commas."
+            "columns. Use a decimal point, not a comma, and quote any cell that contains commas."
         )
     return dict(zip_longest(columns, row[: len(columns)], fillvalue=""))
 
@@ -237,10 +238,10 @@ def _time(manifest: Path, row: Mapping[str, str]) -> str:
     moment = read_time(text)
     if not text or moment:
         return iso(moment) if moment else ""
-    without = ", a date without a time of day" if read_time(f"{text}T00:00Z") else ""
+    without = ", without a time of day" if read_time(f"{text}T00:00Z") else ""
     raise LstsrError(
-        f"{manifest}: time of scene {row['scene']} is '{text}'{without}; write it as "
-        "2023-05-12T02:10:00Z, or leave it empty"
+        f"{manifest}: time of scene {row['scene']} is '{text}'{without}. Write it as "
+        "2023-05-12T02:10:00Z or leave it empty"
     )
 
 
@@ -254,16 +255,16 @@ def _degrees(manifest: Path, row: Mapping[str, str], column: str, limit: float) 
     where = f"{manifest}: {column} of scene {row['scene']} is '{text}'"
     with_point = text.replace(",", ".")
     if "," in text and math.isfinite(_number(with_point)):
-        raise LstsrError(f"{where}; write decimals with a point: {with_point}")
+        raise LstsrError(f"{where}. Use a decimal point: {with_point}")
     swapped = column == "lat" and abs(value) <= 360 and abs(_number(row.get("lon", ""))) <= limit
     raise LstsrError(
-        f"{where}; give degrees between -{limit} and {limit}, or nothing"
+        f"{where}. Give degrees between -{limit} and {limit}, or leave it empty"
         + (". Are lon and lat swapped?" if swapped else "")
     )
 
 
 def _number(text: str) -> float:
-    """The number that ``text`` is; NaN if it is none."""
+    """``text`` as a number; NaN if it is not one."""
     try:
         return float(text)
     except ValueError:
@@ -287,7 +288,7 @@ def shard_count(scenes: int, shard_size: int) -> int:
 class Place:
     """Where a scene lies: its centre and the outline of its footprint, (lon, lat) in degrees.
 
-    Longitudes of an outline are continuous: across 180 degrees they go on.
+    Longitudes of an outline are continuous: they continue beyond 180 degrees.
     """
 
     scene: str
@@ -297,7 +298,7 @@ class Place:
 
 
 def region_of(lon: float | None, lat: float | None, split: SplitConfig) -> str:
-    """The split whose region holds a place, in whatever turn of 360 degrees its longitude is.
+    """The split whose region contains a place. Longitudes can differ by multiples of 360 degrees.
 
     Raises LstsrError if the place is unknown.
     """
@@ -313,10 +314,10 @@ def region_of(lon: float | None, lat: float | None, split: SplitConfig) -> str:
 
 
 def _between(lon: float, west: float | None, east: float | None) -> bool:
-    """Whether a longitude lies strictly between two, in whatever turn either is written.
+    """Whether a longitude lies strictly between two. All can differ by multiples of 360 degrees.
 
-    A region with one bound ends at 180 degrees, or after the turn that its bound lies in: east of
-    10 is not west of Greenwich.
+    A region with one bound ends at 180 degrees, or at the end of the turn that contains its bound.
+    For example, a region east of 10 does not include places west of Greenwich.
     """
     if west is None:
         if east is None:

@@ -1,4 +1,4 @@
-"""Files that belong to a raster: those that GDAL reads beside it, and the sources of a VRT."""
+"""Files that belong to a raster: side files that GDAL reads with it, and sources of a VRT."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from functools import lru_cache
 from pathlib import Path
 from xml.etree import ElementTree
 
-# Added to the whole name: metadata, overviews, masks, headers.
+# Endings after the whole name: metadata, overviews, masks, headers.
 OF_NAME = (".aux.xml", ".aux", ".ovr", ".msk", ".msk.ovr", ".hdr", ".vat.dbf")
-# In place of the suffix: headers, georeferencing, rational polynomials, colours, overflow.
+# Endings that replace the suffix: headers, georeferencing, rational polynomials, colours, overflow.
 OF_STEM = (
     *(".hdr", ".aux", ".prj", ".tab", ".stx", ".clr", ".clb", ".rrd", ".rde", ".ige", ".wld"),
     *(".rpb", ".rpc", "_rpc.txt", ".imd", ".xml", ".att", ".eph", ".geo", ".til"),
 )
-# Formats that keep header or values in a file of the same stem.
+# Formats that store a header or values in a second file with the same stem.
 OF_FORMAT = {
     ".sdat": (".sgrd", ".mgrd"),
     ".grd": (".gri",),
@@ -27,15 +27,15 @@ OF_FORMAT = {
     ".bip": (".bpw",),
     ".bsq": (".bqw",),
 }
-# Clocks of file systems are coarse: the list of a folder that has just changed is not kept.
+# File systems have coarse clocks, so the list of a folder that has just changed is not cached.
 SETTLED_NS = 5_000_000_000
 _ARCHIVE = re.compile(r"^(?:/vsi(?:zip|tar|gzip|7z|rar)/)+")
 
 
 def side_files(raster: Path) -> list[Path]:
-    """The files beside ``raster`` that GDAL reads with it, in upper or lower case, by name.
+    """The side files that GDAL reads with ``raster``, in upper or lower case, sorted by name.
 
-    World files are named by GDAL's rule: first and last letter of the suffix, or all of it, and w.
+    World files follow GDAL's rule: first and last letter of the suffix, or all of it, then w.
     """
     names = _names(raster.parent)
     suffix = raster.suffix.lower()
@@ -53,9 +53,9 @@ def side_files(raster: Path) -> list[Path]:
 
 
 def vrt_sources(vrt: Path) -> list[Path]:
-    """The local files and folders that a VRT names as its sources and that exist.
+    """The existing local files and folders that a VRT names as its sources.
 
-    None of a file that is not a VRT or cannot be read. Remote sources are left out.
+    The list is empty if the file is not a VRT or cannot be read. It has no remote sources.
     """
     if vrt.suffix.lower() != ".vrt":
         return []
@@ -75,7 +75,7 @@ def vrt_sources(vrt: Path) -> list[Path]:
 
 
 def _existing(text: str, folder: Path) -> Iterator[Path]:
-    """What exists of a dataset's name: its file, that of a subdataset, or the archive around it."""
+    """The existing file behind a dataset's name: the file, a subdataset's file, or an archive."""
     quoted = re.findall(r'"([^"]+)"', text)
     connection = re.findall(r"^vrt://([^?]+)", text)
     for name in (text, *quoted, *connection, *text.split(":")):
@@ -90,7 +90,7 @@ def _existing(text: str, folder: Path) -> Iterator[Path]:
 
 
 def _names(folder: Path) -> dict[str, list[str]]:
-    """The names in a folder by their lower-case form; none of a folder that cannot be listed."""
+    """The names in a folder by lower-case name; empty if the folder cannot be listed."""
     try:
         changed_ns = folder.stat().st_mtime_ns
         if abs(time.time_ns() - changed_ns) < SETTLED_NS:
@@ -102,7 +102,7 @@ def _names(folder: Path) -> dict[str, list[str]]:
 
 @lru_cache(maxsize=64)
 def _kept_list(folder: Path, changed_ns: int) -> dict[str, list[str]]:
-    """The list of a folder as it was last changed: thousands of rasters may share one."""
+    """The cached list of a folder, valid for one state: thousands of rasters can share a folder."""
     return _listed(folder)
 
 

@@ -1,4 +1,4 @@
-"""Times: any form of ISO 8601 in, timezone-aware UTC out."""
+"""Read times in any form of ISO 8601; return timezone-aware UTC."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _TIME = re.compile(
 
 
 def read_time(text: str) -> datetime | None:
-    """The moment that ``text`` gives in a form of ISO 8601, as timezone-aware UTC.
+    """The time in ``text`` (any form of ISO 8601) as timezone-aware UTC.
 
-    Dates may be of the calendar, of weeks (2023-W19-5) or ordinal (2023-132). A time without a
-    zone counts as UTC. Fractions finer than a microsecond are cut off. None of a text that cannot
-    be read, and of a date without a time of day.
+    The date can be a calendar, week (2023-W19-5) or ordinal date (2023-132). A time without a zone
+    is UTC. Fractions finer than a microsecond are cut off. Returns None if the text cannot be read
+    or is a date without a time of day.
     """
     found = _TIME.fullmatch(text.strip())
     if not found:
@@ -56,10 +56,10 @@ def _date(found: re.Match[str]) -> date:
 
 
 def _time_of_day(found: re.Match[str]) -> timedelta:
-    """Since midnight: up to 24:00, and a leap second. Raises ValueError for what no clock shows."""
+    """Time since midnight, up to 24:00 or a leap second. Raises ValueError for any other time."""
     hour, minute, second = (int(found[unit] or 0) for unit in ("hour", "minute", "second"))
     whole = timedelta(hours=hour, minutes=minute, seconds=second)
-    # a fraction is one of the smallest unit that is given
+    # the fraction belongs to the smallest unit in the text
     step_s = 1 if found["second"] else 60 if found["minute"] else 3600
     digits = found["fraction"] or "0"
     part = timedelta(microseconds=step_s * 1_000_000 * int(digits) // 10 ** len(digits))
@@ -73,6 +73,6 @@ def _zone(found: re.Match[str]) -> timedelta:
     """The offset from UTC. Raises ValueError if it is a day or more."""
     hour, minute = (int(found[f"zone_{unit}"] or 0) for unit in ("hour", "minute"))
     if hour > 23 or minute > 59:
-        raise ValueError(f"{hour}:{minute} is no offset from UTC")
+        raise ValueError(f"{hour}:{minute} is not an offset from UTC")
     offset = timedelta(hours=hour, minutes=minute)
     return offset if found["sign"] == "+" else -offset

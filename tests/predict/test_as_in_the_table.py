@@ -124,7 +124,8 @@ class Run:
     def files(self) -> Files:
         assert self.scene.input and self.scene.reference
         files = Files(self.scene.input, self.scene.reference, self.scene.dem, self.scene.water)
-        return replace(files, extent=self.scene.target, time=self.scene.time)
+        extent = self.scene.target if self.config.align.grid else None
+        return replace(files, extent=extent, time=self.scene.time)
 
 
 def packed(config: Config, scenes: list[Scene], folder: Path) -> Run:

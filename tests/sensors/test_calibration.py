@@ -12,7 +12,7 @@ from rasterio.enums import ColorInterp
 
 from lstsr.config import GeotiffConfig
 from lstsr.errors import SceneError
-from lstsr.sensors import geotiff
+from lstsr.sensors import geotiff, selection
 
 KELVIN = np.linspace(285.0, 315.0, 30).reshape(5, 6)
 TENTHS_C = np.round((KELVIN - 273.15) * 10).astype(np.int16)
@@ -128,7 +128,7 @@ def test_what_contradicts_or_cannot_be_is_one_line(
 )
 def test_degrees_celsius_however_they_are_written(tmp_path: Path, text: str) -> None:
     path = stored(tmp_path / "a.tif", (KELVIN - 273.15).astype(np.float32), unit=text)
-    assert geotiff.stated(path, sensor()).kind == "C"
+    assert selection.stated(path, sensor()).kind == "C"
     np.testing.assert_allclose(read(path, unit="celsius"), KELVIN, atol=1e-4)
 
 
@@ -349,7 +349,7 @@ def test_a_packed_netcdf(tmp_path: Path, format: str, kind: str) -> None:
 
 def test_a_netcdf_in_degrees_celsius(tmp_path: Path) -> None:
     path = netcdf(tmp_path / "a.nc", TENTHS_C, {"scale_factor": 0.1, "units": "degC"})
-    assert geotiff.stated(path, sensor()).kind == "C"
+    assert selection.stated(path, sensor()).kind == "C"
     np.testing.assert_allclose(read(path, unit="celsius"), KELVIN, atol=0.051)
 
 

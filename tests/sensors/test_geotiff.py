@@ -21,7 +21,7 @@ from lstsr.config import GeotiffConfig
 from lstsr.errors import LstsrError, SceneError
 from lstsr.grid import Grid
 from lstsr.image import SensorImage, Triplet
-from lstsr.sensors import geotiff
+from lstsr.sensors import geotiff, selection
 
 UTM = "EPSG:32631"
 SINUSOIDAL = "+proj=sinu +R=6371007.181 +units=m +no_defs"
@@ -185,7 +185,7 @@ def test_a_fault_of_content_is_the_scene_s_and_names_the_file(tmp_path: Path, fa
 @pytest.mark.parametrize("name", ["missing.tif", "folder"])
 def test_a_fault_of_the_disk_is_not_the_scene_s(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
-    for read in (lambda path: geotiff.read(path, sensor()), geotiff.band_names):
+    for read in (lambda path: geotiff.read(path, sensor()), selection.band_names):
         with pytest.raises(OSError) as caught:
             read(tmp_path / name)
         assert not isinstance(caught.value, LstsrError)
@@ -259,7 +259,7 @@ def test_files_open_anywhere_and_say_what_they_are(tmp_path: Path, image: Sensor
     # and through the reader of users' files, with nothing set
     again = geotiff.read(path, sensor(bands=[1, 2], names=["day", "night"]))
     np.testing.assert_array_equal(again.values, image.values)
-    assert geotiff.band_names(path) == ["day", "night"]
+    assert selection.band_names(path) == ["day", "night"]
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, image: SensorImage) -> None:
@@ -329,7 +329,7 @@ def test_an_ascii_grid_without_prj_needs_a_coordinate_system(tmp_path: Path) -> 
     )
     with pytest.raises(SceneError, match="lst.asc: no coordinate system.*--input-crs"):
         geotiff.read(path, sensor())
-    assert not geotiff.states_crs(path)
+    assert not selection.states_crs(path)
     image = geotiff.read(path, sensor(crs=UTM))
     assert image.grid.transform == CORNER
     np.testing.assert_array_equal(image.values[0], [[300, 301, 302], [303, np.nan, 305]])
@@ -350,7 +350,7 @@ def test_a_png_with_a_world_file(tmp_path: Path) -> None:
     with rasterio.open(path, "r+") as dataset:
         dataset.crs = UTM
     assert path.with_name("lst.png.aux.xml").exists()
-    assert geotiff.states_crs(path)
+    assert selection.states_crs(path)
     np.testing.assert_allclose(geotiff.read(path, sensor(scale=0.1)).values, dn / 10, rtol=1e-6)
 
 
@@ -508,7 +508,7 @@ def test_many_bands(tmp_path: Path) -> None:
         geotiff.read(path, sensor())
     assert geotiff.read(path, sensor(bands=[301])).values.mean() == 300
     with pytest.raises(SceneError, match="600 bands are too many. Choose at most 512"):
-        geotiff.band_names(path)
+        selection.band_names(path)
     assert dict(geotiff.inspect(path).facts)["more bands"] == "500, not shown"
 
 

@@ -19,6 +19,7 @@ from lstsr.dataset.triplet import Aligned, align, read_triplet
 from lstsr.geo.coregister import Registration
 from lstsr.geo.resample import resample
 from lstsr.image import SensorImage
+from lstsr.predict.pair import Files
 from lstsr.predict.product import Request, make_product
 from lstsr.scenes import Scene
 from lstsr.sensors import landsat
@@ -116,10 +117,8 @@ def test_a_product_is_made_of_the_agencies_files(
     scene = sample[0]
     request = Request(
         model="local-linear",
-        input=scene.input,
-        reference=scene.reference,
+        files=Files(scene.input, scene.reference, scene.dem),
         output=tmp_path / "out.tif",
-        dem=scene.dem,
         scale=8,
     )
     make_product(request)
@@ -143,10 +142,8 @@ def test_at_night_the_reference_of_the_day_serves(
     coarse = write_lst(tmp_path, midnight, "ko", look.lst_k, look.quality)
     request = Request(
         model="local-linear",
-        input=coarse,
-        reference=scene.reference,
+        files=Files(coarse, scene.reference, scene.dem),
         output=tmp_path / "night.tif",
-        dem=scene.dem,
         scale=8,
         register=False,
     )

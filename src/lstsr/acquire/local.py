@@ -35,8 +35,8 @@ COLUMNS = (
     "outline",
     "reason",
 )
-# A manifest's place is at fault if it lies outside the footprint by more than this, and by more
-# than the footprint's size: centres are often rounded, or those of a larger product.
+# A manifest's place is wrong if it lies outside the footprint by more than this and by more than
+# the footprint's size: centres are often rounded, or belong to a larger product.
 FAR_DEG = 0.5
 
 
@@ -53,9 +53,9 @@ class Acquired:
 def describe(scene: Scene, sensors: SensorsConfig) -> Acquired:
     """Digests and footprint of a scene.
 
-    The footprint is the outline of the smallest of its images: where a triplet can be. A
-    header that cannot be understood, or a place far off the footprint, makes the scene unusable,
-    by reason; a file that cannot be had raises OSError.
+    The footprint is the outline of the smallest image, because the triplet lies inside it. The
+    scene is unusable, with a reason, if a header cannot be read or the manifest's place is far
+    from the footprint. Raises OSError if a file cannot be opened.
     """
     named = [name for name in (*ROLES, *STATIC) if getattr(scene, name)]
     digests = {name: digest(getattr(scene, name)) for name in named}
@@ -67,7 +67,7 @@ def describe(scene: Scene, sensors: SensorsConfig) -> Acquired:
         seen = [rim for rim in rims if rim]
         if not seen:
             raise SceneError("all images are full disks; a scene needs a smaller one")
-        # of equal ones that of the finer image, whatever their last digits are
+        # if areas are equal up to rounding, the finer image counts
         rim = min(reversed(seen), key=lambda one: round(area_km2(one), 3))
         _check_place(scene, rim)
         middle = middle_of(rim)
@@ -85,7 +85,7 @@ def lost(scene: Scene, reason: str, digests: dict[str, str] | None = None) -> Ac
 
 
 def _rim(grid: Grid) -> Outline | None:
-    """The footprint; None of a full disk, whose rim lies in space: no scene's is larger."""
+    """The footprint; None for a full disk, because its rim lies in space."""
     try:
         return outline(grid)
     except SceneError:
@@ -96,14 +96,14 @@ def _rim(grid: Grid) -> Outline | None:
 
 
 def _check_place(scene: Scene, rim: Outline) -> None:
-    """Raise SceneError if the manifest's place lies far off the footprint."""
+    """Raise SceneError if the manifest's place lies far from the footprint."""
     if scene.lon is None or scene.lat is None or not _far_off(rim, scene.lon, scene.lat):
         return
     lon, lat = middle_of(rim)
     swapped = abs(scene.lon) <= 90 and not _far_off(rim, scene.lat, scene.lon)
     cure = "Are lon and lat swapped?" if swapped else "Correct them, or leave them empty."
     raise SceneError(
-        f"lon {scene.lon:g} and lat {scene.lat:g} of the manifest lie far off the footprint, "
+        f"lon {scene.lon:g} and lat {scene.lat:g} in the manifest lie far from the footprint, "
         f"whose middle is lon {lon:.3f}, lat {lat:.3f}. {cure}"
     )
 
@@ -113,9 +113,9 @@ def _far_off(rim: Outline, lon: float, lat: float) -> bool:
 
 
 def digest(product: Path) -> str:
-    """SHA-256 of a file's bytes; of the names and digests of its files for a product of several.
+    """SHA-256 of a file's bytes or, for several files, of their names and digests.
 
-    Side files count: one that appears, disappears or changes gives another digest.
+    The digest also changes if a side file appears, disappears or changes.
     """
     files = product_files(product)
     if files == [product]:

@@ -1,8 +1,8 @@
-"""Assembly: rasters become what a network sees, in one way for training and for every prediction.
+"""Assembly of a network's inputs from rasters, the same for training and for every prediction.
 
-Read and calibrate (`read_image`), place on nested grids (`assemble`), average where the product's
+Read and calibrate (`read_image`), place on nested grids (`assemble`), average if the product's
 pixels are wider than the aligned ones (`widened`), correct the input's bias (`harmonised`), fill
-and mask (`network_scene`). Nothing else opens a raster of a scene.
+and mask (`network_scene`). No other module opens a raster of a scene.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ UNMOVED: Shift = (0.0, 0.0)
 ELEVATION = GeotiffConfig(sensor="DEM", unit="metre", names=["elevation"])
 WATER = GeotiffConfig(sensor="water mask", unit="index", names=["water"])
 TOLERANCE_CELLS = 1e-6
-"""By so much of a cell a corner may miss a lattice that it lies on, but for rounding."""
+"""Rounding tolerance for a corner that lies on the lattice, as a fraction of a cell."""
 
 
 def read_terrain(dem: Path | None) -> Terrain | None:
-    """Elevation in metres; SceneError where it cannot be read."""
+    """Elevation in metres. Raises SceneError if the file cannot be read."""
     if dem is None:
         return None
     image = read_image(dem, ELEVATION, "dem")
@@ -50,47 +50,47 @@ def read_terrain(dem: Path | None) -> Terrain | None:
 
 
 def read_water(path: Path | None) -> SensorImage | None:
-    """The share of water, 0..1; SceneError where it cannot be read or is no share."""
+    """Share of water, 0..1. Raises SceneError if the file cannot be read or has other values."""
     if path is None:
         return None
     image = read_image(path, WATER, "water")
     low, high = image.values[0][image.valid].min(), image.values[0][image.valid].max()
     if low < 0 or high > 1:
         raise SceneError(
-            f"{path.name}: shares of water lie within {low:g} .. {high:g}, not 0 .. 1; scale them"
+            f"{path.name}: the share of water is {low:g} .. {high:g}. Scale it to 0 .. 1"
         )
     return image
 
 
 def read_ground(dem: Path | None, water: Path | None) -> Ground:
-    """Elevation and water of a place; raises as `read_terrain` and `read_water`."""
+    """Elevation and water of a scene. Raises like `read_terrain` and `read_water`."""
     return Ground(read_terrain(dem), read_water(water))
 
 
 def cells_within(grid: Grid, lattice: GridConfig) -> Grid:
     """The whole cells of ``lattice`` inside the box around the corners of ``grid``.
 
-    Raises SceneError where there is none.
+    Raises SceneError if there is none.
     """
     to_lattice = Transformer.from_crs(grid.crs, lattice.crs, always_xy=True)
     x, y = to_lattice.transform(*np.transpose(grid.corners))
     step = lattice.spacing_m
     if not np.isfinite([x, y]).all():
-        raise SceneError("the image lies outside the reach of align.grid.crs; check align.grid")
+        raise SceneError("align.grid.crs does not cover the image. Choose another one")
     left, bottom = (math.ceil(axis.min() / step - TOLERANCE_CELLS) for axis in (x, y))
     right, top = (math.floor(axis.max() / step + TOLERANCE_CELLS) for axis in (x, y))
     if right <= left or top <= bottom:
-        raise SceneError(f"the image holds no whole cell of {step:g} m; check align.grid")
+        raise SceneError(f"the image contains no whole cell of {step:g} m. Check align.grid")
     transform = Affine(step, 0, left * step, 0, -step, top * step)
     return Grid(lattice.crs, transform, right - left, top - bottom)
 
 
 @dataclass(frozen=True)
 class Assembled:
-    """Input and reference of one place and moment, on nested grids.
+    """Input and reference of one scene, on nested grids.
 
-    ``reference`` has the layers as further bands. ``covariates`` are those of the input's bias, on
-    its grid; ``water`` is the share of water on the fine grid, if known.
+    ``reference`` has the layers as further bands. ``covariates`` predict the input's bias, on the
+    input's grid. ``water`` is the share of water on the fine grid, if known.
     """
 
     input: SensorImage
@@ -106,7 +106,7 @@ class Assembled:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is assembled beside input and reference: layers and covariates by name."""
+    """Names of the layers and covariates to assemble with input and reference."""
 
     layers: Sequence[str] = ()
     covariates: Sequence[str] = ()
@@ -120,11 +120,11 @@ def assemble(
     recipe: Recipe,
     ground: Ground = UNKNOWN,
 ) -> Assembled:
-    """Input and reference as read, brought onto ``coarse_grid`` and its ``scale`` times finer one.
+    """Resample the input to ``coarse_grid`` and the reference to the ``scale`` times finer grid.
 
-    Each is resampled once, moved by its shift in fine pixels (row, column), terrain displacement
-    taken out where ``ground`` has an elevation. Raises SceneError where a layer or covariate needs
-    what is not there.
+    Each is resampled once, with its shift in fine pixels (row, column) and, if ``ground`` has an
+    elevation, the correction of terrain displacement. Raises SceneError if data for a layer or
+    covariate are missing.
     """
     grid, terrain = coarse_grid.refine(scale), ground.terrain
     row, column = shifts.get("input", UNMOVED)
@@ -140,14 +140,14 @@ def assemble(
 
 
 def widened(image: SensorImage, factor: int) -> SensorImage:
-    """A fine image averaged over ``factor`` x ``factor`` pixels, all of them valid."""
+    """Mean of each ``factor`` x ``factor`` block of a fine image; all pixels must be valid."""
     return image if factor == 1 else coarsened(image, factor, 1.0)
 
 
 def harmonised(
     image: SensorImage, covariates: SensorImage, harmonisation: Harmonisation
 ) -> SensorImage:
-    """The input without the bias that its covariates explain."""
+    """The input, corrected for the bias that its covariates explain."""
     return replace(
         image,
         values=image.values + harmonisation.correction_k(covariates),
@@ -156,7 +156,7 @@ def harmonised(
 
 
 def network_scene(coarse: SensorImage, reference: SensorImage) -> SceneInputs:
-    """What a network sees of two images on nested grids: filled values, masks, the centre."""
+    """A network's inputs from two images on nested grids: filled values, masks and the centre."""
     of_lst = coarse.unit == "kelvin"
     values = coarse.values[0] if of_lst else coarse.values
     return SceneInputs(
@@ -169,5 +169,5 @@ def network_scene(coarse: SensorImage, reference: SensorImage) -> SceneInputs:
 
 
 def centre_of(values: Any, valid: Any) -> float:
-    """Mean of a whole scene's valid input: what normalisation is centred on."""
+    """Mean of the valid input of a whole scene. Normalisation subtracts it."""
     return float(values[..., valid].mean(dtype=np.float64))

@@ -138,7 +138,7 @@ class Layers:
 
     @cached_property
     def _inclination(self) -> tuple[Doubles, Doubles]:
-        """Slope, and the azimuth it faces (clockwise from north), radians."""
+        """Slope and aspect (azimuth that the slope faces, clockwise from north), radians."""
         north, east = rise(self._elevation_m, *self.lon_lat_deg)
         return np.arctan(np.hypot(north, east)), np.arctan2(-east, -north)
 
@@ -158,11 +158,11 @@ class Layers:
 
 
 def rise(elevation_m: Doubles, lon_deg: Doubles, lat_deg: Doubles) -> tuple[Doubles, Doubles]:
-    """Metres by which the ground rises per metre to the north and to the east, (row, column) each.
+    """Rise of the ground to the north and to the east, metres per metre, each (row, column).
 
-    Steps along rows and columns are measured on the WGS84 ellipsoid, by its radii of curvature
-    (e.g. Hofmann-Wellenhof et al. 2008, section 8.2), so that any grid will do: in degrees, in
-    feet, turned, with rectangular pixels.
+    Steps along rows and columns are measured on the WGS84 ellipsoid, with its radii of curvature
+    (e.g. Hofmann-Wellenhof et al. 2008, section 8.2). This works for any grid: in degrees or feet,
+    rotated, or with rectangular pixels.
     """
     lat, squared = np.radians(lat_deg), WGS84.es
     w = np.sqrt(1 - squared * np.sin(lat) ** 2)

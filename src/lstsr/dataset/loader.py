@@ -47,7 +47,7 @@ class DatasetMeta:
     an optical image in reflectance, the unit then also of all values whose name ends in ``_k``.
     By track key, ``target_m`` is the spacing of its fine pixels and ``widening`` how many aligned
     ones make one of them along a side.
-    ``origin`` is ``simulated`` or ``observed``: where the images of the dataset come from.
+    ``origin`` is ``simulated`` or ``observed``: the origin of the dataset's images.
     ``rows`` are the experiments that an exported file names, as JSON objects; ``harmonisation``
     is the model of the input's bias, if one was fitted.
     """

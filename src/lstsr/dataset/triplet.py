@@ -109,7 +109,7 @@ def _place_alone(name: str, image: SensorImage, settings: AlignConfig, folder: P
 
 def _read(scene: Scene, role: str, sensors: SensorsConfig) -> SensorImage:
     image = read_image(getattr(scene, role), getattr(sensors, role), role)
-    # the scene's time is not that of a reference, which may be days older
+    # a reference can be days older, so it does not get the scene's time
     return image if image.time or role == "reference" else replace(image, time=scene.time)
 
 
@@ -142,7 +142,7 @@ def check_times(images: dict[str, SensorImage], settings: AlignConfig) -> float 
 
 
 def hours_between(earlier: SensorImage, later: SensorImage) -> float:
-    """From one image's time to another's. Raises LstsrError where one has none."""
+    """Hours from ``earlier`` to ``later``. Raises LstsrError if one image has no time."""
     start, end = (read_time(image.time) for image in (earlier, later))
     if start is None or end is None:
         raise LstsrError(f"{earlier.sensor} or {later.sensor}: the time of the image is unknown")

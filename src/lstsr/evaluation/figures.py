@@ -125,7 +125,7 @@ def _blocks(sources: Sources) -> dict[str, list[Line]]:
 
 
 def _title(figure: Figure, dataset: Dataset, *parts: str) -> None:
-    """Over the whole figure: the dataset, its origin, and what of it is shown."""
+    """Set the figure's title: dataset, origin and content."""
     figure.suptitle(", ".join((_named_data(dataset), *parts)), fontsize=9)
 
 
@@ -166,7 +166,7 @@ def _images_figure(dataset: Dataset, key: str, lines: list[Line], names: list[st
 def _scenes_figure(dataset: Dataset, key: str, lines: list[Line], names: list[str]) -> Figure:
     """Per scene a row of maps (input, reference, models, target) and a row of error maps.
 
-    All of them show pixels without data in one colour.
+    All maps show no-data pixels in one colour.
     """
     columns = len(lines) + 3
     figure = Figure(figsize=(1.9 * columns, 3.9 * len(names)), layout="constrained")
@@ -334,7 +334,7 @@ def _patch_size_figure(
     names = {name for patches in series for name in patches}
     drawn = [line for lines in blocks.values() for line in _named(lines, names)]
     notes = " ".join(dict.fromkeys(interval_note(len(line.scores)) for line in drawn))
-    _title(figure, dataset, f"rows that differ in patch and batch alone. {notes}")
+    _title(figure, dataset, f"rows that differ only in patch and batch. {notes}")
     return figure
 
 

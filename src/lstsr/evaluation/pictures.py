@@ -27,7 +27,7 @@ SIDE = 96
 CLIPPED = 1.0
 """Share of pixels that the stretch leaves out at either end, percent."""
 NO_DATA = "#009e73"
-"""Colour of pixels without data: in none of our colour maps, and colour-blind readers see it."""
+"""Colour of no-data pixels: absent from our colour maps and visible to colour-blind readers."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class Pictures:
 
 
 def pictures_figure(title: str, bands: Sequence[str], rows: Sequence[Pictures]) -> Figure:
-    """Per scene the input, the images and the target, all by one stretch: the target's.
+    """Per scene the input, the images and the target, all with the target's contrast stretch.
 
-    Shown is the window of the scene that is scored most, in true colour where ``bands`` name it,
-    else the first three bands; fewer are shown as grey. Pixels without data, of the target those
+    The figure shows the window with the most scored pixels: in true colour if ``bands`` contain
+    it, otherwise the first three bands, or one band in grey. No-data pixels, and target pixels
     that are not scored, have the colour `NO_DATA`.
     """
     columns = len(rows[0].images) + 2
@@ -68,13 +68,13 @@ def pictures_figure(title: str, bands: Sequence[str], rows: Sequence[Pictures]) 
 
 
 def no_data_legend(figure: Figure) -> None:
-    """Name the colour `NO_DATA` below the panels."""
+    """Add a legend for the colour `NO_DATA` below the panels."""
     entry = Patch(facecolor=NO_DATA, label="no data or not scored")
     figure.legend(handles=[entry], loc="outside lower center", fontsize=8, frameon=False)
 
 
 def with_no_data(name: str) -> Colormap:
-    """The colour map ``name``, which draws NaN in the colour `NO_DATA`."""
+    """The colour map ``name`` with NaN drawn in the colour `NO_DATA`."""
     return matplotlib.colormaps[name].with_extremes(bad=NO_DATA)
 
 
@@ -103,7 +103,7 @@ def clearest(scored: Mask, side: int, step: int) -> tuple[slice, slice]:
 
 
 def _show(axis: Axes, picture: NDArray, label: str) -> None:
-    """Three bands as colours, one as grey, both from 0 to 1; NaN in any band is no data."""
+    """Draw three bands as colours or one as grey, from 0 to 1. NaN in any band is no-data."""
     axis.set_title(label, fontsize=8)
     axis.axis("off")
     clipped = np.clip(picture, 0, 1)

@@ -209,10 +209,10 @@ def _sensor(config: dict[str, Any], role: str) -> str:
 
 
 def read_scores(path: Path) -> pd.DataFrame:
-    """What ``score_row`` wrote, or a table of it.
+    """Read a CSV that ``score_row`` wrote, or a table of such files.
 
-    Names stay text: scene 007 is not 7, and NA is a name too. Raises LstsrError for a file of an
-    older version, which does not say whether its data are simulated.
+    Names stay text: scene 007 is not 7, and NA is a valid name. Raises LstsrError for a file of an
+    older version without the column origin.
     """
     scores = pd.read_csv(
         path,
@@ -228,12 +228,12 @@ def read_scores(path: Path) -> pd.DataFrame:
 
 
 def origin_title(dataset: str, origin: str) -> str:
-    """A dataset's name for titles; "data" keeps its origin apart from the track ``observed``."""
+    """A dataset's title. "data" separates the origin ``observed`` from the track of that name."""
     return f"{dataset} ({origin} data)"
 
 
 def interval_note(n_scenes: int) -> str:
-    """One sentence on the interval of a gain over so many scenes, or why there is none."""
+    """One sentence on the interval of a gain over ``n_scenes`` scenes, or why there is none."""
     if n_scenes >= INTERVAL_SCENES:
         return "Intervals: 95 %, paired bootstrap over scenes."
     scenes = "1 scene is" if n_scenes == 1 else f"{n_scenes} scenes are"

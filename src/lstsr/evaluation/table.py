@@ -1,4 +1,4 @@
-"""The table: one row an experiment, with paired gains over bilinear and local-linear."""
+"""The table: one row per experiment, with paired gains over bilinear and local-linear."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def of_lst(scores: pd.DataFrame) -> bool:
 
 
 def about(table: pd.DataFrame) -> str:
-    """What the columns mean, units and data range, and on which gains there are intervals."""
+    """Meaning of the columns, units, data range, and which gains have intervals."""
     notes = dict.fromkeys(interval_note(count) for count in table["n_scenes"])
     return " ".join((ABOUT if of_lst(table) else IMAGE_ABOUT, *notes))
 
@@ -149,7 +149,7 @@ def _on_target_grid(scenes: pd.DataFrame) -> pd.DataFrame:
 
 
 def tabulate(scenes: pd.DataFrame, resamples: int) -> pd.DataFrame:
-    """One row an experiment: metrics averaged over scenes, gains as paired means with intervals.
+    """One row per experiment: metrics averaged over scenes, paired mean gains with intervals.
 
     The ends of an interval are NaN for fewer than `INTERVAL_SCENES` scenes.
     """
@@ -230,7 +230,7 @@ def _timings(scenes: pd.DataFrame) -> pd.DataFrame:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """The table for people: a section a block, the gain with its interval if it has one."""
+    """The table for readers: one section per block, gains with their interval if they have one."""
     parts = []
     columns = SHOWN if of_lst(table) else IMAGE_SHOWN
     for (dataset, split, track, scale), block in table.groupby(BLOCK, sort=False):

@@ -202,9 +202,10 @@ def fit_psf(
 ) -> PsfFit:
     """The Gaussian PSF, its centre and widths, through which ``fixed`` looks most like ``input``.
 
-    Least squares of input = a + b blur(fixed) + plane over the cells whose PSF is filled: centre
-    and widths by iteration from ``start`` (coarse cells), a, b and the plane solved for each of
-    them (variable projection, Golub & Pereyra 1973), outliers such as cloud edges weighed down.
+    Least squares of input = a + b blur(fixed) + plane over the cells with a completely valid PSF.
+    Centre and widths are iterated from ``start`` (coarse cells). For each of them, a, b and the
+    plane are solved directly (variable projection, Golub & Pereyra 1973). Outliers such as cloud
+    edges get less weight.
     """
     centre = _mean(fixed, fixed_valid)
     filled = np.where(fixed_valid, fixed - centre, 0).astype(float)

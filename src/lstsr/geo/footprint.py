@@ -1,4 +1,4 @@
-"""The footprint of a grid: its outline in degrees, also across 180 degrees and around a pole."""
+"""Footprint of a grid: its outline in degrees, also across 180 degrees and around a pole."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lstsr.errors import SceneError
 from lstsr.globe import Outline, centred
 from lstsr.grid import Grid
 
-# Longitudes are followed along the rim in steps so short that none of them turns half the globe.
+# Steps along the rim per point. They are so short that no step crosses half the globe.
 STEPS = 64
 
 
@@ -19,8 +19,8 @@ def outline(grid: Grid, points: int = 8) -> Outline:
     """The footprint of ``grid``: its rim as (lon, lat) in degrees, ``points`` along each side.
 
     Longitudes are continuous, and the middle of the outline lies in -180..180. An outline around a
-    pole runs from -180 to 180 and is closed along the pole. Raises SceneError where the coordinate
-    system does not lead to degrees there.
+    pole runs from -180 to 180 and is closed along the pole. Raises SceneError if the coordinate
+    system gives no longitude and latitude there.
     """
     along = rim(grid, points)
     pole = _pole_inside(grid)
@@ -30,7 +30,7 @@ def outline(grid: Grid, points: int = 8) -> Outline:
 def rim(grid: Grid, points: int = 8) -> Outline:
     """The rim of ``grid`` as (lon, lat) in degrees, clockwise from the upper left corner.
 
-    ``points`` along each side, longitudes continuous. Raises SceneError as ``outline`` does.
+    It has ``points`` along each side. Longitudes are continuous. Raises like ``outline``.
     """
     corners = np.array([*grid.corners, grid.corners[0]])
     steps = np.arange(points * STEPS)[:, None] / (points * STEPS)
@@ -51,9 +51,9 @@ def _pairs(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> Outline:
 
 
 def _pole_inside(grid: Grid) -> float | None:
-    """The latitude of the pole that lies inside of ``grid``, if it is one point there."""
+    """Latitude of the pole inside ``grid``; None if there is none or the pole is a whole row."""
     crs = CRS.from_user_input(grid.crs)
-    if crs.is_geographic and not crs.is_derived:  # a pole is a whole row there
+    if crs.is_geographic and not crs.is_derived:  # the pole is a whole row
         return None
     to_grid = Transformer.from_crs("EPSG:4326", grid.crs, always_xy=True)
     for pole in (90.0, -90.0):
@@ -66,7 +66,7 @@ def _pole_inside(grid: Grid) -> float | None:
 
 
 def _around_pole(along: Outline, pole: float) -> Outline:
-    """The area between a rim around a pole and the pole, in longitudes -180 to 180."""
+    """Outline of the area between the rim and the pole, for longitudes -180 to 180."""
     lon, lat = np.array(along).T
     lon = (lon + 180) % 360 - 180
     ends = np.array([-180.0, 180.0])

@@ -112,7 +112,7 @@ def elevation_on(terrain: Terrain, grid: Grid) -> Floats:
 
 
 def _opened_elsewhere(image: SensorImage, grid: Grid) -> SensorImage:
-    """A global image whose columns begin and end on the far side of the globe from ``grid``."""
+    """A global image with its columns rolled, so that its edges lie opposite to ``grid``."""
     if not image.grid.around_the_globe:
         return image
     lon, lat = grid.degrees(np.array([grid.height / 2]), np.array([grid.width / 2]))
@@ -358,7 +358,7 @@ def _rimmed(image: SensorImage, width: int) -> SensorImage:
 
 
 def _by_turns(grid: Grid, to: Grid) -> Grid:
-    """``grid``, moved by whole turns of longitude to where ``to`` is, which GDAL does not do."""
+    """``grid``, moved by multiples of 360 degrees to match ``to``, because GDAL does not do it."""
     if not (grid.is_geographic and to.is_geographic):
         return grid
     middle = grid.transform @ (grid.width / 2, grid.height / 2)
@@ -369,7 +369,7 @@ def _by_turns(grid: Grid, to: Grid) -> Grid:
 def _averaged(
     values: np.ndarray, source: Grid, grid: Grid, nodata: float | None = None
 ) -> np.ndarray:
-    """Area-weighted means over the cells of ``grid``, of what is not ``nodata``."""
+    """Area-weighted mean of the valid values in each cell of ``grid``."""
     out = np.full((len(values), *grid.shape), nodata or 0, np.float64)
     grid = _by_turns(grid, Grid(grid.crs, Affine.translation(-0.5, -0.5), 1, 1))
     source = _by_turns(source, grid)
@@ -388,7 +388,7 @@ def _averaged(
 
 
 def meets(source: Grid, grid: Grid) -> bool:
-    """Whether two grids share ground: of 33 x 33 points of one, some lie inside the other."""
+    """Whether two grids overlap: some of 33 x 33 points of one lie inside the other."""
     return _some_inside(source, grid) or _some_inside(grid, source)
 
 

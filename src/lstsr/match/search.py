@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 Ask = Callable[[Sequence[datetime], timedelta, Sources], Found]
 """From moments and a window around them to what a catalog offers then."""
 INPUT_WINDOW_MIN = 10.0
-"""Where the config checks no time: LST of a clear morning rises by 2 to 4 K/h."""
+"""Default if the config sets no limit: on a clear morning, LST rises by 2 to 4 K/h."""
 
 
 @dataclass(frozen=True)

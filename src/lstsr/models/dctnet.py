@@ -202,8 +202,9 @@ def guided_solve(
 class SmoothingLength(nn.Module):
     """lambda = ell^4 per channel, ell = softplus(theta) limited to two coarse cells.
 
-    The useful length is about half a coarse cell (the largest lambda of the released weights is
-    near (scale/2)^4), so the channels start spread evenly in log ell from 0.3 pixel to that.
+    The useful length is about half a coarse cell: the largest lambda of the released weights is
+    near (scale/2)^4. The channels therefore start evenly spaced in log ell, from 0.3 pixel to half
+    a coarse cell.
 
     Args:
         features: number of channels.

@@ -177,7 +177,7 @@ class DCTRRDBNet(ResidualNetwork):
         coarse_valid: Tensor,
         reference_valid: Tensor,
     ) -> Tensor:
-        """What the base misses, (N,1,H,W)."""
+        """Residual over the base, shape (N,1,H,W)."""
         inputs = base, coarse, reference, coarse_valid, reference_valid
         images = stream_images(*inputs, self.scale, self.sees_deficit)
         d, r = self.extraction(*images)

@@ -35,12 +35,12 @@ def make_image(
     options: Options = UNSET,
     overwrite: bool = False,
 ) -> None:
-    """Write ``input`` as a COG with pixels smaller by the network's scale, all bands as trained.
+    """Sharpen ``input`` by the network's scale and write all trained bands as a COG.
 
-    It is read as the target was in training, unless ``options`` say otherwise. ``tile`` is in fine
-    pixels. Pixels under an invalid one are nodata. Raises LstsrError, naming the file, where the
-    model is no checkpoint of task optical or of another ``scale`` than asked for, the image cannot
-    be read, or the output exists.
+    The image is read as the target was in training, unless ``options`` say otherwise. ``tile`` is
+    in fine pixels. Fine pixels of an invalid input pixel are no-data. Raises LstsrError, naming the
+    file, if the model is not a checkpoint of task optical, if its scale is not ``scale``, if the
+    image cannot be read, or if the output exists.
     """
     if model in CLASSICAL or not Path(model).is_file():
         raise LstsrError(

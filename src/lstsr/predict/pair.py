@@ -30,7 +30,7 @@ from lstsr.errors import LstsrError
 from lstsr.geo.resample import meets
 from lstsr.grid import Grid
 from lstsr.image import SensorImage
-from lstsr.sensors import geotiff, landsat
+from lstsr.sensors import landsat, selection
 from lstsr.sensors.detection import detect
 from lstsr.sensors.reading import read_grid, read_image
 from lstsr.times import iso, read_time
@@ -168,6 +168,10 @@ def read_pair(files: Files, trained: Checkpoint | None, scale: int | None) -> Pa
     if trained and trained.harmonisation:
         correction = Harmonisation.from_dict(trained.harmonisation)
     if trained is None or align is None or align.grid is None:
+        if files.extent:
+            raise LstsrError(
+                "--extent: the product lies on the input's own grid. Leave the option out"
+            )
         ratio = scale or _ratio(files, coarse.grid, fine.grid)
         return Pair(images, readings, coarse.grid, ratio, 1, ground, recipe, correction)
     bounds = _extent(files) if files.extent else fine.grid
@@ -257,7 +261,7 @@ def _as_trained(
     if own not in (product, "geotiff") or (own == "geotiff" and product == "landsat"):
         logger.warning("%s: a %s file, unlike the %s of training", path.name, product, own)
         return None
-    if own == "geotiff" and geotiff.states_crs(path):
+    if own == "geotiff" and selection.states_crs(path):
         held["crs"] = None
     return held
 
@@ -275,7 +279,7 @@ def _default(
     names = ["lst"]
     if role == "reference":
         chosen = [str(band) for band in options.band]
-        names = _optical_bands(trained) or chosen or geotiff.band_names(path)
+        names = _optical_bands(trained) or chosen or selection.band_names(path)
     base = {"product": "geotiff", "sensor": role, "unit": UNITS[role][0], "names": names}
     if options.unit is None:
         base["unit"] = _stated_unit(path, role, base, options)
@@ -287,7 +291,7 @@ def _stated_unit(path: Path, role: str, base: Mapping[str, Any], options: Option
     asked = {"bands": list(options.band)} if options.band else {}
     reading = _validated({**base, **asked}, role)
     assert isinstance(reading, GeotiffConfig)
-    known = geotiff.stated(path, reading)
+    known = selection.stated(path, reading)
     if role == "input":
         return "celsius" if known.kind == "C" else "kelvin"
     return "index" if known.is_index and "index" in UNITS[role] else UNITS[role][0]
@@ -330,7 +334,7 @@ def _check_role(path: Path, role: str, reading: SensorConfig) -> None:
     if not isinstance(reading, GeotiffConfig):
         return
     cure = landsat.band_cure(path)
-    if cure and reading.scale is None and not geotiff.stated(path, reading).calibrated:
+    if cure and reading.scale is None and not selection.stated(path, reading).calibrated:
         raise LstsrError(f"{path}: {cure}")
 
 
@@ -362,7 +366,7 @@ def _extent(files: Files) -> Grid:
         product = detect(files.extent)
         base: dict[str, Any] = {"product": product}
         if product == "geotiff":
-            names = geotiff.band_names(files.extent)
+            names = selection.band_names(files.extent)
             base |= {"sensor": "extent", "unit": "index", "names": names}
         reading: SensorConfig = TypeAdapter(SensorConfig).validate_python(base)
         return read_grid(files.extent, reading)

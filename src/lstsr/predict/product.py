@@ -39,7 +39,7 @@ from lstsr.training.inference import best_device, predict_scene
 logger = logging.getLogger(__name__)
 # Scale of the networks' units for rows without training; it cancels out of linear models.
 CLASSICAL_SCALE_K = 10.0
-# FWHM of the input's blur in its cells, of which no training says anything.
+# FWHM of the input's blur in coarse cells, if no training gives it.
 TYPICAL_PSF_CELLS = 1.0
 # What a pixel of the flags beside a product may say, from bit 0 on.
 FLAGS = ("no_input", "no_reference", "water")
@@ -47,16 +47,17 @@ FLAGS = ("no_input", "no_reference", "water")
 FLAT = 1e-6
 
 
-# Two products are the same map where no pixel differs by more.
+# Two products are the same map if no pixel differs by more than this.
 SAME_K = 0.01
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked: ``model`` is a checkpoint or a classical row's name, ``tile`` fine pixels.
+    """A request for a product. ``model`` is a checkpoint or the name of a classical method.
 
-    ``like`` is a checkpoint whose training says how a classical row reads and places the files.
-    ``shifts`` (row, column) in pixels of the product, by role, take the place of registration.
+    ``tile`` is in fine pixels. With ``like``, a classical method reads and places the files as in
+    the training of this checkpoint. ``shifts`` by role, (row, column) in pixels of the product,
+    replace the registration.
     """
 
     model: str
@@ -85,12 +86,12 @@ class Frame:
 def make_product(request: Request) -> None:
     """Predict LST in kelvin and write it as a COG.
 
-    The grid is the input's divided by the scale, or the cells of the grid that the network was
-    trained on. The pair may differ in coordinate system and corners; the reference is resampled
-    once, moved by the registration of the two. Cells without valid input are nodata,
-    pixels without valid reference those of a row that needs none; `flags_path` says which. Raises
-    LstsrError, naming the file, for a pair that cannot be read, does not overlap or does not fit
-    the model, and for an output that exists.
+    The grid is the input's divided by the scale, or the grid that the network was trained on. The
+    pair can differ in coordinate system and corners. The reference is resampled once, with the
+    shift from registration. Cells without valid input are no-data. Pixels without valid reference
+    get the values of a method that needs no reference; `flags_path` marks them. Raises LstsrError,
+    naming the file, for a pair that cannot be read, does not overlap or does not fit the model, and
+    for an output that exists.
     """
     _check_output(request)
     model = _load(request)
@@ -101,8 +102,8 @@ def make_product(request: Request) -> None:
     covered = made.input.valid.repeat(scale, 0).repeat(scale, 1)
     if not (made.reference.valid & covered).any():
         raise LstsrError(
-            f"{request.files.reference}: no valid pixel meets a valid cell of "
-            f"{request.files.input}; name two rasters of one place"
+            f"{request.files.reference}: no valid pixel lies in a valid cell of "
+            f"{request.files.input}. Name two rasters of the same place"
         )
     frame = _frame(request, model, made)
     if any(shift != UNMOVED for shift in frame.shifts.values()):
@@ -139,7 +140,7 @@ def make_product(request: Request) -> None:
 
 
 def _check_output(request: Request) -> None:
-    """Raise LstsrError where the product would replace a file that is not of its kind."""
+    """Raise LstsrError if the product would replace a file that lstsr did not write."""
     files, output = request.files, request.output
     check_suffix(output, ".tif", ".tiff")
     sources = [files.input, files.reference, files.dem, files.water, files.extent]
@@ -151,7 +152,7 @@ def _check_output(request: Request) -> None:
 
 
 def _is_product(path: Path) -> bool:
-    """Whether lstsr wrote a file."""
+    """Whether lstsr wrote the file."""
     try:
         return "lstsr_version" in geotiff.tags(path)
     except (LstsrError, OSError):
@@ -159,9 +160,9 @@ def _is_product(path: Path) -> bool:
 
 
 def _check_same(output: Path, image: SensorImage) -> None:
-    """Raise LstsrError where another map stands under the name of ``output``.
+    """Raise LstsrError if ``output`` exists and holds a different map.
 
-    To repeat a command is no loss, so a product with the same pixels may be replaced.
+    A product with the same pixels can be replaced, because nothing is lost.
     """
     if not output.exists():
         return
@@ -177,38 +178,38 @@ def _check_same(output: Path, image: SensorImage) -> None:
 
 def _exists(output: Path) -> LstsrError:
     return LstsrError(
-        f"{output} already exists and holds something else. Use --overwrite to replace it, or "
+        f"{output} already exists and holds another map or file. Use --overwrite to replace it or "
         "--output to write elsewhere"
     )
 
 
 @dataclass(frozen=True)
 class Model:
-    """A network from a checkpoint, or none; and the training that says how files are read."""
+    """A checkpoint's network, if any, and the description of how to read the files."""
 
     network: nn.Module | None
     described: Checkpoint | None
 
 
 def _load(request: Request) -> Model:
-    """A checkpoint's network; of a classical row what its ``like`` says."""
+    """The network of a checkpoint; for a classical method, the description from ``like``."""
     name = request.model
     if name in CLASSICAL:
         if request.self_ensemble:
-            raise LstsrError(f"--self-ensemble: {name} is not a network; leave it out")
+            raise LstsrError(f"--self-ensemble: {name} is not a network. Remove this option")
         return Model(None, read_checkpoint(request.like) if request.like else None)
     if request.like:
-        raise LstsrError(f"--like: {name} knows its own training; leave --like out")
+        raise LstsrError(f"--like: {name} is not a classical method. Remove this option")
     if not Path(name).is_file():
         raise LstsrError(
-            f"--model {name}: neither a checkpoint nor one of {', '.join(sorted(CLASSICAL))}"
+            f"--model {name}: not a checkpoint file and not one of {', '.join(sorted(CLASSICAL))}"
         )
     network, described = load_checkpoint(Path(name))
     row = described.row
     if not described.reference_bands:
-        raise LstsrError(f"--model {name}: {row.name} makes optical images; leave --reference out")
+        raise LstsrError(f"--model {name}: {row.name} makes optical images. Remove --reference")
     if (row.guide, row.normalisation) != ("own", "input"):
-        raise LstsrError(f"--model {name}: {row.name} is an ablation; name another checkpoint")
+        raise LstsrError(f"--model {name}: {row.name} is an ablation. Name another checkpoint")
     if request.self_ensemble:
         network = SelfEnsemble(network).eval()
     return Model(network, described)
@@ -221,7 +222,7 @@ def _scale(request: Request, model: Model) -> int | None:
         if request.scale not in (None, trained):
             raise LstsrError(
                 f"{request.like or request.model} was trained for x{trained}, not "
-                f"x{request.scale}; leave --scale out, or name another checkpoint"
+                f"x{request.scale}. Remove --scale or name another checkpoint"
             )
         return trained
     if request.scale is not None and request.scale < 2:
@@ -246,6 +247,8 @@ def _frame(request: Request, model: Model, made: Assembled) -> Frame:
     if request.shifts:
         return Frame(request.shifts, UNMOVED, "target", "moved as asked, not registered")
     if not request.register:
+        if request.base_image:
+            raise LstsrError("--no-registration: --base-image registers. Leave one of them out")
         return Frame({}, UNMOVED, "input", "not registered, as asked")
     coarse, reference = made.input, made.reference
     psf = _psf_cells(model.described)
@@ -263,7 +266,7 @@ def _frame(request: Request, model: Model, made: Assembled) -> Frame:
         base_image = read_image(request.base_image, reading, "reference")
     if not meets(base_image.grid, coarse.grid):
         raise LstsrError(
-            f"{request.base_image}: does not overlap the input; name two rasters of one place"
+            f"{request.base_image}: does not overlap the input. Name two rasters of the same place"
         )
     base = resample(base_image, reference.grid)
     of_reference = register(reference.values[0], base.values[0], reference.valid, base.valid)
@@ -285,7 +288,7 @@ def _frame(request: Request, model: Model, made: Assembled) -> Frame:
 
 
 def _psf_cells(described: Checkpoint | None) -> float:
-    """FWHM of the input's blur in its cells: that of training, where it was not fitted by scene."""
+    """FWHM of the input's blur in coarse cells: as in training, unless it was fitted by scene."""
     if described is None or not described.align:
         return TYPICAL_PSF_CELLS
     asked = AlignConfig.model_validate(described.align).registration.input_psf_cells
@@ -341,7 +344,7 @@ def _flags(covered: Mask, guided: Mask, water: SensorImage | None) -> NDArray[np
 
 
 def _check_age(request: Request, model: Model, age_h: float | None) -> None:
-    """Raise LstsrError where the reference is older than the network's training allowed."""
+    """Raise LstsrError if the reference is older or newer than the training allowed."""
     if model.described is None or age_h is None or not model.described.align:
         return
     most_h = AlignConfig.model_validate(model.described.align).reference_max_age_h
@@ -349,8 +352,8 @@ def _check_age(request: Request, model: Model, age_h: float | None) -> None:
         raise LstsrError(
             f"{request.files.reference}: {abs(age_h):.1f} hours "
             f"{'older' if age_h > 0 else 'newer'} than the input; "
-            f"{request.like or request.model} was trained with align.reference_max_age_h = "
-            f"{most_h:g}"
+            f"{request.like or request.model} allows {most_h:g} hours (align.reference_max_age_h)"
+            ". Name a closer reference"
         )
 
 

@@ -54,7 +54,7 @@ def predict_split(
 ) -> None:
     """Predict the scenes of ``split``; the CSV ``index`` lists the files, written beside it.
 
-    Fine pixels of a coarse cell without valid input are nodata, as in `lstsr predict`.
+    Fine pixels in a coarse cell without valid input are no-data, as in `lstsr predict`.
     A trained row needs its ``checkpoint``, else LstsrError is raised; a classical one has none.
     With ``self_ensemble`` the network sees each tile from eight sides (`SelfEnsemble`).
     """

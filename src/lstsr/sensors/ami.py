@@ -33,9 +33,9 @@ CORNERS = {
     "lower_left": (1, 0),
     "lower_right": (1, 1),
 }
-# By so many pixels a file's corners may miss its own grid, or the edges of its area.
+# Largest distance in pixels of a file's corners from its own grid or from its area's edges.
 TOLERANCE_PX = 0.05
-# A pixel with a smaller factor would be wider than the disk, 18 degrees.
+# With a smaller factor a pixel would be wider than the full disk (18 degrees).
 LEAST_FACTOR = 65536 / 18
 # A grid whose edges come so near to an area's means that area.
 REACH_PX = 2
@@ -144,12 +144,12 @@ def lambert_grid(holder: Holder, shape: tuple[int, int]) -> Grid:
 
 
 def _check_system(holder: Holder, crs: str) -> None:
-    """Raise SceneError if the numbers of ``crs`` do not make a projection."""
+    """Raise SceneError if ``crs`` is not a valid projection."""
     try:
         Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
     except ProjError:
         raise SceneError(
-            f"{file_name(holder)}: the attributes of the projection do not make one: {crs}"
+            f"{file_name(holder)}: the projection attributes are not valid together: {crs}"
         ) from None
 
 
@@ -175,7 +175,7 @@ def gathered(
 
 
 def image_shape(image: netCDF4.Variable) -> tuple[int, int]:
-    """(rows, columns) of an image; SceneError if it has other dimensions, or is empty."""
+    """(rows, columns) of an image. Raises SceneError if it is not 2-D or is empty."""
     if image.ndim != 2 or 0 in image.shape:
         raise SceneError(
             f"{file_name(image)}: {image.name} has shape {image.shape}. Expected (rows, columns)."
@@ -238,11 +238,11 @@ def _stated_corner(projection: Holder, name: str) -> tuple[float, float]:
 
 
 def area_checks(dataset: netCDF4.Dataset, placed: Grid) -> Iterator[Assertion]:
-    """Whether the grid has the edges of the area that it comes near to, or that is in the name.
+    """Whether the grid's edges match the nearest area and the area in the file's name.
 
-    The four corners of a file may agree and still lie beside the area; a geostationary grid is the
-    full disk or none. The attributes processing_area and observation_mode decide nothing: they name
-    the scan from which the file was cut.
+    The corners of a file can agree with each other and still lie outside the area. A geostationary
+    grid must be the full disk. The attributes processing_area and observation_mode are ignored,
+    because they name the scan that the file was cut from.
     """
     misses = {name: _miss_px(area, placed) for name, area in AREAS.items()}
     nearest = min(misses, key=lambda name: misses[name])
@@ -293,10 +293,10 @@ def instant(dataset: netCDF4.Dataset, name: str) -> datetime:
 
 
 def time_in_name(name: str) -> datetime:
-    """The slot YYYYMMDDHHMM in a file's name, UTC; SceneError if there is none."""
+    """The time slot YYYYMMDDHHMM in a file's name, UTC. Raises SceneError if there is none."""
     found = NAME_TIME.search(name)
     if found is None:
-        raise SceneError(f"{name}: the name has no time. Rename it to ..._YYYYMMDDHHMM.nc.")
+        raise SceneError(f"{name}: the file name has no time. Rename it to ..._YYYYMMDDHHMM.nc.")
     try:
         return datetime.strptime(found.group(1), "%Y%m%d%H%M").replace(tzinfo=UTC)
     except ValueError:

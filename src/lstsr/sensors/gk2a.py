@@ -1,8 +1,8 @@
 """GK2A/AMI Level-2 LST: KO and EA (Lambert) and FD (geostationary) files.
 
-Where a pixel lies is taken from the file's own projection attributes and asserted against its own
-corners: GDAL reads a wrong coordinate system from these files, not a missing one. The layout is
-that of public readers of KO files. docs/first-real-file.md lists what to check on a first real one.
+The file's own projection attributes place the pixels, and its own corners must agree: GDAL reads a
+wrong coordinate system from these files. The layout follows public readers of KO files.
+docs/first-real-file.md lists what to check on a first real file.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ SCAN = ScanNames("column_scale_factor", "line_scale_factor", "column_offset", "l
 
 
 def grid(path: Path, sensor: Gk2aConfig) -> Grid:
-    """The grid that the file's projection attributes state, which its corners must meet.
+    """The grid from the file's projection attributes. The file's corners must agree.
 
     Raises SceneError with the attribute that disagrees, and OSError if the file cannot be had.
     """
@@ -58,7 +58,7 @@ def grid(path: Path, sensor: Gk2aConfig) -> Grid:
 def read(path: Path, sensor: Gk2aConfig) -> SensorImage:
     """LST in kelvin where the quality flag DQF_LST is one of ``sensor.accepted``.
 
-    The time is the middle of the observation if the file states it, otherwise that of its name.
+    The time is the middle of the observation if the file states it, otherwise the time in the name.
     Raises SceneError if the file is truncated, lacks a variable, contradicts itself or its name,
     or holds no valid pixel.
     """
@@ -71,7 +71,7 @@ def read(path: Path, sensor: Gk2aConfig) -> SensorImage:
     valid &= (lst_k >= sensor.valid_min) & (lst_k <= sensor.valid_max)
     if not valid.any():
         raise SceneError(
-            f"{path.name}: no valid pixel. Is all of it cloud? DQF_LST accepted: {sensor.accepted}"
+            f"{path.name}: no valid pixel. Is it all cloud? Accepted DQF_LST: {sensor.accepted}"
         )
     return SensorImage(
         np.where(valid, lst_k, np.float32(np.nan))[None],

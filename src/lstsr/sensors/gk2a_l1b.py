@@ -1,8 +1,9 @@
-"""GK2A/AMI Level 1B: one channel a file, of the full disk (FD), a sector (LA), or Korea (KO, EA).
+"""GK2A/AMI Level 1B: one channel per file; full disk (FD), a sector (LA) or Korea (KO, EA).
 
-FD and LA are in the geostationary projection and carry their calibration; KO and EA, which KMA
-resamples to its Lambert grids, carry none and are calibrated with the file of the same channel and
-slot beside them. Every pixel is placed by the file's own header, whose corners must agree.
+FD and LA are in the geostationary projection and contain their calibration. KMA resamples KO and EA
+to its Lambert grids without calibration, so lstsr takes it from the FD or LA file of the same
+channel and slot in the same folder. The file's own header places every pixel, and its corners must
+agree.
 docs/first-real-file.md lists what to check on a first real file.
 """
 
@@ -127,7 +128,7 @@ class Calibration:
 
     def physical(self) -> Doubles:
         """The value of each count, (2^bits,): kelvin or reflectance factor; NaN at no radiance."""
-        # numbers of a damaged header may overflow; what is not finite is masked
+        # numbers of a damaged header can overflow; non-finite results are masked
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             radiance = self.gain * np.arange(2.0**self.bits) + self.offset
             if self.channel in REFLECTIVE:
@@ -167,7 +168,7 @@ def read(path: Path, sensor: Gk2aL1bConfig) -> SensorImage:
         valid &= image.values[0] <= high
     if not valid.any():
         raise SceneError(
-            f"{path.name}: no valid pixel. Is all of it cloud? Quality flags accepted: "
+            f"{path.name}: no valid pixel. Is it all cloud? Accepted quality flags: "
             f"{sensor.accepted}"
         )
     values = np.where(valid, image.values, np.float32(np.nan))
@@ -257,7 +258,7 @@ def _beside(path: Path, channel: str) -> Path:
     start, end = found.span(1)
     other = path.with_name(path.name[:start] + channel + path.name[end:])
     if not other.exists():
-        raise SceneError(f"{path.name}: LST also needs {other.name}, which is missing beside it")
+        raise SceneError(f"{path.name}: LST also needs {other.name}. Put it in the same folder")
     return other
 
 
@@ -290,13 +291,13 @@ def _channel(path: Path, channel: str, sensor: Gk2aL1bConfig) -> SensorImage:
 
 
 def _image(dataset: netCDF4.Dataset) -> netCDF4.Variable:
-    """The image's words; SceneError if they are not whole numbers of rows and columns."""
+    """The image's words. Raises SceneError if they are not integers in rows and columns."""
     image = variable(dataset, "image_pixel_values")
     image_shape(image)
     if image.dtype.kind not in "iu":
         raise SceneError(
-            f"{file_name(dataset)}: image_pixel_values holds {image.dtype}. Counts with flags are "
-            "whole numbers of 16 bits."
+            f"{file_name(dataset)}: image_pixel_values holds {image.dtype}. Counts with flags must "
+            "be 16-bit integers."
         )
     return image
 
@@ -363,8 +364,8 @@ def _calibration(dataset: netCDF4.Dataset) -> Calibration:
                 passed(other, _channel_checks(other))
                 return _stated_calibration(other, channel)
     raise SceneError(
-        f"{file_name(dataset)}: no calibration, as in all KO and EA files. Put the FD or LA file "
-        f"{pattern.replace('*', 'fd...')} of the same slot beside it."
+        f"{file_name(dataset)}: KO and EA files have no calibration. Put the FD or LA file "
+        f"{pattern.replace('*', 'fd...')} of the same slot into the same folder."
     )
 
 
@@ -373,7 +374,7 @@ def _stated_calibration(dataset: netCDF4.Dataset, channel: str) -> Calibration:
     bits = number(_image(dataset), "number_of_valid_bits_per_pixel")
     if bits not in range(1, MOST_BITS + 1):
         raise SceneError(
-            f"{file_name(dataset)}: number_of_valid_bits_per_pixel = {bits:g} is not 1 to "
+            f"{file_name(dataset)}: number_of_valid_bits_per_pixel = {bits:g} is not between 1 and "
             f"{MOST_BITS}"
         )
     return Calibration(
@@ -415,10 +416,10 @@ def _residuals_px(dataset: netCDF4.Dataset) -> dict[str, float]:
 
 
 def _pixel_rad(dataset: netCDF4.Dataset, factor: str) -> float:
-    """The scan angle of a pixel, 2^16 degrees / factor; SceneError for a factor of zero."""
+    """The scan angle of a pixel, 2^16 degrees / factor. Raises SceneError if the factor is 0."""
     stated = number(dataset, factor)
     if not stated:
-        raise SceneError(f"{file_name(dataset)}: {factor} = 0 is not a factor of scan angles")
+        raise SceneError(f"{file_name(dataset)}: {factor} = 0 is not a valid scan-angle factor")
     return abs(65536 / stated) * pi / 180
 
 

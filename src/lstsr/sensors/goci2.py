@@ -165,7 +165,7 @@ def _flags(dataset: netCDF4.Dataset, given: Mapping[str, int]) -> _Flags:
     flag = plane(dataset, FLAG)
     if flag.dtype.kind not in "iu":
         raise SceneError(
-            f"{file_name(dataset)}: {FLAG} holds {flag.dtype}. Bits are held by whole numbers."
+            f"{file_name(dataset)}: {FLAG} holds {flag.dtype}, but flag bits need integers."
         )
     stated = {"flag_masks", "flag_meanings"} <= set(flag.ncattrs())
     return _Flags(
@@ -184,8 +184,8 @@ def _stated_bits(flag: netCDF4.Variable) -> dict[str, int]:
         numbers = []
     if len(numbers) != len(names) or any(mask.bit_count() != 1 for mask in numbers):
         raise SceneError(
-            f"{file_name(flag)}: flag_masks {' '.join(map(str, listed))} are not one bit for each "
-            f"of flag_meanings {meanings!r}"
+            f"{file_name(flag)}: flag_masks {' '.join(map(str, listed))} do not give one bit for "
+            f"each of flag_meanings {meanings!r}"
         )
     return {name: mask.bit_length() - 1 for name, mask in zip(names, numbers, strict=True)}
 

@@ -117,13 +117,13 @@ def navigation(dataset: netCDF4.Dataset) -> Navigation:
 def fitted(dataset: netCDF4.Dataset) -> Navigation:
     """The affine grid nearest to the sampled pixels' centres.
 
-    Of the longitudes that the grid may be drawn from, the one that fits best: files may state the
-    satellite's, which drifts, and 0.01 degrees amount to 0.4 pixel across a mosaic. Raises
-    SceneError if there are no places to fit, if they do not span an area, or span the full disk.
+    It uses the origin longitude that fits best. Files can state the satellite's longitude, which
+    drifts: 0.01 degrees change a mosaic by 0.4 pixel. Raises SceneError if there are no places to
+    fit, if they do not span an area, or if they span the full disk.
     """
     height, width = plane(dataset, LATITUDE).shape
     if not height or not width:
-        raise SceneError(f"{file_name(dataset)}: {LATITUDE} has no pixel")
+        raise SceneError(f"{file_name(dataset)}: {LATITUDE} is empty")
     rows, columns = (
         np.unique(np.linspace(0, length - 1, min(SAMPLES, length)).round().astype(int))
         for length in (height, width)
@@ -193,10 +193,10 @@ def _systems(dataset: netCDF4.Dataset) -> list[str]:
 
 
 def observed(dataset: netCDF4.Dataset) -> datetime:
-    """The middle of the observation by the file's attributes, UTC.
+    """The middle of the observation from the file's attributes, UTC.
 
-    Raises SceneError if they are missing, not times, or far from the scan's time in the file's
-    name, if it has one.
+    Raises SceneError if they are missing, not times, or far from the time in the file's name (if
+    it has one).
     """
     start, end = (_instant(dataset, f"observation_{name}_time") for name in ("start", "end"))
     middle = start + (end - start) / 2
@@ -212,7 +212,7 @@ def observed(dataset: netCDF4.Dataset) -> datetime:
             raise SceneError(
                 f"{file_name(dataset)}: observed at {middle:%Y-%m-%d %H:%M:%S} by its attributes, "
                 f"{(middle - nominal).total_seconds() / 60:.0f} minutes after the time in its "
-                f"name. Slots are seen within {LATEST.seconds // 60} minutes. Correct one of them."
+                f"name. At most {LATEST.seconds // 60} minutes are allowed. Correct one of them."
             )
     return middle
 
@@ -244,7 +244,7 @@ def _instant(dataset: netCDF4.Dataset, name: str) -> datetime:
 
 
 def _read(text: str) -> datetime | None:
-    """A time as the files and their names write it (YYYYMMDD_HHMMSS, UTC), or by ISO 8601."""
+    """A time in the form of the files and their names (YYYYMMDD_HHMMSS, UTC) or in ISO 8601."""
     try:
         return datetime.strptime(text, "%Y%m%d_%H%M%S").replace(tzinfo=UTC)
     except ValueError:

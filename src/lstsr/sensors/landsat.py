@@ -27,8 +27,9 @@ from rasterio.crs import CRS
 from lstsr.errors import SceneError
 from lstsr.grid import Grid
 from lstsr.image import Floats, Mask, SensorImage
-from lstsr.sensors.geotiff import grid_of, opened
 from lstsr.sensors.inspection import Assertion, Inspection
+from lstsr.sensors.opening import opened
+from lstsr.sensors.placing import grid_of
 from lstsr.times import iso, read_time
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ BQA_SATURATION = 1 << 1 | 3 << 2
 
 LATTICE_TOLERANCE_PX = 0.01
 UTM_ZONES = 60
-# Characters of a line in a message.
+# Most characters of a file's line in a message.
 LONGEST = 60
 
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
@@ -90,7 +91,7 @@ PRODUCT_NAME = (
     r"L[COTEM]0[4-9]_(?P<level>L1TP|L1GT|L1GS|L2SP|L2SR)_\d{6}_\d{8}(?:_\d{8})?"
     r"_(?P<collection>\d\d)_(?:T1|T2|RT)"
 )
-"""An id of Collection 1 or 2; those of STAC items leave out the day of processing."""
+"""A product id of Collection 1 or 2. Ids of STAC items have no processing date."""
 TEMPERATURE_BAND = r"ST_B(?:6|10)|lwir(?:11)?"
 REFLECTANCE_BAND = rf"SR_B[1-7]|{'|'.join(REFLECTANCE)}"
 OTHER_BAND = (
@@ -103,11 +104,11 @@ BAND_FILE = re.compile(
     r"\.tiff?",
     re.IGNORECASE,
 )
-"""One band of a product: named as USGS does, or by its asset in STAC."""
+"""File name of one band: as USGS names it, or by its STAC asset."""
 
 
 def grid(path: Path, sensor: LandsatConfig) -> Grid:
-    """The grid of a product's raster, asserted against its MTL; SceneError if they disagree."""
+    """The grid of a product's raster. Raises SceneError if the MTL disagrees."""
     product = _product(path)
     return _grid(product, _layers(product, sensor.bands)[0].file)
 
@@ -115,11 +116,11 @@ def grid(path: Path, sensor: LandsatConfig) -> Grid:
 def read(path: Path, sensor: LandsatConfig) -> SensorImage:
     """The bands that ``sensor`` selects: kelvin, or surface reflectance.
 
-    Masked are fill, the flags in ``sensor.masked``, saturation and terrain occlusion, LST whose
-    uncertainty (ST_QA) is unknown or high, saturated thermal numbers of Level 1, and values outside
-    the valid range (LST: 240 to 380 K unless set). ``history`` says what of this took place.
-    Raises SceneError if the product is at fault: level without the band, a file missing or
-    truncated, raster and MTL that disagree, nothing valid; OSError if it cannot be had.
+    It masks fill, the flags in ``sensor.masked``, saturation and terrain occlusion, LST with
+    unknown or high uncertainty (ST_QA), saturated thermal numbers of Level 1, and values outside
+    the valid range (LST: 240 to 380 K unless set). ``history`` lists the masks that were applied.
+    Raises SceneError if the level has no such band, a file is missing or truncated, raster and MTL
+    disagree, or no pixel is valid. Raises OSError if the product cannot be opened.
     """
     product = _product(path)
     layers = _layers(product, sensor.bands)
@@ -180,10 +181,10 @@ def inspect(path: Path) -> Inspection:
 
 
 def check_path(path: Path) -> None:
-    """Raise SceneError, with the cure, for a part of a Landsat product that cannot be read alone.
+    """Raise SceneError, with the fix, for a path that does not name one readable Landsat product.
 
-    Those are an MTL as XML, an archive, and a folder that holds several products, or one without
-    its MTL. Every other path passes, whether it exists or not.
+    These are an XML MTL, an archive, a folder with several products, and a folder without an MTL.
+    Every other path passes, even if it does not exist.
     """
     name = path.name.lower()
     if path.is_dir():
@@ -198,10 +199,10 @@ def check_path(path: Path) -> None:
 
 
 def band_cure(path: Path) -> str | None:
-    """What to name in place of ``path`` if its name is that of one band of a Landsat product.
+    """Advice if ``path`` is named like one band of a Landsat product; None for any other name.
 
-    Sentences without the file's name in front, or None for any other name. For LST and reflectance
-    of Collection 2 Level 2 they also give scale and offset. The file itself is not read.
+    The advice says what to name instead, without the file's name in front. For LST and reflectance
+    of Collection 2 Level 2 it also gives scale and offset. The file is not read.
     """
     found = BAND_FILE.fullmatch(path.name)
     if found is None:
@@ -270,7 +271,7 @@ class _Product:
         return found
 
     def count(self, key: str, most: int | None = None) -> int:
-        """A whole number from 1, to ``most`` if that is given."""
+        """An integer of at least 1 and, if given, at most ``most``."""
         number = self.number(key)
         if number < 1 or not number.is_integer() or (most is not None and number > most):
             raise SceneError(
@@ -306,7 +307,7 @@ def _product(path: Path) -> _Product:
         groups = _json(text) if metadata.suffix.lower() == ".json" else _odl(text)
     except ValueError as error:
         raise SceneError(
-            f"{metadata.name}: not a whole MTL file ({error}). Download it again."
+            f"{metadata.name}: not a complete MTL file ({error}). Download it again."
         ) from None
     # A Level-2 MTL repeats that of the Level-1 product it was made from: other files and scales
     # under the same keys.
@@ -332,18 +333,18 @@ def _metadata(path: Path) -> Path:
 
 
 def _metadata_files(folder: Path) -> dict[str, Path]:
-    """The MTL file of each product in a folder; text rather than JSON if there are both."""
+    """The MTL file of each product in a folder; the text form if both text and JSON exist."""
     found = {}
     for file in sorted(folder.iterdir(), key=lambda file: file.name.lower()):
         stem, _, ending = file.name.lower().partition("_mtl.")
-        # macOS leaves files ._NAME beside those that it copies
+        # macOS creates files ._NAME when it copies
         if ending in ("json", "txt") and not stem.startswith("."):
             found[stem] = file
     return found
 
 
 def _check_folder(folder: Path) -> None:
-    """Raise SceneError for a folder of several products, or of one without its MTL."""
+    """Raise SceneError for a folder with several products or without an MTL."""
     found = _metadata_files(folder)
     if len(found) > 1:
         files = ", ".join(file.name for file in found.values())
@@ -368,17 +369,17 @@ def _check_folder(folder: Path) -> None:
 
 
 def _text(metadata: Path) -> str:
-    """The text of an MTL file, of whichever encoding editors and systems leave it in."""
+    """The text of an MTL file in UTF-8 or UTF-16."""
     content = metadata.read_bytes()
     is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    # interrupted copies are padded with NULs
+    # an interrupted copy can end in NULs
     return content.decode("utf-16" if is_utf16 else "utf-8-sig", "replace").replace("\0", "")
 
 
 def _odl(text: str) -> dict[str, dict[str, str]]:
-    """Keys by group. Files are whole without the line END, if all groups are closed.
+    """Keys by group. The line END may be missing if all groups are closed.
 
-    Raises ValueError if one is not, and for what is not ODL.
+    Raises ValueError if a group is not closed or the text is not ODL.
     """
     groups: dict[str, dict[str, str]] = {}
     within: list[str] = []
@@ -391,10 +392,10 @@ def _odl(text: str) -> dict[str, dict[str, str]]:
         closes = key == "END_GROUP"
         unnamed = key == "GROUP" and not value
         if not equals or unnamed or (closes and within[-1:] != [value]):
-            # a line that is cut in two ends a truncated file
+            # a truncated file can end inside a line
             if within and number == lines[-1][0]:
                 break
-            raise ValueError(f"line {number} is out of place: {_short(line)}")
+            raise ValueError(f"line {number} is not expected here: {_short(line)}")
         if key == "GROUP":
             within.append(value)
         elif closes:
@@ -409,7 +410,7 @@ def _odl(text: str) -> dict[str, dict[str, str]]:
 
 
 def _json(text: str) -> dict[str, dict[str, str]]:
-    """Keys by group; ValueError for what is not JSON of that form."""
+    """Keys by group. Raises ValueError if the text is not a JSON MTL."""
     try:
         content: Any = json.loads(text)
     except RecursionError:
@@ -424,13 +425,13 @@ def _json(text: str) -> dict[str, dict[str, str]]:
 
 
 def _texts(keys: Mapping[str, Any]) -> dict[str, str]:
-    """Values as the text form writes them, each in one line."""
+    """Values as in the text form, each on one line."""
     known = {key.upper(): value for key, value in keys.items() if value is not None}
     return {key: " ".join(str(value).split()) for key, value in known.items()}
 
 
 def _short(line: str) -> str:
-    """``line`` as it fits into a message."""
+    """``line``, shortened for a message."""
     return repr(line if len(line) <= LONGEST else f"{line[:LONGEST]}...")
 
 
@@ -562,9 +563,11 @@ def _quality(product: _Product) -> _Quality | None:
     key = "FILE_NAME_BAND_QUALITY"
     if key not in product.keys:
         return None
-    # before the collections BQA had other bits
+    # before Collection 1, BQA had other bits
     if product.number("COLLECTION_NUMBER") != 1:
-        raise SceneError(f"{product.name}: lstsr reads the bits of BQA in Collection 1 only")
+        raise SceneError(
+            f"{product.name}: lstsr reads BQA only in Collection 1. Use a newer product."
+        )
     return _Quality("BQA", product.file(key, "BQA"), BQA, BQA_SATURATION)
 
 
@@ -587,11 +590,11 @@ def _numbers(file: Path, placed: Grid) -> np.ndarray:
 
 
 def _bits(file: Path, placed: Grid) -> np.ndarray:
-    """The flags of a quality raster, which need 16 bits."""
+    """The flags of a quality raster. They need 16 bits."""
     numbers = _numbers(file, placed)
     if numbers.dtype.itemsize < 2:
         raise SceneError(
-            f"{file.name}: holds {numbers.dtype}, but quality flags are 16 bits. Download it again."
+            f"{file.name}: holds {numbers.dtype}, but flags have 16 bits. Download it again."
         )
     return numbers
 
@@ -629,7 +632,7 @@ def _agreement(product: _Product, placed: Grid) -> tuple[Assertion, ...]:
     off_px = float(np.abs(corners - whole).max())
     upright = [last_column, row] == whole[1].tolist()
     size = last_row - row, last_column - column
-    # scenes also go round as clips: some of their rows and columns, untouched
+    # users also share clips of scenes: some rows and columns, values unchanged
     inside = min(row, column) >= 0 and last_row <= stated.height and last_column <= stated.width
     end = stated.transform @ (stated.width - 0.5, stated.height - 0.5)
     said = tuple(product.number(f"CORNER_LR_PROJECTION_{axis}_PRODUCT") for axis in "XY")
@@ -650,7 +653,7 @@ def _agreement(product: _Product, placed: Grid) -> tuple[Assertion, ...]:
             off_px < LATTICE_TOLERANCE_PX and upright and size == placed.shape,
         ),
         Assertion(
-            "it lies inside the lines and samples of the MTL",
+            "the raster lies inside the lines and samples of the MTL",
             f"rows {row} to {last_row} of {stated.height}, "
             f"columns {column} to {last_column} of {stated.width}",
             bool(inside),

@@ -1,4 +1,4 @@
-"""NetCDF files: opened, and asked for what must be there, with one clear line if it is not."""
+"""Open NetCDF files and read variables and attributes, with clear errors if any is missing."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import numpy as np
 from lstsr.errors import SceneError
 
 FILL_VALUE = "_FillValue"
-# No numeric attribute is larger, unless it is a default of NetCDF for what nobody has set.
+# Larger numeric attributes are NetCDF defaults for values that were never set.
 LARGEST = 1e20
-# Characters of an attribute's value in a message.
+# Most characters of an attribute's value in a message.
 LONGEST = 60
 
 
@@ -24,8 +24,8 @@ LONGEST = 60
 def opened(path: Path) -> Iterator[netCDF4.Dataset]:
     """The NetCDF file at ``path``, values as stored (neither scaled nor masked).
 
-    Raises SceneError if its bytes are not NetCDF, end too soon or are damaged. Raises OSError if
-    they cannot be had (missing, permission, disk): that is not the scene's fault.
+    Raises SceneError if the file is not NetCDF, truncated or damaged. Raises OSError if it cannot
+    be opened (missing, permission, disk), because the scene itself can be good.
     """
     try:
         dataset = netCDF4.Dataset(path)
@@ -40,20 +40,20 @@ def opened(path: Path) -> Iterator[netCDF4.Dataset]:
         try:
             yield dataset
         except (RuntimeError, AttributeError) as error:
-            # netCDF4 reports damaged chunks and a failing disk by the one, damaged attributes by
-            # the other
+            # netCDF4 raises RuntimeError for damaged chunks and failing disks, AttributeError for
+            # damaged attributes
             if isinstance(error, AttributeError) and not str(error).startswith("NetCDF: "):
                 raise
             path.read_bytes()
             raise SceneError(
-                f"{path.name}: cannot be read to its end ({error}). Download it again."
+                f"{path.name}: cannot be read completely ({error}). Download it again."
             ) from None
 
 
 def variable(dataset: netCDF4.Dataset, name: str) -> netCDF4.Variable:
-    """The variable ``name``, groups before it with slashes.
+    """The variable ``name``; groups come first, with slashes.
 
-    Raises SceneError if it is missing, or if it is an array of anything but numbers.
+    Raises SceneError if it is missing or is an array without numbers.
     """
     holder: Any = dataset
     *groups, last = name.strip("/").split("/")
@@ -64,30 +64,30 @@ def variable(dataset: netCDF4.Dataset, name: str) -> netCDF4.Variable:
     if last not in holder.variables:
         raise SceneError(f"{file_name(dataset)}: variable {name} is missing")
     found = holder.variables[last]
-    # scalars only hold attributes, such as those of a projection, and some are a character
+    # scalars can be characters: they only hold attributes, such as a projection's
     if found.ndim and not _holds_numbers(found):
         raise SceneError(f"{file_name(dataset)}: variable {name} does not hold numbers")
     return found
 
 
 def _holds_numbers(found: netCDF4.Variable) -> bool:
-    """Whether each value is one number. Lists of any length, texts and records are not."""
+    """Whether each value is a single number, not a list, text or record."""
     plain = not isinstance(found.datatype, netCDF4.VLType | netCDF4.CompoundType)
     return plain and np.dtype(found.dtype).kind in "iuf"
 
 
 def attribute(holder: netCDF4.Dataset | netCDF4.Variable, name: str) -> Any:
-    """The attribute ``name`` of a file or variable; SceneError if it is missing or unreadable."""
+    """An attribute of a file or variable. Raises SceneError if it is missing or unreadable."""
     if name not in holder.ncattrs():
         raise SceneError(f"{_where(holder)}: attribute {name} is missing")
     try:
         return holder.getncattr(name)
-    except KeyError:  # how netCDF4 reports types that it does not know
+    except KeyError:  # netCDF4 raises this for an unknown type
         raise SceneError(f"{_where(holder)}: attribute {name} has an unknown type") from None
 
 
 def number(holder: netCDF4.Dataset | netCDF4.Variable, name: str) -> float:
-    """A numeric attribute, which some files store as text. Only a fill value may be NaN or huge.
+    """A numeric attribute; some files store it as text. Only a fill value can be NaN or huge.
 
     Raises SceneError for any other value.
     """
@@ -105,13 +105,13 @@ def number(holder: netCDF4.Dataset | netCDF4.Variable, name: str) -> float:
 
 
 def _shown(value: Any) -> str:
-    """``value`` in one short line."""
+    """``value`` on one short line."""
     shown = " ".join(repr(value).split())
     return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}..."
 
 
 def _where(holder: netCDF4.Dataset | netCDF4.Variable) -> str:
-    """The file, and in it the variable."""
+    """The name of the file and, for a variable, of the variable."""
     inside = isinstance(holder, netCDF4.Variable)
     return f"{file_name(holder)}: {holder.name}" if inside else file_name(holder)
 

@@ -1,6 +1,6 @@
-"""Files by their readings: an image or a grid, or one clear line on what is wrong with the file.
+"""Read an image or a grid from a file, or raise an error of one clear line.
 
-A reading (`lstsr.config.SensorConfig`) says how the files of a role are read: product, bands, unit,
+A reading (`lstsr.config.SensorConfig`) says how to read the files of a role: product, bands, unit,
 scale, offset, no-data, valid range, coordinate system.
 """
 
@@ -22,10 +22,9 @@ if TYPE_CHECKING:
 
 
 def read_image(path: Path, reading: SensorConfig, role: str) -> SensorImage:
-    """The image of a role, calibrated, masked and free of values that cannot be.
+    """The image of a role, calibrated and masked, without impossible values.
 
-    Raises SceneError where the file's content is at fault, whatever its bytes, and OSError where
-    it cannot be had.
+    Raises SceneError for any fault in the file's content and OSError if it cannot be opened.
     """
     with _one_line(path):
         image: SensorImage = reader(reading.product).read(path, reading)
@@ -33,7 +32,7 @@ def read_image(path: Path, reading: SensorConfig, role: str) -> SensorImage:
 
 
 def read_grid(path: Path, reading: SensorConfig) -> Grid:
-    """The grid of a file, by its header; raises as `read_image`."""
+    """The grid of a file from its header. Raises like `read_image`."""
     with _one_line(path):
         grid: Grid = reader(reading.product).grid(path, reading)
         return grid
@@ -41,7 +40,7 @@ def read_grid(path: Path, reading: SensorConfig) -> Grid:
 
 @contextmanager
 def _one_line(path: Path) -> Iterator[None]:
-    """Turns what a library makes of a damaged file into the fault of a scene."""
+    """Turn any library's error on a damaged file into a SceneError of one line."""
     try:
         yield
     except (LstsrError, OSError, MemoryError):

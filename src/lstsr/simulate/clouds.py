@@ -56,7 +56,7 @@ class Clouds:
     ) -> Floats:
         """Opacity (H, W) of the shadow on level ground: away from the sun by top / tan(elevation).
 
-        The azimuth counts clockwise from the grid's north. Terrain is not regarded.
+        The azimuth is clockwise from the grid's north. Terrain is ignored.
         """
         away = self.top_m / np.tan(np.radians(sun_elevation_deg)) / self.grid.gsd_m
         azimuth = np.radians(sun_azimuth_deg)

@@ -38,7 +38,7 @@ EMISSIVITY = {"green": 0.985, "soil": 0.96, "city": 0.95, "flooded": 0.985}
 GROUND_HEAT = {"green": 0.06, "soil": 0.28, "city": 0.38, "flooded": 0.28}
 # Cosine of the sun's zenith below which its light does not count.
 LOWEST_SUN = 0.05
-# The air's day: amplitude, hours (UTC) of the maximum and of the morning that weather describes.
+# Diurnal cycle of the air: amplitude, UTC hour of the maximum, UTC hour that weather refers to.
 DIURNAL_K, WARMEST_H, MORNING_H = 4.5, 5.5, 2.17
 NIGHT_COOLING_K_PER_H = -0.4
 # Kernels of Vinnikov et al. (2012), Geophysical Research Letters 39, L02802: emissivity, solar.

@@ -25,15 +25,15 @@ from lstsr.training.row import Row
 class Checkpoint:
     """What a checkpoint says about itself.
 
-    ``best_step`` is the optimiser step of the weights kept, ``steps`` how many were made in
-    ``train_seconds`` of wall time, validation included;
+    ``best_step`` is the optimiser step of the stored weights. ``steps`` is the number of steps in
+    ``train_seconds`` of wall time, including validation.
     ``validation_ubrmse_k`` is the mean over validation scenes at ``best_step``.
-    ``origin`` is ``simulated`` or ``observed``: where the images of ``dataset`` come from.
-    ``fallback`` is the classical row that takes over where there is no valid reference, the best
-    one on validation; None of a network that sees no reference. ``readings`` say by role how files
-    were read and ``align`` is the config's section, so that prediction reads the same physical
-    values and brings them onto the same kind of grid; ``harmonisation`` is what the row's input was
-    corrected by, if it was.
+    ``origin`` is ``simulated`` or ``observed``: the origin of the images of ``dataset``.
+    ``fallback`` is the classical row that replaces the network if there is no valid reference, the
+    best one on validation. It is None for a network without a reference.
+    ``readings`` say by role how files were read, and ``align`` is the config's section. With both,
+    prediction reads the same physical values and uses the same kind of grid.
+    ``harmonisation`` is the model that corrected the row's input, if any.
     """
 
     row: Row

@@ -57,7 +57,7 @@ class CutError(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """What is sent: a URL and headers. Neither is shown, for they may hold keys.
+    """What is sent: a URL and headers. Both stay out of messages, because they can contain keys.
 
     ``headers`` and ``aws`` (region, access key, secret key) go to the URL's own origin only, never
     along with a redirect to another. ``secret``: the URL or a header holds a key or signature.

@@ -13,7 +13,7 @@ from lstsr.errors import LstsrError, TransferError
 
 @dataclass(frozen=True)
 class Key:
-    """Where the key of a service is looked for, where it can be had, and what works without it."""
+    """Where lstsr looks for a service's key, where users get one, and what works without it."""
 
     service: str
     variable: str
@@ -39,7 +39,7 @@ class Key:
 
 
 def basic(host: str) -> tuple[str, ...]:
-    """The header of HTTP basic authentication for a host that ~/.netrc names; () for others."""
+    """The HTTP basic authentication header for a host in ~/.netrc; () for any other host."""
     entry = _netrc(host)
     if entry is None:
         return ()

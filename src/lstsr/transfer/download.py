@@ -263,7 +263,7 @@ class _Transfer:
         self._download = download
         self._part = part
         self._share = share
-        self._total: int | None = None  # the file's length, by the present answer
+        self._total: int | None = None  # the file's length, from the current response
         self._reserved = 0  # taken from the budget, and not brought yet
         self._renewed = False  # whether a new signature was had and has not brought a byte yet
         self._spoilt = False  # whether the checksum was wrong once

@@ -1,0 +1,132 @@
+"""Rasters opened by GDAL, and refused where GDAL would read wrong numbers from a damaged file."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from scipy.io import netcdf_file
+
+from lstsr.errors import SceneError
+from lstsr.sensors import netcdf
+
+# What GDAL reports comes as an exception too, and its warnings are about formats.
+logging.getLogger("rasterio").setLevel(logging.ERROR)
+LATITUDE = frozenset(
+    ("degrees_north", "degree_north", "degree_n", "degrees_n", "degreen", "degreesn")
+)
+LONGITUDE = frozenset(
+    ("degrees_east", "degree_east", "degree_e", "degrees_e", "degreee", "degreese")
+)
+"""Units by which CF knows its axes (sections 4.1 and 4.2), in lower case."""
+PROJECTED = frozenset(("projection_x_coordinate", "projection_y_coordinate"))
+"""Standard names by which CF knows the axes of a projection (appendix F)."""
+UNEVEN_CELLS = 0.1
+"""By so much of a cell may a coordinate of an axis miss its even place."""
+RAW = frozenset(("EHdr", "ENVI", "ERS", "GenBin", "ISCE", "PAux", "ROI_PAC", "RRASTER"))
+"""Formats of plain numbers in a file without a header; GDAL reads zeros beyond its end."""
+
+
+@contextmanager
+def opened(path: Path, variable: str = "") -> Iterator[rasterio.DatasetReader]:
+    """The raster at ``path``, or one ``variable`` of a file of several.
+
+    Raises SceneError where GDAL cannot make sense of its bytes. A file whose bytes cannot be had
+    (missing, permission, disk, network) raises OSError instead: that is not the scene's fault.
+    """
+    try:
+        with warnings.catch_warnings():
+            # a raster without places is refused below, with the cure
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            dataset = rasterio.open(variable or path)
+        with dataset:
+            if dataset.driver in RAW:
+                _check_size_of(path, dataset)
+            if dataset.driver == "netCDF":
+                _check_whole(path)
+                _check_axes(path, dataset)
+            yield dataset
+    except RasterioError as error:
+        _readable(path)
+        why = error.__cause__ or error
+        raise SceneError(
+            f"{path.name}: cannot be read. It may be truncated, or of a format that this build of "
+            f"GDAL does not know; convert it with gdal_translate ({one_line(why)})"
+        ) from None
+
+
+def _check_size_of(path: Path, dataset: rasterio.DatasetReader) -> None:
+    """Raise SceneError where no file of a raw raster is as large as its numbers."""
+    packed = "NBITS" in dataset.tags(1, ns="IMAGE_STRUCTURE")
+    compressed = dataset.tags(ns="ENVI").get("file_compression", "0") != "0"
+    if packed or compressed:
+        return
+    sizes = (4 if name == "complex_int16" else np.dtype(name).itemsize for name in dataset.dtypes)
+    expected = dataset.width * dataset.height * sum(sizes)
+    found = max(Path(file).stat().st_size for file in dataset.files if Path(file).is_file())
+    if found < expected:
+        raise SceneError(
+            f"{path.name}: truncated, {found} bytes of the {expected} that its header asks for. "
+            "Get it again, or correct the header"
+        )
+
+
+def _check_whole(path: Path) -> None:
+    """Raise SceneError where a classic NetCDF file ends before its data: GDAL reads zeros there."""
+    with path.open("rb") as file:
+        if file.read(4) not in (b"CDF\x01", b"CDF\x02"):
+            return
+    try:
+        # the arrays of all variables are made, but none of their values is read
+        netcdf_file(path, mmap=True)
+    except ValueError:
+        raise SceneError(f"{path.name}: truncated, it ends before its data. Get it again") from None
+
+
+def _check_axes(path: Path, dataset: rasterio.DatasetReader) -> None:
+    """Raise SceneError where the axes of a NetCDF are not even, which GDAL takes them for."""
+    names = {
+        name
+        for name, _, attribute in (key.rpartition("#") for key in dataset.tags())
+        if (attribute == "units" and _is_degrees(dataset.tags()[f"{name}#units"]))
+        or dataset.tags().get(f"{name}#standard_name") in PROJECTED
+    }
+    if not names or dataset.transform.is_identity:
+        return
+    with netcdf.opened(path) as file:
+        for name in sorted(names & file.variables.keys()):
+            axis = file.variables[name]
+            values = np.asarray(axis[:], np.float64) if axis.ndim == 1 else np.zeros(0)
+            if len(values) < 3:
+                continue
+            even = np.linspace(values[0], values[-1], len(values))
+            step = abs(values[-1] - values[0]) / (len(values) - 1)
+            if not np.abs(values - even).max() <= UNEVEN_CELLS * step:
+                raise SceneError(
+                    f"{path.name}: the coordinates {name} are not evenly spaced. Interpolate to a "
+                    "regular grid first, such as with `cdo remapbil`"
+                )
+
+
+def _is_degrees(text: str) -> bool:
+    """Whether a unit is that of latitudes or longitudes."""
+    return text.lower() in LATITUDE | LONGITUDE
+
+
+def _readable(path: Path) -> None:
+    """Raise OSError where the bytes of ``path`` cannot be had."""
+    is_store = path.is_dir() and any(path.glob("*z*"))  # .zgroup, .zmetadata, zarr.json
+    if not is_store:
+        with path.open("rb") as file:
+            file.read(1)
+
+
+def one_line(error: object) -> str:
+    """What a library says, without line breaks."""
+    return " ".join(str(error).split())
