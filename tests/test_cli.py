@@ -193,7 +193,7 @@ def test_a_split_that_fails_names_the_first_scenes_that_were_excluded(
     (said,) = [one for one in capsys.readouterr().err.splitlines() if one.startswith("lstsr: ")]
     assert ("is empty" if usable else "no scene is usable") in said
     first = range(usable, usable + 3)
-    assert f"Excluded before the split: {6 - usable} scenes, such as " in said
+    assert f"{6 - usable} scenes were excluded before the split, e.g. " in said
     assert said.endswith("; ".join(f"s{k}: t.tif: fault s{k}." for k in first))
     assert not output.exists()
 
@@ -215,7 +215,7 @@ def test_a_faulty_manifest_is_one_line(
     manifest = tmp_path / "data" / "scenes.csv"
     manifest.write_text(manifest.read_text().replace("sample-001,", "sample-000,", 1))
     assert mine.acquire() == 1
-    assert "scenes.csv: scene sample-000 is named twice" in capsys.readouterr().err
+    assert "scenes.csv: two rows name the scene sample-000" in capsys.readouterr().err
 
 
 def test_the_schema_is_written_and_checked(tmp_path: Path) -> None:

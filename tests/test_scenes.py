@@ -86,37 +86,37 @@ def test_what_spreadsheets_and_hands_leave_in_a_table_does_no_harm(
 
 GOOD = "a,i.tif,r.tif,t.tif,1,2,\n"
 FAULTS: dict[str, tuple[str | bytes, str]] = {
-    "column": ("scene,input,reference\na,i.tif,r.tif\n", "column target is missing"),
-    "separator": ((HEAD + GOOD).replace(",", ";"), "separates its columns by semicolons"),
-    "nothing": ("", "column scene is missing"),
-    "no scene": (HEAD, "no scene below the first line; add"),
-    "twice": (HEAD + GOOD + GOOD, "scene a is named twice; give each row its own name"),
+    "column": ("scene,input,reference\na,i.tif,r.tif\n", "the first line has no column target"),
+    "separator": ((HEAD + GOOD).replace(",", ";"), "separates its columns with semicolons"),
+    "nothing": ("", "the first line has no column scene"),
+    "no scene": (HEAD, "no scene below the first line. Add"),
+    "twice": (HEAD + GOOD + GOOD, "two rows name the scene a. Give each its own name"),
     "no name": (HEAD + GOOD.replace("a,", ",", 1), "scene '' is no name; use letters"),
     "path as name": (HEAD + GOOD.replace("a,", "../a,", 1), "scene '../a' is no name"),
     "hidden": (HEAD + GOOD.replace("a,", ".a,", 1), "scene '.a' is no name"),
     "missing file": (HEAD + GOOD.replace("r.tif", "x.tif"), "reference of scene a is missing"),
     "no file": (HEAD + GOOD.replace("r.tif", ""), "reference of scene a is empty; name its file"),
     "short row": (HEAD + "a,i.tif\n", "reference of scene a is empty"),
-    "text": (HEAD + GOOD.replace("1,2", "1,north"), "lat of scene a is 'north'; give degrees"),
-    "nan": (HEAD + GOOD.replace("1,2", "nan,2"), "lon of scene a is 'nan'; give degrees"),
+    "text": (HEAD + GOOD.replace("1,2", "1,north"), "lat of scene a is 'north'. Give degrees"),
+    "nan": (HEAD + GOOD.replace("1,2", "nan,2"), "lon of scene a is 'nan'. Give degrees"),
     "metres": (HEAD + GOOD.replace("1,2", "1,5100000"), "between -90 and 90"),
     "swapped": (HEAD + GOOD.replace("1,2", "37.5,127.5"), "Are lon and lat swapped?"),
     "decimal commas": (
         HEAD + GOOD + GOOD.replace("a,", "b,").replace("1,2", "127,5,37,5"),
-        "scenes.csv line 3 has 9 cells, but the first line names 7 columns. Write decimals with",
+        "scenes.csv line 3 has 9 cells, but the first line names 7 columns. Use a decimal",
     ),
     "quoted decimal comma": (
         HEAD + GOOD.replace("1,2", '"127,5",2'),
-        "lon of scene a is '127,5'; write decimals with a point: 127.5",
+        "lon of scene a is '127,5'. Use a decimal point: 127.5",
     ),
-    "tabs": ((HEAD + GOOD).replace(",", "\t"), "separates its columns by tabs"),
-    "separator of Excel": ("sep=;\n" + (HEAD + GOOD).replace(",", ";"), "by semicolons"),
-    "column twice": (HEAD.replace("time", "lon") + GOOD, "names column lon twice"),
+    "tabs": ((HEAD + GOOD).replace(",", "\t"), "separates its columns with tabs"),
+    "separator of Excel": ("sep=;\n" + (HEAD + GOOD).replace(",", ";"), "with semicolons"),
+    "column twice": (HEAD.replace("time", "lon") + GOOD, "column lon appears twice"),
     "same name composed": (
         HEAD + GOOD.replace("a,", "caf\u00e9,", 1) + GOOD.replace("a,", "cafe\u0301,", 1),
-        "scene caf\u00e9 is named twice",
+        "two rows name the scene caf\u00e9",
     ),
-    "date only": (HEAD + GOOD.replace("2,", "2,2023-05-12"), "a date without a time of day; write"),
+    "date only": (HEAD + GOOD.replace("2,", "2,2023-05-12"), "without a time of day. Write"),
     "huge cell": (HEAD + GOOD.replace("a,", "a" * 200_000 + ",", 1), "line 2 is not CSV"),
     "encoding": (HEAD.encode() + b"caf\xe9,i.tif,r.tif,t.tif,,,\n", "not UTF-8 text; save"),
 }
@@ -373,7 +373,7 @@ def timed(folder: Path, time: str) -> Scene:
 
 @pytest.mark.parametrize("time", ["12.5.2023 02:10", "2023-05-12", "20230512", "noon"])
 def test_a_time_without_sense_is_refused(tmp_path: Path, time: str) -> None:
-    with pytest.raises(LstsrError, match=r"time of scene a is '.*; write it as 2023-05-12T02:10"):
+    with pytest.raises(LstsrError, match=r"time of scene a is '.*\. Write it as 2023-05-12T02:10"):
         timed(tmp_path, time)
 
 

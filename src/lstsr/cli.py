@@ -585,7 +585,9 @@ def _parser() -> argparse.ArgumentParser:
     stage.add_argument("--dem", type=Path, help="elevation in metres, to correct terrain parallax")
     stage.add_argument("--water", type=Path, help="share of water, 0..1, for layers and flags")
     stage.add_argument(
-        "--scale", type=_scale, help="input cell size / pixel size (default: as in training)"
+        "--scale",
+        type=_scale,
+        help="input spacing / product spacing (default: as in training, else that of the files)",
     )
     stage.add_argument(
         "--like", type=Path, help="a classical method reads files as in this checkpoint's training"

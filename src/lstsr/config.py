@@ -223,7 +223,7 @@ class GeotiffConfig(Section):
     @classmethod
     def _not_zero(cls, value: float | None) -> float | None:
         if value is not None and (value == 0 or not math.isfinite(value)):
-            raise ValueError(f"{value} is not a usable scale. Give a finite number other than 0")
+            raise ValueError(f"{value}: give a number other than 0")
         return value
 
     @field_validator("crs")
@@ -903,6 +903,11 @@ class Config(Section):
                     f"blocks: observed x{block.scale} needs align.scale to be a multiple of it, "
                     f"it is {self.align.scale}"
                 )
+        if "data" in self.model_fields_set and "acquire" not in self.model_fields_set:
+            raise ValueError(
+                "data: without config key acquire the run would make its own scenes and not read "
+                "this folder. Add acquire: {provider: local}"
+            )
         if (self.task == "optical") != self.sensors.alone:
             raise ValueError(f"sensors.input: {_MISMATCH[self.task]}")
         if self.task == "optical":

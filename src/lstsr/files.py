@@ -88,7 +88,7 @@ def check_suffix(output: Path, *allowed: str) -> None:
     """Raise LstsrError if the suffix of ``output`` does not match the written format."""
     if output.suffix.lower() not in allowed:
         raise LstsrError(
-            f"{output}: the suffix does not match the format. Use {' or '.join(allowed)}"
+            f"{output}: the suffix does not fit the format. Use {' or '.join(allowed)}"
         )
 
 

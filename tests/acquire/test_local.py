@@ -80,9 +80,9 @@ def test_the_manifest_s_centre_stands_over_the_file_s(scene: Scene) -> None:
         (
             127.0,
             5.0,
-            "lon 127 and lat 5 of the manifest lie far off .* Correct them, or leave them",
+            "lon 127 and lat 5 in the manifest lie far from .* Correct them, or leave them",
         ),
-        (3.2, 45.2, "far off the footprint"),
+        (3.2, 45.2, "far from the footprint"),
     ],
 )
 def test_a_place_far_off_the_footprint_makes_the_scene_unusable(

@@ -115,7 +115,7 @@ def test_what_is_of_lst_alone_is_refused(
     assert main([*command, "--scale", "4"]) == 1
     assert "was trained for x2" in capsys.readouterr().err
     assert main([*command, "--dem", str(path)]) == 1
-    assert "--dem: is of LST, which needs a --reference" in capsys.readouterr().err
+    assert "--dem is for LST. Add a --reference" in capsys.readouterr().err
     assert main([*command, "--reference", str(path)]) == 1
-    assert "makes optical images; leave --reference out" in capsys.readouterr().err
+    assert "makes optical images. Remove --reference" in capsys.readouterr().err
     assert not output.exists()

@@ -247,7 +247,8 @@ def test_readings_are_tags_of_the_product(coarse: Path, fine: Path, tmp_path: Pa
     assert predict(coarse, fine, output, "--input-offset", "1", "--reference-unit", "index") == 0
     with rasterio.open(output) as dataset:
         tags = dataset.tags()
-    assert tags["input_reading"] == "input (geotiff): unit kelvin, offset 1.0"
+    said = "input (geotiff): unit kelvin, offset 1.0; physical = stored x 1 + 1"
+    assert tags["input_reading"] == said
     assert "unit index" in tags["reference_reading"]
     np.testing.assert_allclose(geotiff.read_written(output).values.mean(), KELVIN.mean() + 1, 1e-3)
 

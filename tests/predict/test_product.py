@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from affine import Affine
 from rasterio.enums import Resampling
 from rasterio.warp import calculate_default_transform, reproject
 
@@ -473,3 +474,24 @@ def test_a_correction_of_one_product_is_not_applied_to_another(
     trained = replace(described, harmonisation={"n_scenes": 3}, readings=sensors)
     with pytest.raises(LstsrError, match="a geotiff file, but .* corrects the bias of gk2a"):
         read_pair(ask(pair, checkpoint).files, trained, SCALE)
+
+
+def test_swapped_images_are_told(pair: Path) -> None:
+    swapped = {"input": pair / "ndvi_fine.tif", "reference": pair / "lst_coarse.tif"}
+    with pytest.raises(LstsrError, match="finer than the 1000 m of the reference.* swapped"):
+        make_product(ask(pair, "bilinear", scale=4, **swapped))
+
+
+def test_a_product_of_other_pixels_than_those_of_training_is_told(
+    pair: Path, checkpoint: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("lst_coarse.tif", "ndvi_fine.tif"):
+        image = geotiff.read_written(pair / name)
+        a, b, c, d, e, f = tuple(image.grid.transform)[:6]
+        grid = replace(image.grid, transform=Affine(a / 2, b, c, d, e / 2, f))
+        geotiff.write(tmp_path / name, replace(image, grid=grid))
+    make_product(ask(tmp_path, checkpoint, output=tmp_path / "out.tif", register=False))
+    assert "pixels of 125 m, but dctnet-base-x4-observed-s0 was trained on 250 m" in caplog.text
+    caplog.clear()
+    make_product(ask(pair, checkpoint, register=False))
+    assert "was trained on" not in caplog.text

@@ -17,7 +17,7 @@ def test_a_slot_is_twelve_digits_that_stand_alone() -> None:
     for name in ("gk2a_ami_le1b_ir105_fd020ge_202305140210.nc", "202305140210.nc"):
         assert time_in_name(name) == known
     for name in ("ir105.nc", "20230514021000.nc"):
-        with pytest.raises(SceneError, match="the name has no time"):
+        with pytest.raises(SceneError, match="the file name has no time"):
             time_in_name(name)
     with pytest.raises(SceneError, match="202313140210 is not a time"):
         time_in_name("a_202313140210.nc")
@@ -67,5 +67,5 @@ def test_numbers_that_make_no_projection_are_refused(tmp_path: Path) -> None:
     with netCDF4.Dataset(tmp_path / "a.nc", "w") as dataset:
         dataset.setncatts({"standard_parallel1": 30.0, "standard_parallel2": -30.0})
         dataset.setncatts({"origin_latitude": 38.0, "central_meridian": 126.0})
-        with pytest.raises(SceneError, match="^a.nc: the attributes of the projection do not make"):
+        with pytest.raises(SceneError, match="^a.nc: the projection attributes are not valid"):
             lambert_grid(dataset, (900, 900))

@@ -331,8 +331,8 @@ def test_attributes_of_the_scan_decide_no_area(
 
 def test_a_name_without_time_is_refused(korea: Path, tmp_path: Path) -> None:
     for name, words in (
-        ("lst.nc", "the name has no time. Rename it"),
-        ("20230514021030.nc", "the name has no time"),
+        ("lst.nc", "the file name has no time. Rename it"),
+        ("20230514021030.nc", "the file name has no time"),
         ("202313010210.nc", "202313010210 is not a time"),
     ):
         shutil.copy(korea, tmp_path / name)

@@ -112,7 +112,7 @@ def test_slots_are_seen_up_to_25_minutes_after_the_name_s_time(
 
 
 @pytest.mark.parametrize(
-    ("size", "words"), [(0, "latitude has no pixel"), (9, "no geostationary image|on one line")]
+    ("size", "words"), [(0, "latitude is empty"), (9, "no geostationary image|on one line")]
 )
 def test_places_that_span_no_area_are_refused(size: int, words: str, tmp_path: Path) -> None:
     """On a diagonal, the affine that fits has no inverse."""

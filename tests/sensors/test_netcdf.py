@@ -91,7 +91,7 @@ def test_damage_inside_is_the_scene_s_fault_when_it_is_read(path: Path) -> None:
     middle = len(content) // 2
     content[middle : middle + 2000] = bytes(2000)
     path.write_bytes(content)
-    damaged = pytest.raises(SceneError, match="a.nc: cannot be read to its end")
+    damaged = pytest.raises(SceneError, match="a.nc: cannot be read completely")
     with damaged, opened(path) as dataset:
         variable(dataset, "packed")[:]
 

@@ -11,6 +11,7 @@ from lstsr.config import GeotiffConfig
 from lstsr.errors import SceneError
 from lstsr.grid import Grid
 from lstsr.image import SensorImage
+from lstsr.sensors.calibration import Calibration
 from lstsr.sensors.plausible import checked
 
 SIDE = 50
@@ -154,3 +155,29 @@ def test_voids_of_an_elevation_are_masked_or_refused_with_the_command() -> None:
 def test_units_without_a_range_pass() -> None:
     before = image(KELVIN * 1e6, "radiance")
     assert checked(before, "a.tif", "sensors.input", reading("kelvin")) is before
+
+
+def test_errors_speak_of_stored_values_and_of_the_keys_that_differ() -> None:
+    """Kelvin x 10 that was read as Celsius x 10: unit and nothing else is wrong."""
+    stored = KELVIN * 10
+    read = image(stored * 0.1 + 273.15, "kelvin")
+    as_celsius = reading("celsius", scale=0.1)
+    words = (
+        r"stored 2850\S* to 3119\S*, read as celsius = stored x 0.1 [+] 0.* "
+        r"If they are kelvin x 10, set unit: kelvin in sensors.input"
+    )
+    with pytest.raises(SceneError, match=words):
+        checked(read, "a.tif", "sensors.input", as_celsius, [Calibration(0.1, 0.0)])
+    filled = holed(KELVIN - 273.15, -999.9, 200) + 273.15
+    words = r"exactly -726.75.* add it as stored [(]-9999[)] to .*--input-nodata -9999"
+    with pytest.raises(SceneError, match=words):
+        checked(
+            image(filled, "kelvin"), "a.tif", "sensors.input", as_celsius, [Calibration(0.1, 0.0)]
+        )
+
+
+def test_saturated_values_are_no_fill_value() -> None:
+    ndvi = np.round(np.minimum(NDVI, 0.6) * 10_000)
+    with pytest.raises(SceneError, match="set scale: 0.0001 in sensors.input") as caught:
+        check(ndvi, "index")
+    assert "nodata" not in str(caught.value)

@@ -27,7 +27,8 @@ def exclusions(acquired: Iterable[Acquired], aligned: Iterable[Aligned]) -> list
 def check_share(excluded: int, scenes: int, max_share: float, reasons: Iterable[str]) -> None:
     """Raise LstsrError where more than ``max_share`` of the scenes were lost."""
     if excluded / scenes > max_share:
+        first = "; ".join(reason.rstrip(".") for reason in list(reasons)[:3])
         raise LstsrError(
             f"{excluded} of {scenes} scenes were excluded, align.max_excluded_share allows "
-            f"{max_share:.0%}; first reasons: {'; '.join(list(reasons)[:3])}"
+            f"{max_share:.0%}; first reasons: {first}"
         )

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from lstsr.config import Block, DatasetConfig
 
 
+# Pixels so many times wider or narrower belong to another product.
+UNLIKE = 1.8
+
+
 @dataclass(frozen=True)
 class CoarseInput:
     """The input of one track: kelvin (h, w), its mask, and the fine pixels (H, W) to score.
@@ -62,7 +66,8 @@ def pack(
 
     Returns the statistics: of the reference over valid pixels of training scenes, the number of
     scenes by split, the wild cells left out, by block, and the harmonisation. Raises
-    LstsrError where a split has no scene left, or a scene no pixel to score.
+    LstsrError where a split has no scene left, a scene has no pixel to score, or scenes have
+    pixels of very different size.
     """
     for split in SPLITS:
         if split not in splits.values():
@@ -75,8 +80,10 @@ def pack(
     )
     wideners: dict[str, int] = {}
     wild: dict[str, int] = {}
+    spacings_m: dict[str, float] = {}
     for name, split in splits.items():
         aligned = read_triplet(folder, name)
+        spacings_m[name] = aligned.target.grid.gsd_m
         if split == "train":
             training.add(aligned)
         centres, offsets = {}, {}
@@ -105,7 +112,7 @@ def pack(
         "wild_cells": wild,
         "harmonisation": harmonisation.to_dict() if harmonisation else None,
     }
-    fine_m = first.target.grid.gsd_m
+    fine_m = _common_spacing_m(spacings_m)
     meta = {
         "dataset": dataset,
         "origin": config["origin"],
@@ -121,6 +128,22 @@ def pack(
     }
     _save(path, tensors, meta)
     return statistics
+
+
+def _common_spacing_m(spacings_m: dict[str, float]) -> float:
+    """The median of the scenes' spacings; LstsrError where one is very different.
+
+    A degree of longitude changes with latitude, so spacings may differ somewhat.
+    """
+    median_m = float(np.median(list(spacings_m.values())))
+    for name, own_m in spacings_m.items():
+        if not 1 / UNLIKE < own_m / median_m < UNLIKE:
+            raise LstsrError(
+                f"scene {name}: its fine pixels are {own_m:.4g} m wide, those of other scenes "
+                f"{median_m:.4g} m. Set align.grid to bring all scenes to one grid, or leave the "
+                "scene out"
+            )
+    return median_m
 
 
 class ReferenceStatistics:

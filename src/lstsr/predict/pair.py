@@ -45,6 +45,8 @@ UNITS = {
 """Units that an image of each role may have; the target is an optical image alone."""
 MOST_SCALE = 64
 """Largest ratio of the two spacings that is taken without asking."""
+FINER = 0.9
+"""An input whose pixels are this much narrower than the reference's is none."""
 OPTICAL_BANDS = {"landsat": ["red", "nir08"], "goci2": None, "goci2-l1b": None}
 """Bands of a reference that is a product as delivered; None leaves the reading's default."""
 
@@ -94,11 +96,12 @@ class Files:
 class Pair:
     """Input and reference as read, and what they are assembled to.
 
+    ``notes`` say in words how each was read.
     ``wider`` pixels of the aligned grid along a side make one pixel of the product.
     """
 
     images: Mapping[str, SensorImage]
-    readings: Mapping[str, SensorConfig]
+    notes: Mapping[str, str]
     coarse_grid: Grid
     scale: int
     wider: int
@@ -142,13 +145,18 @@ def read_pair(files: Files, trained: Checkpoint | None, scale: int | None) -> Pa
     """
     if trained and trained.harmonisation:
         _check_product(files.input, trained)
-    readings, images = {}, {}
-    for role in ("input", "reference"):
+    readings = {
+        role: reading_of(getattr(files, role), role, trained, files.options.get(role, Options()))
+        for role in ("input", "reference")
+    }
+    _check_order(files, readings)
+    images, notes = {}, {}
+    for role, reading in readings.items():
         path = getattr(files, role)
-        readings[role] = reading_of(path, role, trained, files.options.get(role, Options()))
         with existing(path):
-            images[role] = read_image(path, readings[role], role)
-        logger.info("%s %s: %s", role, path.name, describe(readings[role]))
+            images[role] = read_image(path, reading, role)
+        notes[role] = "; ".join([describe(reading), *images[role].history[1:]])
+        logger.info("%s %s: %s", role, path.name, notes[role])
     if not images["input"].time:
         images["input"] = replace(images["input"], time=_utc(files.time))
     coarse, fine = images["input"], images["reference"]
@@ -173,12 +181,12 @@ def read_pair(files: Files, trained: Checkpoint | None, scale: int | None) -> Pa
                 "--extent: the product lies on the input's own grid. Leave the option out"
             )
         ratio = scale or _ratio(files, coarse.grid, fine.grid)
-        return Pair(images, readings, coarse.grid, ratio, 1, ground, recipe, correction)
+        return Pair(images, notes, coarse.grid, ratio, 1, ground, recipe, correction)
     bounds = _extent(files) if files.extent else fine.grid
     block = Block.model_validate({"track": trained.row.track, "scale": trained.row.scale})
     return Pair(
         images,
-        readings,
+        notes,
         cells_within(bounds, align.grid),
         trained.row.scale,
         widening(block, align.scale),
@@ -345,6 +353,20 @@ def _option(role: str) -> str:
 
 def _article(role: str) -> str:
     return "an" if role == "input" else "a"
+
+
+def _check_order(files: Files, readings: Mapping[str, SensorConfig]) -> None:
+    """Raise LstsrError where the input is clearly finer than the reference."""
+    spacing_m = {}
+    for role, reading in readings.items():
+        with existing(getattr(files, role)):
+            spacing_m[role] = read_grid(getattr(files, role), reading).cell_m
+    if spacing_m["input"] < FINER * spacing_m["reference"]:
+        raise LstsrError(
+            f"{files.input}: the input has pixels of {spacing_m['input']:.4g} m, finer than the "
+            f"{spacing_m['reference']:.4g} m of the reference {files.reference}. Are the two "
+            "swapped?"
+        )
 
 
 def _check_product(path: Path, trained: Checkpoint) -> None:

@@ -28,7 +28,7 @@ from lstsr.geo.resample import meets, resample
 from lstsr.image import Mask, SensorImage
 from lstsr.models.ensemble import SelfEnsemble
 from lstsr.models.normalisation import Normalisation
-from lstsr.predict.pair import Files, Pair, describe, existing, read_pair, reference_sensor
+from lstsr.predict.pair import Files, Options, Pair, existing, read_pair, reading_of
 from lstsr.predict.tiling import tile_of, tiled
 from lstsr.registry import CLASSICAL, build
 from lstsr.sensors import geotiff
@@ -47,6 +47,8 @@ FLAGS = ("no_input", "no_reference", "water")
 FLAT = 1e-6
 
 
+# So many times wider or narrower pixels are unlike those of training.
+UNLIKE = 1.3
 # Two products are the same map if no pixel differs by more than this.
 SAME_K = 0.01
 
@@ -105,6 +107,7 @@ def make_product(request: Request) -> None:
             f"{request.files.reference}: no valid pixel lies in a valid cell of "
             f"{request.files.input}. Name two rasters of the same place"
         )
+    _warn_of_spacing(model.described, made)
     frame = _frame(request, model, made)
     if any(shift != UNMOVED for shift in frame.shifts.values()):
         made = pair.assembled(frame.shifts)
@@ -137,6 +140,17 @@ def make_product(request: Request) -> None:
     )
     geotiff.write(request.output, image, _tags(frame, request, model, pair))
     logger.info("%s: frame of %s; %s", request.output, frame.name, frame.quality)
+
+
+def _warn_of_spacing(described: Checkpoint | None, made: Assembled) -> None:
+    """Log where the pixels of a product are unlike those that its network was trained on."""
+    spacing_m = made.reference.grid.cell_m
+    if described and not 1 / UNLIKE < spacing_m / described.target_m < UNLIKE:
+        logger.warning(
+            "the product has pixels of %.4g m, but %s was trained on %.4g m: its detail is not "
+            "to be trusted",
+            *(spacing_m, described.row.name, described.target_m),
+        )
 
 
 def _check_output(request: Request) -> None:
@@ -178,7 +192,7 @@ def _check_same(output: Path, image: SensorImage) -> None:
 
 def _exists(output: Path) -> LstsrError:
     return LstsrError(
-        f"{output} already exists and holds another map or file. Use --overwrite to replace it or "
+        f"{output} already exists and holds something else. Use --overwrite to replace it or "
         "--output to write elsewhere"
     )
 
@@ -245,7 +259,8 @@ def _normalisation(
 def _frame(request: Request, model: Model, made: Assembled) -> Frame:
     """Register input and reference to each other, or both to the static base image."""
     if request.shifts:
-        return Frame(request.shifts, UNMOVED, "target", "moved as asked, not registered")
+        name = "input" if "input" not in request.shifts else "as asked"
+        return Frame(request.shifts, UNMOVED, name, "moved as asked, not registered")
     if not request.register:
         if request.base_image:
             raise LstsrError("--no-registration: --base-image registers. Leave one of them out")
@@ -262,7 +277,8 @@ def _frame(request: Request, model: Model, made: Assembled) -> Frame:
         shift = -found.row, -found.column
         return Frame({"reference": shift}, UNMOVED, "input", _words(found))
     with existing(request.base_image):
-        reading = reference_sensor(request.base_image)
+        options = request.files.options.get("reference", Options())
+        reading = reading_of(request.base_image, "reference", None, options)
         base_image = read_image(request.base_image, reading, "reference")
     if not meets(base_image.grid, coarse.grid):
         raise LstsrError(
@@ -365,8 +381,8 @@ def _tags(frame: Frame, request: Request, model: Model, pair: Pair) -> dict[str,
         "model": Path(request.model).name,
         "scale": str(pair.scale),
         "reference": request.files.reference.name,
-        "input_reading": describe(pair.readings["input"]),
-        "reference_reading": describe(pair.readings["reference"]),
+        "input_reading": pair.notes["input"],
+        "reference_reading": pair.notes["reference"],
         "origin": described.origin if described else "not stated: the method is not trained",
         "training_data": described.dataset if described else "none",
         "frame": frame.name,

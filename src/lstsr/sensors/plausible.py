@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lstsr.errors import SceneError
 from lstsr.image import Mask, SensorImage
+from lstsr.sensors.calibration import Calibration
 
 if TYPE_CHECKING:
     from lstsr.config import SensorConfig
@@ -45,9 +46,12 @@ CONFIGURED = ("input", "reference", "target")
 """Roles that have a reading; elevation and water are read in one way."""
 
 
+KELVIN_AT_0_CELSIUS = 273.15
+
+
 @dataclass(frozen=True)
 class _Guess:
-    """What values between ``low`` and ``high`` may be, and the keys that read them right."""
+    """What stored values between ``low`` and ``high`` may be, and the keys that read them right."""
 
     low: float
     high: float
@@ -57,6 +61,7 @@ class _Guess:
 
 GUESSES: Mapping[str, tuple[_Guess, ...]] = {
     "kelvin": (
+        _Guess(200, 350, "kelvin", {}),
         _Guess(-70, 80, "degrees Celsius", {"unit": "celsius"}),
         _Guess(2200, 3500, "kelvin x 10", {"scale": 0.1}),
         _Guess(-700, 800, "degrees Celsius x 10", {"unit": "celsius", "scale": 0.1}),
@@ -67,13 +72,16 @@ GUESSES: Mapping[str, tuple[_Guess, ...]] = {
         _Guess(220000, 350000, "kelvin x 1000", {"scale": 0.001}),
     ),
     "reflectance": (
+        _Guess(-0.2, 1.6, "reflectances", {}),
         _Guess(-1, 1, "an index such as NDVI", {"unit": "index"}),
         _Guess(-1, 110, "percent", {"scale": 0.01}),
         _Guess(0, 255, "numbers of 8 bits", {"scale": 1 / 255}),
         _Guess(-2000, 16000, "reflectance x 10000", {"scale": 0.0001}),
+        _Guess(-10000, 10000, "an index x 10000", {"unit": "index", "scale": 0.0001}),
         _Guess(1, 65535, "Landsat SR numbers", {"scale": 0.0000275, "offset": -0.2}),
     ),
     "index": (
+        _Guess(-1, 1, "values of an index", {}),
         _Guess(-0.4, 2, "reflectances", {"unit": "reflectance"}),
         _Guess(-100, 100, "index x 100", {"scale": 0.01}),
         _Guess(
@@ -86,30 +94,61 @@ GUESSES: Mapping[str, tuple[_Guess, ...]] = {
 }
 
 
-def checked(image: SensorImage, file: str, key: str, reading: SensorConfig) -> SensorImage:
+@dataclass(frozen=True)
+class _Source:
+    """Where values come from: file, config key, reading, and how stored values became physical.
+
+    Errors speak of stored values, which the user can look up.
+    """
+
+    file: str
+    key: str
+    reading: SensorConfig
+    calibrations: Sequence[Calibration]
+
+    def calibration(self, band: int) -> Calibration:
+        """Scale and offset of a band; those of an image that is not a plain raster are unknown."""
+        return self.calibrations[band] if self.calibrations else Calibration(1.0, 0.0)
+
+    def stored(self, values: Any, unit: str, band: int) -> Any:
+        """The stored values behind ``values`` of an image in ``unit``."""
+        how = self.calibration(band)
+        added = KELVIN_AT_0_CELSIUS if (unit, self.reading.unit) == ("kelvin", "celsius") else 0.0
+        return (values - added - how.offset) / how.scale
+
+
+def checked(
+    image: SensorImage,
+    file: str,
+    key: str,
+    reading: SensorConfig,
+    calibrations: Sequence[Calibration] = (),
+) -> SensorImage:
     """``image`` without the values that its quantity cannot have, which ``history`` counts.
 
-    ``file`` and ``key`` (as of the config: ``sensors.input``) are named in errors. A valid range
+    ``file`` and ``key`` (as of the config: ``sensors.input``) are named in errors, ``calibrations``
+    are those of the bands, if the file is a plain raster. A valid range
     in ``reading`` replaces that of an index or a reflectance. Raises SceneError with a guess at the
     cure where more than `MOST` of the valid pixels are so, hold one and the same fill value, or
     spread wider than temperatures can.
     """
     if image.unit not in RANGES:
         return image
+    source = _Source(file, key, reading, calibrations)
     low, high = _range(image.unit, reading)
     with np.errstate(invalid="ignore"):
         outside = ((image.values < low) | (image.values > high)).any(axis=0) & image.valid
     total = int(image.valid.sum())
     if outside.sum() > MOST * total:
-        raise SceneError(_refusal(image, outside, file, key))
+        raise SceneError(_refusal(image, outside, source))
     notes = []
     if outside.any():
         notes.append(f"masked {outside.sum()} pixels outside {low:g} .. {high:g}")
     if image.unit == "kelvin":
-        _check_spread(image.values[0][image.valid & ~outside], file, key)
+        _check_spread(image.values[0][image.valid & ~outside], source)
         fill = _fill(image.values[0], image.valid & ~outside)
         if fill.sum() > MOST * total:
-            raise SceneError(_fill_refusal(image.values[0], fill, total, file, key))
+            raise SceneError(_fill_refusal(image.values[0], fill, total, source))
         if fill.any():
             coldest = image.values[0][fill][0]
             notes.append(f"masked {fill.sum()} pixels of exactly {coldest:g}, far below all others")
@@ -136,13 +175,13 @@ def _range(unit: str, reading: SensorConfig) -> tuple[float, float]:
     return low - slack, high + slack
 
 
-def _check_spread(values: NDArray[np.float32], file: str, key: str) -> None:
+def _check_spread(values: NDArray[np.float32], source: _Source) -> None:
     """Raise SceneError where temperatures differ by more than those of land surfaces can."""
     low, high = np.percentile(values, (1, 99))
     if high - low > SPREAD_K:
         raise SceneError(
-            f"{file}: the values lie between {low:g} and {high:g} K, too far apart for "
-            f"land-surface temperatures. {_cure('kelvin', float(low), float(high), file, key)}"
+            f"{source.file}: the values lie between {low:g} and {high:g} K, too far apart for "
+            f"land-surface temperatures. {_cure('kelvin', values, 0, source)}"
         )
 
 
@@ -155,15 +194,15 @@ def _fill(values: NDArray[np.float32], valid: Mask) -> Mask:
     return np.asarray(valid & (values == known.min()))
 
 
-def _fill_refusal(values: NDArray[np.float32], fill: Mask, total: int, file: str, key: str) -> str:
+def _fill_refusal(values: NDArray[np.float32], fill: Mask, total: int, source: _Source) -> str:
     coldest = float(values[fill][0])
     return (
-        f"{file}: {fill.sum() / total:.1%} of the pixels are exactly {coldest:g} K, far below all "
-        f"others. {_cure_of_fill(coldest, file, key)}"
+        f"{source.file}: {fill.sum() / total:.1%} of the pixels are exactly {coldest:g} K, far "
+        f"below all others. {_cure_of_fill(coldest, 'kelvin', 0, source)}"
     )
 
 
-def _refusal(image: SensorImage, outside: Mask, file: str, key: str) -> str:
+def _refusal(image: SensorImage, outside: Mask, source: _Source) -> str:
     """What is wrong with the values of an image, and what may cure it."""
     total = int(image.valid.sum())
     share = outside.sum() / total
@@ -173,20 +212,41 @@ def _refusal(image: SensorImage, outside: Mask, file: str, key: str) -> str:
     names = f" of band {name}" if len(image.bands) > 1 else ""
     usual, counts = np.unique(values, return_counts=True)
     fill, repeated = float(usual[counts.argmax()]), int(counts.max())
-    cure_of_fill = _cure_of_fill(fill, file, key)
+    cure_of_fill = _cure_of_fill(fill, image.unit, band, source)
+    file = source.file
     if repeated > 0.9 * len(values) and share < 0.999:
         return (
             f"{file}: {share:.1%} of the pixels{names} are exactly {fill:g}, which are not "
             f"{QUANTITIES[image.unit]}. {cure_of_fill}"
         )
     rest, beside = values[values != fill], ""
-    if rest.size and repeated > MOST * total and not rest.min() < fill < rest.max():
+    if rest.size and repeated > MOST * total and _lies_apart(fill, rest):
         values = rest
         beside = f". {repeated / total:.1%} are exactly {fill:g}. {cure_of_fill}"
-    low, high = (float(end) for end in np.percentile(values, (1, 99)))
     return (
         f"{file}: {share:.1%} of the pixels{names} are not {QUANTITIES[image.unit]}: they lie "
-        f"between {low:g} and {high:g}. {_cure(image.unit, low, high, file, key)}{beside}"
+        f"between {values.min():g} and {values.max():g}"
+        f"{_as_stored(values, image.unit, band, source)}. "
+        f"{_cure(image.unit, values, band, source)}{beside}"
+    )
+
+
+def _lies_apart(value: float, others: NDArray[np.float32]) -> bool:
+    """Whether a value lies outside the range of others by more than a fifth of it."""
+    low, high = float(others.min()), float(others.max())
+    return max(low - value, value - high) > 0.2 * (high - low)
+
+
+def _as_stored(values: NDArray[np.float32], unit: str, band: int, source: _Source) -> str:
+    """The stored range of values, if it is another one."""
+    low, high = (float(source.stored(end, unit, band)) for end in (values.min(), values.max()))
+    if np.isclose(low, values.min()) and np.isclose(high, values.max()):
+        return ""
+    how = source.calibration(band)
+    low, high = sorted((low, high))
+    return (
+        f" (stored {low:.6g} to {high:.6g}, read as {source.reading.unit} = stored x "
+        f"{how.scale:.9g} + {how.offset:.9g})"
     )
 
 
@@ -195,12 +255,19 @@ def _misses(unit: str, values: NDArray[np.float32]) -> int:
     return int(((values < low) | (values > high)).sum())
 
 
-def _cure(unit: str, low: float, high: float, file: str, key: str) -> str:
+def _cure(unit: str, values: NDArray[np.float32], band: int, source: _Source) -> str:
+    """Which reading makes values of ``unit`` of the stored ones."""
+    key, file = source.key, source.file
     role = _role(key)
     if role not in CONFIGURED:
         wanted = "metres" if unit == "metre" else "shares from 0 to 1"
         return f"Convert {file} to {wanted}, and state its no-data value: gdal_translate -a_nodata"
-    fitting = [one for one in GUESSES[unit] if one.low <= low and high <= one.high][:2]
+    low, high = sorted(source.stored(np.percentile(values, (1, 99)), unit, band))
+    fitting = [
+        (one.what, changed)
+        for one in GUESSES[unit]
+        if one.low <= low and high <= one.high and (changed := _changed(one, unit, band, source))
+    ][:2]
     option = f"--{_option(role)}"
     if not fitting:
         return (
@@ -208,14 +275,25 @@ def _cure(unit: str, low: float, high: float, file: str, key: str) -> str:
             f"{option}-scale ...)"
         )
     cures = []
-    for one in fitting:
-        config = ", ".join(f"{name}: {_number(value)}" for name, value in one.keys.items())
-        options = " ".join(f"{option}-{name} {_number(value)}" for name, value in one.keys.items())
-        cures.append(f"If they are {one.what}, set {config} in {key} (in predict: {options})")
+    for what, keys in fitting:
+        config = ", ".join(f"{name}: {_number(value)}" for name, value in keys.items())
+        options = " ".join(f"{option}-{name} {_number(value)}" for name, value in keys.items())
+        cures.append(f"If they are {what}, set {config} in {key} (in predict: {options})")
     return ". ".join(cures)
 
 
-def _cure_of_fill(fill: float, file: str, key: str) -> str:
+def _changed(guess: _Guess, unit: str, band: int, source: _Source) -> dict[str, float | str]:
+    """The keys of a guess that differ from how the values were read."""
+    how, reading = source.calibration(band), source.reading
+    wanted: dict[str, float | str] = {"unit": unit, "scale": 1.0, "offset": 0.0}
+    wanted |= guess.keys
+    used = {"unit": reading.unit, "scale": how.scale, "offset": how.offset}
+    return {name: value for name, value in wanted.items() if value != used[name]}
+
+
+def _cure_of_fill(fill: float, unit: str, band: int, source: _Source) -> str:
+    file, key = source.file, source.key
+    fill = float(source.stored(fill, unit, band))
     role = _role(key)
     if role not in CONFIGURED:
         return (
@@ -223,8 +301,8 @@ def _cure_of_fill(fill: float, file: str, key: str) -> str:
             f"{fill:g} {file} stated.tif"
         )
     return (
-        f"If this value marks no-data, add it as stored to {key}.nodata (in predict: "
-        f"--{_option(role)}-nodata)"
+        f"If this value marks no-data, add it as stored ({fill:.6g}) to {key}.nodata (in predict: "
+        f"--{_option(role)}-nodata {fill:.6g})"
     )
 
 

@@ -11,11 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lstsr.config import GeotiffConfig
 from lstsr.errors import LstsrError, SceneError
 from lstsr.grid import Grid
 from lstsr.image import SensorImage
 from lstsr.registry import reader
 from lstsr.sensors.plausible import checked
+from lstsr.sensors.selection import calibrations
 
 if TYPE_CHECKING:
     from lstsr.config import SensorConfig
@@ -28,7 +30,8 @@ def read_image(path: Path, reading: SensorConfig, role: str) -> SensorImage:
     """
     with _one_line(path):
         image: SensorImage = reader(reading.product).read(path, reading)
-        return checked(image, path.name, f"sensors.{role}", reading)
+        known = calibrations(path, reading) if isinstance(reading, GeotiffConfig) else ()
+        return checked(image, path.name, f"sensors.{role}", reading, known)
 
 
 def read_grid(path: Path, reading: SensorConfig) -> Grid:

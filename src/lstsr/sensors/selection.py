@@ -13,7 +13,15 @@ import rasterio
 
 from lstsr.errors import SceneError
 from lstsr.grid import Grid
-from lstsr.sensors.calibration import alpha_bands, file_name, kind, stated_number, unit
+from lstsr.sensors.calibration import (
+    Calibration,
+    alpha_bands,
+    calibration,
+    file_name,
+    kind,
+    stated_number,
+    unit,
+)
 from lstsr.sensors.opening import opened
 from lstsr.sensors.placing import crs_of, grid_of
 
@@ -194,6 +202,12 @@ def stated(path: Path, sensor: GeotiffConfig) -> Stated:
             any(value is not None for value in numbers),
             bool(INDEX.search(text) or INDEX.search(_title(dataset, number))),
         )
+
+
+def calibrations(path: Path, sensor: GeotiffConfig) -> list[Calibration]:
+    """How stored values of each selected band become physical ones; raises as ``read``."""
+    with selected(path, sensor) as bands:
+        return [calibration(band.dataset, band.number, sensor) for band in bands]
 
 
 def common_grid(path: Path, bands: Sequence[Band], crs: str | None) -> Grid:
