@@ -587,7 +587,7 @@ def _parser() -> argparse.ArgumentParser:
     stage.add_argument(
         "--scale",
         type=_scale,
-        help="input spacing / product spacing (default: as in training, else that of the files)",
+        help="input spacing / product spacing (default: as in training, else from the files)",
     )
     stage.add_argument(
         "--like", type=Path, help="a classical method reads files as in this checkpoint's training"
@@ -601,7 +601,7 @@ def _parser() -> argparse.ArgumentParser:
     for role in GUIDED:
         stage.add_argument(
             f"--{role}-shift",
-            type=float,
+            type=_number,
             nargs=2,
             metavar=("ROW", "COLUMN"),
             help=f"shift the {role} by product pixels (+ south, east) instead of registration",

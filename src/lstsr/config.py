@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
+    AllowInfNan,
     BaseModel,
     ConfigDict,
     Discriminator,
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 Origin = Literal["simulated", "observed"]
 Track = Literal["observed", "degraded-block", "degraded-psf"]
+PATH = r"^[^{}$]*$"
+"""Braces and dollars mean something to the workflow and to shells."""
 Share = Annotated[float, Field(gt=0, lt=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.]*(-[A-Za-z0-9_.]+)*$")]
 
@@ -123,7 +126,7 @@ def unregistered(band: str) -> str:
 class Section(BaseModel):
     """A part of the configuration: unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class AgedReferenceConfig(Section):
@@ -203,7 +206,7 @@ class GeotiffConfig(Section):
     names: list[str] = Field(["lst"], min_length=1, description="one name per band")
     scale: float | None = Field(None, description="default: as the file states, or 1")
     offset: float | None = Field(None, description="default: as the file states, or 0")
-    nodata: list[float] = Field(
+    nodata: list[Annotated[float, AllowInfNan(True)]] = Field(
         [], description="stored values that are no-data, in addition to those that the file masks"
     )
     valid_min: float | None = Field(None, description="in `unit`; lower values are masked")
@@ -240,6 +243,12 @@ class GeotiffConfig(Section):
                 f"names has {len(self.names)} entries for {len(self.bands)} bands. Give one name "
                 "per band"
             )
+        for key in ("names", "bands"):
+            listed = getattr(self, key) or []
+            if len(set(listed)) < len(listed):
+                raise ValueError(f"{key}: {_first_twice(listed)} is named twice")
+        if not all(name.strip() for name in self.names):
+            raise ValueError("names: a name is empty. Give one name per band")
         low, high = self.valid_min, self.valid_max
         if low is not None and high is not None and low >= high:
             raise ValueError(f"valid_min = {low} must be below valid_max = {high}")
@@ -808,8 +817,8 @@ class EvaluateConfig(Section):
 class Row(Section):
     """One experiment, one row of table.csv, with all settings filled in.
 
-    ``train`` is None of a row that is not trained: a classical one, or one that is predicted with
-    the network of another.
+    ``train`` is None for a row without training: a classical one, or one that is predicted with
+    another row's network.
     """
 
     dataset: str
@@ -854,8 +863,12 @@ class Config(Section):
     task: Literal["lst", "optical"] = Field(
         "lst", description="fine LST by a reference, or a fine image of reflectance from itself"
     )
-    results: str = Field("results", description="folder of everything the run makes")
-    data: str = Field("data", description="folder of the user's files and manifest")
+    results: str = Field(
+        "results", min_length=1, pattern=PATH, description="folder of everything the run makes"
+    )
+    data: str = Field(
+        "data", min_length=1, pattern=PATH, description="folder of the user's files and manifest"
+    )
     shard_size: int = Field(16, ge=1, description="scenes a job handles")
     threads: int = Field(2, ge=1, description="of one training or prediction job")
     gpus: int = Field(0, ge=0, le=1, description="of one training or prediction job")
@@ -873,7 +886,7 @@ class Config(Section):
     align: AlignConfig = AlignConfig()
     packing: DatasetConfig = DatasetConfig()
     blocks: list[Block] = Field(min_length=1)
-    seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
+    seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field([0], min_length=1)
     train: TrainConfig = TrainConfig()
     models: list[ModelConfig] = []
     evaluate: EvaluateConfig = EvaluateConfig()
@@ -998,6 +1011,11 @@ class Config(Section):
     def _check_sensors(self) -> None:
         assert self.sensors.input is not None and self.sensors.reference is not None
         found, reference = self.align.registration, self.sensors.reference
+        for name in reference.names:
+            if name in self.align.layers:
+                raise ValueError(
+                    f"align.layers: {name} is also a band of sensors.reference. Rename the band"
+                )
         if self.sensors.input.product.startswith("gk2a") and self.align.anchor == "input":
             raise ValueError("align.anchor = 'input': GK2A shows terrain displaced; use 'target'")
         if "ndvi" in self.align.covariates and "ndvi" not in reference.names:
@@ -1122,6 +1140,7 @@ def load(path: Path) -> Config:
     """The configuration in a YAML file; LstsrError where it is missing or wrong."""
     import yaml
 
+    check_keys(path)
     try:
         data = yaml.safe_load(path.read_text())
     except OSError as error:
@@ -1129,6 +1148,29 @@ def load(path: Path) -> Config:
     except yaml.YAMLError as error:
         raise LstsrError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     return validate(data or {})
+
+
+def check_keys(path: Path) -> None:
+    """Raise LstsrError where a YAML file names a key twice, of which YAML keeps only the last."""
+    import yaml
+
+    try:
+        waiting = [yaml.compose(path.read_text())]
+    except (OSError, ValueError, yaml.YAMLError):
+        return  # whoever reads the file says what is wrong with it
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+        elif isinstance(node, yaml.MappingNode):
+            waiting += [value for _, value in node.value]
+            keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            if len(set(keys)) < len(keys):
+                line = node.start_mark.line + 1
+                raise LstsrError(
+                    f"{path}: config key {_first_twice(keys)} is named twice in the section that "
+                    f"begins in line {line}. Remove one of the two"
+                )
 
 
 def schema() -> str:

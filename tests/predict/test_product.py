@@ -446,7 +446,7 @@ def test_a_reference_older_than_training_allowed_is_refused(
         image = geotiff.read_written(getattr(request.files, role))
         geotiff.write(tmp_path / f"{role}.tif", replace(image, time=time))
     aged = changed(request, input=tmp_path / "input.tif", reference=tmp_path / "reference.tif")
-    with pytest.raises(LstsrError, match=r"12.0 hours older than the input.*max_age_h = 6"):
+    with pytest.raises(LstsrError, match=r"12.0 hours older than the input.*at most 6 hours"):
         make_product(aged)
     make_product(replace(aged, model=str(checkpoint)))
     assert tags(aged.output)["reference_age_h"] == "12.00"

@@ -236,7 +236,7 @@ def clip(folder: Path) -> None:
 def test_all_rasters_must_share_a_grid(folder: Path) -> None:
     with rasterio.open(raster(folder, "QA_PIXEL"), "r+") as dataset:
         dataset.transform = GRID.moved(0, 1).transform
-    with pytest.raises(SceneError, match="QA_PIXEL.TIF: its grid differs from that of"):
+    with pytest.raises(SceneError, match="QA_PIXEL.TIF: its grid differs from the other"):
         landsat.read(folder, sensor())
 
 

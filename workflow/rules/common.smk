@@ -4,13 +4,15 @@ import re
 import sys
 from pathlib import Path
 
-from lstsr.config import save_resolved, validate
+from lstsr.config import check_keys, save_resolved, validate
 from lstsr.errors import LstsrError
 from lstsr.fingerprint import fingerprint
 from lstsr.plan import Plan
 from lstsr.registry import MODELS, STEPS
 
 try:
+    for file in workflow.configfiles:
+        check_keys(Path(file))
     CONFIG = validate(config)
     PLAN = Plan(CONFIG)
 except LstsrError as error:

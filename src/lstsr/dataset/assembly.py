@@ -7,6 +7,7 @@ and mask (`network_scene`). No other module opens a raster of a scene.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +26,7 @@ from lstsr.errors import SceneError
 from lstsr.geo.coarsen import coarsened
 from lstsr.geo.fill import fill
 from lstsr.geo.parallax import Terrain
-from lstsr.geo.resample import resample
+from lstsr.geo.resample import covered_share, resample
 from lstsr.grid import Grid
 from lstsr.image import SensorImage
 from lstsr.sensors.reading import read_image
@@ -33,10 +34,15 @@ from lstsr.sensors.reading import read_image
 if TYPE_CHECKING:
     from lstsr.config import GridConfig
 
+logger = logging.getLogger(__name__)
 Shift = tuple[float, float]
 UNMOVED: Shift = (0.0, 0.0)
 ELEVATION = GeotiffConfig(sensor="DEM", unit="metre", names=["elevation"])
 WATER = GeotiffConfig(sensor="water mask", unit="index", names=["water"])
+MOST_CELLS = 2**24
+"""A scene of more coarse cells does not fit into memory."""
+TRUE_TO_SCALE = 0.05
+"""Largest relative difference between cells of the common grid and metres on the ground."""
 TOLERANCE_CELLS = 1e-6
 """Rounding tolerance for a corner that lies on the lattice, as a fraction of a cell."""
 
@@ -81,8 +87,19 @@ def cells_within(grid: Grid, lattice: GridConfig) -> Grid:
     right, top = (math.floor(axis.max() / step + TOLERANCE_CELLS) for axis in (x, y))
     if right <= left or top <= bottom:
         raise SceneError(f"the image contains no whole cell of {step:g} m. Check align.grid")
+    if (right - left) * (top - bottom) > MOST_CELLS:
+        raise SceneError(
+            f"the image contains {right - left} x {top - bottom} cells of {step:g} m, too many for "
+            "one scene. Check align.grid.spacing_m"
+        )
     transform = Affine(step, 0, left * step, 0, -step, top * step)
-    return Grid(lattice.crs, transform, right - left, top - bottom)
+    cells = Grid(lattice.crs, transform, right - left, top - bottom)
+    if not math.isclose(cells.gsd_m, step, rel_tol=TRUE_TO_SCALE):
+        raise SceneError(
+            f"cells of {step:g} m of align.grid.crs are {cells.gsd_m:.4g} m wide on the ground "
+            "here. Choose a projection that is true to scale in this region, such as a UTM zone"
+        )
+    return cells
 
 
 @dataclass(frozen=True)
@@ -127,6 +144,8 @@ def assemble(
     covariate are missing.
     """
     grid, terrain = coarse_grid.refine(scale), ground.terrain
+    if terrain is not None:
+        _check_cover(terrain.grid, grid)
     row, column = shifts.get("input", UNMOVED)
     coarse = resample(images["input"], coarse_grid, (row / scale, column / scale), terrain=terrain)
     plain = resample(images["reference"], grid, shifts.get("reference", UNMOVED), terrain=terrain)
@@ -137,6 +156,18 @@ def assemble(
         covariates_of(recipe.covariates, coarse, viewpoint, plain, ground),
         ground.water_on(grid),
     )
+
+
+def _check_cover(elevation: Grid, grid: Grid) -> None:
+    """Raise SceneError where an elevation misses a scene, and log where it covers a part of it.
+
+    Unknown elevation counts as 0, as over the sea.
+    """
+    share = covered_share(elevation, grid)
+    if not share:
+        raise SceneError("the elevation (dem) does not overlap the scene. Name one that covers it")
+    if share < 1:
+        logger.warning("the elevation covers %.0f %% of the scene; the rest is 0 m", share * 100)
 
 
 def widened(image: SensorImage, factor: int) -> SensorImage:

@@ -41,12 +41,12 @@ class SceneMeta:
 
 @dataclass(frozen=True)
 class DatasetMeta:
-    """What the header of a dataset file says; bands, means and deviations are per channel.
+    """The header of a dataset file. Bands, means and deviations are per channel.
 
-    ``target_bands`` are those of input and target, in ``target_unit``: lst in kelvin, or those of
-    an optical image in reflectance, the unit then also of all values whose name ends in ``_k``.
-    By track key, ``target_m`` is the spacing of its fine pixels and ``widening`` how many aligned
-    ones make one of them along a side.
+    ``target_bands`` are the bands of input and target in ``target_unit``: lst in kelvin, or the
+    bands of an optical image in reflectance. All values with a name in ``_k`` have this unit.
+    By track key, ``target_m`` is the spacing of the fine pixels, and ``widening`` is the number of
+    aligned pixels along the side of one fine pixel.
     ``origin`` is ``simulated`` or ``observed``: the origin of the dataset's images.
     ``rows`` are the experiments that an exported file names, as JSON objects; ``harmonisation``
     is the model of the input's bias, if one was fitted.

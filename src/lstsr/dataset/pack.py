@@ -40,7 +40,7 @@ class CoarseInput:
     """The input of one track: kelvin (h, w), its mask, and the fine pixels (H, W) to score.
 
     Of an optical image it is reflectance (B, h, w). ``offset_k`` is the scene's median of target
-    minus input, ``wild`` the number of wild cells.
+    minus input, ``wild`` the number of implausible cells.
     """
 
     values: Floats
@@ -61,13 +61,13 @@ def pack(
 ) -> dict[str, Any]:
     """Write the scenes of ``splits`` (name to split), aligned in ``folder``, as the file ``path``.
 
-    A block whose fine pixels are wider than the aligned ones sees target and reference averaged;
-    an observed one also has its input harmonised, where scenes have covariates.
+    If the fine pixels of a block are wider than the aligned ones, target and reference are
+    averaged. The input of an observed block is also harmonised, if scenes have covariates.
 
-    Returns the statistics: of the reference over valid pixels of training scenes, the number of
-    scenes by split, the wild cells left out, by block, and the harmonisation. Raises
-    LstsrError where a split has no scene left, a scene has no pixel to score, or scenes have
-    pixels of very different size.
+    Returns the statistics: reference values over valid pixels of training scenes, number of scenes
+    by split, implausible cells left out by block, and the harmonisation. Raises LstsrError if a
+    split has no scene left, a scene has no pixel to score, or scenes have pixels of very different
+    size.
     """
     for split in SPLITS:
         if split not in splits.values():
@@ -131,17 +131,16 @@ def pack(
 
 
 def _common_spacing_m(spacings_m: dict[str, float]) -> float:
-    """The median of the scenes' spacings; LstsrError where one is very different.
+    """The median spacing of the scenes. Raises LstsrError if one is very different.
 
-    A degree of longitude changes with latitude, so spacings may differ somewhat.
+    A degree of longitude changes with latitude, so spacings can differ slightly.
     """
     median_m = float(np.median(list(spacings_m.values())))
     for name, own_m in spacings_m.items():
         if not 1 / UNLIKE < own_m / median_m < UNLIKE:
             raise LstsrError(
-                f"scene {name}: its fine pixels are {own_m:.4g} m wide, those of other scenes "
-                f"{median_m:.4g} m. Set align.grid to bring all scenes to one grid, or leave the "
-                "scene out"
+                f"scene {name}: its fine pixels are {own_m:.4g} m wide, but {median_m:.4g} m in "
+                "other scenes. Set align.grid to bring all scenes to one grid, or remove the scene"
             )
     return median_m
 

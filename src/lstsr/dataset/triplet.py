@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from lstsr.scenes import Scene
 
 logger = logging.getLogger(__name__)
+FINEST = 1.5
+"""An image can be interpolated to pixels that are narrower than its own by this factor."""
 OPTIONAL = ("water", "covariates")
 MOVED = ("reference", "input")
 MEASURED = ("row", "column", "peak_correlation", "tiles", "residual")
@@ -177,6 +179,8 @@ def to_triplet(
     scale, terrain = settings.scale, ground.terrain
     coarse_grid = _coarse_grid(images, settings)
     grid = coarse_grid.refine(scale)
+    _check_spacing(images["input"], coarse_grid, "input")
+    _check_spacing(images["target"], grid, "target")
     unmoved = {
         "input": resample(images["input"], coarse_grid, terrain=terrain),
         "reference": resample(images["reference"], grid, terrain=terrain),
@@ -212,6 +216,16 @@ def _coarse_grid(images: dict[str, SensorImage], settings: AlignConfig) -> Grid:
     if settings.grid is None:
         return images["input"].grid
     return cells_within(images["target"].grid, settings.grid)
+
+
+def _check_spacing(image: SensorImage, grid: Grid, role: str) -> None:
+    """Raise SceneError where an image would be interpolated to much finer pixels than its own."""
+    if image.grid.cell_m > FINEST * grid.cell_m:
+        raise SceneError(
+            f"{role} has pixels of {image.grid.cell_m:.4g} m, but align.scale and align.grid ask "
+            f"for {grid.cell_m:.4g} m. Lower align.scale, or check whether input and target are "
+            "swapped"
+        )
 
 
 def _check_overlap(
@@ -308,8 +322,14 @@ def _registration(row: dict[str, str], role: str) -> Registration:
 
 def read_triplet(folder: Path, scene: str) -> Triplet:
     """The triplet that ``align`` wrote; of an image alone that of `alone`."""
+    target = folder / scene / "target.tif"
+    if not target.exists():
+        raise LstsrError(
+            f"{target} is missing. Delete the tables in {folder.parent}/align to align all scenes "
+            "again"
+        )
     if not (folder / scene / "input.tif").exists():
-        return alone(scene, geotiff.read_written(folder / scene / "target.tif"))
+        return alone(scene, geotiff.read_written(target))
     images = {role: geotiff.read_written(folder / scene / f"{role}.tif") for role in ROLES}
     known = {
         name: geotiff.read_written(path)

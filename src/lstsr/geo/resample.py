@@ -393,10 +393,14 @@ def meets(source: Grid, grid: Grid) -> bool:
 
 
 def _some_inside(source: Grid, grid: Grid) -> bool:
-    """Whether any of 33 x 33 points of ``grid`` lies inside ``source``."""
+    return covered_share(source, grid) > 0
+
+
+def covered_share(source: Grid, grid: Grid) -> float:
+    """The share of 33 x 33 points of ``grid`` that lie inside ``source``."""
     rows, columns = np.indices((33, 33)) / 32
     to_source = Transformer.from_crs(grid.crs, source.crs, always_xy=True)
     x, y = to_source.transform(*(grid.transform @ (columns * grid.width, rows * grid.height)))
     column, row = ~source.transform @ (source.nearest_turn(x), y)
     inside = (column > 0) & (column < source.width) & (row > 0) & (row < source.height)
-    return bool(inside.any())
+    return float(inside.mean())

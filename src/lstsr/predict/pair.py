@@ -166,7 +166,7 @@ def read_pair(files: Files, trained: Checkpoint | None, scale: int | None) -> Pa
         )
     with existing(files.dem or files.water or files.input):
         ground = read_ground(files.dem, files.water)
-    align = AlignConfig.model_validate(trained.align) if trained and trained.align else None
+    align = alignment_of(trained)
     recipe, correction = Recipe(), None
     if trained and align:
         seen = trained.reference_bands
@@ -236,6 +236,24 @@ def _validated(keys: Mapping[str, Any], role: str) -> SensorConfig:
             f"--{_option(role)}{option}: {fault['msg'].removeprefix('Value error, ')}"
         ) from None
     return reading
+
+
+def alignment_of(trained: Checkpoint | None) -> AlignConfig | None:
+    """How a checkpoint's training placed its images; None if it says nothing.
+
+    Raises LstsrError where another version of lstsr wrote it.
+    """
+    if trained is None or not trained.align:
+        return None
+    try:
+        return AlignConfig.model_validate(trained.align)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        key = ".".join(map(str, fault["loc"]))
+        raise LstsrError(
+            f"{trained.row.name} was made by another version of lstsr (align.{key}: "
+            f"{fault['msg']}). Train it again"
+        ) from None
 
 
 def reference_sensor(path: Path, trained: Checkpoint | None = None) -> SensorConfig:

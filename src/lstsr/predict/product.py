@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from lstsr.config import AlignConfig
 from lstsr.dataset.assembly import (
     UNMOVED,
     Assembled,
@@ -28,7 +27,7 @@ from lstsr.geo.resample import meets, resample
 from lstsr.image import Mask, SensorImage
 from lstsr.models.ensemble import SelfEnsemble
 from lstsr.models.normalisation import Normalisation
-from lstsr.predict.pair import Files, Options, Pair, existing, read_pair, reading_of
+from lstsr.predict.pair import Files, Options, Pair, alignment_of, existing, read_pair, reading_of
 from lstsr.predict.tiling import tile_of, tiled
 from lstsr.registry import CLASSICAL, build
 from lstsr.sensors import geotiff
@@ -47,7 +46,7 @@ FLAGS = ("no_input", "no_reference", "water")
 FLAT = 1e-6
 
 
-# So many times wider or narrower pixels are unlike those of training.
+# Pixels that are wider or narrower by more than this factor differ from those of training.
 UNLIKE = 1.3
 # Two products are the same map if no pixel differs by more than this.
 SAME_K = 0.01
@@ -117,7 +116,14 @@ def make_product(request: Request) -> None:
     if network is None:
         network = build(request.model, scale, len(reference.bands)).eval()
     normalisation = _normalisation(model.described, coarse, reference)
+    if not (reference.valid & covered).any():
+        raise LstsrError(
+            "after the shift, no valid pixel of the reference lies on a valid cell of the input. "
+            "Check --input-shift and --reference-shift"
+        )
     values = _predict(network, normalisation, made, request.tile)
+    if not np.isfinite(values[covered]).all():
+        raise LstsrError(f"--model {request.model}: its values here are not finite. Train it again")
     image = SensorImage(
         values[None],
         covered,
@@ -143,12 +149,12 @@ def make_product(request: Request) -> None:
 
 
 def _warn_of_spacing(described: Checkpoint | None, made: Assembled) -> None:
-    """Log where the pixels of a product are unlike those that its network was trained on."""
+    """Warn if the product's pixels differ in size from those that its network was trained on."""
     spacing_m = made.reference.grid.cell_m
     if described and not 1 / UNLIKE < spacing_m / described.target_m < UNLIKE:
         logger.warning(
-            "the product has pixels of %.4g m, but %s was trained on %.4g m: its detail is not "
-            "to be trusted",
+            "the product has pixels of %.4g m, but %s was trained on %.4g m: do not trust its "
+            "detail",
             *(spacing_m, described.row.name, described.target_m),
         )
 
@@ -305,9 +311,10 @@ def _frame(request: Request, model: Model, made: Assembled) -> Frame:
 
 def _psf_cells(described: Checkpoint | None) -> float:
     """FWHM of the input's blur in coarse cells: as in training, unless it was fitted by scene."""
-    if described is None or not described.align:
+    align = alignment_of(described)
+    if align is None:
         return TYPICAL_PSF_CELLS
-    asked = AlignConfig.model_validate(described.align).registration.input_psf_cells
+    asked = align.registration.input_psf_cells
     return TYPICAL_PSF_CELLS if asked is None else asked
 
 
@@ -361,15 +368,16 @@ def _flags(covered: Mask, guided: Mask, water: SensorImage | None) -> NDArray[np
 
 def _check_age(request: Request, model: Model, age_h: float | None) -> None:
     """Raise LstsrError if the reference is older or newer than the training allowed."""
-    if model.described is None or age_h is None or not model.described.align:
+    align = alignment_of(model.described)
+    if align is None or age_h is None:
         return
-    most_h = AlignConfig.model_validate(model.described.align).reference_max_age_h
+    most_h = align.reference_max_age_h
     if abs(age_h) > most_h:
         raise LstsrError(
             f"{request.files.reference}: {abs(age_h):.1f} hours "
             f"{'older' if age_h > 0 else 'newer'} than the input; "
-            f"{request.like or request.model} allows {most_h:g} hours (align.reference_max_age_h)"
-            ". Name a closer reference"
+            f"{request.like or request.model} was trained with at most {most_h:g} hours "
+            "(align.reference_max_age_h). Name a reference closer in time"
         )
 
 

@@ -52,10 +52,10 @@ def predict_split(
     *,
     self_ensemble: bool = False,
 ) -> None:
-    """Predict the scenes of ``split``; the CSV ``index`` lists the files, written beside it.
+    """Predict the scenes of ``split`` and write the CSV ``index``, with the files in its folder.
 
     Fine pixels in a coarse cell without valid input are no-data, as in `lstsr predict`.
-    A trained row needs its ``checkpoint``, else LstsrError is raised; a classical one has none.
+    Raises LstsrError if a trained row has no ``checkpoint``; a classical row needs none.
     With ``self_ensemble`` the network sees each tile from eight sides (`SelfEnsemble`).
     """
     if threads:

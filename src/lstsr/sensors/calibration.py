@@ -43,6 +43,8 @@ UNITS: Mapping[str, tuple[str, float]] = {
     **dict.fromkeys(("m", "meter", "meters", "metre", "metres"), ("m", 1)),
     **dict.fromkeys(("ft", "foot", "feet", "usft", "ussurveyfoot"), ("m", FOOT_M)),
     **dict.fromkeys(("km", "kilometre", "kilometer"), ("m", 1000)),
+    **dict.fromkeys(("dm", "decimetre", "decimeter", "decimetres", "decimeters"), ("m", 0.1)),
+    **dict.fromkeys(("cm", "centimetre", "centimeter", "centimetres", "centimeters"), ("m", 0.01)),
 }
 """A unit as files write it, without blanks, to its kind and the factor to the unit of the kind."""
 UNSTATED = frozenset(("", "-", "?", "none", "na", "n/a", "unspecified", "unknown", "undefined"))
@@ -192,6 +194,11 @@ def _factor(dataset: rasterio.DatasetReader, number: int, reading: GeotiffConfig
     if not text or (reading.unit != "metre" and _is_of_heights(dataset, number)):
         return 1.0
     known = UNITS.get(_plain(text))
+    if known is None and reading.unit == "metre":
+        raise SceneError(
+            f"{name}: band {number} has the unit '{text}', which lstsr does not know. Convert it to "
+            "metres"
+        )
     if known is None:
         logger.warning(
             "%s: band %d has the unit '%s', which lstsr does not know. It is read as %s",

@@ -8,6 +8,7 @@ from lstsr.errors import SceneError
 from lstsr.registry import reader
 from lstsr.sensors import landsat, netcdf
 from lstsr.sensors.inspection import Inspection
+from lstsr.sensors.opening import is_store
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 """First bytes of NetCDF-4 files."""
@@ -38,11 +39,6 @@ def detect(path: Path) -> str:
     with path.open("rb") as file:
         magic = file.read(8)
     return _netcdf_product(path) if magic == HDF5 else "geotiff"
-
-
-def is_store(path: Path) -> bool:
-    """Whether a folder is a Zarr store, which GDAL opens as one raster."""
-    return any((path / name).exists() for name in (".zgroup", ".zarray", ".zmetadata", "zarr.json"))
 
 
 def _netcdf_product(path: Path) -> str:

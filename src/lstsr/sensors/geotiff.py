@@ -59,6 +59,8 @@ def read(path: Path, sensor: GeotiffConfig) -> SensorImage:
     ``sensor``, nothing valid.
     """
     with selected(path, sensor) as bands:
+        if "flag_masks" in bands[0].dataset.tags():
+            raise SceneError(f"{path.name}: it holds flags, not measurements. Name another file")
         placed = common_grid(path, bands, sensor.crs)
         _check_size(path, placed)
         values = np.empty((len(bands), *placed.shape), np.float32)

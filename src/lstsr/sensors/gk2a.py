@@ -49,7 +49,7 @@ SCAN = ScanNames("column_scale_factor", "line_scale_factor", "column_offset", "l
 def grid(path: Path, sensor: Gk2aConfig) -> Grid:
     """The grid from the file's projection attributes. The file's corners must agree.
 
-    Raises SceneError with the attribute that disagrees, and OSError if the file cannot be had.
+    Raises SceneError with the attribute that disagrees, and OSError if the file cannot be opened.
     """
     with opened(path) as dataset:
         return _placed(dataset)

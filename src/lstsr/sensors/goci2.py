@@ -1,6 +1,6 @@
 """GK2B/GOCI-II Level-2 AC: Rayleigh-corrected reflectance (RhoC) of a slot or a mosaic.
 
-The layout is that of public readers. docs/first-real-file.md lists what to check on a first real
+The layout follows public readers. docs/first-real-file.md lists what to check on a first real
 file.
 """
 

@@ -1,7 +1,7 @@
 """GK2B/GOCI-II Level-1B: radiance of a slot or a mosaic, as top-of-atmosphere reflectance.
 
 The files hold neither solar irradiance nor angles nor flags: the sun comes from the time and the
-place of each pixel, clouds from a simple test of colour. The layout is that of public readers.
+place of each pixel, clouds from a simple test of colour. The layout follows public readers.
 docs/first-real-file.md lists what to check on a first real file.
 """
 

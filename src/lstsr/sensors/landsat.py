@@ -580,7 +580,7 @@ def _numbers(file: Path, placed: Grid) -> np.ndarray:
     """The integers of a raster that must lie on ``placed``."""
     with opened(file) as dataset:
         if _placed(dataset) != placed:
-            raise SceneError(f"{file.name}: its grid differs from that of the other rasters")
+            raise SceneError(f"{file.name}: its grid differs from the other rasters' grid")
         numbers: np.ndarray = dataset.read(1)
     if numbers.dtype.kind not in "iu":
         raise SceneError(

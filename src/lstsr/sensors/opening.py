@@ -40,6 +40,8 @@ def opened(path: Path, variable: str = "") -> Iterator[rasterio.DatasetReader]:
     Raises SceneError where GDAL cannot make sense of its bytes. A file whose bytes cannot be had
     (missing, permission, disk, network) raises OSError instead: that is not the scene's fault.
     """
+    if path.is_dir() and not is_store(path):
+        raise SceneError(f"{path.name}: it is a folder, not a raster. Name the file in it")
     try:
         with warnings.catch_warnings():
             # a raster without places is refused below, with the cure
@@ -121,10 +123,14 @@ def _is_degrees(text: str) -> bool:
 
 def _readable(path: Path) -> None:
     """Raise OSError where the bytes of ``path`` cannot be had."""
-    is_store = path.is_dir() and any(path.glob("*z*"))  # .zgroup, .zmetadata, zarr.json
-    if not is_store:
+    if not path.is_dir():
         with path.open("rb") as file:
             file.read(1)
+
+
+def is_store(path: Path) -> bool:
+    """Whether a folder is a Zarr store, which GDAL opens as one raster."""
+    return any((path / name).exists() for name in (".zgroup", ".zarray", ".zmetadata", "zarr.json"))
 
 
 def one_line(error: object) -> str:

@@ -85,14 +85,19 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, Checkpoint]:
     """
     checkpoint = read_checkpoint(path)
     row = checkpoint.row
-    network = build(row.model, row.scale, checkpoint.reference_channels, **row.options)
     try:
-        network.load_state_dict(load_file(path))
+        network = build(row.model, row.scale, checkpoint.reference_channels, **row.options)
+        weights = load_file(path)
+        network.load_state_dict(weights)
+    except (LstsrError, TypeError, ValueError) as error:
+        raise LstsrError(f"{path}: its model cannot be built ({error}). Train it again") from error
     except RuntimeError as error:
         raise LstsrError(
             f"{path}: made by version {checkpoint.version}, does not fit model {row.model} of "
             f"version {__version__}; train it again ({error})"
         ) from error
+    if not all(values.isfinite().all() for values in weights.values()):
+        raise LstsrError(f"{path}: some weights are not finite. Train it again")
     if checkpoint.fallback:
         fallback = build(checkpoint.fallback, row.scale, checkpoint.reference_channels)
         network = WithFallback(network, fallback)
@@ -103,23 +108,23 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """The description alone; raises LstsrError as `load_checkpoint`."""
     try:
         with safe_open(path, framework="np") as file:
-            header = json.loads((file.metadata() or {})["lstsr"])
+            header = dict(json.loads((file.metadata() or {})["lstsr"]))
         return Checkpoint(
             row=Row.from_dict(header["row"]),
             dataset=header["dataset"],
             origin=header["origin"],
-            target_m=header["target_m"],
-            reference_bands=tuple(header["reference_bands"]),
-            scale_k=header["scale_k"],
-            reference_mean=tuple(header["reference_mean"]),
-            reference_std=tuple(header["reference_std"]),
+            target_m=float(header["target_m"]),
+            reference_bands=tuple(map(str, header["reference_bands"])),
+            scale_k=float(header["scale_k"]),
+            reference_mean=tuple(map(float, header["reference_mean"])),
+            reference_std=tuple(map(float, header["reference_std"])),
             validation_ubrmse_k=header["validation_ubrmse_k"],
             best_step=header["best_step"],
             steps=header["steps"],
             train_seconds=header["train_seconds"],
             fallback=header["fallback"],
-            readings=header["readings"],
-            align=header["align"],
+            readings=dict(header["readings"]),
+            align=dict(header["align"]),
             harmonisation=header["harmonisation"],
             version=header["version"],
         )
@@ -127,5 +132,5 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise LstsrError(
             f"{path}: was made by another version of lstsr ({error}); train the row again"
         ) from error
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise LstsrError(f"{path}: is no checkpoint of lstsr ({error}); train the row") from error
