@@ -122,6 +122,17 @@ FAULTS = [
         "config key sensors.input.valid_min = 9.0 must be below valid_max = 9.0",
     ),
     ("split.test", "west", "config key split.test = 'west': must be a share between 0 and 1, or a"),
+    (
+        "sensors.reference",
+        {"sensor": "x", "unit": "index", "bands": [1, 2], "names": ["a", "a"]},
+        "config key sensors.reference.names: a is named twice",
+    ),
+    ("sensors.input.offset", float("nan"), "sensors.input.offset = nan: must be a finite number"),
+    ("train.learning_rate", float("inf"), "train.learning_rate = inf: must be a finite number"),
+    ("results", "", "config key results = ''"),
+    ("results", "a{b}", "config key results = 'a{b}'"),
+    ("seeds", [2**70], "config key seeds.0 = 1180591620717411303424: must be less than"),
+    ("align.layers", ["elevation", "ndvi"], "config key align.layers.1 = 'ndvi'"),
     ("split.test", 1.5, "config key split.test = 1.5: must be less than 1"),
     ("split.test", {"lon_min": "a"}, "config key split.test.lon_min = 'a': must be a valid number"),
     ("split.test", {"lat_min": 4, "lat_max": 3}, "split.test.lat_min = 4.0 must be below lat_max"),
@@ -437,3 +448,25 @@ def test_what_an_optical_run_cannot_have_is_refused(fault: dict[str, Any], words
     with pytest.raises(LstsrError) as caught:
         validate(optical(**fault))
     assert words in str(caught.value)
+
+
+def test_a_folder_of_data_that_no_provider_reads_is_told() -> None:
+    data = {key: value for key, value in MINIMAL.items() if key != "acquire"}
+    with pytest.raises(LstsrError, match="data: without config key acquire .*provider: local"):
+        validate(data | {"data": "mine"})
+
+
+def test_a_band_may_not_be_called_like_a_layer() -> None:
+    reference = {"sensor": "x", "unit": "index", "names": ["slope"]}
+    sensors = MINIMAL["sensors"] | {"reference": reference}
+    with pytest.raises(LstsrError, match="align.layers: slope is also a band"):
+        validate(MINIMAL | {"sensors": sensors, "align": {"layers": ["slope"]}})
+
+
+def test_a_key_that_is_named_twice_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "my.yaml"
+    file.write_text(
+        "dataset: a\nsensors:\n  input:\n    scale: 0.1\n    unit: kelvin\n    scale: 1\n"
+    )
+    with pytest.raises(LstsrError, match="my.yaml: config key scale is named twice .* line 4"):
+        load(file)

@@ -381,3 +381,20 @@ def test_images_of_other_times_are_refused(scene: Scene, world: World, tmp_path:
         check_times(timed, near.model_copy(update={"time_window_min": 21 - 1 / 6}))
     timed["reference"] = replace(timed["reference"], time="")
     assert check_times(timed, wide) is None, "unknown"
+
+
+@pytest.mark.parametrize("role", ["input", "target"])
+def test_no_image_is_interpolated_to_much_finer_pixels(world: World, role: str) -> None:
+    """Input and target were swapped, or the scale is more than the target holds."""
+    found = images(world)
+    found[role] = world.image(found[role].grid.coarsen(4))
+    with pytest.raises(SceneError, match=f"^{role} has pixels of .*Lower align.scale"):
+        to_triplet("a", found, settings() if role == "target" else lattice())
+
+
+def lattice() -> AlignConfig:
+    grid = {"crs": "EPSG:32631", "spacing_m": 1000}
+    off = {"reference": False, "input": False}
+    return AlignConfig.model_validate(
+        {"scale": 4, "anchor": "target", "grid": grid, "registration": off}
+    )

@@ -577,3 +577,24 @@ def test_axes_that_are_not_even_are_refused(tmp_path: Path) -> None:
         geotiff.read(_regular(tmp_path / "lst.nc", lat), sensor())
     rounded = (46 - 0.01 * rows).astype(np.float32)
     assert geotiff.read(_regular(tmp_path / "lst.nc", rounded), sensor()).valid.all()
+
+
+def test_flags_are_no_measurements(tmp_path: Path) -> None:
+    path = stored(tmp_path / "a_flags.tif", numbers(1, 4, 4))
+    with rasterio.open(path, "r+") as dataset:
+        dataset.update_tags(flag_masks="1 2 4")
+    with pytest.raises(SceneError, match="a_flags.tif: it holds flags"):
+        geotiff.read(path, sensor(scale=0.1))
+
+
+def test_an_unknown_unit_of_heights_is_refused(tmp_path: Path) -> None:
+    path = stored(tmp_path / "dem.tif", numbers(1, 4, 4))
+    for unit, factor in (("fathoms", None), ("cm", 0.01), ("dm", 0.1), ("ft", 0.3048)):
+        with rasterio.open(path, "r+") as dataset:
+            dataset.units = (unit,)
+        if factor is None:
+            with pytest.raises(SceneError, match="unit 'fathoms', which lstsr does not know"):
+                geotiff.read(path, sensor(unit="metre"))
+            continue
+        found = geotiff.read(path, sensor(unit="metre")).values[0]
+        np.testing.assert_allclose(found, numbers(4, 4) * factor, rtol=1e-5)

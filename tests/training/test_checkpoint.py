@@ -75,3 +75,43 @@ def test_one_of_an_older_version_says_so(tmp_path: Path, checkpoint: Checkpoint)
     save_file(weights, path, {"lstsr": json.dumps(header)})
     with pytest.raises(LstsrError, match=r"old\.safetensors: was made by another version.*again"):
         load_checkpoint(path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(
+    tmp_path: Path, checkpoint: Checkpoint, value: float
+) -> None:
+    weights = build("dctnet", 4, 1, features=8, layers=1).state_dict()
+    next(iter(weights.values())).view(-1)[0] = value
+    save_checkpoint(tmp_path / "bad.safetensors", weights, checkpoint)
+    with pytest.raises(LstsrError, match="bad.safetensors: some weights are not finite"):
+        load_checkpoint(tmp_path / "bad.safetensors")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        *([], None, 5, "x"),
+        {"row": None},
+        {"scale_k": "ten"},
+        {"scale_k": None},
+        {"reference_mean": None},
+        {"reference_mean": ["a"]},
+        {"reference_bands": None},
+        {"readings": [1]},
+        {"align": [1]},
+        {"fallback": "nosuch"},
+    ],
+)
+def test_a_header_of_other_types_is_refused_by_name(
+    tmp_path: Path, checkpoint: Checkpoint, changed: object
+) -> None:
+    path = tmp_path / "odd.safetensors"
+    weights = build("dctnet", 4, 1, features=8, layers=1).state_dict()
+    save_checkpoint(path, weights, checkpoint)
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["lstsr"])
+    header = header | changed if isinstance(changed, dict) else changed
+    save_file(weights, path, {"lstsr": json.dumps(header)})
+    with pytest.raises(LstsrError, match="odd.safetensors: "):
+        load_checkpoint(path)

@@ -52,7 +52,7 @@ def _empty_split(project: Project) -> None:
     [
         (_misspelt, ("train.stepz", "unknown", "steps")),
         (_impossible, ("observed x8", "align.scale")),
-        (_named_twice, ("scenes.csv", "sample-000", "twice")),
+        (_named_twice, ("scenes.csv", "sample-000", "two rows")),
         (_missing_file, ("scenes.csv", "sample-002", "ndvi_fine.tif")),
         (_empty_split, ("split", "validation")),
     ],

@@ -40,7 +40,7 @@ class CoarseInput:
     """The input of one track: kelvin (h, w), its mask, and the fine pixels (H, W) to score.
 
     Of an optical image it is reflectance (B, h, w). ``offset_k`` is the scene's median of target
-    minus input, ``wild`` the number of implausible cells.
+    minus input, ``wild`` the number of wild cells (`wild_k`).
     """
 
     values: Floats
@@ -65,7 +65,7 @@ def pack(
     averaged. The input of an observed block is also harmonised, if scenes have covariates.
 
     Returns the statistics: reference values over valid pixels of training scenes, number of scenes
-    by split, implausible cells left out by block, and the harmonisation. Raises LstsrError if a
+    by split, wild cells (`wild_k`) left out by block, and the harmonisation. Raises LstsrError if a
     split has no scene left, a scene has no pixel to score, or scenes have pixels of very different
     size.
     """

@@ -398,7 +398,7 @@ def _some_inside(source: Grid, grid: Grid) -> bool:
 
 def covered_share(source: Grid, grid: Grid) -> float:
     """The share of 33 x 33 points of ``grid`` that lie inside ``source``."""
-    rows, columns = np.indices((33, 33)) / 32
+    rows, columns = (np.indices((33, 33)) + 0.5) / 33
     to_source = Transformer.from_crs(grid.crs, source.crs, always_xy=True)
     x, y = to_source.transform(*(grid.transform @ (columns * grid.width, rows * grid.height)))
     column, row = ~source.transform @ (source.nearest_turn(x), y)

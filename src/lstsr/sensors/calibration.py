@@ -10,6 +10,7 @@ import logging
 import math
 import re
 import unicodedata
+import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import NodataShadowWarning
 
 from lstsr.errors import SceneError
 from lstsr.image import Mask
@@ -147,7 +149,10 @@ def usable(
     """
     valid: Mask = np.ones(stored.shape, bool)
     if opacity or MaskFlags.alpha not in dataset.mask_flag_enums[number - 1]:
-        valid = dataset.read_masks(number, out_shape=stored.shape) > 0
+        with warnings.catch_warnings():
+            # an alpha band counts below, whatever shadows it
+            warnings.simplefilter("ignore", NodataShadowWarning)
+            valid = dataset.read_masks(number, out_shape=stored.shape) > 0
     # GDAL's mask is that of only one of these
     values = [dataset.nodatavals[number - 1], *nodata]
     for name in ("_FillValue", "missing_value"):
@@ -196,8 +201,8 @@ def _factor(dataset: rasterio.DatasetReader, number: int, reading: GeotiffConfig
     known = UNITS.get(_plain(text))
     if known is None and reading.unit == "metre":
         raise SceneError(
-            f"{name}: band {number} has the unit '{text}', which lstsr does not know. Convert it to "
-            "metres"
+            f"{name}: band {number} has the unit '{text}', which lstsr does not know. Convert the "
+            "band to metres"
         )
     if known is None:
         logger.warning(

@@ -89,6 +89,9 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, Checkpoint]:
         network = build(row.model, row.scale, checkpoint.reference_channels, **row.options)
         weights = load_file(path)
         network.load_state_dict(weights)
+        if checkpoint.fallback:
+            fallback = build(checkpoint.fallback, row.scale, checkpoint.reference_channels)
+            network = WithFallback(network, fallback)
     except (LstsrError, TypeError, ValueError) as error:
         raise LstsrError(f"{path}: its model cannot be built ({error}). Train it again") from error
     except RuntimeError as error:
@@ -98,9 +101,6 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, Checkpoint]:
         ) from error
     if not all(values.isfinite().all() for values in weights.values()):
         raise LstsrError(f"{path}: some weights are not finite. Train it again")
-    if checkpoint.fallback:
-        fallback = build(checkpoint.fallback, row.scale, checkpoint.reference_channels)
-        network = WithFallback(network, fallback)
     return network.eval(), checkpoint
 
 
