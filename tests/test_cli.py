@@ -191,7 +191,7 @@ def test_a_split_that_fails_names_the_first_scenes_that_were_excluded(
     arguments = ["--settings", settings, "--output", str(output), str(tmp_path / "0.csv")]
     assert main(["split", *arguments]) == 1
     (said,) = [one for one in capsys.readouterr().err.splitlines() if one.startswith("lstsr: ")]
-    assert ("is empty" if usable else "no scene is usable") in said
+    assert ("do not overlap" if usable else "no scene is usable") in said
     first = range(usable, usable + 3)
     assert f"{6 - usable} scenes were excluded before the split, e.g. " in said
     assert said.endswith("; ".join(f"s{k}: t.tif: fault s{k}." for k in first))

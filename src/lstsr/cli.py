@@ -272,6 +272,13 @@ def dataset(options: argparse.Namespace) -> None:
         DatasetConfig.model_validate(settings["packing"]),
         settings,
     )
+    if unscored := statistics["unscored"]:
+        lost += [
+            {"scene": name, "stage": "dataset", "reason": reason}
+            for name, reason in unscored.items()
+        ]
+        write_csv(options.excluded, ("scene", "stage", "reason", *digests), lost)
+        check_share(len(lost), len(acquired), limit, unscored.values())
     with whole(options.statistics) as partial:
         partial.write_text(json.dumps(statistics, indent=2) + "\n")
 

@@ -98,5 +98,10 @@ def build(name: str, scale: int, reference_channels: int, **options: Any) -> nn.
         if key not in allowed:
             known = ", ".join(allowed) or "none"
             raise LstsrError(f"model {name}: unknown option {key!r}; its options are: {known}")
-    model: nn.Module = network(scale, reference_channels, **options)
+    try:
+        model: nn.Module = network(scale, reference_channels, **options)
+    except (TypeError, ValueError, RuntimeError) as error:
+        given = ", ".join(f"{key}: {value!r}" for key, value in options.items())
+        text = " ".join(str(error).split())
+        raise LstsrError(f"model {name}: options {given} cannot be used ({text})") from error
     return model

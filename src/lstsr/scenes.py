@@ -384,6 +384,11 @@ def _by_share(
     places: list[Place], pairs: list[tuple[str, str]], test: float, validation: float
 ) -> dict[str, str]:
     groups = _groups([place.scene for place in places], pairs)
+    if len(groups) < len(SPLITS):
+        raise LstsrError(
+            f"config key split: the scenes make {len(groups)} groups that do not overlap, but "
+            "training, validation and test need three. Add scenes elsewhere"
+        )
     groups.sort(key=lambda group: hashlib.sha256(min(group).encode()).hexdigest())
     chosen: dict[str, str] = {}
     for name, share, kept in (("test", test, 2), ("validation", validation, 1)):

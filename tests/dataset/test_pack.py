@@ -271,9 +271,13 @@ def test_a_split_without_scenes_and_a_scene_without_pixels_are_refused(
     for name in "abd":
         write(tmp_path / "aligned", triplet(name, 0))
     write(tmp_path / "aligned", replace(one, target=blind))
-    with pytest.raises(LstsrError, match="scene c: no pixel to score in observed-x4"):
-        packed(tmp_path / "aligned", tmp_path / "x")
+    with pytest.raises(LstsrError, match="no scene of test is left; excluded.csv says why"):
+        splits = {"a": "train", "b": "validation", "c": "test"}
+        packed(tmp_path / "aligned", tmp_path / "x", splits)
     assert not (tmp_path / "x").exists()
+    splits = {"a": "train", "c": "train", "b": "validation", "d": "test"}
+    dataset = packed(tmp_path / "aligned", tmp_path / "x", splits)
+    assert dataset.scenes("train") == ["a"], "one bad scene costs one scene"
 
 
 def test_an_export_is_the_same_data_with_rows(dataset: Dataset, tmp_path: Path) -> None:

@@ -55,3 +55,11 @@ def test_a_scale_must_enlarge():
 def test_the_registry_imports_without_torch():
     code = "import lstsr.registry, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("value", [-4, "many", None, [4], float("nan")])
+def test_an_option_of_another_type_is_told_by_name(value: object) -> None:
+    with pytest.raises(
+        LstsrError, match="model dctnet: options features: .* cannot be used|features"
+    ):
+        build("dctnet", 4, 1, features=value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from lstsr.dataset.harmonise import Harmonisation, Samples, fit
 from lstsr.dataset.layers import mostly
 from lstsr.dataset.loader import key_of
 from lstsr.dataset.triplet import read_triplet
-from lstsr.errors import LstsrError
+from lstsr.errors import LstsrError, SceneError
 from lstsr.files import whole
 from lstsr.geo.aggregate import block_mean_t4, psf_mean_t4
 from lstsr.geo.coarsen import coarsened
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from lstsr.config import Block, DatasetConfig
 
 
+logger = logging.getLogger(__name__)
 # Pixels so many times wider or narrower belong to another product.
 UNLIKE = 1.8
 
@@ -69,9 +71,7 @@ def pack(
     split has no scene left, a scene has no pixel to score, or scenes have pixels of very different
     size.
     """
-    for split in SPLITS:
-        if split not in splits.values():
-            raise LstsrError(f"no scene of {split} is left; excluded.csv says why")
+    _check_splits(splits)
     tensors: dict[str, np.ndarray] = {}
     scenes: list[dict[str, Any]] = []
     training = ReferenceStatistics()
@@ -81,27 +81,32 @@ def pack(
     wideners: dict[str, int] = {}
     wild: dict[str, int] = {}
     spacings_m: dict[str, float] = {}
+    unscored: dict[str, str] = {}
     for name, split in splits.items():
         aligned = read_triplet(folder, name)
+        try:
+            inputs = _inputs_of(aligned, blocks, settings, harmonisation)
+        except SceneError as error:
+            logger.warning("scene %s excluded: %s", name, error)
+            unscored[name] = str(error)
+            continue
         spacings_m[name] = aligned.target.grid.gsd_m
         if split == "train":
             training.add(aligned)
         centres, offsets = {}, {}
         for block in blocks:
             wider = widening(block, aligned.scale)
-            triplet = widened_triplet(aligned, wider)
-            tensors |= _fine_tensors(triplet, wider)
-            inputs = coarse_inputs(triplet, block, settings, harmonisation)
-            wild[block.key] = wild.get(block.key, 0) + inputs[block.key].wild
-            for key, coarse in inputs.items():
-                if not coarse.scored.any():
-                    raise LstsrError(f"scene {name}: no pixel to score in {key}; raise min_valid")
+            tensors |= _fine_tensors(widened_triplet(aligned, wider), wider)
+            wild[block.key] = wild.get(block.key, 0) + inputs[block.key][block.key].wild
+            for key, coarse in inputs[block.key].items():
                 tensors |= _coarse_tensors(f"{name}/{key}", coarse)
                 centres[key] = centre_of(coarse.values, coarse.valid)
                 offsets[key] = coarse.offset_k
                 wideners[key] = wider
         found = {"centre_k": centres, "offset_k": offsets}
         scenes.append({"scene": name, "split": split} | found | _place(aligned))
+    splits = {name: split for name, split in splits.items() if name not in unscored}
+    _check_splits(splits)
     first = read_triplet(folder, next(iter(splits)))
     lst = first.target.unit == "kelvin"
     statistics = {
@@ -111,6 +116,7 @@ def pack(
         "n_scenes": {split: _count(splits, split) for split in sorted(set(splits.values()))},
         "wild_cells": wild,
         "harmonisation": harmonisation.to_dict() if harmonisation else None,
+        "unscored": unscored,
     }
     fine_m = _common_spacing_m(spacings_m)
     meta = {
@@ -128,6 +134,33 @@ def pack(
     }
     _save(path, tensors, meta)
     return statistics
+
+
+def _check_splits(splits: dict[str, str]) -> None:
+    """Raise LstsrError where a split has no scene."""
+    for split in SPLITS:
+        if split not in splits.values():
+            raise LstsrError(f"no scene of {split} is left; excluded.csv says why")
+
+
+def _inputs_of(
+    aligned: Triplet,
+    blocks: list[Block],
+    settings: DatasetConfig,
+    harmonisation: Harmonisation | None,
+) -> dict[str, dict[str, CoarseInput]]:
+    """By block, the inputs of a scene; SceneError where one has no pixel to score."""
+    found = {}
+    for block in blocks:
+        triplet = widened_triplet(aligned, widening(block, aligned.scale))
+        found[block.key] = coarse_inputs(triplet, block, settings, harmonisation)
+        for key, coarse in found[block.key].items():
+            if not coarse.scored.any():
+                raise SceneError(
+                    f"no pixel to score in {key}: nowhere are input, reference and target valid "
+                    "together" + (", apart from water" if settings.water == "masked" else "")
+                )
+    return found
 
 
 def _common_spacing_m(spacings_m: dict[str, float]) -> float:
