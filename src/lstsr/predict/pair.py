@@ -199,7 +199,7 @@ def read_pair(files: Files, trained: Checkpoint | None, scale: int | None) -> Pa
 def reading_of(path: Path, role: str, trained: Checkpoint | None, options: Options) -> SensorConfig:
     """How a file of ``role`` is read: by ``options``, else as in training, else by what it states.
 
-    Raises LstsrError where an option does not go with the file.
+    Raises LstsrError if an option does not go with the file.
     """
     with existing(path):
         product = detect(path)
@@ -219,7 +219,7 @@ def reading_of(path: Path, role: str, trained: Checkpoint | None, options: Optio
 
 
 def _validated(keys: Mapping[str, Any], role: str) -> SensorConfig:
-    """The reading of these keys; LstsrError, naming the option, where one of them cannot be."""
+    """The reading of these keys; LstsrError, naming the option, if one of them is not valid."""
     bands, names = keys.get("bands"), keys.get("names")
     if bands and names and len(bands) != len(names):
         raise LstsrError(
@@ -241,7 +241,7 @@ def _validated(keys: Mapping[str, Any], role: str) -> SensorConfig:
 def alignment_of(trained: Checkpoint | None) -> AlignConfig | None:
     """How a checkpoint's training placed its images; None if it says nothing.
 
-    Raises LstsrError where another version of lstsr wrote it.
+    Raises LstsrError if another version of lstsr wrote it.
     """
     if trained is None or not trained.align:
         return None
@@ -257,7 +257,7 @@ def alignment_of(trained: Checkpoint | None) -> AlignConfig | None:
 
 
 def reference_sensor(path: Path, trained: Checkpoint | None = None) -> SensorConfig:
-    """How a reference is read without options; raises as `reading_of`."""
+    """How a reference is read without options; raises like `reading_of`."""
     return reading_of(path, "reference", trained, Options())
 
 
@@ -324,7 +324,7 @@ def _stated_unit(path: Path, role: str, base: Mapping[str, Any], options: Option
 
 
 def _optical(path: Path, product: str) -> dict[str, Any]:
-    """The optical bands of a product; LstsrError where it has none."""
+    """The optical bands of a product; LstsrError if it has none."""
     if product == "gk2a-l1b":
         channel = path.name.removeprefix("gk2a_ami_le1b_").partition("_")[0]
         if channel.startswith(("vi", "nr")):
@@ -347,7 +347,7 @@ def _optical_bands(trained: Checkpoint | None) -> list[str]:
 
 
 def _check_role(path: Path, role: str, reading: SensorConfig) -> None:
-    """Raise LstsrError where a reading cannot serve its role."""
+    """Raise LstsrError if a reading cannot serve its role."""
     if reading.unit not in UNITS[role]:
         raise LstsrError(
             f"{path}: read in {reading.unit}, but {_article(role)} {role} is in "
@@ -374,7 +374,7 @@ def _article(role: str) -> str:
 
 
 def _check_order(files: Files, readings: Mapping[str, SensorConfig]) -> None:
-    """Raise LstsrError where the input is clearly finer than the reference."""
+    """Raise LstsrError if the input is clearly finer than the reference."""
     spacing_m = {}
     for role, reading in readings.items():
         with existing(getattr(files, role)):
@@ -388,7 +388,7 @@ def _check_order(files: Files, readings: Mapping[str, SensorConfig]) -> None:
 
 
 def _check_product(path: Path, trained: Checkpoint) -> None:
-    """Raise LstsrError where the input is another product than the one whose bias was fitted."""
+    """Raise LstsrError if the input is another product than the one whose bias was fitted."""
     with existing(path):
         found = detect(path)
     fitted = trained.readings["input"].get("product", "geotiff")
@@ -413,7 +413,7 @@ def _extent(files: Files) -> Grid:
 
 
 def _utc(text: str) -> str:
-    """A time that a user gave; empty stays so. Raises LstsrError where it is none."""
+    """A time that a user gave; empty stays so. Raises LstsrError if it is none."""
     if not text:
         return ""
     found = read_time(text)
@@ -424,7 +424,7 @@ def _utc(text: str) -> str:
 
 @contextmanager
 def existing(path: Path) -> Iterator[None]:
-    """Says of a file that cannot be had which one it is."""
+    """Names the file in the error if it cannot be read from disk."""
     try:
         yield
     except LstsrError:

@@ -68,7 +68,7 @@ def calibration(
 ) -> Calibration:
     """How the stored values of band ``number`` become values in the unit of ``reading``.
 
-    What the reading leaves open is the file's own, or 1 and 0. Raises SceneError where both state
+    What the reading leaves open is the file's own, or 1 and 0. Raises SceneError if both state
     something and differ, or the file's own is not usable.
     """
     name = file_name(dataset)
@@ -99,9 +99,9 @@ def kind(text: str) -> str | None:
 
 
 def stated_number(dataset: rasterio.DatasetReader, number: int, key: str) -> float | None:
-    """The ``scale`` or ``offset`` that a file states for a band; None where it states none.
+    """The ``scale`` or ``offset`` that a file states for a band; None if it states none.
 
-    Raises SceneError where GDAL's tag and the CF attribute differ, or one is not a usable number.
+    Raises SceneError if GDAL's tag and the CF attribute differ, or one is not a usable number.
     """
     name = file_name(dataset)
     gdal, neutral, attribute = {
@@ -194,7 +194,7 @@ def _same(one: float, other: float) -> bool:
 
 
 def _factor(dataset: rasterio.DatasetReader, number: int, reading: GeotiffConfig) -> float:
-    """From the file's unit to that of ``reading``; SceneError where they are of two kinds."""
+    """From the file's unit to that of ``reading``; SceneError if they are of two kinds."""
     name, text = file_name(dataset), unit(dataset, number)
     if not text or (reading.unit != "metre" and _is_of_heights(dataset, number)):
         return 1.0
@@ -279,7 +279,7 @@ def _equal(stored: NDArray, value: float) -> Mask:
 
 
 def _valid_range(dataset: rasterio.DatasetReader, number: int) -> tuple[float | None, float | None]:
-    """Lowest and highest stored value that CF attributes allow; None where they leave it open."""
+    """Lowest and highest stored value that CF attributes allow; None if they leave it open."""
     if not is_packed(dataset, number) and _unpacked(dataset, number):
         return None, None
     both = _floats(_tag(dataset, number, "valid_range"))

@@ -37,7 +37,7 @@ RAW = frozenset(("EHdr", "ENVI", "ERS", "GenBin", "ISCE", "PAux", "ROI_PAC", "RR
 def opened(path: Path, variable: str = "") -> Iterator[rasterio.DatasetReader]:
     """The raster at ``path``, or one ``variable`` of a file of several.
 
-    Raises SceneError where GDAL cannot make sense of its bytes. A file whose bytes cannot be had
+    Raises SceneError if GDAL cannot make sense of its bytes. A file that cannot be read from disk
     (missing, permission, disk, network) raises OSError instead: that is not the scene's fault.
     """
     if path.is_dir() and not is_store(path):
@@ -64,7 +64,7 @@ def opened(path: Path, variable: str = "") -> Iterator[rasterio.DatasetReader]:
 
 
 def _check_size_of(path: Path, dataset: rasterio.DatasetReader) -> None:
-    """Raise SceneError where no file of a raw raster is as large as its numbers."""
+    """Raise SceneError if no file of a raw raster is as large as its numbers."""
     packed = "NBITS" in dataset.tags(1, ns="IMAGE_STRUCTURE")
     compressed = dataset.tags(ns="ENVI").get("file_compression", "0") != "0"
     if packed or compressed:
@@ -80,7 +80,7 @@ def _check_size_of(path: Path, dataset: rasterio.DatasetReader) -> None:
 
 
 def _check_whole(path: Path) -> None:
-    """Raise SceneError where a classic NetCDF file ends before its data: GDAL reads zeros there."""
+    """Raise SceneError if a classic NetCDF file ends before its data: GDAL reads zeros there."""
     with path.open("rb") as file:
         if file.read(4) not in (b"CDF\x01", b"CDF\x02"):
             return
@@ -92,7 +92,7 @@ def _check_whole(path: Path) -> None:
 
 
 def _check_axes(path: Path, dataset: rasterio.DatasetReader) -> None:
-    """Raise SceneError where the axes of a NetCDF are not even, which GDAL takes them for."""
+    """Raise SceneError if the axes of a NetCDF are not even, which GDAL takes them for."""
     names = {
         name
         for name, _, attribute in (key.rpartition("#") for key in dataset.tags())
@@ -122,7 +122,7 @@ def _is_degrees(text: str) -> bool:
 
 
 def _readable(path: Path) -> None:
-    """Raise OSError where the bytes of ``path`` cannot be had."""
+    """Raise OSError if ``path`` cannot be read from disk."""
     if not path.is_dir():
         with path.open("rb") as file:
             file.read(1)

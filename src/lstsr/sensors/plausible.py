@@ -129,7 +129,7 @@ def checked(
     ``file`` and ``key`` (as of the config: ``sensors.input``) are named in errors, ``calibrations``
     are those of the bands, if the file is a plain raster. A valid range
     in ``reading`` replaces that of an index or a reflectance. Raises SceneError with a guess at the
-    cure where more than `MOST` of the valid pixels are so, hold one and the same fill value, or
+    cure if more than `MOST` of the valid pixels are so, hold one and the same fill value, or
     spread wider than temperatures can.
     """
     if image.unit not in RANGES:
@@ -176,7 +176,7 @@ def _range(unit: str, reading: SensorConfig) -> tuple[float, float]:
 
 
 def _check_spread(values: NDArray[np.float32], source: _Source) -> None:
-    """Raise SceneError where temperatures differ by more than those of land surfaces can."""
+    """Raise SceneError if temperatures differ by more than those of land surfaces can."""
     low, high = np.percentile(values, (1, 99))
     if high - low > SPREAD_K:
         raise SceneError(

@@ -47,7 +47,7 @@ class Band:
 def selected(path: Path, sensor: GeotiffConfig) -> Iterator[list[Band]]:
     """The open bands that ``sensor`` names: by number, by name, or all of them.
 
-    Raises SceneError with the list of bands where one is missing, or where the file has more than
+    Raises SceneError with the list of bands if one is missing, or if the file has more than
     ``sensor`` has names for.
     """
     with ExitStack() as stack:
@@ -154,7 +154,7 @@ def _layer(dataset: rasterio.DatasetReader, number: int) -> str:
 
 
 def band_names(path: Path) -> list[str]:
-    """Names of a raster's bands in order, "band N" if it has none; raises as ``read``."""
+    """Names of a raster's bands in order, "band N" if it has none; raises like ``read``."""
     with opened(path) as dataset:
         if not dataset.count:
             return list(variables(dataset))
@@ -169,7 +169,7 @@ def band_names(path: Path) -> list[str]:
 
 
 def states_crs(path: Path) -> bool:
-    """Whether a raster states a coordinate system; raises as ``read``."""
+    """Whether a raster states a coordinate system; raises like ``read``."""
     with opened(path) as dataset:
         held = variables(dataset)
         if dataset.count or not held:
@@ -192,7 +192,7 @@ class Stated:
 
 
 def stated(path: Path, sensor: GeotiffConfig) -> Stated:
-    """What the file itself says of the bands that ``sensor`` selects; raises as ``read``."""
+    """What the file itself says of the bands that ``sensor`` selects; raises like ``read``."""
     with selected(path, sensor) as bands:
         dataset, number = bands[0].dataset, bands[0].number
         text = unit(dataset, number)
@@ -205,13 +205,13 @@ def stated(path: Path, sensor: GeotiffConfig) -> Stated:
 
 
 def calibrations(path: Path, sensor: GeotiffConfig) -> list[Calibration]:
-    """How stored values of each selected band become physical ones; raises as ``read``."""
+    """How stored values of each selected band become physical ones; raises like ``read``."""
     with selected(path, sensor) as bands:
         return [calibration(band.dataset, band.number, sensor) for band in bands]
 
 
 def common_grid(path: Path, bands: Sequence[Band], crs: str | None) -> Grid:
-    """The grid of all ``bands``; SceneError where they differ."""
+    """The grid of all ``bands``; SceneError if they differ."""
     first, *others = (grid_of(band.dataset, crs) for band in bands)
     if any(other != first for other in others):
         raise SceneError(f"{path.name}: its variables lie on different grids. Name those of one")
