@@ -26,7 +26,7 @@ OF_LST = (
     *("dem", "water", "like", "extent", "time", "base-image", "no-registration"),
     *("input-shift", "reference-shift", "self-ensemble"),
 )
-MOST_SCALE, LEAST_TILE = 64, 128
+LEAST_TILE = 128
 SHOWN_REASONS = 3
 
 
@@ -725,6 +725,8 @@ def _number(text: str) -> float:
 
 
 def _scale(text: str) -> int:
+    from lstsr.predict.pair import MOST_SCALE  # only `predict` asks, and needs it anyway
+
     if not text.isdigit() or not 2 <= int(text) <= MOST_SCALE:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number between 2 and {MOST_SCALE}")
     return int(text)

@@ -1151,7 +1151,7 @@ def load(path: Path) -> Config:
 
 
 def check_keys(path: Path) -> None:
-    """Raise LstsrError where a YAML file names a key twice, of which YAML keeps only the last."""
+    """Raise LstsrError if a YAML file names a key twice. YAML itself keeps only the last one."""
     import yaml
 
     try:

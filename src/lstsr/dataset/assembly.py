@@ -27,7 +27,7 @@ from lstsr.geo.coarsen import coarsened
 from lstsr.geo.fill import fill
 from lstsr.geo.parallax import Terrain
 from lstsr.geo.resample import covered_share, resample
-from lstsr.grid import Grid
+from lstsr.grid import TRUE_TO_SCALE, Grid
 from lstsr.image import SensorImage
 from lstsr.sensors.reading import read_image
 
@@ -41,8 +41,6 @@ ELEVATION = GeotiffConfig(sensor="DEM", unit="metre", names=["elevation"])
 WATER = GeotiffConfig(sensor="water mask", unit="index", names=["water"])
 MOST_CELLS = 2**24
 """A scene of more coarse cells does not fit into memory."""
-TRUE_TO_SCALE = 0.05
-"""Largest relative difference between cells of the common grid and metres on the ground."""
 TOLERANCE_CELLS = 1e-6
 """Rounding tolerance for a corner that lies on the lattice, as a fraction of a cell."""
 
@@ -159,7 +157,7 @@ def assemble(
 
 
 def _check_cover(elevation: Grid, grid: Grid) -> None:
-    """Raise SceneError where an elevation misses a scene, and log where it covers a part of it.
+    """Raise SceneError if an elevation misses a scene; log if it covers only a part.
 
     Unknown elevation counts as 0, as over the sea.
     """

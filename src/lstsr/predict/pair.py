@@ -32,6 +32,7 @@ from lstsr.grid import Grid
 from lstsr.image import SensorImage
 from lstsr.sensors import landsat, selection
 from lstsr.sensors.detection import detect
+from lstsr.sensors.plausible import option_of
 from lstsr.sensors.reading import read_grid, read_image
 from lstsr.times import iso, read_time
 from lstsr.training.checkpoint import Checkpoint
@@ -44,9 +45,9 @@ UNITS = {
 }
 """Units that an image of each role may have; the target is an optical image alone."""
 MOST_SCALE = 64
-"""Largest ratio of the two spacings that is taken without asking."""
+"""Largest scale of a product."""
 FINER = 0.9
-"""An input whose pixels are this much narrower than the reference's is none."""
+"""An input with pixels narrower than this share of the reference's is refused."""
 OPTICAL_BANDS = {"landsat": ["red", "nir08"], "goci2": None, "goci2-l1b": None}
 """Bands of a reference that is a product as delivered; None leaves the reading's default."""
 
@@ -79,8 +80,8 @@ class Options:
 class Files:
     """The files of a pair and how to read them.
 
-    ``extent`` is a raster whose footprint bounds the product on the grid of a training;
-    ``time`` is that of the input where its file states none.
+    ``extent`` is a raster whose footprint bounds the product on the grid of a training. ``time`` is
+    when the input was taken, used if its file does not say.
     """
 
     input: Path
@@ -210,7 +211,7 @@ def reading_of(path: Path, role: str, trained: Checkpoint | None, options: Optio
         if base["product"] != "geotiff":
             for name in given.keys() - {"bands"}:
                 raise LstsrError(
-                    f"--{_option(role)}-{name}: {path.name} is read as {base['product']}, which "
+                    f"--{option_of(role)}-{name}: {path.name} is read as {base['product']}, which "
                     "states its own calibration. Leave the option out"
                 )
         reading = _validated(base | given, role)
@@ -223,7 +224,7 @@ def _validated(keys: Mapping[str, Any], role: str) -> SensorConfig:
     bands, names = keys.get("bands"), keys.get("names")
     if bands and names and len(bands) != len(names):
         raise LstsrError(
-            f"--{_option(role)}-band names {len(bands)} of the file's bands, but "
+            f"--{option_of(role)}-band names {len(bands)} of the file's bands, but "
             f"{len(names)} {'is' if len(names) == 1 else 'are'} needed: {', '.join(names)}"
         )
     try:
@@ -233,7 +234,7 @@ def _validated(keys: Mapping[str, Any], role: str) -> SensorConfig:
         named = next((f"-{part}" for part in fault["loc"] if part in keys), "")
         option = named.replace("-bands", "-band")
         raise LstsrError(
-            f"--{_option(role)}{option}: {fault['msg'].removeprefix('Value error, ')}"
+            f"--{option_of(role)}{option}: {fault['msg'].removeprefix('Value error, ')}"
         ) from None
     return reading
 
@@ -278,7 +279,7 @@ def _as_trained(
 ) -> dict[str, Any] | None:
     """The reading of a checkpoint, if it goes with the file.
 
-    The coordinate system of training stands in only for one that the file does not state.
+    The coordinate system of training is used only if the file states none.
     """
     held = dict((trained.readings if trained else {}).get(role) or {})
     if not held:
@@ -295,7 +296,7 @@ def _as_trained(
 def _default(
     path: Path, role: str, product: str, trained: Checkpoint | None, options: Options
 ) -> dict[str, Any]:
-    """How a file is read of which no training says anything."""
+    """How a file is read if no training describes it."""
     if product != "geotiff":
         return (
             {"product": product} | _optical(path, product)
@@ -351,7 +352,7 @@ def _check_role(path: Path, role: str, reading: SensorConfig) -> None:
     if reading.unit not in UNITS[role]:
         raise LstsrError(
             f"{path}: read in {reading.unit}, but {_article(role)} {role} is in "
-            f"{' or '.join(UNITS[role])}. Set --{_option(role)}-unit, or name another file"
+            f"{' or '.join(UNITS[role])}. Set --{option_of(role)}-unit, or name another file"
         )
     if role == "input" and len(reading.names) != 1:
         raise LstsrError(
@@ -362,11 +363,6 @@ def _check_role(path: Path, role: str, reading: SensorConfig) -> None:
     cure = landsat.band_cure(path)
     if cure and reading.scale is None and not selection.stated(path, reading).calibrated:
         raise LstsrError(f"{path}: {cure}")
-
-
-def _option(role: str) -> str:
-    """The role as options call it: an image alone is given as --input."""
-    return "input" if role == "target" else role
 
 
 def _article(role: str) -> str:

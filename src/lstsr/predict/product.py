@@ -44,8 +44,6 @@ TYPICAL_PSF_CELLS = 1.0
 FLAGS = ("no_input", "no_reference", "water")
 # Least standard deviation of a reference band that is taken for contrast.
 FLAT = 1e-6
-
-
 # Pixels that are wider or narrower by more than this factor differ from those of training.
 UNLIKE = 1.3
 # Two products are the same map if no pixel differs by more than this.

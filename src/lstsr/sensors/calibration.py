@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 FOOT_M = 0.3048
+KELVIN_AT_0_CELSIUS = 273.15
 SAME = 1e-6
 """Relative difference of two statements of one number: files often hold it in single precision."""
 CDL_TYPE = re.compile(r"(?<=[\d.])(?:[fd]|u?[bsl]|u)$", re.IGNORECASE)
@@ -153,7 +154,7 @@ def usable(
             # an alpha band counts below, whatever shadows it
             warnings.simplefilter("ignore", NodataShadowWarning)
             valid = dataset.read_masks(number, out_shape=stored.shape) > 0
-    # GDAL's mask is that of only one of these
+    # GDAL's mask reflects only one of these
     values = [dataset.nodatavals[number - 1], *nodata]
     for name in ("_FillValue", "missing_value"):
         values += _floats(_tag(dataset, number, name))
@@ -194,7 +195,7 @@ def _same(one: float, other: float) -> bool:
 
 
 def _factor(dataset: rasterio.DatasetReader, number: int, reading: GeotiffConfig) -> float:
-    """From the file's unit to that of ``reading``; SceneError if they are of two kinds."""
+    """Factor from the file's unit to the reading's. Raises SceneError for units of two kinds."""
     name, text = file_name(dataset), unit(dataset, number)
     if not text or (reading.unit != "metre" and _is_of_heights(dataset, number)):
         return 1.0

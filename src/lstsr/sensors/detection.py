@@ -17,7 +17,7 @@ HDF5 = b"\x89HDF\r\n\x1a\n"
 def inspect(path: Path, product: str | None = None) -> Inspection:
     """``path`` through the reader of ``product``, which is found by content unless given.
 
-    Raises SceneError where no reader makes sense of it, and OSError where it cannot be had.
+    Raises SceneError if no reader understands it, and OSError if it cannot be read from disk.
     """
     found: Inspection = reader(product or detect(path)).inspect(path)
     return found

@@ -19,6 +19,7 @@ from lstsr.files import whole
 from lstsr.grid import Grid
 from lstsr.image import Mask, SensorImage
 from lstsr.sensors.calibration import (
+    KELVIN_AT_0_CELSIUS,
     alpha_bands,
     calibration,
     file_name,
@@ -35,7 +36,6 @@ from lstsr.times import iso, read_time
 if TYPE_CHECKING:
     from lstsr.config import GeotiffConfig
 
-KELVIN_AT_0_CELSIUS = 273.15
 MOST_PIXELS = 2**29
 """A band with more pixels is not read: a scene has fewer, and memory would not hold its layers."""
 SHOWN_PIXELS, SHOWN_BANDS = 2**24, 100
@@ -51,12 +51,11 @@ def grid(path: Path, sensor: GeotiffConfig) -> Grid:
 def read(path: Path, sensor: GeotiffConfig) -> SensorImage:
     """The bands that ``sensor`` selects, physical = stored x scale + offset, celsius as kelvin.
 
-    Scale, offset and unit are those of the file, unless ``sensor`` gives them (`calibration`).
-    Masked are what the file masks (`usable`), values of ``sensor.nodata``, non-finite values,
-    values outside the valid range in any band, and ``rim_erosion`` pixels along the edge of what
-    remains. The time is that of the file, if it states one. Raises SceneError where the content is
-    at fault: unreadable, truncated, no CRS, a missing band, a calibration that contradicts
-    ``sensor``, nothing valid.
+    The file gives scale, offset and unit, unless ``sensor`` does (`calibration`). No-data are the
+    pixels that the file masks (`usable`), values of ``sensor.nodata``, non-finite values, values
+    outside the valid range in any band, and ``rim_erosion`` pixels along the edge of the rest. The
+    file gives the time, if it states one. Raises SceneError if the content is at fault: unreadable,
+    truncated, no CRS, a missing band, a calibration that contradicts ``sensor``, nothing valid.
     """
     with selected(path, sensor) as bands:
         if "flag_masks" in bands[0].dataset.tags():

@@ -117,7 +117,7 @@ def _check_axes(path: Path, dataset: rasterio.DatasetReader) -> None:
 
 
 def _is_degrees(text: str) -> bool:
-    """Whether a unit is that of latitudes or longitudes."""
+    """Whether a unit belongs to latitudes or longitudes."""
     return text.lower() in LATITUDE | LONGITUDE
 
 

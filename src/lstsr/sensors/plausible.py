@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lstsr.errors import SceneError
 from lstsr.image import Mask, SensorImage
-from lstsr.sensors.calibration import Calibration
+from lstsr.sensors.calibration import KELVIN_AT_0_CELSIUS, Calibration
 
 if TYPE_CHECKING:
     from lstsr.config import SensorConfig
@@ -44,9 +44,6 @@ SPREAD_K = 120.0
 """No image of land surfaces, the Earth's disk included, has a wider range of temperatures."""
 CONFIGURED = ("input", "reference", "target")
 """Roles that have a reading; elevation and water are read in one way."""
-
-
-KELVIN_AT_0_CELSIUS = 273.15
 
 
 @dataclass(frozen=True)
@@ -124,13 +121,13 @@ def checked(
     reading: SensorConfig,
     calibrations: Sequence[Calibration] = (),
 ) -> SensorImage:
-    """``image`` without the values that its quantity cannot have, which ``history`` counts.
+    """``image`` without the values that its quantity cannot have; ``history`` counts them.
 
-    ``file`` and ``key`` (as of the config: ``sensors.input``) are named in errors, ``calibrations``
-    are those of the bands, if the file is a plain raster. A valid range
-    in ``reading`` replaces that of an index or a reflectance. Raises SceneError with a guess at the
-    cure if more than `MOST` of the valid pixels are so, hold one and the same fill value, or
-    spread wider than temperatures can.
+    Errors name ``file`` and ``key`` (of the config, such as ``sensors.input``). ``calibrations``
+    has one entry per band if the file is a plain raster. For an index or a reflectance, a valid
+    range in ``reading`` replaces the usual one. Raises SceneError with a likely fix if more than
+    `MOST` of the valid pixels are impossible or hold one fill value, or if temperatures differ too
+    much.
     """
     if image.unit not in RANGES:
         return image
@@ -268,7 +265,7 @@ def _cure(unit: str, values: NDArray[np.float32], band: int, source: _Source) ->
         for one in GUESSES[unit]
         if one.low <= low and high <= one.high and (changed := _changed(one, unit, band, source))
     ][:2]
-    option = f"--{_option(role)}"
+    option = f"--{option_of(role)}"
     if not fitting:
         return (
             f"Check unit, scale, offset and nodata of {key} (in predict: {option}-unit, "
@@ -302,7 +299,7 @@ def _cure_of_fill(fill: float, unit: str, band: int, source: _Source) -> str:
         )
     return (
         f"If this value marks no-data, add it as stored ({fill:.6g}) to {key}.nodata (in predict: "
-        f"--{_option(role)}-nodata {fill:.6g})"
+        f"--{option_of(role)}-nodata {fill:.6g})"
     )
 
 
@@ -310,7 +307,7 @@ def _number(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:.9g}"
 
 
-def _option(role: str) -> str:
+def option_of(role: str) -> str:
     """The role as options of `lstsr predict` call it: an image alone is given as --input."""
     return "input" if role == "target" else role
 

@@ -16,6 +16,7 @@ from lstsr.errors import LstsrError, SceneError
 from lstsr.grid import Grid
 from lstsr.image import SensorImage
 from lstsr.registry import reader
+from lstsr.sensors.opening import one_line
 from lstsr.sensors.plausible import checked
 from lstsr.sensors.selection import calibrations
 
@@ -49,8 +50,7 @@ def _one_line(path: Path) -> Iterator[None]:
     except (LstsrError, OSError, MemoryError):
         raise
     except Exception as error:
-        text = " ".join(str(error).split())
         raise SceneError(
-            f"{path.name}: cannot be read ({type(error).__name__}: {text}). Check the file with "
-            "`lstsr inspect`"
+            f"{path.name}: cannot be read ({type(error).__name__}: {one_line(error)}). Check the "
+            "file with `lstsr inspect`"
         ) from error

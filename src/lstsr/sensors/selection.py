@@ -182,8 +182,8 @@ def states_crs(path: Path) -> bool:
 class Stated:
     """What a raster states of the first band that is read from it.
 
-    ``kind`` is that of its unit (`calibration.kind`), ``calibrated`` whether it has a scale or an
-    offset of its own, ``is_index`` whether its unit or name is that of an index from -1 to 1.
+    ``kind`` is the kind of its unit (`calibration.kind`). ``calibrated`` says whether the file has
+    a scale or an offset, ``is_index`` whether unit or name belong to an index from -1 to 1.
     """
 
     kind: str | None
