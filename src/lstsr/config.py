@@ -712,9 +712,16 @@ class TrainConfig(Section):
     warmup_steps: int = Field(50, ge=0)
     ema_decay: float = Field(0.995, ge=0, lt=1)
     clip_norm: float = Field(1.0, gt=0)
-    loss: Literal["l1", "charbonnier", "shift-tolerant"] = Field(
+    loss: Literal["l1", "charbonnier", "ubrmse", "shift-tolerant"] = Field(
         "l1",
-        description="shift-tolerant: l1 at the best of the target's shifts by up to a fine pixel",
+        description="ubrmse: RMSE of each sample without its mean error, as the table scores; "
+        "shift-tolerant: l1 at the best of the target's shifts by up to a fine pixel",
+    )
+    level: float = Field(
+        0.0,
+        ge=0,
+        description="weight, beside the loss, of each sample's absolute mean error; ubrmse needs "
+        "it, because it ignores the level",
     )
     consistency: float = Field(
         0.0, ge=0, description="weight, beside the loss, of |block mean of prediction - input|"
@@ -723,6 +730,13 @@ class TrainConfig(Section):
         "removed", description="whether training targets are moved onto the level of their input"
     )
     reference_dropout: float = Field(0.05, ge=0, lt=1, description="share of samples without it")
+    reference_jitter: float = Field(
+        0.0,
+        ge=0,
+        le=2,
+        description="each band r of a sample's reference, in standard deviations, becomes "
+        "r exp(u) + v with u in +-jitter and v in +-2 jitter",
+    )
     contrast: float = Field(
         0.0, ge=0, le=2, description="LST contrast of a sample varies between exp(-c) and exp(c)"
     )

@@ -94,6 +94,25 @@ def test_the_reference_is_hidden_from_its_share_of_samples(
     assert 0.2 < (shown == 0).float().mean() < 0.4
 
 
+def test_jitter_changes_gain_and_offset_of_each_reference_and_nothing_else(
+    data: Path, row_dict: dict[str, Any]
+) -> None:
+    row_dict["train"] |= {"batch": 64, "patch": 16}
+    plain = Batches(Dataset(data), Row.from_dict(row_dict))[3]
+    row_dict["train"]["reference_jitter"] = 0.5
+    batch = Batches(Dataset(data), Row.from_dict(row_dict))[3]
+    for name in set(Batch._fields) - {"reference"}:
+        assert torch.equal(getattr(batch, name), getattr(plain, name))
+    gains, offsets = [], []
+    for before, after in zip(plain.reference, batch.reference, strict=True):
+        gain, offset = np.polyfit(before.ravel(), after.ravel(), 1)
+        assert torch.allclose(before * gain + offset, after, atol=1e-5)
+        gains.append(np.log(gain))
+        offsets.append(offset)
+    assert -0.5 < min(gains) < -0.4 and 0.4 < max(gains) < 0.5
+    assert -1.0 < min(offsets) < -0.8 and 0.8 < max(offsets) < 1.0
+
+
 def degraded(batch: Batch) -> np.ndarray:
     """Which samples are of the degraded track: those whose input is not 4 K too cold."""
     coarse = F.interpolate(batch.coarse, scale_factor=4, mode="nearest")

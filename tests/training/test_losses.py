@@ -1,9 +1,17 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 
-from lstsr.training.losses import CHARBONNIER_EPSILON, LOSSES, inconsistency, masked_mean
+from lstsr.metrics import ubrmse_k
+from lstsr.training.losses import (
+    CHARBONNIER_EPSILON,
+    LOSSES,
+    inconsistency,
+    level_error,
+    masked_mean,
+)
 
 
 @pytest.fixture
@@ -29,6 +37,35 @@ def fields(seed: int, size: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
     drawn = torch.Generator().manual_seed(seed)
     values, chance = torch.randn(2, 2, 1, size, size, generator=drawn)
     return values, chance > -0.43
+
+
+def test_ubrmse_is_what_the_table_scores_and_ignores_the_level() -> None:
+    (prediction, _), (target, scored) = fields(1), fields(2)
+    prediction = prediction + torch.tensor([3.0, -1.0])[:, None, None, None]
+    each = [
+        ubrmse_k(guess, truth, mask)
+        for guess, truth, mask in zip(
+            *(t[:, 0].numpy() for t in (prediction, target, scored)), strict=True
+        )
+    ]
+    found = LOSSES["ubrmse"](prediction, target, scored).item()
+    assert found == pytest.approx(np.mean(each), rel=1e-5)
+    assert LOSSES["ubrmse"](prediction + 5, target, scored).item() == pytest.approx(found, rel=1e-4)
+
+
+def test_the_level_error_is_the_mean_of_the_samples_absolute_bias() -> None:
+    target, scored = fields(0)
+    raised = target + torch.tensor([0.3, -0.5])[:, None, None, None]
+    raised[~scored.expand_as(raised)] = 1e3
+    assert level_error(raised, target, scored).item() == pytest.approx(0.4, abs=1e-6)
+
+
+def test_the_gradient_of_ubrmse_is_finite_for_a_perfect_and_for_an_empty_sample() -> None:
+    target, scored = fields(3)
+    scored[1] = False
+    prediction = target.clone().requires_grad_()
+    LOSSES["ubrmse"](prediction, target, scored).backward()
+    assert prediction.grad is not None and prediction.grad.isfinite().all()
 
 
 def test_a_target_moved_by_a_pixel_costs_nothing_where_that_is_tolerated() -> None:

@@ -36,7 +36,12 @@ class Batch(NamedTuple):
 
 
 class Batches(torch.utils.data.Dataset[Batch]):
-    """Batches by number, so that a resumed run needs only the step to see the same ones."""
+    """Batches by number, so that a resumed run needs only the step to see the same ones.
+
+    With `train.reference_jitter` j, each band r of a sample's reference becomes r exp(u) + v in
+    network units, u in +-j and v in +-2j. The network then learns to use the structure of the
+    reference and not its absolute level, which changes from region to region.
+    """
 
     def __init__(self, dataset: Dataset, row: Row) -> None:
         """Raises LstsrError where the patch does not fit scale or scenes."""
@@ -65,7 +70,19 @@ class Batches(torch.utils.data.Dataset[Batch]):
         rng = np.random.default_rng([self.row.seed, k])
         crops = [(key, self._patch(key, rng)) for key in self._keys(k)]
         samples = [self._sample(key, patch, rng) for key, patch in crops]
-        return Batch(*(torch.from_numpy(np.stack(arrays)) for arrays in zip(*samples, strict=True)))
+        batch = Batch(*(torch.from_numpy(np.stack(each)) for each in zip(*samples, strict=True)))
+        return batch._replace(reference=self._jittered(k, batch.reference))
+
+    def _jittered(self, k: int, reference: Tensor) -> Tensor:
+        """The reference (N,C,H,W) of batch k, each band with a random gain and offset."""
+        reach = self.row.train.reference_jitter
+        # a generator of its own: other random draws do not depend on the jitter
+        rng = np.random.default_rng([self.row.seed, k, 2])
+        gain, offset = rng.uniform(-reach, reach, (2, *reference.shape[:2], 1, 1))
+        return (
+            reference * torch.from_numpy(np.exp(gain)).float()
+            + torch.from_numpy(2 * offset).float()
+        )
 
     def _keys(self, k: int) -> list[str]:
         """Of which track each sample of batch k is."""

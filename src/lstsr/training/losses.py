@@ -9,6 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+UBRMSE_EPSILON = 1e-6
+"""Added under the root, so that its gradient stays finite: 0.01 K at a scale of 10 K."""
+
 CHARBONNIER_EPSILON = 1e-3
 """Width of the rounded tip (Lai et al. 2017, LapSRN, section 3.3): 0.01 K at a scale of 10 K."""
 
@@ -25,6 +28,22 @@ def charbonnier(prediction: Tensor, target: Tensor, scored: Tensor) -> Tensor:
     """Mean of sqrt(r^2 + epsilon^2) over the scored pixels, a scalar (Charbonnier et al. 1994)."""
     residual = _residual(prediction, target, scored)
     return masked_mean((residual.square() + CHARBONNIER_EPSILON**2).sqrt(), scored)
+
+
+def ubrmse(prediction: Tensor, target: Tensor, scored: Tensor) -> Tensor:
+    """Root mean square of each sample's residuals about their mean, then the mean over samples.
+
+    The scores use the same measure by scene. It ignores the level of a sample: `level_error`
+    measures that. A scalar; a sample without scored pixels adds almost 0.
+    """
+    residual = _residual(prediction, target, scored)
+    variance = _sample_means(residual.square(), scored) - _sample_means(residual, scored).square()
+    return (variance.clamp(min=0) + UBRMSE_EPSILON).sqrt().mean()
+
+
+def level_error(prediction: Tensor, target: Tensor, scored: Tensor) -> Tensor:
+    """Absolute value of each sample's mean residual, then the mean over samples, a scalar."""
+    return _sample_means(_residual(prediction, target, scored), scored).abs().mean()
 
 
 def shift_tolerant(prediction: Tensor, target: Tensor, scored: Tensor) -> Tensor:
@@ -61,6 +80,7 @@ def inconsistency(prediction: Tensor, coarse: Tensor, coarse_valid: Tensor) -> T
 LOSSES: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "l1": l1,
     "charbonnier": charbonnier,
+    "ubrmse": ubrmse,
     "shift-tolerant": shift_tolerant,
 }
 
@@ -68,6 +88,12 @@ LOSSES: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 def _residual(prediction: Tensor, target: Tensor, scored: Tensor) -> Tensor:
     """Prediction minus target, 0 outside the mask: chosen, for 0 x NaN is NaN."""
     return torch.where(scored, prediction.float() - target, 0.0)
+
+
+def _sample_means(values: Tensor, scored: Tensor) -> Tensor:
+    """Mean over the scored pixels of each sample (N,); 0 without any. ``values`` are masked."""
+    pixels = scored.sum(dim=(1, 2, 3)).clamp(min=1) * values.shape[1]
+    return values.sum(dim=(1, 2, 3)) / pixels
 
 
 def masked_mean(values: Tensor, scored: Tensor) -> Tensor:

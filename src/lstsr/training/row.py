@@ -35,9 +35,11 @@ class AdversarialSettings:
 class TrainSettings:
     """How a network is trained; budgets in optimiser steps, ``patch`` in fine pixels a side.
 
-    ``consistency`` is the weight of `losses.inconsistency` beside ``loss``. ``contrast`` c
+    ``consistency`` and ``level`` are the weights of `losses.inconsistency` and
+    `losses.level_error` beside ``loss``. ``contrast`` c
     multiplies input and target of a sample, about the scene's centre, by a factor between exp(-c)
     and exp(c): the same fields under a weaker or stronger sun, of which few scenes show too little.
+    ``reference_jitter`` changes the reference of a sample, see `batches.Batches`.
     ``reference_dropout`` is the share of samples that are shown no reference, ``min_patch_valid``
     the least scored share of a patch. The first ``degraded_steps`` see nothing but the
     degraded-block track of the row's scale, the later ones a share of ``degraded_share`` of it.
@@ -54,10 +56,12 @@ class TrainSettings:
     warmup_steps: int
     ema_decay: float
     clip_norm: float
-    loss: Literal["l1", "charbonnier", "shift-tolerant"]
+    loss: Literal["l1", "charbonnier", "ubrmse", "shift-tolerant"]
     consistency: float
+    level: float
     scene_bias: Literal["removed", "kept"]
     reference_dropout: float
+    reference_jitter: float
     contrast: float
     min_patch_valid: float
     degraded_steps: int

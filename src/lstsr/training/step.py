@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lstsr.training.batches import Batch
-from lstsr.training.losses import LOSSES, inconsistency
+from lstsr.training.losses import LOSSES, inconsistency, level_error
 from lstsr.training.optimisation import adamw, schedule
 from lstsr.training.row import TrainSettings
 
@@ -40,8 +40,11 @@ class PixelStep:
         return prediction
 
     def pixel_loss(self, prediction: Tensor, batch: Batch) -> Tensor:
-        """The row's loss on the scored pixels, and its weight of consistency, a scalar."""
+        """The row's loss on the scored pixels plus its weighted additions, a scalar."""
         loss = LOSSES[self.settings.loss](prediction, batch.target, batch.scored)
+        if self.settings.level:
+            apart = level_error(prediction, batch.target, batch.scored)
+            loss = loss + self.settings.level * apart
         if self.settings.consistency:
             apart = inconsistency(prediction, batch.coarse, batch.coarse_valid)
             loss = loss + self.settings.consistency * apart
