@@ -707,6 +707,9 @@ class TrainConfig(Section):
     steps: int = Field(1000, ge=1, description="optimiser steps")
     batch: int = Field(8, ge=1)
     patch: int = Field(96, ge=16, description="side of a patch, fine pixels")
+    optimizer: Literal["adamw", "muon"] = Field(
+        "adamw", description="muon: for the kernels of hidden layers, adamw for all others"
+    )
     learning_rate: float = Field(5e-4, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
     warmup_steps: int = Field(50, ge=0)

@@ -33,6 +33,7 @@ ROW: dict[str, Any] = {
         "steps": 24,
         "batch": 2,
         "patch": 32,
+        "optimizer": "adamw",
         "learning_rate": 1e-2,
         "weight_decay": 1e-4,
         "warmup_steps": 4,

@@ -88,7 +88,7 @@ class AdversarialStep(PixelStep):
         (real_logits, fake_logits), _ = self.judge(real, fake.detach())
         judgement = relativistic_average(real_logits, fake_logits, batch.scored)
         rate = self.adversarial.learning_rate * schedule(k, self.settings)
-        norm += self.descend(judgement, self.discriminator, self.discriminator_optimizer, rate)
+        norm += self.descend(judgement, self.discriminator, [self.discriminator_optimizer], rate)
         return float(loss.detach()), norm
 
     def generator_loss(

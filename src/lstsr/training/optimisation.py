@@ -1,31 +1,123 @@
-"""The optimiser of a network and the course of its learning rate."""
+"""The optimisers of a network and the course of its learning rate."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
-from torch import nn
-from torch.optim import AdamW
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
 
 from lstsr.training.row import TrainSettings
 
+MOMENTUM = 0.95
+"""Share of the last momentum in the next one (Jordan et al. 2024)."""
 
-def adamw(network: nn.Module, settings: TrainSettings) -> AdamW:
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+"""Coefficients of the quintic iteration (Jordan et al. 2024)."""
+
+ITERATIONS = 5
+"""After these, all singular values lie between about 0.7 and 1.2 (Jordan et al. 2024)."""
+
+ADAMW_RMS = 0.2
+"""Typical root mean square of an update of AdamW at rate 1 (Liu et al. 2025, section 2.2)."""
+
+MUON_CHANNELS = 8
+"""Kernels with fewer channels in or out stay with AdamW: first and last layers of a network."""
+
+
+def adamw(network: nn.Module, settings: TrainSettings) -> list[Optimizer]:
     """AdamW (Loshchilov and Hutter 2019) that decays matrices and kernels only.
 
     Vectors (biases, gains, the lambda of each channel), of whatever shape they are stored in, have
     a scale of their own that must not be drawn to 0.
     """
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    kernels = [parameter for parameter in parameters if parameter.squeeze().ndim > 1]
-    vectors = [parameter for parameter in parameters if parameter.squeeze().ndim <= 1]
+    return [_adamw(_trained(network), settings)]
+
+
+def muon(network: nn.Module, settings: TrainSettings) -> list[Optimizer]:
+    """`Muon` for the kernels of hidden layers, `adamw` for all other parameters."""
+    kernels = [p for p in _trained(network) if p.ndim == 4 and min(p.shape[:2]) >= MUON_CHANNELS]
+    if not kernels:
+        return adamw(network, settings)
+    hidden = set(map(id, kernels))
+    others = [parameter for parameter in _trained(network) if id(parameter) not in hidden]
+    return [_adamw(others, settings), Muon(kernels, settings.learning_rate, settings.weight_decay)]
+
+
+OPTIMIZERS: Mapping[str, Callable[[nn.Module, TrainSettings], list[Optimizer]]] = {
+    "adamw": adamw,
+    "muon": muon,
+}
+"""By `train.optimizer`."""
+
+
+def _trained(network: nn.Module) -> list[nn.Parameter]:
+    return [parameter for parameter in network.parameters() if parameter.requires_grad]
+
+
+def _adamw(parameters: Iterable[nn.Parameter], settings: TrainSettings) -> Optimizer:
+    decay: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+    for parameter in parameters:
+        decay[parameter.squeeze().ndim > 1].append(parameter)
     return AdamW(
         [
-            {"params": kernels, "weight_decay": settings.weight_decay},
-            {"params": vectors, "weight_decay": 0.0},
+            {"params": decay[True], "weight_decay": settings.weight_decay},
+            {"params": decay[False], "weight_decay": 0.0},
         ],
         lr=settings.learning_rate,
     )
+
+
+class Muon(Optimizer):
+    """Nesterov momentum whose matrix is made nearly orthogonal (Jordan et al. 2024).
+
+    The singular values of an update are then nearly equal, so a network also learns the directions
+    of small gradients. A kernel counts as a matrix of output channels times all others;
+    `torch.optim.Muon` refuses kernels. Updates have the root mean square of AdamW's, so both
+    optimisers share one learning rate (Liu et al. 2025, section 2.2).
+
+    Args:
+        kernels: parameters with two dimensions or more.
+        lr: learning rate.
+        weight_decay: decoupled, as in AdamW.
+    """
+
+    def __init__(self, kernels: Iterable[nn.Parameter], lr: float, weight_decay: float) -> None:
+        super().__init__(kernels, {"lr": lr, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """Update every kernel that has a gradient. ``closure`` is not used."""
+        for group in self.param_groups:
+            for kernel in group["params"]:
+                if kernel.grad is None:
+                    continue
+                state = self.state[kernel]
+                if not state:
+                    state["momentum"] = torch.zeros_like(kernel)
+                momentum = state["momentum"].lerp_(kernel.grad, 1 - MOMENTUM)
+                matrix = kernel.grad.lerp(momentum, MOMENTUM).flatten(1)
+                size = ADAMW_RMS * math.sqrt(max(matrix.shape))
+                kernel.mul_(1 - group["lr"] * group["weight_decay"])
+                kernel.sub_(orthogonal(matrix).view_as(kernel), alpha=group["lr"] * size)
+
+
+def orthogonal(matrix: Tensor) -> Tensor:
+    """A matrix with the singular vectors of ``matrix`` (m,n) and singular values near 1.
+
+    By Newton-Schulz iteration (Jordan et al. 2024); a matrix of zeros stays as it is.
+    """
+    a, b, c = NEWTON_SCHULZ
+    rows, columns = matrix.shape
+    x = matrix if rows <= columns else matrix.T
+    x = x / x.norm().clamp(min=1e-12)
+    for _ in range(ITERATIONS):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x if rows <= columns else x.T
 
 
 def schedule(k: int, settings: TrainSettings) -> float:

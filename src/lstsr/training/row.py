@@ -51,6 +51,7 @@ class TrainSettings:
     steps: int
     batch: int
     patch: int
+    optimizer: Literal["adamw", "muon"]
     learning_rate: float
     weight_decay: float
     warmup_steps: int

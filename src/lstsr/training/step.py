@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
 from lstsr.training.batches import Batch
 from lstsr.training.losses import LOSSES, inconsistency, level_error
-from lstsr.training.optimisation import adamw, schedule
+from lstsr.training.optimisation import OPTIMIZERS, schedule
 from lstsr.training.row import TrainSettings
 
 
@@ -25,7 +27,8 @@ class PixelStep:
 
     def __init__(self, fabric: Fabric, network: nn.Module, settings: TrainSettings) -> None:
         self.fabric, self.settings = fabric, settings
-        self.model, self.optimizer = fabric.setup(network, adamw(network, settings))
+        optimizers = OPTIMIZERS[settings.optimizer](network, settings)
+        self.model, *self.optimizers = fabric.setup(network, *optimizers)
 
     def __call__(self, k: int, batch: Batch) -> tuple[float, float]:
         """Step k, counted from 0; the network's loss, and the norm of its gradients."""
@@ -53,28 +56,29 @@ class PixelStep:
     def improve(self, k: int, loss: Tensor) -> float:
         """Let the network descend the loss at the rate of step k; the norm of its gradients."""
         rate = self.settings.learning_rate * schedule(k, self.settings)
-        return self.descend(loss, self.model, self.optimizer, rate)
+        return self.descend(loss, self.model, self.optimizers, rate)
 
-    def descend(self, loss: Tensor, model: nn.Module, optimizer: Optimizer, rate: float) -> float:
+    def descend(
+        self, loss: Tensor, model: nn.Module, optimizers: Sequence[Optimizer], rate: float
+    ) -> float:
         """One step of ``model`` down the loss; the norm of its gradients before clipping."""
-        for group in optimizer.param_groups:
-            group["lr"] = rate
         self.fabric.backward(loss)
-        norm = self.fabric.clip_gradients(
-            model, optimizer, max_norm=self.settings.clip_norm, error_if_nonfinite=False
-        )
-        assert norm is not None  # since max_norm is given
-        optimizer.step()
-        optimizer.zero_grad()
+        norm = clip_grad_norm_(model.parameters(), self.settings.clip_norm)
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.step()
+            optimizer.zero_grad()
         return float(norm)
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs beside the network's weights."""
-        return {"optimizer": self.optimizer.state_dict()}
+        return {"optimizers": [optimizer.state_dict() for optimizer in self.optimizers]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what `state_dict` gave."""
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
 
 
 STEP = PixelStep
