@@ -27,6 +27,7 @@ MODELS: Mapping[str, str] = {
     "srgan": "lstsr.models.srgan",
     "dctnet": "lstsr.models.dctnet",
     "jiif": "lstsr.models.jiif",
+    "unet": "lstsr.models.unet",
     "dctrrdbnet": "lstsr.models.dctrrdbnet",
 }
 """Name to module; the module's `NETWORKS` maps the name to its class."""

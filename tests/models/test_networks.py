@@ -17,11 +17,13 @@ SMALL = {
     "srgan": {"features": 8, "blocks": 1},
     "dctnet": {"features": 8, "layers": 2},
     "jiif": {"features": 8, "blocks": 1, "widths": (16, 8)},
+    "unet": {"features": 8},
     "dctrrdbnet": {"features": 8, "growth": 4, "coarse_blocks": 1},
 }
 LEARNER = {
     "dctnet": {"features": 16, "layers": 2},
     "jiif": {"features": 16, "blocks": 2, "widths": (32, 16)},
+    "unet": {"features": 8},
     "dctrrdbnet": {"features": 16, "growth": 4, "tail_blocks": 0},
 }
 REACH = {"dctrrdbnet": 6, "jiif": 5, "srgan": 9}
