@@ -28,6 +28,9 @@ MODELS: Mapping[str, str] = {
     "dctnet": "lstsr.models.dctnet",
     "jiif": "lstsr.models.jiif",
     "dctrrdbnet": "lstsr.models.dctrrdbnet",
+    "sc-unet": "lstsr.models.sc_unet",
+    "sif-nn-sr1": "lstsr.models.sc_unet",
+    "sif-nn-sr2": "lstsr.models.sc_unet",
 }
 """Name to module; the module's `NETWORKS` maps the name to its class."""
 
@@ -46,6 +49,9 @@ TRAINED = frozenset(MODELS) - CLASSICAL
 
 ADVERSARIAL = frozenset({"esrgan", "srgan"})
 """Models that are what their name says only where they are trained against a discriminator."""
+
+RELEASED = frozenset({"sc-unet", "sif-nn-sr1", "sif-nn-sr2"})
+"""Models that need their authors' weights (`train.initial`); training fits a few constants."""
 
 STEPS: Mapping[bool, str] = {False: "lstsr.training.step", True: "lstsr.training.adversarial"}
 """Whether a row has `train.adversarial`, to the module with its `Step`."""
