@@ -152,5 +152,7 @@ def test_a_file_without_weights_is_refused(tmp_path, content):
     if content:
         released.write_bytes(content)
     words = "no file of weights alone" if content else "No such file"
-    with pytest.raises(LstsrError, match=rf"released\.safetensors: .*{words}.*; name .* of sc-unet"):
+    with pytest.raises(
+        LstsrError, match=rf"released\.safetensors: .*{words}.*; name .* of sc-unet"
+    ):
         import_released("sc-unet", released, tmp_path / "ours.safetensors")

@@ -24,9 +24,7 @@ LICENCE = "CeCILL-C"
 
 def conv_block(channels_in: int, channels_out: int) -> list[nn.Module]:
     """3 x 3 convolution without bias, batch norm and ReLU; borders are replicated."""
-    conv = nn.Conv2d(
-        channels_in, channels_out, 3, padding=1, padding_mode="replicate", bias=False
-    )
+    conv = nn.Conv2d(channels_in, channels_out, 3, padding=1, padding_mode="replicate", bias=False)
     return [conv, nn.BatchNorm2d(channels_out), nn.ReLU()]
 
 
@@ -35,9 +33,7 @@ class DoubleConv(nn.Module):
 
     def __init__(self, channels_in: int, inner: int, channels_out: int) -> None:
         super().__init__()
-        self.bloc = nn.Sequential(
-            *conv_block(channels_in, inner), *conv_block(inner, channels_out)
-        )
+        self.bloc = nn.Sequential(*conv_block(channels_in, inner), *conv_block(inner, channels_out))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N,channels_in,H,W) to (N,channels_out,H,W)."""

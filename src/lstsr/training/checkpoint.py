@@ -118,7 +118,8 @@ def load_initial(path: Path, network: nn.Module, row: Row) -> None:
         weights = load_file(path)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise LstsrError(
-            f"train.initial: {path} is not a checkpoint or a file of lstsr import-released ({error})"
+            f"train.initial: {path} is not a checkpoint ({error}). Name one, or a file of "
+            "lstsr import-released"
         ) from error
     wanted = {"model": row.model, "options": row.options, "reference_bands": row.channels}
     for key, value in wanted.items():
