@@ -384,6 +384,25 @@ def test_a_row_is_what_its_name_says(model: dict[str, Any], words: str) -> None:
     assert words in str(caught.value)
 
 
+def released(blocks: list[str], band: str, **train: Any) -> dict[str, Any]:
+    data = changed("sensors.reference.names", [band])
+    return data | {"models": [{"model": "sc-unet", "blocks": blocks, "train": train}]}
+
+
+def test_released_weights_come_from_a_file_and_serve_one_scale_and_reference() -> None:
+    fits = {"blocks": ["observed-x4"], "band": "ndvi", "initial": "sc-unet.safetensors"}
+    assert [row.train.initial for row in validate(released(**fits)).rows() if row.train] == [
+        "sc-unet.safetensors"
+    ]
+    for other, words in (
+        ({"initial": None}, r"train\.initial: sc-unet-base-x4-observed-s0 needs the file"),
+        ({"band": "red"}, "sc-unet-base-x4-observed-s0 needs .* ndvi alone, not red"),
+        ({"blocks": ["degraded-block-x8"]}, "sc-unet-base-x8-.* needs a block of x4"),
+    ):
+        with pytest.raises(LstsrError, match=words):
+            validate(released(**fits | other))
+
+
 def test_training_against_a_discriminator_is_a_models_affair() -> None:
     with pytest.raises(LstsrError, match=r"train\.adversarial: belongs to a model's train"):
         validate(changed("train.adversarial", {}))

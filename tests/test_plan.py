@@ -41,6 +41,15 @@ def test_default_run_is_planned_without_any_file(root: Path) -> None:
     assert plan.acquire_module == "lstsr.simulate.sample"
 
 
+def test_the_initial_weights_of_a_row_are_a_file_of_the_plan(tmp_path: Path) -> None:
+    config = with_manifest(tmp_path, 3)
+    models = [{"model": "srcnn"}, {"model": "dctnet", "train": {"initial": "a.safetensors"}}]
+    plan = Plan(Config.model_validate(config.model_dump() | {"models": models}))
+    found = {row.model: plan.initial(name) for name, row in plan.rows.items()}
+    assert found["bilinear"] == found["srcnn"] == []
+    assert found["dctnet"] == ["a.safetensors"]
+
+
 def test_rows_that_differ_only_in_their_patches_are_a_series_of_a_figure(tmp_path: Path) -> None:
     config = with_manifest(tmp_path, 3)
 

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from lstsr.errors import LstsrError
 from lstsr.files import check_output, check_suffix
-from lstsr.registry import READERS
+from lstsr.registry import READERS, RELEASED
 from lstsr.scenes import STATIC
 
 logger = logging.getLogger("lstsr")
@@ -338,6 +338,15 @@ def import_dctnet(options: argparse.Namespace) -> None:
     import_released(options.released, options.output)
 
 
+def import_released(options: argparse.Namespace) -> None:
+    """Make weights that another group released into a file for `train.initial`."""
+    from lstsr.models.released import import_released as import_weights
+
+    check_output(options.output, (options.released,))
+    check_suffix(options.output, ".safetensors")
+    import_weights(options.name, options.released, options.output)
+
+
 def evaluate_rgbd(options: argparse.Namespace) -> None:
     """Score released DCTNet weights on RGB-D pairs, by their authors' protocol."""
     from lstsr.evaluation.rgbd import evaluate as evaluate_pairs
@@ -648,6 +657,11 @@ def _parser() -> argparse.ArgumentParser:
     stage = command("import-dctnet", import_dctnet)
     stage.add_argument("released", type=Path, help="the authors' .pth file")
     stage.add_argument("output", type=Path, help="the .safetensors file to write")
+
+    stage = command("import-released", import_released)
+    stage.add_argument("name", choices=sorted(RELEASED), help="model that the weights are of")
+    stage.add_argument("released", type=Path, help="the authors' state dict (.safetensors, .pth)")
+    paths(stage, "output", help="the .safetensors file to write")
 
     stage = command("evaluate-rgbd", evaluate_rgbd)
     paths(stage, "model", "rgb", "depth")

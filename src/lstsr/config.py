@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from lstsr.errors import LstsrError
-from lstsr.registry import ADVERSARIAL, CLASSICAL, MODELS, UNGUIDED
+from lstsr.registry import ADVERSARIAL, CLASSICAL, MODELS, RELEASED, UNGUIDED
 from lstsr.scenes import ROLES
 
 if TYPE_CHECKING:
@@ -756,6 +756,13 @@ class TrainConfig(Section):
     validate_every: int = Field(100, ge=1, description="optimiser steps")
     save_every: int = Field(100, ge=1, description="optimiser steps")
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    initial: str | None = Field(
+        None,
+        min_length=1,
+        pattern=PATH,
+        description="file with the weights that training starts from: a checkpoint of the same "
+        "model and options, or a file of `lstsr import-released`",
+    )
     adversarial: AdversarialConfig | None = Field(
         None,
         description="training against a discriminator; the last weights are kept, not the best",
@@ -976,6 +983,8 @@ class Config(Section):
             raise ValueError(
                 f"train.patch = {train.patch} of {row.name} is no multiple of the scale"
             )
+        if row.model in RELEASED:
+            self._check_released(row, train)
         if row.model in ADVERSARIAL:
             if not train.adversarial:
                 raise ValueError(f"train.adversarial: {row.name} needs it, {{}} takes the defaults")
@@ -991,6 +1000,17 @@ class Config(Section):
             )
         if train.degraded_steps or train.degraded_share:
             self._check_degraded(row)
+
+    def _check_released(self, row: Row, train: TrainConfig) -> None:
+        if row.scale != 4 or row.channels != ["ndvi"]:
+            raise ValueError(
+                f"models: {row.name} needs a block of x4 and the reference band ndvi alone, not "
+                f"{', '.join(row.channels)}. Set blocks in its section, or remove the model"
+            )
+        if not train.initial:
+            raise ValueError(
+                f"train.initial: {row.name} needs the file that lstsr import-released made"
+            )
 
     def _check_degraded(self, row: Row) -> None:
         if row.track != "observed":

@@ -130,6 +130,11 @@ class Plan:
         """Names of the rows that are trained."""
         return [name for name, row in self.rows.items() if row.train]
 
+    def initial(self, row: str) -> list[str]:
+        """The file with the weights that the training of a row starts from, if any."""
+        train = self.rows[row].train
+        return [train.initial] if train and train.initial else []
+
     def checkpoint(self, row: str) -> list[str]:
         """The checkpoint that a row is predicted from, its own or another's; none if classical."""
         if self.rows[row].model in CLASSICAL:

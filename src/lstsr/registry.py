@@ -29,6 +29,9 @@ MODELS: Mapping[str, str] = {
     "jiif": "lstsr.models.jiif",
     "unet": "lstsr.models.unet",
     "dctrrdbnet": "lstsr.models.dctrrdbnet",
+    "sc-unet": "lstsr.models.sc_unet",
+    "sif-nn-sr1": "lstsr.models.sc_unet",
+    "sif-nn-sr2": "lstsr.models.sc_unet",
 }
 """Name to module; the module's `NETWORKS` maps the name to its class."""
 
@@ -47,6 +50,9 @@ TRAINED = frozenset(MODELS) - CLASSICAL
 
 ADVERSARIAL = frozenset({"esrgan", "srgan"})
 """Models that are what their name says only where they are trained against a discriminator."""
+
+RELEASED = frozenset({"sc-unet", "sif-nn-sr1", "sif-nn-sr2"})
+"""Models that need their authors' weights (`train.initial`); training fits a few constants."""
 
 STEPS: Mapping[bool, str] = {False: "lstsr.training.step", True: "lstsr.training.adversarial"}
 """Whether a row has `train.adversarial`, to the module with its `Step`."""

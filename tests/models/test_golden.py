@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from lstsr.registry import MODELS, build
+from lstsr.registry import MODELS, RELEASED, build
 
 GOLDEN = Path(__file__).parent / "golden"
 OPTIONS = {
@@ -26,7 +26,7 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize("scale", [4, 8])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", sorted(MODELS.keys() - RELEASED))
 def test_output_is_as_recorded(name, scale, scene, perturb):
     coarse, reference, coarse_valid, reference_valid = scene(32, 48, scale)
     coarse_valid[..., 1, 2] = 0

@@ -1,16 +1,20 @@
 """Released weights become a file that is safe to open, or one clear line."""
 
+import json
 import pickle
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from lstsr.errors import LstsrError
 from lstsr.models.dctnet import load_published
-from lstsr.models.released import import_dctnet, read_dctnet
+from lstsr.models.released import import_dctnet, import_released, read_dctnet
+from lstsr.registry import RELEASED
 from lstsr.training.checkpoint import read_checkpoint
-from tests.released import random_weights
+from tests.released import random_unet_weights, random_weights
 
 
 @pytest.mark.real
@@ -80,7 +84,7 @@ def test_other_weights_are_refused(tmp_path):
         torch.save(random_weights() | change, tmp_path / "released.pth")
         return refused(tmp_path)
 
-    assert message({"module.more": torch.zeros(1)}).endswith("checkpoint: more is unknown")
+    assert "DCTNet checkpoint: more is unknown; name a" in message({"module.more": torch.zeros(1)})
     assert "theta has the shape (64,), not (1, 64, 1, 1)" in message(
         {"module.lambd": torch.zeros(64)}
     )
@@ -96,3 +100,59 @@ def test_a_file_that_was_not_imported_is_refused(tmp_path):
     path.write_bytes(b"not weights")
     with pytest.raises(LstsrError, match="lstsr import-dctnet"):
         read_dctnet(path)
+
+
+def shapes(weights: dict) -> dict:
+    return {name: tuple(tensor.shape) for name, tensor in weights.items()}
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", sorted(RELEASED))
+def test_the_random_unet_has_the_released_layout(shared, name):
+    released = load_file(shared / "data" / "released" / f"{name}.safetensors")
+    assert shapes(random_unet_weights()) == shapes(released)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_the_imported_unet_holds_the_released_weights(tmp_path, suffix):
+    weights, released = random_unet_weights(), tmp_path / f"released{suffix}"
+    save = save_file if suffix == ".safetensors" else torch.save
+    save(weights, released)
+    import_released("sc-unet", released, tmp_path / "ours.safetensors")
+    ours = load_file(tmp_path / "ours.safetensors")
+    assert ours.keys() == {f"unet.{name}" for name in weights} | {"log_gain", "offset"}
+    assert all(torch.equal(ours[f"unet.{name}"], tensor) for name, tensor in weights.items())
+    with safe_open(tmp_path / "ours.safetensors", "np") as file:
+        header = json.loads(file.metadata()["lstsr"])
+    assert (header["model"], header["licence"]) == ("sc-unet", "CeCILL-C")
+    assert "hal-04925380" in header["source"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"more": torch.zeros(1)}, "more is unknown"),
+        ({"outlay.bias": torch.zeros(2)}, r"outlay.bias has the shape \(2,\), not \(1,\)"),
+        ({"outlay.bias": torch.tensor([torch.nan])}, "outlay.bias is not finite"),
+        ({"outlay.bias": None}, "outlay.bias is missing"),
+    ],
+)
+def test_weights_of_another_unet_are_refused(tmp_path, change, words):
+    weights = random_unet_weights() | change
+    released = tmp_path / "released.safetensors"
+    save_file({name: tensor for name, tensor in weights.items() if tensor is not None}, released)
+    with pytest.raises(LstsrError, match=rf"released\.safetensors: {words}; name .* of sc-unet"):
+        import_released("sc-unet", released, tmp_path / "ours.safetensors")
+    assert [file.name for file in tmp_path.iterdir()] == ["released.safetensors"]
+
+
+@pytest.mark.parametrize("content", [None, b"not weights"])
+def test_a_file_without_weights_is_refused(tmp_path, content):
+    released = tmp_path / "released.safetensors"
+    if content:
+        released.write_bytes(content)
+    words = "no file of weights alone" if content else "No such file"
+    with pytest.raises(
+        LstsrError, match=rf"released\.safetensors: .*{words}.*; name .* of sc-unet"
+    ):
+        import_released("sc-unet", released, tmp_path / "ours.safetensors")

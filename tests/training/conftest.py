@@ -52,6 +52,7 @@ ROW: dict[str, Any] = {
         "validate_every": 6,
         "save_every": 5,
         "precision": "32-true",
+        "initial": None,
         "adversarial": None,
     },
 }

@@ -1,6 +1,7 @@
 rule train:
     input:
-        DATASET,
+        data=DATASET,
+        initial=lambda wildcards: PLAN.initial(wildcards.row),
     output:
         checkpoint=f"{RESULTS}/models/{{row}}.safetensors",
         curve=f"{RESULTS}/models/{{row}}.curve.csv",
@@ -23,5 +24,5 @@ rule train:
         row=row_json,
         code=training_code,
     shell:
-        "lstsr train --data {input:q} --row {params.row:q} --threads {threads}"
+        "lstsr train --data {input.data:q} --row {params.row:q} --threads {threads}"
         " --output {output.checkpoint:q} > {log:q} 2>&1"

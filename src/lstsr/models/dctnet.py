@@ -30,6 +30,7 @@ from lstsr.errors import LstsrError
 from lstsr.models.base import ResidualNetwork, conv3x3, zero_init
 from lstsr.models.consistency import BackProjection, deficit
 from lstsr.models.interpolation import bilinear, block_mean
+from lstsr.models.weights import load_weights
 
 SLOPE = 0.2
 """Negative slope of the leaky ReLUs; the published network has plain ReLUs."""
@@ -572,18 +573,10 @@ def load_published(state_dict: Mapping[str, Tensor]) -> PublishedDCTNet:
             name = re.sub(pattern, ours, name)
         renamed[name] = value
     network = PublishedDCTNet()
-    expected = network.state_dict()
-    faults = [f"{name} is missing" for name in expected if name not in renamed]
-    faults += [f"{name} is unknown" for name in renamed if name not in expected]
-    faults += [
-        f"{name} has the shape {tuple(renamed[name].shape)}, not {tuple(tensor.shape)}"
-        for name, tensor in expected.items()
-        if name in renamed and renamed[name].shape != tensor.shape
-    ]
-    if faults:
-        more = f" and {len(faults) - 1} more" if faults[1:] else ""
-        raise LstsrError(f"state_dict: not a released DCTNet checkpoint: {faults[0]}{more}")
-    network.load_state_dict(renamed)
+    try:
+        load_weights(network, renamed)
+    except LstsrError as error:
+        raise LstsrError(f"state_dict: not a released DCTNet checkpoint: {error}") from error
     return network
 
 

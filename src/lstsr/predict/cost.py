@@ -37,8 +37,8 @@ class _Flops(TorchDispatchMode):
 
 
 def parameter_count(network: nn.Module) -> int:
-    """Number of trainable values."""
-    return sum(values.numel() for values in network.parameters() if values.requires_grad)
+    """Number of weights, with those that training leaves as they are."""
+    return sum(values.numel() for values in network.parameters())
 
 
 def macs_per_pixel(network: nn.Module, scale: int, reference_channels: int) -> float:

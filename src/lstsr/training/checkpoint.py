@@ -17,6 +17,7 @@ from lstsr.errors import LstsrError
 from lstsr.files import whole
 from lstsr.models.fallback import WithFallback
 from lstsr.models.normalisation import Normalisation
+from lstsr.models.weights import load_weights
 from lstsr.registry import build
 from lstsr.training.row import Row
 
@@ -102,6 +103,37 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, Checkpoint]:
     if not all(values.isfinite().all() for values in weights.values()):
         raise LstsrError(f"{path}: some weights are not finite. Train it again")
     return network.eval(), checkpoint
+
+
+def load_initial(path: Path, network: nn.Module, row: Row) -> None:
+    """Give ``network`` the weights of a checkpoint, or of a file of `lstsr import-released`.
+
+    Raises LstsrError if the file cannot be read, or if it does not fit the model, the options or
+    the channels of ``row``.
+    """
+    try:
+        with safe_open(path, framework="np") as file:
+            header = json.loads((file.metadata() or {})["lstsr"])
+        held = {key: header[key] for key in ("model", "options", "reference_bands")}
+        weights = load_file(path)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise LstsrError(
+            f"train.initial: {path} is not a checkpoint ({error}). Name one, or a file of "
+            "lstsr import-released"
+        ) from error
+    wanted = {"model": row.model, "options": row.options, "reference_bands": row.channels}
+    for key, value in wanted.items():
+        if held[key] != value:
+            raise LstsrError(
+                f"train.initial: {path} has {key} {held[key]}, but {row.name} has {value}. "
+                "Name a file of the same model"
+            )
+    try:
+        load_weights(network, weights)
+    except LstsrError as error:
+        raise LstsrError(
+            f"train.initial: {path} does not fit {row.name}: {error}. Train or import it again"
+        ) from error
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

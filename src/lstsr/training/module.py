@@ -25,7 +25,7 @@ from lstsr.metrics import ubrmse_k
 from lstsr.models.fallback import WithFallback
 from lstsr.registry import CLASSICAL, UNGUIDED, build, training_step
 from lstsr.training.batches import Batches
-from lstsr.training.checkpoint import Checkpoint, save_checkpoint
+from lstsr.training.checkpoint import Checkpoint, load_initial, save_checkpoint
 from lstsr.training.inference import predict_scene, scene_normalisation
 from lstsr.training.optimisation import schedule
 from lstsr.training.row import Row, TrainSettings
@@ -72,6 +72,8 @@ def train(
     )
     torch.manual_seed(row.seed)
     network = build(row.model, row.scale, len(dataset.meta.reference_bands), **row.options)
+    if settings.initial:
+        load_initial(Path(settings.initial), network, row)
     adversarial = settings.adversarial is not None
     step = training_step(adversarial)(fabric, network, settings)
     ema = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay)).eval()

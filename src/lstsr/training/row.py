@@ -45,7 +45,7 @@ class TrainSettings:
     degraded-block track of the row's scale, the later ones a share of ``degraded_share`` of it.
     With ``scene_bias`` removed, a training target is moved onto the level of its input: the
     difference of the two sensors' levels cannot be learnt from a scene, and under L1 its sign
-    would drown the detail's.
+    would drown the detail's. Training starts from the weights of the file ``initial``, if any.
     """
 
     steps: int
@@ -70,6 +70,7 @@ class TrainSettings:
     validate_every: int
     save_every: int
     precision: Literal["32-true", "bf16-mixed"]
+    initial: str | None
     adversarial: AdversarialSettings | None
 
     @classmethod

@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from lstsr import __version__
 from lstsr.dataset.loader import Dataset
-from lstsr.files import whole, write_csv
+from lstsr.files import sha256, whole, write_csv
 from lstsr.training.row import Row
 from lstsr.training.step import PixelStep
 
@@ -115,6 +115,7 @@ def identity_of(row: Row, dataset: Dataset, network: nn.Module) -> str:
         {
             "row": row.to_dict(),
             "data": dataset.fingerprint,
+            "initial": row.train.initial and sha256(Path(row.train.initial)),
             "version": __version__,
             "weights": {name: list(tensor.shape) for name, tensor in network.state_dict().items()},
         },

@@ -1,0 +1,166 @@
+"""SC-UNet, SIF-NN-SR1 and SIF-NN-SR2: one U-Net with the weights that its authors released.
+
+Ait-Bachir et al., "Land Surface Temperature Super-Resolution with a Scale-Invariance-Free Neural
+Approach: Application to MODIS", 2025 (hal-04925380). The three networks differ only in how their
+authors trained them. Modules have the names of the released tensors.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lstsr.errors import LstsrError
+from lstsr.models.interpolation import bicubic
+
+SCALE = 4
+"""The authors trained for x4 (4 km to 1 km) and apply it to 1 km."""
+
+HALVINGS = 3
+"""Poolings of the U-Net: sides of its input are multiples of 2^3 pixels."""
+
+SOURCE = "Ait-Bachir et al. 2025, hal-04925380"
+LICENCE = "CeCILL-C"
+
+
+def conv_block(channels_in: int, channels_out: int) -> list[nn.Module]:
+    """3 x 3 convolution without bias, batch norm and ReLU; borders are replicated."""
+    conv = nn.Conv2d(channels_in, channels_out, 3, padding=1, padding_mode="replicate", bias=False)
+    return [conv, nn.BatchNorm2d(channels_out), nn.ReLU()]
+
+
+class DoubleConv(nn.Module):
+    """Two blocks of convolution, batch norm and ReLU."""
+
+    def __init__(self, channels_in: int, inner: int, channels_out: int) -> None:
+        super().__init__()
+        self.bloc = nn.Sequential(*conv_block(channels_in, inner), *conv_block(inner, channels_out))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N,channels_in,H,W) to (N,channels_out,H,W)."""
+        features: Tensor = self.bloc(x)
+        return features
+
+
+class ResidualBlock(nn.Module):
+    """Adds two blocks to their input."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.doubleconv = DoubleConv(channels, channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N,channels,H,W) to the same."""
+        features: Tensor = x + self.doubleconv(x)
+        return features
+
+
+class Down(nn.Module):
+    """Halves the sides by average pooling, then a residual block and one block."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.resblock = ResidualBlock(channels_in)
+        self.lastconv = nn.Sequential(*conv_block(channels_in, channels_out))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N,channels_in,H,W) to (N,channels_out,H/2,W/2)."""
+        features: Tensor = self.lastconv(self.resblock(F.avg_pool2d(x, 2)))
+        return features
+
+
+class Up(nn.Module):
+    """Doubles the sides (bilinear, corners aligned) and adds the features of the same size."""
+
+    def __init__(self, channels_in: int, inner: int, channels_out: int) -> None:
+        super().__init__()
+        self.convbloc = DoubleConv(channels_in, inner, channels_out)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        """Features (N,C,H,W) and (N,D,2H,2W) with C + D channels_in, to (N,channels_out,2H,2W)."""
+        up = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
+        features: Tensor = self.convbloc(torch.cat([up, skip], 1))
+        return features
+
+
+class UNet(nn.Module):
+    """The released network: standardised LST and NDVI in, standardised LST out, no residual."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inbloc = DoubleConv(2, 16, 16)
+        self.db1 = Down(16, 32)
+        self.db2 = Down(32, 64)
+        self.db3 = Down(64, 64)
+        self.ub1 = Up(128, 64, 32)
+        self.ub2 = Up(64, 32, 16)
+        self.ub3 = Up(32, 16, 16)
+        self.outlay = nn.Conv2d(16, 1, 3, padding=1, padding_mode="replicate")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N,2,H,W) to (N,1,H,W); H and W are multiples of 8."""
+        full = self.inbloc(x)
+        half = self.db1(full)
+        quarter = self.db2(half)
+        features = self.ub1(self.db3(quarter), quarter)
+        fine: Tensor = self.outlay(self.ub3(self.ub2(features, half), full))
+        return fine
+
+
+class SCUNet(nn.Module):
+    """The released U-Net between our units and those of its authors.
+
+    The authors standardised LST and NDVI by means and standard deviations that they did not
+    publish. A gain and an offset of each replace them here. These four numbers are all that
+    training changes: convolutions are frozen, and batch norm always uses the stored statistics.
+    Offsets of the LST are relative to the scene's centre, so that f(T + c) = f(T) + c. The authors
+    clip NDVI to -1..1. Here the reference arrives without values outside: the readers mask them.
+
+    Args:
+        scale: coarse spacing / fine spacing, 4.
+        reference_channels: number of bands of the reference, 1 (NDVI).
+
+    Raises:
+        LstsrError: the weights are for another scale or reference.
+    """
+
+    def __init__(self, scale: int, reference_channels: int) -> None:
+        super().__init__()
+        if scale != SCALE:
+            raise LstsrError(f"scale: the released weights are for x{SCALE}, not for x{scale}")
+        if reference_channels != 1:
+            raise LstsrError(
+                f"reference: the released weights need one channel (NDVI), not {reference_channels}"
+            )
+        self.unet = UNet().requires_grad_(False)
+        self.log_gain = nn.Parameter(torch.zeros(1, 2, 1, 1))  # a gain stays positive
+        self.offset = nn.Parameter(torch.zeros(1, 2, 1, 1))
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "SCUNet":
+        """Set the mode, as of any module. The U-Net stays in evaluation mode."""
+        super().train(mode)
+        self.unet.eval()
+        return self
+
+    def forward(
+        self, coarse: Tensor, reference: Tensor, coarse_valid: Tensor, reference_valid: Tensor
+    ) -> Tensor:
+        """(N,1,h,w), (N,1,H,W) and masks to (N,1,H,W), in normalised units.
+
+        A pixel without valid reference gets the mean NDVI of the training scenes.
+        """
+        ndvi = torch.where(reference_valid > 0, reference, 0.0)
+        gain = self.log_gain.exp()
+        units = torch.cat([bicubic(coarse, SCALE), ndvi], 1) * gain + self.offset
+        height, width = units.shape[-2:]
+        step = 2**HALVINGS
+        padded = F.pad(units, (0, -width % step, 0, -height % step), mode="replicate")
+        fine: Tensor = self.unet(padded)[..., :height, :width]
+        return (fine - self.offset[:, :1]) / gain[:, :1]
+
+
+NETWORKS: dict[str, type[nn.Module]] = {
+    "sc-unet": SCUNet,
+    "sif-nn-sr1": SCUNet,
+    "sif-nn-sr2": SCUNet,
+}
