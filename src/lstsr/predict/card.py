@@ -56,7 +56,7 @@ def card(path: Path) -> str:
         "model": f"{found.row.model} {found.row.variant}, {parameter_count(network):,} parameters",
         "scale": f"{_scale(found)}, track {found.row.track}",
         "input": _input(found, _reading(found, "input")),
-        "reference": f"{_reading(found, 'reference')}, seen as {' '.join(found.reference_bands)}",
+        "reference": f"{_reading(found, 'reference')}; bands {' '.join(found.reference_bands)}",
         "target": _reading(found, "target"),
         "origin": ORIGINS[found.origin],
         "data": f"{found.dataset}. {found.attribution}".strip(),
@@ -96,7 +96,9 @@ def _reading_config(held: Any) -> SensorConfig | None:
 
 def _input(found: Checkpoint, sensor: str) -> str:
     """The input as prediction reads it, and the source of a degraded track."""
-    return sensor if found.row.track == "observed" else f"{sensor}; trained on averages of target"
+    return (
+        sensor if found.row.track == "observed" else f"{sensor}; in training, the averaged target"
+    )
 
 
 def _unit(found: Checkpoint) -> str:
@@ -108,7 +110,7 @@ def _count(found: Checkpoint) -> int:
 
 
 def _score(found: Checkpoint) -> str:
-    scenes = f"{_count(found)} scenes"
+    scenes = "1 scene" if _count(found) == 1 else f"{_count(found)} scenes"
     return f"ubRMSE {found.validation_ubrmse_k:.3f} {_unit(found)}, mean of {scenes}"
 
 
