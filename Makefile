@@ -1,6 +1,7 @@
 # make table   the environment if missing or stale, then results/table.csv and all that it needs
 # make test    the environment, then the tests
 # make lint    style, types, import layers, workflow, schema
+# make networks  checkpoints of configs/pretrained/ into the package, their cards into the docs
 # make lock    renew envs/requirements.lock from pyproject.toml (needs uv)
 
 PYTHON ?= python3
@@ -9,7 +10,11 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip
 
-.PHONY: table test lint lock environment
+PRETRAINED ?= results/pretrained
+NETWORKS := src/lstsr/networks
+SHIPPED := modis-aster-x4 modis-aster-x8 sample-x4 sample-x8
+
+.PHONY: table test lint lock networks environment
 
 table: .venv/.stamp
 	$(BIN)/snakemake --cores all results/table.csv all
@@ -25,6 +30,17 @@ lint: .venv/.stamp
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/lstsr schema --check
 	$(BIN)/snakemake --lint
+
+# NAME-xSCALE is the one row of that scale in the run NAME.
+networks: .venv/.stamp
+	mkdir -p $(NETWORKS)
+	for name in $(SHIPPED); do \
+	  cp $(PRETRAINED)/$${name%-x*}/models/*-$${name##*-}-*.safetensors \
+	    $(NETWORKS)/$$name.safetensors || exit 1; \
+	done
+	sed -i '/^## Cards$$/q' docs/pretrained.md
+	(echo; echo '```'; $(BIN)/lstsr models; echo; $(BIN)/lstsr models $(SHIPPED); echo '```') \
+	  >> docs/pretrained.md
 
 environment: .venv/.stamp
 

@@ -42,7 +42,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 
 
 def test_configs_of_the_repository_are_valid(root: Path) -> None:
-    found = [root / "config.yaml", *sorted((root / "configs").glob("*.yaml"))]
+    found = [root / "config.yaml", *sorted((root / "configs").rglob("*.yaml"))]
     assert len(found) > 1
     for path in found:
         assert {row.name for row in load(path).rows()}
@@ -83,6 +83,12 @@ FAULTS = [
     ("models.1.train", {"stepz": 5}, "config key models.1.train.stepz is unknown: allowed there"),
     ("sensors", None, "config key sensors is missing"),
     ("split.validation", None, "config key split.validation is missing"),
+    ("split", {"validation": 0.2}, "config key split.test is missing"),
+    (
+        "split",
+        {"test": None, "validation": 0.2},
+        "config key evaluate.split = 'test': split.test is null, so there are no test scenes",
+    ),
     ("train.steps", "many", "config key train.steps = 'many': must be a valid integer"),
     ("train.steps", 0, "config key train.steps = 0: must be greater than or equal to 1"),
     ("models.0.train", {"batch": 0}, "config key models.0.train.batch = 0: must be greater"),
@@ -340,7 +346,8 @@ def test_the_schema_describes_every_key() -> None:
     assert described["additionalProperties"] is False
     assert described["$defs"]["TrainConfig"]["properties"]["steps"]["default"] == 1000
     test = described["$defs"]["SplitConfig"]["properties"]["test"]
-    assert {"$ref": "#/$defs/Region"} in test["oneOf"]
+    assert {"$ref": "#/$defs/Region"} in test["anyOf"][0]["oneOf"]
+    assert {"type": "null"} in test["anyOf"]
 
 
 def test_an_unregistered_row_sees_the_reference_as_delivered() -> None:

@@ -422,3 +422,18 @@ def test_level_1_of_gk2a_goes_with_the_other_files_of_its_slot(tmp_path: Path) -
     for name in (*slot, "gk2a_ami_le1b_ir112_la020ge_202305120212.nc"):
         (tmp_path / name).touch()
     assert [file.name for file in product_files(tmp_path / slot[0])] == slot
+
+
+@pytest.mark.parametrize("validation", [Region(lat_max=1.5), 0.2])
+def test_without_test_scenes_the_rest_is_training(validation: Region | float) -> None:
+    split = SplitConfig(test=None, validation=validation)
+    places = [*random_places(3), square("south", 40, 0), square("north", 80, 3)]
+    chosen = assign(places, split)
+    assert set(chosen.values()) - {DROPPED} == {"train", "validation"}
+    for one, other in conflicts(places):
+        assert len({chosen[one], chosen[other]} - {DROPPED}) < 2
+    with pytest.raises(LstsrError, match="config key split: "):
+        assign([square("alone", 0, 0)], split)
+    check_regions([Scene(p.scene, None, None, Path(), p.lon, p.lat) for p in places], split)
+    with pytest.raises(LstsrError, match="falls into train|train, validation need 2 scenes"):
+        check_regions([Scene("alone", None, None, Path(), 0, 0)], split)

@@ -258,19 +258,17 @@ def dataset(options: argparse.Namespace) -> None:
     limit = AlignConfig.model_validate(settings["align"]).max_excluded_share
     check_share(len(lost), len(acquired), limit, [record["reason"] for record in lost])
     good = {one.scene for one in aligned if not one.reason}
-    splits = {
-        row["scene"]: row["split"]
-        for row in read_csv(options.splits)
-        if row["scene"] in good and row["split"] != DROPPED
-    }
+    assigned = {row["scene"]: row["split"] for row in read_csv(options.splits)}
+    kept = {scene: name for scene, name in assigned.items() if name != DROPPED}
     statistics = pack(
         options.output,
         options.folder,
-        splits,
+        {scene: name for scene, name in kept.items() if scene in good},
         settings["dataset"],
         [Block.model_validate(block) for block in settings["blocks"]],
         DatasetConfig.model_validate(settings["packing"]),
         settings,
+        sorted(set(kept.values())),
     )
     if unscored := statistics["unscored"]:
         lost += [
@@ -304,6 +302,17 @@ def train(options: argparse.Namespace) -> None:
     if isinstance(row, str):
         row = Dataset(options.data).row(row)
     train_row(options.data, Row.from_dict(row), options.output, threads=options.threads)
+
+
+def models(options: argparse.Namespace) -> None:
+    """List the pretrained networks, or print the cards of those named."""
+    from lstsr.predict import card, shipped
+
+    if not options.names:
+        print(card.table(shipped.checkpoint_path(name, "models") for name in shipped.names()))
+        return
+    paths = [shipped.checkpoint_path(name, "models") for name in options.names]
+    print("\n\n".join(card.card(path) for path in paths))
 
 
 def interpolate(options: argparse.Namespace) -> None:
@@ -575,6 +584,9 @@ def _parser() -> argparse.ArgumentParser:
     stage.add_argument("--row", type=_row, required=True, help="its name in an export, or JSON")
     stage.add_argument("--threads", type=int)
 
+    stage = command("models", models)
+    stage.add_argument("names", nargs="*", metavar="NAME", help="pretrained network or checkpoint")
+
     stage = command("interpolate", interpolate)
     stage.add_argument("a", type=Path, help="checkpoint at alpha 0, trained for fidelity")
     stage.add_argument("b", type=Path, help="checkpoint at alpha 1, trained adversarially")
@@ -592,7 +604,7 @@ def _parser() -> argparse.ArgumentParser:
     stage.add_argument("--threads", type=int)
 
     stage = command("predict", predict)
-    stage.add_argument("--model", required=True, help="checkpoint, or name of a method")
+    stage.add_argument("--model", required=True, help="checkpoint, pretrained network or method")
     paths(stage, "input", "output")
     stage.add_argument(
         "--reference", type=Path, help="image that guides LST; leave out for an optical image"
@@ -606,7 +618,8 @@ def _parser() -> argparse.ArgumentParser:
         help="input spacing / product spacing (default: as in training, else from the files)",
     )
     stage.add_argument(
-        "--like", type=Path, help="a classical method reads files as in this checkpoint's training"
+        "--like",
+        help="a classical method reads files as in the training of this checkpoint or network",
     )
     stage.add_argument(
         "--extent", type=Path, help="raster that bounds the product (default: the reference)"

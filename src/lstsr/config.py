@@ -561,13 +561,16 @@ RegionOrShare = Annotated[
 class SplitConfig(Section):
     """Test and validation by place, the rest is training; shares (0..1) keep overlaps together."""
 
-    test: RegionOrShare
+    test: RegionOrShare | None = Field(
+        description="null: no test scenes, for networks to publish; needs evaluate.split: "
+        "validation"
+    )
     validation: RegionOrShare
 
     @model_validator(mode="after")
     def _same_kind(self) -> Self:
         shares = [share for share in (self.test, self.validation) if isinstance(share, float)]
-        if len(shares) == 1:
+        if len(shares) == 1 and self.test is not None:
             raise ValueError("test and validation must both be regions or both be shares")
         if sum(shares) >= 1:
             raise ValueError("test + validation leaves nothing to train on: keep it below 1")
@@ -905,6 +908,9 @@ class Config(Section):
             "says so. Default: simulated with provider generate, otherwise observed"
         ),
     )
+    attribution: str = Field(
+        "", description="who made the data and how to cite them; every checkpoint repeats it"
+    )
     sensors: SensorsConfig
     split: SplitConfig
     align: AlignConfig = AlignConfig()
@@ -928,6 +934,11 @@ class Config(Section):
             raise ValueError(
                 "origin = 'observed': provider generate simulates its scenes. Set origin to "
                 "simulated, or remove the key."
+            )
+        if self.split.test is None and self.evaluate.split == "test":
+            raise ValueError(
+                "evaluate.split = 'test': split.test is null, so there are no test scenes. Set "
+                "evaluate.split to validation"
             )
         keys = [block.key for block in self.blocks]
         if len(set(keys)) < len(keys):

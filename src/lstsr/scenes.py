@@ -297,6 +297,11 @@ class Place:
     outline: Outline
 
 
+def splits_of(split: SplitConfig) -> list[str]:
+    """The splits that must hold scenes: all of `SPLITS`, or without test if it is null."""
+    return [name for name in SPLITS if name == "train" or getattr(split, name) is not None]
+
+
 def region_of(lon: float | None, lat: float | None, split: SplitConfig) -> str:
     """The split whose region contains a place. Longitudes can differ by multiples of 360 degrees.
 
@@ -306,6 +311,8 @@ def region_of(lon: float | None, lat: float | None, split: SplitConfig) -> str:
         raise LstsrError("split by region needs the manifest columns lon and lat for every scene")
     for name in ("test", "validation"):
         box = getattr(split, name)
+        if box is None:
+            continue
         south = -math.inf if box.lat_min is None else box.lat_min
         north = math.inf if box.lat_max is None else box.lat_max
         if south < lat < north and _between(lon, box.lon_min, box.lon_max):
@@ -330,12 +337,13 @@ def _between(lon: float, west: float | None, east: float | None) -> bool:
 
 def check_regions(scenes: Iterable[Scene], split: SplitConfig) -> None:
     """Raise LstsrError where a region, or too few scenes for shares, would leave a split empty."""
-    if isinstance(split.test, float):
-        if len(list(scenes)) < len(SPLITS):
-            raise LstsrError("config key split: training, validation and test need 3 scenes")
+    names = splits_of(split)
+    if isinstance(split.validation, float):
+        if len(list(scenes)) < len(names):
+            raise LstsrError(f"config key split: {', '.join(names)} need {len(names)} scenes")
         return
     found = {region_of(scene.lon, scene.lat, split) for scene in scenes}
-    for name in SPLITS:
+    for name in names:
         if name not in found:
             raise LstsrError(f"config key split: no scene falls into {name}; change the regions")
 
@@ -348,9 +356,10 @@ def assign(places: list[Place], split: SplitConfig) -> dict[str, str]:
     Raises LstsrError for an empty split.
     """
     pairs = conflicts(places)
-    if isinstance(split.test, float):
-        assert isinstance(split.validation, float)
-        chosen = _by_share(places, pairs, split.test, split.validation)
+    names = splits_of(split)
+    if isinstance(split.validation, float):
+        shares = {name: getattr(split, name) for name in reversed(names) if name != "train"}
+        chosen = _by_share(places, pairs, shares)
     else:
         chosen = {place.scene: region_of(place.lon, place.lat, split) for place in places}
         for keep, gives_way in (("test", "validation"), ("test", "train"), ("validation", "train")):
@@ -358,7 +367,7 @@ def assign(places: list[Place], split: SplitConfig) -> dict[str, str]:
                 for one, other in (pair, pair[::-1]):
                     if chosen[one] == keep and chosen[other] == gives_way:
                         chosen[other] = DROPPED
-    for name in SPLITS:
+    for name in names:
         if name not in chosen.values():
             raise LstsrError(f"config key split: {name} is empty; change its region or share")
     check_assignment(chosen, pairs)
@@ -381,20 +390,20 @@ def conflicts(places: list[Place]) -> list[tuple[str, str]]:
 
 
 def _by_share(
-    places: list[Place], pairs: list[tuple[str, str]], test: float, validation: float
+    places: list[Place], pairs: list[tuple[str, str]], shares: Mapping[str, float]
 ) -> dict[str, str]:
     groups = _groups([place.scene for place in places], pairs)
-    if len(groups) < len(SPLITS):
+    if len(groups) <= len(shares):
         raise LstsrError(
             f"config key split: the scenes make {len(groups)} groups that do not overlap, but "
-            "training, validation and test need three. Add scenes elsewhere"
+            f"{', '.join(('train', *shares))} need {len(shares) + 1}. Add scenes elsewhere"
         )
     groups.sort(key=lambda group: hashlib.sha256(min(group).encode()).hexdigest())
     chosen: dict[str, str] = {}
-    for name, share, kept in (("test", test, 2), ("validation", validation, 1)):
+    for number, (name, share) in enumerate(shares.items()):
         taken = 0
         # a group each is kept for the splits that come after
-        while len(groups) > kept and taken < share * len(places):
+        while len(groups) > len(shares) - number and taken < share * len(places):
             group = groups.pop(0)
             chosen.update(dict.fromkeys(group, name))
             taken += len(group)

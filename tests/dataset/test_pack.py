@@ -280,6 +280,17 @@ def test_a_split_without_scenes_and_a_scene_without_pixels_are_refused(
     assert dataset.scenes("train") == ["a"], "one bad scene costs one scene"
 
 
+def test_without_test_scenes_only_the_wanted_splits_must_have_some(
+    folder: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "no-test.safetensors"
+    options = "small", BLOCKS, SETTINGS, CONFIG, ("train", "validation")
+    pack(path, folder, {"a": "train", "c": "validation"}, *options)
+    assert Dataset(path).scenes("test") == []
+    with pytest.raises(LstsrError, match="no scene of validation is left"):
+        pack(path, folder, {"a": "train"}, *options)
+
+
 def test_an_export_is_the_same_data_with_rows(dataset: Dataset, tmp_path: Path) -> None:
     add_rows(dataset.path, tmp_path / "export", {"esrnet-base": {"model": "esrnet"}})
     export = Dataset(tmp_path / "export")

@@ -77,6 +77,16 @@ def test_one_of_an_older_version_says_so(tmp_path: Path, checkpoint: Checkpoint)
         load_checkpoint(path)
 
 
+def test_damaged_weights_are_refused(tmp_path: Path, checkpoint: Checkpoint) -> None:
+    path = tmp_path / "damaged.safetensors"
+    save_checkpoint(path, build("dctnet", 4, 1, features=8, layers=1).state_dict(), checkpoint)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(LstsrError, match=r"damaged\.safetensors: the weights do not match the dig"):
+        load_checkpoint(path)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_not_finite_are_refused(
     tmp_path: Path, checkpoint: Checkpoint, value: float
@@ -100,6 +110,9 @@ def test_weights_that_are_not_finite_are_refused(
         {"reference_bands": None},
         {"readings": [1]},
         {"align": [1]},
+        {"split": [1]},
+        {"validation": [1]},
+        {"validation": {"network": 1}},
         {"fallback": "nosuch"},
     ],
 )

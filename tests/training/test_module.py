@@ -63,6 +63,19 @@ def test_the_checkpoint_holds_the_best_weights(trained: Path, data: Path, row_js
     assert validation_k(network, data) == pytest.approx(best["validation_ubrmse_k"], abs=1e-6)
 
 
+def test_the_checkpoint_gives_the_errors_of_each_validation_scene(
+    trained: Path, data: Path
+) -> None:
+    network, checkpoint = load_checkpoint(trained)
+    assert checkpoint.n_train == 3
+    assert set(checkpoint.validation) == {"network", "bilinear", "local-linear"}
+    for name, errors_k in checkpoint.validation.items():
+        assert list(errors_k) == ["d", "e"]
+        method = network if name == "network" else build(name, 4, 1).eval()
+        assert np.mean(list(errors_k.values())) == pytest.approx(validation_k(method, data))
+    assert checkpoint.validation_ubrmse_k == pytest.approx(validation_k(network, data))
+
+
 def test_nothing_but_results_stays(trained: Path) -> None:
     names = sorted(path.name for path in trained.parent.iterdir())
     assert names == ["row.curve.csv", "row.safetensors", "tensorboard"]

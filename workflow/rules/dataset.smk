@@ -19,7 +19,10 @@ rule dataset:
         mem_mb=4000,
         runtime=60,
     params:
-        settings=settings("dataset", "origin", "sensors", "align", "packing", "blocks"),
+        settings=settings(
+            *("dataset", "origin", "attribution", "split"),
+            *("sensors", "align", "packing", "blocks"),
+        ),
         folder=f"{WORK}/aligned",
         code=fingerprint("lstsr.dataset.pack", "lstsr.dataset.account"),
     shell:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +60,7 @@ def pack(
     blocks: list[Block],
     settings: DatasetConfig,
     config: dict[str, Any],
+    wanted: Collection[str] = SPLITS,
 ) -> dict[str, Any]:
     """Write the scenes of ``splits`` (name to split), aligned in ``folder``, as the file ``path``.
 
@@ -68,10 +69,10 @@ def pack(
 
     Returns the statistics: reference values over valid pixels of training scenes, number of scenes
     by split, wild cells (`wild_k`) left out by block, and the harmonisation. Raises LstsrError if a
-    split has no scene left, a scene has no pixel to score, or scenes have pixels of very different
-    size.
+    split of ``wanted`` has no scene left, a scene has no pixel to score, or scenes have pixels of
+    very different size.
     """
-    _check_splits(splits)
+    _check_splits(splits, wanted)
     tensors: dict[str, np.ndarray] = {}
     scenes: list[dict[str, Any]] = []
     training = ReferenceStatistics()
@@ -106,7 +107,7 @@ def pack(
         found = {"centre_k": centres, "offset_k": offsets}
         scenes.append({"scene": name, "split": split} | found | _place(aligned))
     splits = {name: split for name, split in splits.items() if name not in unscored}
-    _check_splits(splits)
+    _check_splits(splits, wanted)
     first = read_triplet(folder, next(iter(splits)))
     lst = first.target.unit == "kelvin"
     statistics = {
@@ -136,9 +137,9 @@ def pack(
     return statistics
 
 
-def _check_splits(splits: dict[str, str]) -> None:
-    """Raise LstsrError where a split has no scene."""
-    for split in SPLITS:
+def _check_splits(splits: dict[str, str], wanted: Collection[str]) -> None:
+    """Raise LstsrError where a split of ``wanted`` has no scene."""
+    for split in wanted:
         if split not in splits.values():
             raise LstsrError(f"no scene of {split} is left; excluded.csv says why")
 

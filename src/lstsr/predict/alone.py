@@ -15,6 +15,7 @@ from lstsr.files import check_output, check_suffix
 from lstsr.geo.fill import fill
 from lstsr.image import SensorImage
 from lstsr.predict.pair import Options, describe, existing, reading_of
+from lstsr.predict.shipped import checkpoint_path
 from lstsr.predict.tiling import tile_of, tiled
 from lstsr.registry import CLASSICAL
 from lstsr.sensors import geotiff
@@ -42,7 +43,7 @@ def make_image(
     file, if the model is not a checkpoint of task optical, if its scale is not ``scale``, if the
     image cannot be read, or if the output exists.
     """
-    if model in CLASSICAL or not Path(model).is_file():
+    if model in CLASSICAL:
         raise LstsrError(
             f"--model {model}: without --reference, name a checkpoint of task optical; "
             "LST needs a --reference"
@@ -51,7 +52,7 @@ def make_image(
     check_output(output, (input, Path(model)))
     if output.exists() and not overwrite:
         raise LstsrError(f"{output} already exists. Use --overwrite to replace it")
-    network, trained = load_checkpoint(Path(model))
+    network, trained = load_checkpoint(checkpoint_path(model, "--model"))
     if trained.reference_bands:
         raise LstsrError(f"--model {model}: {trained.row.name} makes LST; name a --reference")
     if scale not in (None, trained.row.scale):

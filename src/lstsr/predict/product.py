@@ -28,6 +28,7 @@ from lstsr.image import Mask, SensorImage
 from lstsr.models.ensemble import SelfEnsemble
 from lstsr.models.normalisation import Normalisation
 from lstsr.predict.pair import Files, Options, Pair, alignment_of, existing, read_pair, reading_of
+from lstsr.predict.shipped import checkpoint_path
 from lstsr.predict.tiling import tile_of, tiled
 from lstsr.registry import CLASSICAL, build
 from lstsr.sensors import geotiff
@@ -52,7 +53,9 @@ SAME_K = 0.01
 
 @dataclass(frozen=True)
 class Request:
-    """A request for a product. ``model`` is a checkpoint or the name of a classical method.
+    """A request for a product.
+
+    ``model`` is a checkpoint, or the name of a pretrained network or a classical method.
 
     ``tile`` is in fine pixels. With ``like``, a classical method reads and places the files as in
     the training of this checkpoint. ``shifts`` by role, (row, column) in pixels of the product,
@@ -62,7 +65,7 @@ class Request:
     model: str
     files: Files
     output: Path
-    like: Path | None = None
+    like: str | None = None
     scale: int | None = None
     base_image: Path | None = None
     register: bool = True
@@ -162,7 +165,8 @@ def _check_output(request: Request) -> None:
     files, output = request.files, request.output
     check_suffix(output, ".tif", ".tiff")
     sources = [files.input, files.reference, files.dem, files.water, files.extent]
-    sources += [request.base_image, request.like, Path(request.model)]
+    sources += [request.base_image, Path(request.model)]
+    sources += [Path(request.like)] if request.like else []
     for path in (output, flags_path(output)):
         check_output(path, sources)
         if not request.overwrite and path.exists() and not _is_product(path):
@@ -215,14 +219,11 @@ def _load(request: Request) -> Model:
     if name in CLASSICAL:
         if request.self_ensemble:
             raise LstsrError(f"--self-ensemble: {name} is not a network. Remove this option")
-        return Model(None, read_checkpoint(request.like) if request.like else None)
+        like = request.like and checkpoint_path(request.like, "--like")
+        return Model(None, read_checkpoint(like) if like else None)
     if request.like:
         raise LstsrError(f"--like: {name} is not a classical method. Remove this option")
-    if not Path(name).is_file():
-        raise LstsrError(
-            f"--model {name}: not a checkpoint file and not one of {', '.join(sorted(CLASSICAL))}"
-        )
-    network, described = load_checkpoint(Path(name))
+    network, described = load_checkpoint(checkpoint_path(name, "--model", CLASSICAL))
     row = described.row
     if not described.reference_bands:
         raise LstsrError(f"--model {name}: {row.name} makes optical images. Remove --reference")

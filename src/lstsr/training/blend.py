@@ -46,6 +46,7 @@ def interpolate(a: Path, b: Path, alpha: float, output: Path) -> None:
         second,
         row=replace(second.row, variant=f"{second.row.variant}-alpha{alpha:g}"),
         validation_ubrmse_k=math.nan,
+        validation={},
         train_seconds=first.train_seconds + second.train_seconds,
         version=__version__,
     )

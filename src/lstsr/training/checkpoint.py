@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -35,6 +36,10 @@ class Checkpoint:
     ``readings`` say by role how files were read, and ``align`` is the config's section. With both,
     prediction reads the same physical values and uses the same kind of grid.
     ``harmonisation`` is the model that corrected the row's input, if any.
+    ``attribution`` and ``split`` are the config's. ``n_train`` is the number of training scenes.
+    ``validation`` gives the ubRMSE (`metrics.ubrmse_k`) of each validation scene by method: the
+    network with its stored weights, then the classical baselines.
+    ``weights_sha256`` is filled in by `save_checkpoint`.
     """
 
     row: Row
@@ -53,6 +58,11 @@ class Checkpoint:
     readings: dict[str, Any] = field(default_factory=dict)
     align: dict[str, Any] = field(default_factory=dict)
     harmonisation: dict[str, Any] | None = None
+    attribution: str = ""
+    split: dict[str, Any] = field(default_factory=dict)
+    n_train: int = 0
+    validation: dict[str, dict[str, float]] = field(default_factory=dict)
+    weights_sha256: str = field(default="", compare=False)
     version: str = __version__
 
     @property
@@ -67,22 +77,33 @@ class Checkpoint:
 
 def save_checkpoint(path: Path, weights: Mapping[str, Tensor], checkpoint: Checkpoint) -> None:
     """Write weights and description to ``path``; the file appears whole or not at all."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     header = {
         **asdict(checkpoint),
+        "weights_sha256": digest_of(tensors),
         "scale": checkpoint.row.scale,
         "model": checkpoint.row.model,
         "options": checkpoint.row.options,
         "reference_channels": checkpoint.reference_channels,
     }
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     with whole(path) as partial:
         save_file(tensors, partial, {"lstsr": json.dumps(header)})
+
+
+def digest_of(weights: Mapping[str, Tensor]) -> str:
+    """SHA-256 of names, types, shapes and values, hexadecimal."""
+    content = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        content.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        content.update(tensor.numpy().tobytes())
+    return content.hexdigest()
 
 
 def load_checkpoint(path: Path) -> tuple[nn.Module, Checkpoint]:
     """The network with its fallback, on the CPU in evaluation mode, and its description.
 
-    Raises LstsrError where the file is missing, not a checkpoint, or does not fit its model.
+    Raises LstsrError where the file is missing, damaged, not a checkpoint, or does not fit its
+    model.
     """
     checkpoint = read_checkpoint(path)
     row = checkpoint.row
@@ -100,6 +121,11 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, Checkpoint]:
             f"{path}: made by version {checkpoint.version}, does not fit model {row.model} of "
             f"version {__version__}; train it again ({error})"
         ) from error
+    if digest_of(weights) != checkpoint.weights_sha256:
+        raise LstsrError(
+            f"{path}: the weights do not match the digest in the header. The file is damaged; copy "
+            "it again"
+        )
     if not all(values.isfinite().all() for values in weights.values()):
         raise LstsrError(f"{path}: some weights are not finite. Train it again")
     return network.eval(), checkpoint
@@ -158,11 +184,19 @@ def read_checkpoint(path: Path) -> Checkpoint:
             readings=dict(header["readings"]),
             align=dict(header["align"]),
             harmonisation=header["harmonisation"],
+            attribution=header["attribution"],
+            split=dict(header["split"]),
+            n_train=int(header["n_train"]),
+            validation={name: dict(errors) for name, errors in header["validation"].items()},
+            weights_sha256=header["weights_sha256"],
             version=header["version"],
         )
     except LstsrError as error:
         raise LstsrError(
             f"{path}: was made by another version of lstsr ({error}); train the row again"
         ) from error
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except (
+        *(OSError, SafetensorError, RecursionError),
+        *(AttributeError, KeyError, TypeError, ValueError),
+    ) as error:
         raise LstsrError(f"{path}: is no checkpoint of lstsr ({error}); train the row") from error

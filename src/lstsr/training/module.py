@@ -35,7 +35,10 @@ __all__ = ["Row", "TrainSettings", "curve_path", "state_path", "train"]
 
 logger = logging.getLogger(__name__)
 
-Validate = Callable[[nn.Module, torch.device], float]
+Validate = Callable[[nn.Module, torch.device], dict[str, float]]
+
+BASELINES = ("bilinear", "local-linear")
+"""Classical methods that a checkpoint is compared with; the second needs a reference."""
 
 GPU_WORKERS = 2
 """Processes that cut batches while an accelerator computes; on the CPU they would only compete."""
@@ -92,7 +95,7 @@ def train(
             step=state.step,
             train_loss=float(np.mean(state.losses)) if state.losses else math.nan,
             learning_rate=settings.learning_rate * schedule(state.step, settings),
-            validation_ubrmse_k=validate(delivered, fabric.device),
+            validation_ubrmse_k=_mean(validate(delivered, fabric.device)),
             seconds=state.seconds,
         )
         if not math.isfinite(point.validation_ubrmse_k):
@@ -134,7 +137,10 @@ def train(
 
     for log in fabric.loggers:
         log.finalize("success")
-    save_checkpoint(output, state.kept, _describe(dataset, row, state, fallback))
+    ema.module.load_state_dict(state.kept)
+    validation = {"network": validate(delivered, fabric.device)} | _baselines(validate, row)
+    described = _describe(dataset, row, state, fallback, validation)
+    save_checkpoint(output, state.kept, described)
     state_path(output).unlink(missing_ok=True)
 
 
@@ -149,25 +155,36 @@ def state_path(output: Path) -> Path:
 
 
 def _validation(dataset: Dataset, row: Row) -> Validate:
-    """A function that gives the mean ubRMSE over the validation scenes, kelvin; NaN if diverged."""
+    """A function that gives the ubRMSE of each validation scene, kelvin; NaN if diverged."""
     names = [name for name in dataset.scenes("validation") if dataset.scored(name, row.key).any()]
     if not names:
         raise LstsrError(
             f"{dataset.path}: has no validation scene with scored pixels of {row.key}; add one"
         )
 
-    def validate(network: nn.Module, device: torch.device) -> float:
-        errors_k = []
+    def validate(network: nn.Module, device: torch.device) -> dict[str, float]:
+        errors_k = {}
         for name in names:
             scene = dataset.scene(name, row.key)
             normalisation = scene_normalisation(dataset, name, row.key, row.normalisation)
             prediction_k = predict_scene(network, scene, normalisation, device)
             if not np.isfinite(prediction_k).all():
-                return math.nan
-            errors_k.append(ubrmse_k(prediction_k, scene.target, scene.scored))
-        return float(np.mean(errors_k))
+                return {name: math.nan}
+            errors_k[name] = ubrmse_k(prediction_k, scene.target, scene.scored)
+        return errors_k
 
     return validate
+
+
+def _mean(errors_k: dict[str, float]) -> float:
+    return float(np.mean(list(errors_k.values())))
+
+
+def _baselines(validate: Validate, row: Row) -> dict[str, dict[str, float]]:
+    """The errors of `BASELINES` on the validation scenes; without channels, of bilinear alone."""
+    cpu, channels = torch.device("cpu"), len(row.channels)
+    names = BASELINES if channels else BASELINES[:1]
+    return {name: validate(build(name, row.scale, channels).eval(), cpu) for name in names}
 
 
 def _fallback(validate: Validate, row: Row) -> str | None:
@@ -176,7 +193,7 @@ def _fallback(validate: Validate, row: Row) -> str | None:
         return None
     cpu, channels = torch.device("cpu"), len(row.channels)
     errors_k = {
-        name: validate(build(name, row.scale, channels).eval(), cpu)
+        name: _mean(validate(build(name, row.scale, channels).eval(), cpu))
         for name in sorted(CLASSICAL & UNGUIDED)
     }
     return min(errors_k, key=lambda name: errors_k[name])
@@ -197,7 +214,13 @@ def _diverged(row: Row, step: int, state: Path) -> LstsrError:
     )
 
 
-def _describe(dataset: Dataset, row: Row, state: TrainState, fallback: str | None) -> Checkpoint:
+def _describe(
+    dataset: Dataset,
+    row: Row,
+    state: TrainState,
+    fallback: str | None,
+    validation: dict[str, dict[str, float]],
+) -> Checkpoint:
     meta = dataset.meta
     return Checkpoint(
         row=row,
@@ -216,4 +239,8 @@ def _describe(dataset: Dataset, row: Row, state: TrainState, fallback: str | Non
         harmonisation=meta.harmonisation if row.harmonised else None,
         readings=meta.config.get("sensors", {}),
         align=meta.config.get("align", {}),
+        attribution=meta.config.get("attribution", ""),
+        split=meta.config.get("split", {}),
+        n_train=len(dataset.scenes("train")),
+        validation=validation,
     )
