@@ -133,7 +133,7 @@ def past_of(coarse: SensorImage, earlier: Sequence[Earlier], scale: int) -> Past
 
 
 def known(bands: Sequence[str], values: NDArray) -> Mask:
-    """Where each channel of ``values`` (band, pixel) is known: history only with a count above 0."""
+    """Where each channel of ``values`` (band, pixel) is known: history if its count is not 0."""
     found = np.ones(values.shape, bool)
     anomaly, age, count = HISTORY
     for name in {anomaly, age}.intersection(bands):

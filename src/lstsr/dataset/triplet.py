@@ -76,8 +76,8 @@ def align(
     """Read, register and resample one scene, and write its four rasters to ``folder``.
 
     For layer history, ``others`` are the scenes whose earlier targets are read. An image alone
-    stays on its own grid and is the one raster. A fault of the scene's content
-    excludes it, by reason; anything else is raised.
+    stays on its own grid and is the one raster. A fault of the scene's content excludes it, by
+    reason; anything else is raised.
     """
     try:
         images = {role: _read(scene, role, sensors) for role in sensors.roles}

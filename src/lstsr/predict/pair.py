@@ -222,6 +222,8 @@ def _check_history(files: Files, recipe: Recipe, trained: Checkpoint | None) -> 
         )
     if files.history and not recipe.history:
         raise LstsrError(f"--history: {name} sees no earlier LST. Leave the option out")
+    if files.history and not files.history.is_file():
+        raise LstsrError(f"--history {files.history}: no such file. Name a CSV")
 
 
 def reading_of(path: Path, role: str, trained: Checkpoint | None, options: Options) -> SensorConfig:

@@ -395,6 +395,8 @@ def _check_age(request: Request, model: Model, age_h: float | None) -> None:
 def _tags(frame: Frame, request: Request, model: Model, pair: Pair) -> dict[str, str]:
     age_h, described = pair.age_h(), model.described
     tags = {} if age_h is None else {"reference_age_h": f"{age_h:.2f}"}
+    if pair.recipe.history:
+        tags["earlier_lst"] = pair.notes["history"]
     row, column = frame.shifts.get("reference", UNMOVED)
     return tags | {
         "model": Path(request.model).name,
@@ -402,7 +404,6 @@ def _tags(frame: Frame, request: Request, model: Model, pair: Pair) -> dict[str,
         "reference": request.files.reference.name,
         "input_reading": pair.notes["input"],
         "reference_reading": pair.notes["reference"],
-        "history": pair.notes.get("history", "none"),
         "origin": described.origin if described else "not stated: the method is not trained",
         "training_data": described.dataset if described else "none",
         "frame": frame.name,
