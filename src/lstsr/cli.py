@@ -603,7 +603,7 @@ def _parser() -> argparse.ArgumentParser:
     stage.add_argument(
         "--history",
         type=Path,
-        help="CSV (scene, target, time) of fine LST, for a network with layer history",
+        help="folder or CSV (scene, target, time) of fine LST, for a network with layer history",
     )
     stage.add_argument(
         "--scale",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from affine import Affine
 
 from lstsr.config import Block, Config, GenerateConfig, validate
 from lstsr.dataset.assembly import network_scene
@@ -237,14 +238,41 @@ def test_a_network_that_sees_earlier_lst(dated: Run, scale: int) -> None:
 def test_a_network_that_sees_earlier_lst_asks_for_it(dated: Run, korea: Run) -> None:
     checkpoint = dated.checkpoint(dated.row("dctnet", 8, HISTORY, False))
     without = replace(dated.files, history=None)
-    with pytest.raises(LstsrError, match="sees earlier LST. Add --history with a CSV"):
+    with pytest.raises(LstsrError, match="sees earlier LST. Add --history with a folder"):
         make_product(Request(str(checkpoint), without, dated.folder / "none.tif"))
     other = korea.checkpoint(korea.row("dctnet", 8, [], False))
     with pytest.raises(LstsrError, match="--history: .* sees no earlier LST. Leave"):
         make_product(Request(str(other), dated.files, dated.folder / "none.tif"))
     absent = replace(dated.files, history=dated.folder / "absent.csv")
-    with pytest.raises(LstsrError, match="--history .*absent.csv: no such file"):
+    with pytest.raises(LstsrError, match="--history .*absent.csv: not found"):
         make_product(Request(str(checkpoint), absent, dated.folder / "none.tif"))
+    (dated.folder / "empty").mkdir()
+    empty = replace(dated.files, history=dated.folder / "empty")
+    with pytest.raises(LstsrError, match=r"no file \*_MTL.txt lies in or below it"):
+        make_product(Request(str(checkpoint), empty, dated.folder / "none.tif"))
+
+
+def test_a_folder_of_earlier_lst_is_read_like_a_manifest(dated: Run) -> None:
+    checkpoint = dated.checkpoint(dated.row("dctnet", 8, HISTORY, False))
+    made = []
+    for history in (dated.folder / "earlier.csv", dated.folder):
+        files = replace(dated.files, history=history)
+        output = dated.folder / f"{history.stem}-out.tif"
+        make_product(Request(str(checkpoint), files, output, register=False))
+        made.append(geotiff.read_written(output))
+        assert geotiff.tags(output)["earlier_lst"].count("Z") == 1, "the scene itself is left out"
+    np.testing.assert_array_equal(made[0].values, made[1].values)
+
+
+def test_the_input_moves_onto_the_places_of_earlier_lst(dated: Run) -> None:
+    """Earlier LST does not move, so neither may the product's grid."""
+    checkpoint = dated.checkpoint(dated.row("dctnet", 8, HISTORY, False))
+    output = dated.folder / "registered.tif"
+    make_product(Request(str(checkpoint), dated.files, output))
+    said = geotiff.tags(output)
+    assert (said["frame"], said["reference_moved"]) == ("reference", "0.000, 0.000 fine pixels")
+    held = Dataset(dated.data).transform(dated.scene.scene, key_of("observed", 8))
+    assert geotiff.read_written(output).grid.transform.almost_equals(Affine(*held), 1e-6)
 
 
 @pytest.mark.parametrize("scale", [8, 4])

@@ -78,7 +78,8 @@ def earlier_targets(
         raise SceneError("layer history: the input has no time (manifest column time, or --time)")
     found = []
     for scene in sorted(scenes, key=lambda one: one.scene):
-        if scene.time and _age_days(scene.time, now, max_age_days) is None:
+        stated = read_time(scene.time)
+        if stated and _age_days(stated, now, max_age_days) is None:
             continue
         try:
             if not meets(read_grid(scene.target, reading), grid):
@@ -87,21 +88,20 @@ def earlier_targets(
         except SceneError as error:
             logger.warning("history without scene %s: %s", scene.scene, error)
             continue
-        if not (image.time or scene.time):
+        then = read_time(image.time) or stated
+        if then is None:
             raise SceneError(
-                f"layer history: target {scene.target.name} has no time. Fill the manifest "
+                f"layer history: target {scene.target.name} states no time. Fill the manifest "
                 f"column time of scene {scene.scene}"
             )
-        age_days = _age_days(image.time or scene.time, now, max_age_days)
+        age_days = _age_days(then, now, max_age_days)
         if age_days is not None:
             found.append(Earlier(resample(image, grid), age_days))
     return sorted(found, key=lambda one: -one.age_days)
 
 
-def _age_days(time: str, now: datetime, max_age_days: float) -> float | None:
-    """Days from ``time`` to ``now``; None if it is no earlier UTC day, or too old."""
-    then = read_time(time)
-    assert then is not None
+def _age_days(then: datetime, now: datetime, max_age_days: float) -> float | None:
+    """Days from ``then`` to ``now``; None unless it is an earlier UTC day within reach."""
     age_days = (now - then).total_seconds() / DAY_S
     return age_days if then.date() < now.date() and age_days <= max_age_days else None
 

@@ -31,7 +31,7 @@ from lstsr.errors import LstsrError
 from lstsr.geo.resample import meets
 from lstsr.grid import Grid
 from lstsr.image import SensorImage
-from lstsr.scenes import read_manifest
+from lstsr.scenes import Scene, read_manifest
 from lstsr.sensors import landsat, selection
 from lstsr.sensors.detection import detect
 from lstsr.sensors.plausible import option_of
@@ -83,7 +83,8 @@ class Files:
     """The files of a pair and how to read them.
 
     ``extent`` is a raster whose footprint bounds the product on the grid of a training. ``time`` is
-    when the input was taken, used if its file does not say. ``history`` is a manifest of fine LST.
+    when the input was taken, used if its file does not say. ``history`` is a manifest or folder of
+    fine LST.
     """
 
     input: Path
@@ -191,9 +192,10 @@ def read_pair(files: Files, trained: Checkpoint | None, scale: int | None) -> Pa
     block = Block.model_validate({"track": trained.row.track, "scale": trained.row.scale})
     cells, wider = cells_within(bounds, align.grid), widening(block, align.scale)
     if files.history:
+        reading = _validated(trained.readings["target"], "history")
         earlier = earlier_targets(
-            read_manifest(files.history, ["target"]),
-            _validated(trained.readings["target"], "history"),
+            _history_scenes(files.history, reading.product),
+            reading,
             cells.refine(trained.row.scale * wider),
             images["input"].time,
             align.history_max_age_days,
@@ -218,12 +220,24 @@ def _check_history(files: Files, recipe: Recipe, trained: Checkpoint | None) -> 
     name = trained.row.name if trained else "the method"
     if recipe.history and not files.history:
         raise LstsrError(
-            f"{name} sees earlier LST. Add --history with a CSV of the columns scene, target, time"
+            f"{name} sees earlier LST. Add --history with a folder, or a CSV of the columns "
+            "scene, target and time"
         )
     if files.history and not recipe.history:
         raise LstsrError(f"--history: {name} sees no earlier LST. Leave the option out")
-    if files.history and not files.history.is_file():
-        raise LstsrError(f"--history {files.history}: no such file. Name a CSV")
+    if files.history and not files.history.exists():
+        raise LstsrError(f"--history {files.history}: not found. Name a CSV or a folder")
+
+
+def _history_scenes(path: Path, product: str) -> list[Scene]:
+    """The targets of a manifest, or those anywhere below a folder."""
+    if not path.is_dir():
+        return read_manifest(path, ["target"])
+    pattern = "*_MTL.txt" if product == "landsat" else "*.tif"
+    found = sorted(path.rglob(pattern))
+    if not found:
+        raise LstsrError(f"--history {path}: no file {pattern} lies in or below it. Name another")
+    return [Scene(file.stem, None, None, file) for file in found]
 
 
 def reading_of(path: Path, role: str, trained: Checkpoint | None, options: Options) -> SensorConfig:
