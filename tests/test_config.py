@@ -489,6 +489,23 @@ def test_a_band_may_not_be_called_like_a_layer() -> None:
         validate(MINIMAL | {"sensors": sensors, "align": {"layers": ["slope"]}})
 
 
+def test_history_has_three_channels_and_needs_the_target_as_anchor() -> None:
+    grid = {"crs": "EPSG:5179", "spacing_m": 2000}
+    align = {"anchor": "target", "grid": grid, "layers": ["history", "slope"]}
+    seen = {"model": "srcnn", "variant": "seen", "layers": ["history", "slope"]}
+    rows = validate(MINIMAL | {"align": align, "models": [seen]}).rows()
+    shown = [row.channels[1:] for row in rows if row.variant == "seen"]
+    assert shown and all(
+        channels == ["history", "history_age", "history_count", "slope"] for channels in shown
+    )
+    with pytest.raises(LstsrError, match="layers: history lies where .* Set anchor to target"):
+        validate(MINIMAL | {"align": {"layers": ["history"]}})
+    reference = {"sensor": "x", "unit": "index", "names": ["history_age"]}
+    sensors = MINIMAL["sensors"] | {"reference": reference}
+    with pytest.raises(LstsrError, match="align.layers: history_age is also a band"):
+        validate(MINIMAL | {"sensors": sensors, "align": align})
+
+
 def test_a_key_that_is_named_twice_is_told(tmp_path: Path) -> None:
     file = tmp_path / "my.yaml"
     file.write_text(

@@ -103,6 +103,12 @@ def test_each_scene_and_its_files_stand_in_one_shard(tmp_path: Path) -> None:
     assert plan.shard_files("align") == [f"results/work/align/{shard}.csv" for shard in plan.shards]
 
 
+def test_history_reads_the_scenes_of_every_shard(root: Path) -> None:
+    plan = Plan(load(root / "configs/sample-history.yaml"))
+    assert plan.history == plan.shard_files("acquire") and len(plan.history) > 1
+    assert Plan(load(root / "config.yaml")).history == []
+
+
 def test_a_changed_manifest_row_shows_in_its_shard_alone(tmp_path: Path) -> None:
     config = with_manifest(tmp_path, 20)
     plan = Plan(config)

@@ -23,7 +23,7 @@ logger = logging.getLogger("lstsr")
 GUIDED = ("input", "reference")
 # Options of `predict` that an optical image alone does not have.
 OF_LST = (
-    *("dem", "water", "like", "extent", "time", "base-image", "no-registration"),
+    *("dem", "water", "history", "like", "extent", "time", "base-image", "no-registration"),
     *("input-shift", "reference-shift", "self-ensemble"),
 )
 LEAST_TILE = 128
@@ -226,15 +226,20 @@ def align(options: argparse.Namespace) -> None:
 
     from lstsr.acquire.local import read_index
     from lstsr.config import AlignConfig, SensorsConfig
+    from lstsr.dataset.history import overlapping
     from lstsr.dataset.triplet import align as align_scene
     from lstsr.dataset.triplet import write_index
 
     sensors = SensorsConfig.model_validate(options.settings["sensors"])
     config = AlignConfig.model_validate(options.settings["align"])
     usable = [one.scene for one in read_index(options.index) if not one.reason]
+    others = overlapping(one for index in options.history for one in read_index(index))
     write_index(
         options.output,
-        [align_scene(scene, sensors, config, options.folder) for scene in tqdm(usable)],
+        [
+            align_scene(scene, sensors, config, options.folder, others.get(scene.scene, []))
+            for scene in tqdm(usable)
+        ],
     )
 
 
@@ -440,6 +445,7 @@ def predict(options: argparse.Namespace) -> None:
                 options.extent,
                 options.time,
                 asked,
+                options.history,
             ),
             output=options.output,
             like=options.like,
@@ -569,6 +575,9 @@ def _parser() -> argparse.ArgumentParser:
     stage.add_argument("--settings", type=json.loads, required=True)
     paths(stage, "folder", "output")
     stage.add_argument("index", type=Path)
+    stage.add_argument(
+        "--history", type=Path, nargs="*", default=[], help="indexes of all scenes, for that layer"
+    )
 
     stage = command("dataset", dataset)
     stage.add_argument("--settings", type=json.loads, required=True)
@@ -612,6 +621,11 @@ def _parser() -> argparse.ArgumentParser:
     stage.add_argument("--overwrite", action="store_true", help="replace an existing output")
     stage.add_argument("--dem", type=Path, help="elevation in metres, to correct terrain parallax")
     stage.add_argument("--water", type=Path, help="share of water, 0..1, for layers and flags")
+    stage.add_argument(
+        "--history",
+        type=Path,
+        help="folder or CSV (scene, target, time) of fine LST, for a network with layer history",
+    )
     stage.add_argument(
         "--scale",
         type=_scale,

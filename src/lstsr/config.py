@@ -94,7 +94,10 @@ Layer = Literal[
     "view_zenith",
     "sun_zenith",
     "illumination",
+    "history",
 ]
+HISTORY = ("history", "history_age", "history_count")
+"""The channels of layer history."""
 AlignedLayer = Literal[Layer, "unregistered"]
 Covariate = Literal["view_zenith", "sun_zenith", "hour", "season", "ndvi", "elevation", "water"]
 AmiBand = Literal[
@@ -121,6 +124,11 @@ AmiBand = Literal[
 def unregistered(band: str) -> str:
     """The channel of a dataset that holds ``band`` of the reference as it was delivered."""
     return f"unregistered_{band}"
+
+
+def channels_of(layers: Sequence[str]) -> list[str]:
+    """The channels that these layers add to the reference."""
+    return [name for layer in layers for name in (HISTORY if layer == "history" else (layer,))]
 
 
 class Section(BaseModel):
@@ -631,7 +639,14 @@ class AlignConfig(Section):
     layers: list[AlignedLayer] = Field(
         [],
         description="channels added to the reference: terrain, water share, view and sun; "
-        "unregistered: each of its bands also without its shift, for rows with that guide",
+        "unregistered: each of its bands also without its shift, for rows with that guide; "
+        "history: LST of earlier targets, its age and their number",
+    )
+    history_max_age_days: float = Field(
+        400.0,
+        gt=0,
+        description="layer history: most days between an earlier target and the input; the default "
+        "is a year, so that the same season counts, and two repeat cycles of Landsat",
     )
     covariates: list[Covariate] = Field(
         [], description="of which the input's bias is a linear function; none: no harmonisation"
@@ -645,6 +660,10 @@ class AlignConfig(Section):
     def _grid_of_anchor(self) -> Self:
         if (self.anchor == "target") != (self.grid is not None):
             raise ValueError("anchor and grid: `target` needs a grid, `input` brings its own")
+        if "history" in self.layers and self.anchor != "target":
+            raise ValueError(
+                "layers: history lies where the target's sensor puts it. Set anchor to target"
+            )
         return self
 
     @property
@@ -1060,7 +1079,7 @@ class Config(Section):
         assert self.sensors.input is not None and self.sensors.reference is not None
         found, reference = self.align.registration, self.sensors.reference
         for name in reference.names:
-            if name in self.align.layers:
+            if name in channels_of(self.align.layers):
                 raise ValueError(
                     f"align.layers: {name} is also a band of sensors.reference. Rename the band"
                 )
@@ -1113,7 +1132,7 @@ class Config(Section):
         bands = self.sensors.reference.names if self.sensors.reference else []
         if model.guide == "unregistered":
             bands = [unregistered(band) for band in bands]
-        return [*bands, *model.layers]
+        return [*bands, *channels_of(model.layers)]
 
     def _options(self, model: ModelConfig) -> dict[str, Any]:
         """The model's own; a network of optical images is told the number of bands."""

@@ -121,6 +121,11 @@ class Plan:
         manifest = Path(self._config.data) / self._config.acquire.manifest
         return read_remote(manifest, Path(self.folder))
 
+    @property
+    def history(self) -> list[str]:
+        """The index files of all acquired scenes if layer history reads them; none otherwise."""
+        return self.shard_files("acquire") if "history" in self._config.align.layers else []
+
     def shard_files(self, stage: str) -> list[str]:
         """The index files of a stage."""
         return [f"{self._config.results}/work/{stage}/{shard}.csv" for shard in self.shards]

@@ -10,6 +10,7 @@ import pytest
 from affine import Affine
 
 from lstsr.config import Block, DatasetConfig
+from lstsr.dataset.layers import with_bands
 from lstsr.dataset.loader import Dataset
 from lstsr.dataset.pack import add_rows, coarse_input, pack
 from lstsr.dataset.triplet import read_triplet
@@ -446,3 +447,26 @@ def test_an_image_alone_is_averaged_plainly_and_scored_where_it_is_valid(tmp_pat
     np.testing.assert_array_equal(scene.scored, expected)
     window = dataset.window("a", "degraded-block-x2", 3, 4, 5, 6)
     np.testing.assert_array_equal(window.target, scene.target[:, 6:16, 8:20])
+
+
+def with_history(one: Triplet, count: np.ndarray) -> Triplet:
+    """Earlier LST 3 K above the mean, 9 days old, where ``count`` is not 0."""
+    names, reference = ("history", "history_age", "history_count"), one.reference
+    layers = np.stack([np.where(count > 0, 3.0, 0), np.where(count > 0, 9.0, 0), count])
+    return replace(one, reference=with_bands(reference, names, layers))
+
+
+def test_statistics_of_history_are_of_pixels_that_have_some(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for seed, name in enumerate(SPLITS):
+        count = rng.integers(0, 3, COARSE.refine(SCALE).shape)
+        write(tmp_path, with_history(triplet(name, seed), count * (name != "b")))
+    meta = packed(tmp_path, tmp_path / "dataset.safetensors").meta
+    assert meta.reference_mean[2:4] == (3, 9) and meta.reference_std[2:4] == (0, 0)
+    assert 0.4 < meta.reference_mean[4] < 0.6, "the count is known everywhere"
+    plain = triplet("a", 0).reference, triplet("b", 1).reference
+    red = np.concatenate([one.values[0, one.valid] for one in plain]).astype(float)
+    assert meta.reference_mean[0] == pytest.approx(red.mean(), rel=1e-12)
+    write(tmp_path, with_history(triplet("a", 0), 0 * count))
+    with pytest.raises(LstsrError, match="no training scene has an earlier target"):
+        packed(tmp_path, tmp_path / "dataset.safetensors")

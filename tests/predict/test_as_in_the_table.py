@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from affine import Affine
 
 from lstsr.config import Block, Config, GenerateConfig, validate
 from lstsr.dataset.assembly import network_scene
 from lstsr.dataset.loader import Dataset, key_of
 from lstsr.dataset.pack import pack
 from lstsr.dataset.triplet import align
+from lstsr.errors import LstsrError
 from lstsr.predict.pair import Files, read_pair
 from lstsr.predict.product import Request, make_product
 from lstsr.predict.scenes import predict_split
@@ -54,6 +56,8 @@ KOREA = {
     },
     "blocks": [{"track": "observed", "scale": 8}, {"track": "observed", "scale": 4}],
 }
+DATED = GenerateConfig(places=3, dates=2, size_km=32, clouds=0.1, seed=5)
+HISTORY = ["history", "history_age", "history_count"]
 NETWORKS = {
     "srcnn": {},
     "esrnet": {"features": 4, "growth": 4, "blocks": 1},
@@ -125,14 +129,15 @@ class Run:
         assert self.scene.input and self.scene.reference
         files = Files(self.scene.input, self.scene.reference, self.scene.dem, self.scene.water)
         extent = self.scene.target if self.config.align.grid else None
-        return replace(files, extent=extent, time=self.scene.time)
+        history = self.folder / "earlier.csv" if "history" in self.config.align.layers else None
+        return replace(files, extent=extent, time=self.scene.time, history=history)
 
 
 def packed(config: Config, scenes: list[Scene], folder: Path) -> Run:
     splits = {scene.scene: "train" for scene in scenes}
     splits |= {scenes[-2].scene: "validation", scenes[-1].scene: "test"}
     for scene in scenes:
-        assert not align(scene, config.sensors, config.align, folder / "aligned").reason
+        assert not align(scene, config.sensors, config.align, folder / "aligned", scenes).reason
     settings = config.model_dump(mode="json")
     data = folder / "dataset.safetensors"
     blocks = [Block.model_validate(block) for block in settings["blocks"]]
@@ -162,6 +167,17 @@ def korea(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("korea")
     scenes = [simulate(name, folder, GENERATED) for name in simulated_names(GENERATED)]
     return packed(validate(KOREA), scenes, folder)
+
+
+@pytest.fixture(scope="module")
+def dated(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Two dates of each place, with earlier LST as a layer; the manifest lists every target."""
+    folder = tmp_path_factory.mktemp("dated")
+    scenes = [simulate(name, folder, DATED) for name in simulated_names(DATED)]
+    lines = [f"{one.scene},{one.target.relative_to(folder)},{one.time}\n" for one in scenes]
+    (folder / "earlier.csv").write_text("scene,target,time\n" + "".join(lines))
+    config = validate(KOREA | {"align": KOREA["align"] | {"layers": ["history", "slope"]}})
+    return packed(config, scenes, folder)
 
 
 def compared(run: Run, row: dict[str, Any], ensemble: bool = False, **more: Any) -> None:
@@ -209,6 +225,54 @@ def test_a_self_ensemble(plain: Run) -> None:
 @pytest.mark.parametrize("layers", [[], LAYERS], ids=["bands", "with layers"])
 def test_a_network_on_a_grid_of_its_own(korea: Run, scale: int, layers: list[str]) -> None:
     compared(korea, korea.row("dctnet", scale, layers, False))
+
+
+@pytest.mark.parametrize("scale", [8, 4])
+def test_a_network_that_sees_earlier_lst(dated: Run, scale: int) -> None:
+    row = dated.row("dctnet", scale, ["slope", *HISTORY], False)
+    held = Dataset(dated.data, HISTORY).scene(dated.scene.scene, key_of("observed", scale))
+    assert held.reference[2].max() == 1, "or nothing was tested"
+    compared(dated, row)
+
+
+def test_a_network_that_sees_earlier_lst_asks_for_it(dated: Run, korea: Run) -> None:
+    checkpoint = dated.checkpoint(dated.row("dctnet", 8, HISTORY, False))
+    without = replace(dated.files, history=None)
+    with pytest.raises(LstsrError, match="sees earlier LST. Add --history with a folder"):
+        make_product(Request(str(checkpoint), without, dated.folder / "none.tif"))
+    other = korea.checkpoint(korea.row("dctnet", 8, [], False))
+    with pytest.raises(LstsrError, match="--history: .* sees no earlier LST. Leave"):
+        make_product(Request(str(other), dated.files, dated.folder / "none.tif"))
+    absent = replace(dated.files, history=dated.folder / "absent.csv")
+    with pytest.raises(LstsrError, match="--history .*absent.csv: not found"):
+        make_product(Request(str(checkpoint), absent, dated.folder / "none.tif"))
+    (dated.folder / "empty").mkdir()
+    empty = replace(dated.files, history=dated.folder / "empty")
+    with pytest.raises(LstsrError, match=r"no file \*_MTL.txt lies in or below it"):
+        make_product(Request(str(checkpoint), empty, dated.folder / "none.tif"))
+
+
+def test_a_folder_of_earlier_lst_is_read_like_a_manifest(dated: Run) -> None:
+    checkpoint = dated.checkpoint(dated.row("dctnet", 8, HISTORY, False))
+    made = []
+    for history in (dated.folder / "earlier.csv", dated.folder):
+        files = replace(dated.files, history=history)
+        output = dated.folder / f"{history.stem}-out.tif"
+        make_product(Request(str(checkpoint), files, output, register=False))
+        made.append(geotiff.read_written(output))
+        assert geotiff.tags(output)["earlier_lst"].count("Z") == 1, "the scene itself is left out"
+    np.testing.assert_array_equal(made[0].values, made[1].values)
+
+
+def test_the_input_moves_onto_the_places_of_earlier_lst(dated: Run) -> None:
+    """Earlier LST does not move, so neither may the product's grid."""
+    checkpoint = dated.checkpoint(dated.row("dctnet", 8, HISTORY, False))
+    output = dated.folder / "registered.tif"
+    make_product(Request(str(checkpoint), dated.files, output))
+    said = geotiff.tags(output)
+    assert (said["frame"], said["reference_moved"]) == ("reference", "0.000, 0.000 fine pixels")
+    held = Dataset(dated.data).transform(dated.scene.scene, key_of("observed", 8))
+    assert geotiff.read_written(output).grid.transform.almost_equals(Affine(*held), 1e-6)
 
 
 @pytest.mark.parametrize("scale", [8, 4])

@@ -1,6 +1,8 @@
 rule align:
     input:
-        f"{WORK}/acquire/{{shard}}.csv",
+        index=f"{WORK}/acquire/{{shard}}.csv",
+        # earlier scenes of the same place can be in any shard
+        history=PLAN.history,
     output:
         f"{WORK}/align/{{shard}}.csv",
     log:
@@ -18,5 +20,5 @@ rule align:
         folder=f"{WORK}/aligned",
         code=fingerprint("lstsr.dataset.triplet", *PLAN.reader_modules),
     shell:
-        "lstsr align --settings {params.settings:q} --folder {params.folder:q}"
-        " --output {output:q} {input:q} > {log:q} 2>&1"
+        "lstsr align {input.index:q} --settings {params.settings:q} --folder {params.folder:q}"
+        " --output {output:q} --history {input.history:q} > {log:q} 2>&1"

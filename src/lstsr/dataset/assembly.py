@@ -18,8 +18,9 @@ import numpy as np
 from affine import Affine
 from pyproj import Transformer
 
-from lstsr.config import GeotiffConfig
+from lstsr.config import HISTORY, GeotiffConfig
 from lstsr.dataset.harmonise import Harmonisation, covariates_of
+from lstsr.dataset.history import past_of
 from lstsr.dataset.layers import UNKNOWN, Ground, with_layers
 from lstsr.dataset.loader import SceneInputs
 from lstsr.errors import SceneError
@@ -126,6 +127,11 @@ class Recipe:
     layers: Sequence[str] = ()
     covariates: Sequence[str] = ()
 
+    @property
+    def history(self) -> bool:
+        """Whether earlier LST is among the layers."""
+        return bool(set(HISTORY).intersection(self.layers))
+
 
 def assemble(
     images: Mapping[str, SensorImage],
@@ -148,9 +154,10 @@ def assemble(
     coarse = resample(images["input"], coarse_grid, (row / scale, column / scale), terrain=terrain)
     plain = resample(images["reference"], grid, shifts.get("reference", UNMOVED), terrain=terrain)
     viewpoint = images["input"].viewpoint
+    past = past_of(coarse, ground.earlier, scale) if recipe.history else None
     return Assembled(
         coarse,
-        with_layers(plain, recipe.layers, coarse.time, viewpoint, ground),
+        with_layers(plain, recipe.layers, coarse.time, viewpoint, ground, past),
         covariates_of(recipe.covariates, coarse, viewpoint, plain, ground),
         ground.water_on(grid),
     )

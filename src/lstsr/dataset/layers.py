@@ -1,4 +1,4 @@
-"""Further channels of the reference: terrain, water, and from where satellite and sun look."""
+"""Further channels of the reference: terrain, water, view and sun, and earlier LST."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyproj import Geod
 
+from lstsr.dataset.history import Earlier, Past
 from lstsr.errors import SceneError
 from lstsr.geo.parallax import Terrain, view_zenith_deg
 from lstsr.geo.resample import elevation_on, resample
@@ -24,10 +25,14 @@ WGS84 = Geod(ellps="WGS84")
 
 @dataclass(frozen=True)
 class Ground:
-    """What is known of a place at all times: elevation, and the share of water (0..1)."""
+    """What is known of a place beside its images.
+
+    Elevation, the share of water (0..1), and targets of earlier days on the scene's fine grid.
+    """
 
     terrain: Terrain | None = None
     water: SensorImage | None = None
+    earlier: Sequence[Earlier] = ()
 
     def water_on(self, grid: Grid) -> SensorImage | None:
         """The share of water on ``grid``."""
@@ -48,16 +53,17 @@ def with_layers(
     time: str,
     viewpoint: Viewpoint | None,
     ground: Ground,
+    past: Past | None = None,
 ) -> SensorImage:
     """``reference`` with the layers ``names`` as further bands, on its own grid.
 
     Time and viewpoint, on which sun and view depend, are those of the input. A pixel is valid where
     all its bands are. Raises SceneError where a layer needs an elevation, a water share, a time or
-    a viewpoint that is not there.
+    a viewpoint that is not there. ``past`` is needed for the layer history.
     """
     if not names:
         return reference
-    made = Layers(reference.grid, time, viewpoint, ground)
+    made = Layers(reference.grid, time, viewpoint, ground, past)
     return with_bands(reference, names, np.stack([getattr(made, name)() for name in names]))
 
 
@@ -80,6 +86,7 @@ class Layers:
     time: str
     viewpoint: Viewpoint | None
     ground: Ground
+    past: Past | None = None
 
     def elevation(self) -> Doubles:
         """Metres; unknown elevation, as over the sea, counts as 0."""
@@ -126,6 +133,23 @@ class Layers:
         direct = np.cos(zenith) * np.cos(slope)
         direct += np.sin(zenith) * np.sin(slope) * np.cos(azimuth - aspect)
         return np.clip(direct, 0, None)
+
+    def history(self) -> Doubles:
+        """Mean of earlier LST at the level of the input, kelvin about its mean; 0 where unknown."""
+        return self._known_past.anomaly_k
+
+    def history_age(self) -> Doubles:
+        """Days since the newest earlier target; 0 where there is none."""
+        return self._known_past.age_days
+
+    def history_count(self) -> Doubles:
+        """Number of earlier targets; 0 marks pixels without history."""
+        return self._known_past.count
+
+    @property
+    def _known_past(self) -> Past:
+        assert self.past is not None
+        return self.past
 
     @cached_property
     def _elevation_m(self) -> Doubles:

@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 from lstsr import __version__
 from lstsr.dataset.assembly import centre_of, harmonised, widened
 from lstsr.dataset.harmonise import Harmonisation, Samples, fit
+from lstsr.dataset.history import known
 from lstsr.dataset.layers import mostly
 from lstsr.dataset.loader import key_of
 from lstsr.dataset.triplet import read_triplet
@@ -69,8 +70,8 @@ def pack(
 
     Returns the statistics: reference values over valid pixels of training scenes, number of scenes
     by split, wild cells (`wild_k`) left out by block, and the harmonisation. Raises LstsrError if a
-    split of ``wanted`` has no scene left, a scene has no pixel to score, or scenes have pixels of
-    very different size.
+    split of ``wanted`` has no scene left, a scene has no pixel to score, scenes have pixels of very
+    different size, or no training scene has the history that is among the layers.
     """
     _check_splits(splits, wanted)
     tensors: dict[str, np.ndarray] = {}
@@ -183,20 +184,27 @@ class ReferenceStatistics:
     """Mean and standard deviation of each reference band, accumulated scene by scene."""
 
     def __init__(self) -> None:
-        self._count = 0.0
+        self._count: np.ndarray | float = 0.0
         self._sum: np.ndarray | float = 0.0
         self._squares: np.ndarray | float = 0.0
 
     def add(self, triplet: Triplet) -> None:
-        """Count the valid pixels of a training scene."""
+        """Count the valid pixels of a training scene, of history those where it is known."""
         values = triplet.reference.values[:, triplet.reference.valid].astype(np.float64)
-        self._count += values.shape[1]
+        there = known(triplet.reference.bands, values)
+        values[~there] = 0
+        self._count = self._count + there.sum(axis=1)
         self._sum = self._sum + values.sum(axis=1)
         self._squares = self._squares + (values**2).sum(axis=1)
 
     @property
     def mean(self) -> list[float]:
-        """One value a band."""
+        """One value a band. Raises LstsrError if a band has no value."""
+        if not np.all(self._count):
+            raise LstsrError(
+                "align.layers: no training scene has an earlier target for layer history. Add "
+                "earlier dates, raise align.history_max_age_days, or remove the layer"
+            )
         return [float(value) for value in np.atleast_1d(self._sum / self._count)]
 
     @property

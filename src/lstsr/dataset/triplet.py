@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import math
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lstsr.config import unregistered
+from lstsr.config import channels_of, unregistered
 from lstsr.dataset.assembly import (
     UNMOVED,
     Recipe,
@@ -20,6 +20,7 @@ from lstsr.dataset.assembly import (
     cells_within,
     read_ground,
 )
+from lstsr.dataset.history import earlier_targets
 from lstsr.dataset.layers import UNKNOWN, Ground, with_bands
 from lstsr.errors import LstsrError, SceneError
 from lstsr.files import read_csv, write_csv
@@ -65,11 +66,18 @@ class Aligned:
     reference_age_h: float | None = None
 
 
-def align(scene: Scene, sensors: SensorsConfig, settings: AlignConfig, folder: Path) -> Aligned:
+def align(
+    scene: Scene,
+    sensors: SensorsConfig,
+    settings: AlignConfig,
+    folder: Path,
+    others: Sequence[Scene] = (),
+) -> Aligned:
     """Read, register and resample one scene, and write its four rasters to ``folder``.
 
-    An image alone stays on its own grid and is the one raster. A fault of the scene's content
-    excludes it, by reason; anything else is raised.
+    For layer history, ``others`` are the scenes whose earlier targets are read. An image alone
+    stays on its own grid and is the one raster. A fault of the scene's content excludes it, by
+    reason; anything else is raised.
     """
     try:
         images = {role: _read(scene, role, sensors) for role in sensors.roles}
@@ -78,6 +86,12 @@ def align(scene: Scene, sensors: SensorsConfig, settings: AlignConfig, folder: P
         age_h = check_times(images, settings)
         matched = _matched(scene, sensors, settings.registration)
         ground = read_ground(scene.dem, scene.water)
+        if "history" in settings.layers:
+            grid, time = _coarse_grid(images, settings).refine(settings.scale), images["input"].time
+            earlier = earlier_targets(
+                others, sensors.target, grid, time, settings.history_max_age_days
+            )
+            ground = replace(ground, earlier=earlier)
         triplet, registrations = to_triplet(scene.scene, images, settings, ground, matched)
     except SceneError as error:
         logger.warning("scene %s excluded: %s", scene.scene, error)
@@ -198,7 +212,7 @@ def to_triplet(
     shifts = {role: _shift(found.get(role)) for role in ROLES}
     anchor_row, anchor_column = shifts[settings.anchor]
     moved = {role: (r - anchor_row, c - anchor_column) for role, (r, c) in shifts.items()}
-    names = [name for name in settings.layers if name != "unregistered"]
+    names = channels_of([name for name in settings.layers if name != "unregistered"])
     recipe = Recipe(names, settings.covariates)
     made = assemble(images, coarse_grid, scale, moved, recipe, ground)
     reference = made.reference

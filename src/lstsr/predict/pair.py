@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from lstsr.config import AlignConfig, Block, GeotiffConfig, SensorConfig
+from lstsr.config import AlignConfig, Block, GeotiffConfig, SensorConfig, channels_of
 from lstsr.dataset.assembly import (
     Assembled,
     Recipe,
@@ -23,6 +23,7 @@ from lstsr.dataset.assembly import (
     widened,
 )
 from lstsr.dataset.harmonise import Harmonisation
+from lstsr.dataset.history import described, earlier_targets
 from lstsr.dataset.layers import Ground
 from lstsr.dataset.pack import widening
 from lstsr.dataset.triplet import hours_between
@@ -30,6 +31,7 @@ from lstsr.errors import LstsrError
 from lstsr.geo.resample import meets
 from lstsr.grid import Grid
 from lstsr.image import SensorImage
+from lstsr.scenes import Scene, read_manifest
 from lstsr.sensors import landsat, selection
 from lstsr.sensors.detection import detect
 from lstsr.sensors.plausible import option_of
@@ -81,7 +83,8 @@ class Files:
     """The files of a pair and how to read them.
 
     ``extent`` is a raster whose footprint bounds the product on the grid of a training. ``time`` is
-    when the input was taken, used if its file does not say.
+    when the input was taken, used if its file does not say. ``history`` is a manifest or folder of
+    fine LST.
     """
 
     input: Path
@@ -91,6 +94,7 @@ class Files:
     extent: Path | None = None
     time: str = ""
     options: Mapping[str, Options] = field(default_factory=dict)
+    history: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -171,11 +175,12 @@ def read_pair(files: Files, trained: Checkpoint | None, scale: int | None) -> Pa
     recipe, correction = Recipe(), None
     if trained and align:
         seen = trained.reference_bands
-        layers = [name for name in seen if name in align.layers]
+        layers = [name for name in seen if name in channels_of(align.layers)]
         covariates = align.covariates if trained.harmonisation else []
         recipe = Recipe(layers, covariates)
     if trained and trained.harmonisation:
         correction = Harmonisation.from_dict(trained.harmonisation)
+    _check_history(files, recipe, trained)
     if trained is None or align is None or align.grid is None:
         if files.extent:
             raise LstsrError(
@@ -185,16 +190,54 @@ def read_pair(files: Files, trained: Checkpoint | None, scale: int | None) -> Pa
         return Pair(images, notes, coarse.grid, ratio, 1, ground, recipe, correction)
     bounds = _extent(files) if files.extent else fine.grid
     block = Block.model_validate({"track": trained.row.track, "scale": trained.row.scale})
+    cells, wider = cells_within(bounds, align.grid), widening(block, align.scale)
+    if files.history:
+        reading = _validated(trained.readings["target"], "history")
+        earlier = earlier_targets(
+            _history_scenes(files.history, reading.product),
+            reading,
+            cells.refine(trained.row.scale * wider),
+            images["input"].time,
+            align.history_max_age_days,
+        )
+        ground = replace(ground, earlier=earlier)
+        notes["history"] = described(earlier)
+        logger.info("history %s: %s", files.history.name, notes["history"])
     return Pair(
         images,
         notes,
-        cells_within(bounds, align.grid),
+        cells,
         trained.row.scale,
-        widening(block, align.scale),
+        wider,
         ground,
         recipe,
         correction,
     )
+
+
+def _check_history(files: Files, recipe: Recipe, trained: Checkpoint | None) -> None:
+    """Raise LstsrError if the manifest of earlier LST is missing or would not be used."""
+    name = trained.row.name if trained else "the method"
+    if recipe.history and not files.history:
+        raise LstsrError(
+            f"{name} sees earlier LST. Add --history with a folder, or a CSV of the columns "
+            "scene, target and time"
+        )
+    if files.history and not recipe.history:
+        raise LstsrError(f"--history: {name} sees no earlier LST. Leave the option out")
+    if files.history and not files.history.exists():
+        raise LstsrError(f"--history {files.history}: not found. Name a CSV or a folder")
+
+
+def _history_scenes(path: Path, product: str) -> list[Scene]:
+    """The targets of a manifest, or those anywhere below a folder."""
+    if not path.is_dir():
+        return read_manifest(path, ["target"])
+    pattern = "*_MTL.txt" if product == "landsat" else "*.tif"
+    found = sorted(path.rglob(pattern))
+    if not found:
+        raise LstsrError(f"--history {path}: no file {pattern} lies in or below it. Name another")
+    return [Scene(file.stem, None, None, file) for file in found]
 
 
 def reading_of(path: Path, role: str, trained: Checkpoint | None, options: Options) -> SensorConfig:
@@ -343,7 +386,7 @@ def _optical_bands(trained: Checkpoint | None) -> list[str]:
     """The bands of the reference that a network was trained with, without layers."""
     if trained is None:
         return []
-    layers = trained.align.get("layers", [])
+    layers = channels_of(trained.align.get("layers", []))
     return [name for name in trained.reference_bands if name not in layers]
 
 

@@ -108,7 +108,7 @@ def make_product(request: Request) -> None:
             f"{request.files.input}. Name two rasters of the same place"
         )
     _warn_of_spacing(model.described, made)
-    frame = _frame(request, model, made)
+    frame = _frame(request, model, made, history=pair.recipe.history)
     if any(shift != UNMOVED for shift in frame.shifts.values()):
         made = pair.assembled(frame.shifts)
         covered = made.input.valid.repeat(scale, 0).repeat(scale, 1)
@@ -165,7 +165,7 @@ def _check_output(request: Request) -> None:
     files, output = request.files, request.output
     check_suffix(output, ".tif", ".tiff")
     sources = [files.input, files.reference, files.dem, files.water, files.extent]
-    sources += [request.base_image, Path(request.model)]
+    sources += [files.history, request.base_image, Path(request.model)]
     sources += [Path(request.like)] if request.like else []
     for path in (output, flags_path(output)):
         check_output(path, sources)
@@ -261,8 +261,11 @@ def _normalisation(
     return Normalisation(centre_k, CLASSICAL_SCALE_K, tuple(mean), tuple(std))
 
 
-def _frame(request: Request, model: Model, made: Assembled) -> Frame:
-    """Register input and reference to each other, or both to the static base image."""
+def _frame(request: Request, model: Model, made: Assembled, history: bool) -> Frame:
+    """Register input and reference to each other, or both to the static base image.
+
+    The product keeps the input's places. With ``history``, which does not move, the input moves.
+    """
     if request.shifts:
         name = "input" if "input" not in request.shifts else "as asked"
         return Frame(request.shifts, UNMOVED, name, "moved as asked, not registered")
@@ -279,6 +282,8 @@ def _frame(request: Request, model: Model, made: Assembled) -> Frame:
         )
         if not found.accepted:
             return Frame({}, UNMOVED, "input", f"not registered: {_words(found)}")
+        if history:
+            return Frame({"input": (found.row, found.column)}, UNMOVED, "reference", _words(found))
         shift = -found.row, -found.column
         return Frame({"reference": shift}, UNMOVED, "input", _words(found))
     with existing(request.base_image):
@@ -299,12 +304,20 @@ def _frame(request: Request, model: Model, made: Assembled) -> Frame:
             f"{request.base_image}: cannot be registered to (reference {_words(of_reference)}; "
             f"input {_words(of_input)}); check it, or leave --base-image out"
         )
+    name = f"base image {request.base_image.name}"
+    quality = f"reference {_words(of_reference)}; input {_words(of_input)}"
+    if history:
+        shifts = {
+            "reference": (of_reference.row, of_reference.column),
+            "input": (of_input.row, of_input.column),
+        }
+        return Frame(shifts, UNMOVED, name, quality)
     apart = of_reference.row - of_input.row, of_reference.column - of_input.column
     return Frame(
         {"reference": apart},
         (of_input.row, of_input.column),
-        f"base image {request.base_image.name}",
-        f"reference {_words(of_reference)}; input {_words(of_input)}",
+        name,
+        quality,
     )
 
 
@@ -383,6 +396,8 @@ def _check_age(request: Request, model: Model, age_h: float | None) -> None:
 def _tags(frame: Frame, request: Request, model: Model, pair: Pair) -> dict[str, str]:
     age_h, described = pair.age_h(), model.described
     tags = {} if age_h is None else {"reference_age_h": f"{age_h:.2f}"}
+    if pair.recipe.history:
+        tags["earlier_lst"] = pair.notes["history"]
     row, column = frame.shifts.get("reference", UNMOVED)
     return tags | {
         "model": Path(request.model).name,
