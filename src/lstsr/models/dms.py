@@ -163,21 +163,16 @@ class DataMiningSharpener(nn.Module):
         hat = 1 - np.abs(2 * (np.arange(pixels) + 0.5) / pixels - 1)
         for start in range(-self.half, length, self.half):
             first, last = max(start, 0), min(start + 2 * self.half, length)
-            yield (
-                slice(first, last),
-                hat[(first - start) * self.scale : (last - start) * self.scale],
-            )
+            part = slice((first - start) * self.scale, (last - start) * self.scale)
+            yield slice(first, last), hat[part]
 
     def fit(
         self, mean: Samples, coarse: Samples, weight: Samples, rng: np.random.Generator
     ) -> Forest | None:
         """Trees on bootstrap samples of the cells that count; None if they are too few to split."""
         use = weight > 0
-        x, y, w = (
-            mean[:, use].T.astype(np.float32),
-            coarse[use].astype(float),
-            weight[use].astype(float),
-        )
+        x = mean[:, use].T.astype(np.float32)
+        y, w = (values[use].astype(float) for values in (coarse, weight))
         if len(y) < 2 * self.leaf:
             return None
         level = float(np.average(y, weights=w))
