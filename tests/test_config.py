@@ -12,7 +12,7 @@ import yaml
 
 from lstsr.config import AdversarialConfig, Config, load, save_resolved, schema, validate
 from lstsr.errors import LstsrError
-from lstsr.registry import CLASSICAL
+from lstsr.registry import BASELINES, CLASSICAL
 
 MINIMAL: dict[str, Any] = {
     "dataset": "small",
@@ -315,6 +315,17 @@ def test_rows_come_in_a_fixed_order_with_names_of_their_own() -> None:
     assert all((row.train is None) == (row.model in CLASSICAL) for row in rows)
 
 
+def test_classical_methods_outside_the_baselines_have_a_row_if_listed() -> None:
+    listed = [{"model": "tsharp"}, {"model": "dms", "options": {"trees": 3}}, {"model": "atprk"}]
+    data = changed("models", listed)
+    data["sensors"]["reference"]["names"] = ["red", "ndvi"]
+    rows = [row for row in validate(data).rows() if row.block == "observed-x4"]
+    added = [(row.model, row.options) for row in rows if row.model not in BASELINES]
+    assert added == [("tsharp", {"ndvi": 1}), ("dms", {"trees": 3}), ("atprk", {})]
+    assert len(rows) == len(BASELINES) + len(added)
+    assert all(row.train is None and row.seed == 0 for row in rows)
+
+
 def test_a_model_trains_as_the_run_does_but_for_what_it_names() -> None:
     data = changed("train", {"steps": 50, "batch": 3})
     data["models"][1]["train"] = {"steps": 7, "adversarial": {"warm_up_steps": 2}}
@@ -375,6 +386,8 @@ def test_an_unregistered_row_sees_the_reference_as_delivered() -> None:
         ({"model": "srcnn", "variant": "off", "guide": "off"}, "guide = 'off': srcnn sees no"),
         ({"model": "esrnet", "options": {"base": "local-linear"}}, "sees the reference, esrnet"),
         ({"model": "esrnet", "options": {"bands": 3}}, "options.bands: follows from sensors"),
+        ({"model": "tsharp"}, "tsharp needs a reference band ndvi, but the bands are lst"),
+        ({"model": "tsharp", "options": {"ndvi": 0}}, "options.ndvi: follows from sensors"),
         (
             {"model": "esrgan", "train": {"steps": 500, "adversarial": {}}},
             "warm_up_steps = 500 of esrgan-base-x4-observed-s0 leaves none of its 500 steps",

@@ -24,7 +24,15 @@ from pydantic import (
 )
 
 from lstsr.errors import LstsrError
-from lstsr.registry import ADVERSARIAL, CLASSICAL, MODELS, RELEASED, UNGUIDED
+from lstsr.registry import (
+    ADVERSARIAL,
+    BASELINES,
+    CLASSICAL,
+    MODELS,
+    RELEASED,
+    UNGUIDED,
+    band_options,
+)
 from lstsr.scenes import ROLES
 
 if TYPE_CHECKING:
@@ -831,6 +839,8 @@ class ModelConfig(Section):
             raise ValueError(f"self_ensemble: {self.model} is not trained, leave it out")
         if "bands" in self.options:
             raise ValueError("options.bands: follows from sensors.target, leave it out")
+        if "ndvi" in self.options:
+            raise ValueError("options.ndvi: follows from sensors.reference, leave it out")
         if self.model in UNGUIDED:
             self._check_unguided()
         ablated = (self.guide, self.normalisation) != ("own", "input")
@@ -1099,9 +1109,9 @@ class Config(Section):
             )
 
     def rows(self) -> Iterator[Row]:
-        """Every experiment: the classical rows of each block, then the configured models."""
+        """Every experiment: the baselines of each block, then the configured models."""
         reference = self.sensors.reference
-        fitting = CLASSICAL if reference else CLASSICAL & UNGUIDED
+        fitting = BASELINES if reference else BASELINES & UNGUIDED
         classical = [ModelConfig(model=name) for name in MODELS if name in fitting]
         for block in self.blocks:
             for model in [*classical, *self.models]:
@@ -1135,8 +1145,10 @@ class Config(Section):
         return [*bands, *channels_of(model.layers)]
 
     def _options(self, model: ModelConfig) -> dict[str, Any]:
-        """The model's own; a network of optical images is told the number of bands."""
-        if self.task == "lst" or model.model in CLASSICAL:
+        """The model's own, and those that follow from the bands of the images."""
+        if self.sensors.reference:
+            return {**band_options(model.model, self.sensors.reference.names), **model.options}
+        if model.model in CLASSICAL:
             return model.options
         return {**model.options, "bands": len(self.sensors.target.names)}
 

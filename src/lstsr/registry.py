@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,9 @@ MODELS: Mapping[str, str] = {
     "bicubic-backprojected": "lstsr.models.interpolation",
     "global-linear": "lstsr.models.linear",
     "local-linear": "lstsr.models.linear",
+    "tsharp": "lstsr.models.tsharp",
+    "dms": "lstsr.models.dms",
+    "atprk": "lstsr.models.atprk",
     "srcnn": "lstsr.models.srcnn",
     "esrnet": "lstsr.models.rrdb",
     "esrgan": "lstsr.models.rrdb",
@@ -35,9 +38,12 @@ MODELS: Mapping[str, str] = {
 }
 """Name to module; the module's `NETWORKS` maps the name to its class."""
 
-CLASSICAL = frozenset(
+BASELINES = frozenset(
     {"bilinear", "bicubic", "bicubic-backprojected", "global-linear", "local-linear"}
 )
+"""Classical models that have a row in every table."""
+
+CLASSICAL = BASELINES | {"tsharp", "dms", "atprk"}
 """Models without weights: they need no training and no checkpoint."""
 
 UNGUIDED = frozenset(
@@ -77,6 +83,21 @@ def training_step(adversarial: bool) -> type[PixelStep]:
     """The class whose instances make the training steps of a row."""
     step: type[PixelStep] = import_module(STEPS[adversarial]).STEP
     return step
+
+
+def band_options(name: str, bands: Sequence[str]) -> dict[str, int]:
+    """Options of the model `name` that follow from the names of the reference's bands.
+
+    Raises LstsrError if the model needs a band that is not among them.
+    """
+    if name != "tsharp":
+        return {}
+    if "ndvi" not in bands:
+        raise LstsrError(
+            f"model tsharp needs a reference band ndvi, but the bands are {', '.join(bands)}. "
+            "Add ndvi to the reference, or use another model"
+        )
+    return {"ndvi": bands.index("ndvi")}
 
 
 def build(name: str, scale: int, reference_channels: int, **options: Any) -> nn.Module:

@@ -1,7 +1,8 @@
 """Linear regression of the input on the reference: the classical guided rows.
 
-TsHARP (Agam et al. 2007) fits T = a + b r on the coarse grid, applies the fit to the fine reference
-and adds the coarse residual, interpolated. With interpolation U and block mean M that is
+Both fit T = a + b r on the coarse grid, apply the fit to the fine reference and add the coarse
+residual, interpolated, as TsHARP does with fractional cover (`tsharp`). With interpolation U and
+block mean M that is
 
     a + b r + U(T - a - b M r) = U T + b (r - U M r),
 

@@ -30,7 +30,7 @@ from lstsr.models.normalisation import Normalisation
 from lstsr.predict.pair import Files, Options, Pair, alignment_of, existing, read_pair, reading_of
 from lstsr.predict.shipped import checkpoint_path
 from lstsr.predict.tiling import tile_of, tiled
-from lstsr.registry import CLASSICAL, build
+from lstsr.registry import CLASSICAL, band_options, build
 from lstsr.sensors import geotiff
 from lstsr.sensors.reading import read_image
 from lstsr.training.checkpoint import Checkpoint, load_checkpoint, read_checkpoint
@@ -115,7 +115,8 @@ def make_product(request: Request) -> None:
     coarse, reference = made.input, made.reference
     network = model.network
     if network is None:
-        network = build(request.model, scale, len(reference.bands)).eval()
+        options = band_options(request.model, reference.bands)
+        network = build(request.model, scale, len(reference.bands), **options).eval()
     normalisation = _normalisation(model.described, coarse, reference)
     if not (reference.valid & covered).any():
         raise LstsrError(

@@ -1,0 +1,67 @@
+"""TsHARP: temperature sharpened by its regression on fractional vegetation cover."""
+
+import torch
+from torch import Tensor, nn
+
+from lstsr.errors import LstsrError
+from lstsr.models.linear import GlobalLinear
+
+EXPONENT = 0.625
+"""Of the transform from NDVI to cover (Choudhury et al. 1994, Agricultural and Forest Meteorology
+68, 1)."""
+FLAT = 1e-6
+"""Least range of NDVI, and least variance of cover, that count as contrast."""
+
+
+def fractional_cover(ndvi: Tensor, valid: Tensor) -> Tensor:
+    """Fractional cover 1 - ((max - NDVI) / (max - min))^0.625 from the scene's extremes.
+
+    A positive scale and an offset of NDVI cancel out, so NDVI in normalised units gives the same
+    cover.
+
+    Args:
+        ndvi: (N,1,H,W), in any linear unit.
+        valid: (N,1,H,W), 0 or 1.
+
+    Returns:
+        (N,1,H,W) from 0 to 1; 0 where invalid.
+    """
+    low = torch.where(valid > 0, ndvi, torch.inf).amin((-2, -1), keepdim=True)
+    high = torch.where(valid > 0, ndvi, -torch.inf).amax((-2, -1), keepdim=True)
+    cover = 1 - ((high - ndvi) / (high - low).clamp(min=FLAT)) ** EXPONENT
+    return torch.where(valid > 0, cover, 0.0)
+
+
+class TsHARP(GlobalLinear):
+    """The row `tsharp` (Kustas et al. 2003, Remote Sensing of Environment 85, 429; Agam et al.
+    2007, Remote Sensing of Environment 107, 545).
+
+    One least-squares line of T on fractional cover per image, applied to the fine cover, plus the
+    coarse residual. Two details differ from the papers. Cover, not NDVI, is averaged to the coarse
+    grid, so a fine field that is linear in cover is recovered. All valid cells count, not only the
+    most uniform ones.
+
+    Args:
+        scale: coarse spacing / fine spacing.
+        reference_channels: number of bands.
+        ndvi: index of the band that holds NDVI (`registry.band_options`).
+
+    Raises:
+        LstsrError: the reference has no such band.
+    """  # noqa: D205
+
+    def __init__(self, scale: int, reference_channels: int, ndvi: int = 0) -> None:
+        super().__init__(scale, 1, ridge=FLAT)
+        if not 0 <= ndvi < reference_channels:
+            raise LstsrError(f"ndvi: {ndvi} is not the index of one of {reference_channels} bands")
+        self.ndvi = ndvi
+
+    def forward(
+        self, coarse: Tensor, reference: Tensor, coarse_valid: Tensor, reference_valid: Tensor
+    ) -> Tensor:
+        """(N,1,h,w), (N,C,H,W) to (N,1,H,W); plain bilinear where the reference is invalid."""
+        cover = fractional_cover(reference[:, self.ndvi : self.ndvi + 1], reference_valid)
+        return super().forward(coarse, cover, coarse_valid, reference_valid)
+
+
+NETWORKS: dict[str, type[nn.Module]] = {"tsharp": TsHARP}
