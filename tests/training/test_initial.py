@@ -174,7 +174,7 @@ def test_real_weights_with_fitted_constants_beat_bilinear_by_1_db(
     initial, output = tmp_path / "initial.safetensors", tmp_path / "row.safetensors"
     import_released(name, shared / "data" / "released" / f"{name}.safetensors", initial)
     row = starting_from(row_dict, initial, steps=30, validate_every=30, learning_rate=0.05)
-    train(real, Row.from_dict(row | {"model": name, "options": {}}), output, threads=2)
+    train(real, Row.from_dict(row | {"model": name, "options": {}}), output, threads=1)
     network, dataset = load_checkpoint(output)[0], Dataset(real)
     gains_db = []
     for scene in dataset.scenes("test"):

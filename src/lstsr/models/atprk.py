@@ -73,11 +73,11 @@ def fitted_length(residual: Tensor, seen: Tensor, scale: int, radius: int) -> fl
     if not found or all(half == 0 for _, half in found):
         return scale * LENGTHS[0].item()
     count, empirical = (torch.stack(values).double().cpu() for values in zip(*found, strict=True))
-    row, column = (torch.tensor(values) + reach for values in zip(*lags, strict=True))
+    rows, columns = (torch.tensor(values) + reach for values in zip(*lags, strict=True))
     misfits = []
     for length in LENGTHS * scale:
         between = covariances(length.item(), scale, radius)[1]
-        ratio = empirical / (between[reach, reach] - between[row, column])
+        ratio = empirical / (between[reach, reach] - between[rows, columns])
         per_sill = (count * ratio).sum() / (count * ratio**2).sum()
         misfits.append((count * (ratio * per_sill - 1) ** 2).sum())
     return scale * LENGTHS[torch.stack(misfits).argmin()].item()

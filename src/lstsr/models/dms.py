@@ -56,15 +56,15 @@ def leaf_fits(
     """
     nodes, channels = leaf.max() + 1, x.shape[1]
 
-    def mean(values: Values) -> Values:
-        total = np.stack([np.bincount(leaf, weight * v, nodes) for v in values.T], -1)
+    def mean(values: NDArray[np.floating]) -> Values:
+        total: Values = np.stack([np.bincount(leaf, weight * v, nodes) for v in values.T], -1)
         return total / np.maximum(np.bincount(leaf, weight, nodes), 1e-12)[:, None]
 
     mx, my = mean(x), mean(y[:, None])[:, 0]
-    dx, dy = x - mx[leaf], y - my[leaf]
+    dx, dy = np.asarray(x - mx[leaf], np.float64), y - my[leaf]
     xx = mean((dx[:, :, None] * dx[:, None]).reshape(len(x), -1)).reshape(-1, channels, channels)
     xy = mean(dx * dy[:, None])
-    slope = np.linalg.solve(xx + RIDGE * np.eye(channels), xy[..., None])[..., 0]
+    slope: Values = np.linalg.solve(xx + RIDGE * np.eye(channels), xy[..., None])[..., 0]
     return slope, my - (slope * mx).sum(1)
 
 
@@ -113,7 +113,7 @@ class DataMiningSharpener(nn.Module):
             raise LstsrError(
                 "model dms: scikit-learn is not installed. Run pip install 'lstsr[dms]'"
             ) from None
-        self.scale, self.trees, self.leaf, self.half = scale, trees, leaf, cells // 2
+        self.scale, self.trees, self.leaf, self.step = scale, trees, leaf, cells // 2
         self.regressor = DecisionTreeRegressor
 
     def forward(
@@ -159,10 +159,10 @@ class DataMiningSharpener(nn.Module):
 
     def windows(self, length: int) -> Iterator[tuple[slice, Values]]:
         """Cells of each window along one side, and weights of its pixels, which sum to 1."""
-        pixels = 2 * self.half * self.scale
+        pixels = 2 * self.step * self.scale
         hat = 1 - np.abs(2 * (np.arange(pixels) + 0.5) / pixels - 1)
-        for start in range(-self.half, length, self.half):
-            first, last = max(start, 0), min(start + 2 * self.half, length)
+        for start in range(-self.step, length, self.step):
+            first, last = max(start, 0), min(start + 2 * self.step, length)
             part = slice((first - start) * self.scale, (last - start) * self.scale)
             yield slice(first, last), hat[part]
 
