@@ -9,6 +9,7 @@ import math
 import re
 import signal
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -177,22 +178,25 @@ def acquire(options: argparse.Namespace) -> None:
 
 
 def split(options: argparse.Namespace) -> None:
-    """Assign every usable scene to training, validation or test, by place."""
+    """Assign every usable scene to training, validation or test, by place or in regional folds."""
     from lstsr.acquire.local import read_index
     from lstsr.config import SplitConfig
     from lstsr.files import write_csv
+    from lstsr.folds import assign_folds
     from lstsr.scenes import assign
 
+    config = SplitConfig.model_validate(options.settings["split"])
     acquired = [one for index in options.indexes for one in read_index(index)]
     places = [one.place for one in sorted(acquired, key=lambda one: one.scene.scene)]
     usable = {one.scene.scene for one in acquired if not one.reason}
     try:
         if not usable:
             raise LstsrError("no scene is usable")
-        chosen = assign(
-            [place for place in places if place.scene in usable],
-            SplitConfig.model_validate(options.settings["split"]),
-        )
+        placed = [place for place in places if place.scene in usable]
+        if config.folds:
+            chosen = assign_folds(placed, config.folds, config.buffer_km)
+        else:
+            chosen = [assign(placed, config)]
     except LstsrError as error:
         lost = [f"{one.scene.scene}: {one.reason}" for one in acquired if one.reason]
         if not lost:
@@ -201,21 +205,23 @@ def split(options: argparse.Namespace) -> None:
         raise LstsrError(
             f"{error}. {len(lost)} scenes were excluded before the split, e.g. {few}"
         ) from None
-    counts = {name: list(chosen.values()).count(name) for name in sorted(set(chosen.values()))}
-    logger.info("scenes by split, place only: %s", counts)
+    for splits in chosen:
+        counts = dict(sorted(Counter(splits.values()).items()))
+        logger.info("scenes by split, place only: %s", counts)
     write_csv(
         options.output,
-        ("scene", "split", "lon", "lat", "outline"),
+        (*(["fold"] if config.folds else []), "scene", "split", "lon", "lat", "outline"),
         (
-            {
+            ({"fold": fold} if config.folds else {})
+            | {
                 "scene": place.scene,
-                "split": chosen[place.scene],
+                "split": splits[place.scene],
                 "lon": place.lon,
                 "lat": place.lat,
                 "outline": " ".join(f"{lon:.4f},{lat:.4f}" for lon, lat in place.outline),
             }
-            for place in places
-            if place.scene in chosen
+            for fold, splits in enumerate(chosen)
+            for place in placed
         ),
     )
 
@@ -258,11 +264,12 @@ def dataset(options: argparse.Namespace) -> None:
     limit = AlignConfig.model_validate(settings["align"]).max_excluded_share
     check_share(len(lost), len(acquired), limit, [record["reason"] for record in lost])
     good = {one.scene for one in aligned if not one.reason}
-    splits = {
-        row["scene"]: row["split"]
-        for row in read_csv(options.splits)
-        if row["scene"] in good and row["split"] != DROPPED
-    }
+    splits: dict[str, Any] = {}
+    for row in read_csv(options.splits):
+        if row["scene"] in good and "fold" in row:
+            splits[row["scene"]] = (*splits.get(row["scene"], ()), row["split"])
+        elif row["scene"] in good and row["split"] != DROPPED:
+            splits[row["scene"]] = row["split"]
     statistics = pack(
         options.output,
         options.folder,

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -25,7 +26,7 @@ from pydantic import (
 
 from lstsr.errors import LstsrError
 from lstsr.registry import ADVERSARIAL, CLASSICAL, MODELS, UNGUIDED
-from lstsr.scenes import ROLES
+from lstsr.scenes import ROLES, SPLITS
 
 if TYPE_CHECKING:
     from pyproj import CRS
@@ -559,10 +560,31 @@ RegionOrShare = Annotated[
 
 
 class SplitConfig(Section):
-    """Test and validation by place, the rest is training; shares (0..1) keep overlaps together."""
+    """Test and validation by place, the rest is training; shares (0..1) keep overlaps together.
 
-    test: RegionOrShare
-    validation: RegionOrShare
+    With ``folds`` each region is the test of one fold, so every scene is tested once.
+    """
+
+    test: RegionOrShare | None = Field(None, description="required without folds")
+    validation: RegionOrShare | None = Field(None, description="required without folds")
+    folds: int | None = Field(
+        None, ge=len(SPLITS), description="regions of a cross-validation; replaces the other two"
+    )
+    buffer_km: float = Field(
+        0.0, ge=0, description="with folds: least distance between footprints of two splits"
+    )
+
+    @model_validator(mode="after")
+    def _folds_or_both(self) -> Self:
+        named = [name for name in ("test", "validation") if getattr(self, name) is not None]
+        if self.folds and named:
+            raise ValueError(f"folds = {self.folds}: folds replace {named[0]}. Remove one of them")
+        if not self.folds:
+            for name in {"test", "validation"} - {*named}:
+                raise ValueError(f"{name} is missing")
+            if self.buffer_km:
+                raise ValueError(f"buffer_km = {self.buffer_km:g} needs folds. Set split.folds")
+        return self
 
     @model_validator(mode="after")
     def _same_kind(self) -> Self:
@@ -838,6 +860,7 @@ class Row(Section):
         exclude=True,  # the plan's affair: to train and score a row takes no knowledge of it
         description="name of the row whose network predicts it from eight sides",
     )
+    fold: int | None = Field(None, description="whose splits and statistics it uses, if any")
 
     @property
     def block(self) -> str:
@@ -845,9 +868,14 @@ class Row(Section):
         return f"{self.track}-x{self.scale}"
 
     @property
+    def experiment(self) -> str:
+        """What the rows of all folds have in common: the name without the fold."""
+        return f"{self.model}-{self.variant}-x{self.scale}-{self.track}-s{self.seed}"
+
+    @property
     def name(self) -> str:
         """Its name in files."""
-        return f"{self.model}-{self.variant}-x{self.scale}-{self.track}-s{self.seed}"
+        return self.experiment + ("" if self.fold is None else f"-f{self.fold}")
 
 
 _MISMATCH = {
@@ -1042,7 +1070,9 @@ class Config(Section):
                     continue
                 if model.harmonised and block.track != "observed":
                     continue
-                for seed in self.seeds if model.model not in CLASSICAL else [0]:
+                seeds = self.seeds if model.model not in CLASSICAL else [0]
+                folds = range(self.split.folds) if self.split.folds else [None]
+                for seed, fold in product(seeds, folds):
                     row = Row(
                         dataset=self.dataset,
                         track=block.track,
@@ -1056,6 +1086,7 @@ class Config(Section):
                         channels=self._channels(model),
                         options=self._options(model),
                         train=self._train(model),
+                        fold=fold,
                     )
                     yield row
                     if model.self_ensemble:

@@ -330,6 +330,13 @@ def _between(lon: float, west: float | None, east: float | None) -> bool:
 
 def check_regions(scenes: Iterable[Scene], split: SplitConfig) -> None:
     """Raise LstsrError where a region, or too few scenes for shares, would leave a split empty."""
+    if split.folds:
+        if (count := len(list(scenes))) < split.folds:
+            raise LstsrError(
+                f"config key split.folds = {split.folds}: there are {count} scenes. "
+                "Use fewer folds or add scenes"
+            )
+        return
     if isinstance(split.test, float):
         if len(list(scenes)) < len(SPLITS):
             raise LstsrError("config key split: training, validation and test need 3 scenes")
@@ -353,16 +360,21 @@ def assign(places: list[Place], split: SplitConfig) -> dict[str, str]:
         chosen = _by_share(places, pairs, split.test, split.validation)
     else:
         chosen = {place.scene: region_of(place.lon, place.lat, split) for place in places}
-        for keep, gives_way in (("test", "validation"), ("test", "train"), ("validation", "train")):
-            for pair in pairs:
-                for one, other in (pair, pair[::-1]):
-                    if chosen[one] == keep and chosen[other] == gives_way:
-                        chosen[other] = DROPPED
+        give_way(chosen, pairs)
     for name in SPLITS:
         if name not in chosen.values():
             raise LstsrError(f"config key split: {name} is empty; change its region or share")
     check_assignment(chosen, pairs)
     return chosen
+
+
+def give_way(chosen: dict[str, str], pairs: Sequence[tuple[str, str]]) -> None:
+    """Drop scenes in conflict: training gives way to validation and test, validation to test."""
+    for keep, gives_way in (("test", "validation"), ("test", "train"), ("validation", "train")):
+        for pair in pairs:
+            for one, other in (pair, pair[::-1]):
+                if chosen[one] == keep and chosen[other] == gives_way:
+                    chosen[other] = DROPPED
 
 
 def check_assignment(chosen: Mapping[str, str], pairs: Iterable[tuple[str, str]]) -> None:
@@ -383,7 +395,7 @@ def conflicts(places: list[Place]) -> list[tuple[str, str]]:
 def _by_share(
     places: list[Place], pairs: list[tuple[str, str]], test: float, validation: float
 ) -> dict[str, str]:
-    groups = _groups([place.scene for place in places], pairs)
+    groups = grouped([place.scene for place in places], pairs)
     if len(groups) < len(SPLITS):
         raise LstsrError(
             f"config key split: the scenes make {len(groups)} groups that do not overlap, but "
@@ -403,7 +415,7 @@ def _by_share(
     return chosen
 
 
-def _groups(names: list[str], pairs: list[tuple[str, str]]) -> list[set[str]]:
+def grouped(names: list[str], pairs: list[tuple[str, str]]) -> list[set[str]]:
     """Scenes joined by overlaps, directly or through others."""
     group = {name: {name} for name in names}
     for one, other in pairs:
