@@ -477,6 +477,15 @@ def figures(options: argparse.Namespace) -> None:
     )
 
 
+def folds(options: argparse.Namespace) -> None:
+    """Show how gains depend on the distance to the training scenes and on the scene's content."""
+    from lstsr.evaluation.generalisation import write_generalisation
+
+    write_generalisation(
+        options.data, options.splits, options.scores, options.figure, options.output
+    )
+
+
 def report(options: argparse.Namespace) -> None:
     """Put table, figures and exclusions on one page."""
     from lstsr.evaluation.report import write_report
@@ -643,6 +652,10 @@ def _parser() -> argparse.ArgumentParser:
     stage.add_argument("--patch-series", type=json.loads, default=[], help="JSON, row to patch")
     stage.add_argument("--scenes", type=int, default=3)
     stage.add_argument("--bootstrap", type=int, default=10_000)
+
+    stage = command("folds", folds)
+    paths(stage, "data", "splits", "figure", "output")
+    paths(stage, "scores", nargs="+")
 
     stage = command("report", report)
     paths(stage, "table", "excluded", "output")

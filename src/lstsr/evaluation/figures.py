@@ -26,6 +26,7 @@ from lstsr.evaluation.score import (
     interval_note,
     origin_title,
     predicted_image,
+    prediction_values,
     read_scores,
 )
 from lstsr.evaluation.table import has_folds
@@ -96,7 +97,7 @@ class Line:
 
     def values(self, scene: str) -> Floats:
         """The one band (H, W) of the prediction of a scene, kelvin."""
-        return self.image(scene)[0]
+        return prediction_values(self.predictions[scene], scene)
 
 
 def draw(sources: Sources, folder: Path, scenes: int, resamples: int) -> None:
@@ -399,10 +400,11 @@ def _curves_figure(
     handles = {}
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axis, (key, lines) in zip(axes, panels.items(), strict=True):
-        for line, path in ((line, path) for line in lines for path in paths[line.name]):
-            curve = pd.read_csv(path)
-            course = curve["step"], curve["validation_ubrmse_k"]
-            (handles[line.label],) = axis.plot(*course, color=colours[line.label], linewidth=1)
+        for line in lines:
+            for path in paths[line.name]:
+                curve = pd.read_csv(path)
+                course = curve["step"], curve["validation_ubrmse_k"]
+                (handles[line.label],) = axis.plot(*course, color=colours[line.label], linewidth=1)
         axis.set_title(key, fontsize=8)
     figure.supxlabel("optimiser step", fontsize=9)
     figure.supylabel(f"validation ubRMSE, {dataset.meta.target_unit}", fontsize=9)
