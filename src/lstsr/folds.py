@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
+from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
 from lstsr.errors import LstsrError
-from lstsr.globe import distance_km
-from lstsr.scenes import SPLITS, Place, conflicts, give_way, grouped
+from lstsr.globe import EARTH_RADIUS_KM, distance_km, extent_deg, middle_of
+from lstsr.scenes import SPLITS, Place, conflicts, give_way
 
 Doubles = NDArray[np.float64]
 
@@ -22,19 +22,12 @@ def assign_folds(places: Sequence[Place], folds: int, buffer_km: float) -> list[
     """The split of each scene, fold by fold.
 
     In fold f, region f is the test, the next region is the validation, the others are training.
-    Where two footprints of different splits are nearer than ``buffer_km``, edge to edge, one of
-    them is dropped (`give_way`). Raises LstsrError for an unknown place, more folds than groups of
-    overlapping scenes, or a fold with an empty split.
+    If two footprints of different splits overlap, or are nearer than ``buffer_km`` from edge to
+    edge, one of the scenes is dropped from this fold (`give_way`). Raises LstsrError for an unknown
+    place, fewer scenes than folds, or a fold with an empty split.
     """
     region = regions(places, folds)
-    near = conflicts(list(places))
-    if buffer_km:
-        near = [
-            (one.scene, other.scene)
-            for one, other in combinations(places, 2)
-            if region[one.scene] != region[other.scene]
-            and distance_km(one.outline, other.outline) < buffer_km
-        ]
+    near = [*conflicts(list(places)), *_nearer(places, buffer_km)]
     return [_splits(region, fold, folds, near) for fold in range(folds)]
 
 
@@ -55,28 +48,30 @@ def _splits(
     return chosen
 
 
+def _nearer(places: Sequence[Place], buffer_km: float) -> list[tuple[str, str]]:
+    """Pairs of scenes whose footprints are nearer than ``buffer_km``, edge to edge."""
+    rims = [place.outline for place in places]
+    middles = np.array([_on_sphere(*middle_of(rim)) for rim in rims])
+    # no edge lies farther from the middle of its footprint than the footprint is long
+    reach = buffer_km / EARTH_RADIUS_KM + 2 * np.radians(max(map(extent_deg, rims)))
+    return [
+        (places[one].scene, places[other].scene)
+        for one, other in KDTree(middles).query_pairs(reach)
+        if distance_km(rims[one], rims[other]) < buffer_km
+    ]
+
+
 def regions(places: Sequence[Place], count: int) -> dict[str, int]:
     """The region of each scene, 0 to ``count`` - 1 from west to east.
 
-    Regions are clusters of places on the sphere. Scenes with overlapping footprints stay together.
+    Regions are clusters of places on the sphere.
     """
-    where = {place.scene: _on_sphere(place) for place in places}
-    groups = [sorted(group) for group in grouped(list(where), conflicts(list(places)))]
-    if len(groups) < count:
-        raise LstsrError(
-            f"config key split.folds = {count}: the scenes make {len(groups)} groups that do not "
-            "overlap. Use fewer folds or add scenes elsewhere"
-        )
-    groups.sort()  # the order of the manifest has no effect
-    points = np.array([np.mean([where[name] for name in group], axis=0) for group in groups])
+    places = sorted(places, key=lambda place: place.scene)  # the order given has no effect
+    points = np.array([_on_sphere(*_lon_lat(place)) for place in places])
     labels = balanced_clusters(points, count)
     centres = [points[labels == label].mean(axis=0) for label in range(count)]
     eastward = sorted(range(count), key=lambda label: np.arctan2(*centres[label][1::-1]))
-    return {
-        name: eastward.index(label)
-        for group, label in zip(groups, labels, strict=True)
-        for name in group
-    }
+    return {place.scene: eastward.index(label) for place, label in zip(places, labels, strict=True)}
 
 
 def balanced_clusters(points: Doubles, count: int) -> NDArray[np.intp]:
@@ -101,12 +96,17 @@ def balanced_clusters(points: Doubles, count: int) -> NDArray[np.intp]:
         centres = moved
 
 
-def _on_sphere(place: Place) -> Doubles:
-    """The unit vector of a place. Raises LstsrError if the place is unknown."""
+def _lon_lat(place: Place) -> tuple[float, float]:
+    """Degrees. Raises LstsrError if the place is unknown."""
     if place.lon is None or place.lat is None:
         raise LstsrError(
             f"scene {place.scene}: split.folds needs its place. Fill in the manifest columns lon "
             "and lat"
         )
-    lon, lat = np.radians([place.lon, place.lat])
+    return place.lon, place.lat
+
+
+def _on_sphere(lon_deg: float, lat_deg: float) -> Doubles:
+    """The unit vector of a place."""
+    lon, lat = np.radians([lon_deg, lat_deg])
     return np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])

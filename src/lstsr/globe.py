@@ -85,8 +85,8 @@ def distance_deg(outline: Outline, lon: float, lat: float) -> float:
 def distance_km(one: Outline, other: Outline) -> float:
     """Distance between the edges of two outlines; 0 if they touch or overlap.
 
-    The sphere is treated as flat around the middle between them. The error is below 1 % for
-    distances up to 300 km at latitudes up to 60 degrees.
+    The sphere is treated as flat around the middle between them. The error is below 3 % if
+    outlines and distance are up to 100 km long, at latitudes up to 60 degrees.
     """
     turn = 360 * round((middle_of(one)[0] - middle_of(other)[0]) / 360)
     one, moved = centred(one), tuple((lon + turn, lat) for lon, lat in centred(other))

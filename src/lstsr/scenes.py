@@ -395,7 +395,7 @@ def conflicts(places: list[Place]) -> list[tuple[str, str]]:
 def _by_share(
     places: list[Place], pairs: list[tuple[str, str]], test: float, validation: float
 ) -> dict[str, str]:
-    groups = grouped([place.scene for place in places], pairs)
+    groups = _groups([place.scene for place in places], pairs)
     if len(groups) < len(SPLITS):
         raise LstsrError(
             f"config key split: the scenes make {len(groups)} groups that do not overlap, but "
@@ -415,7 +415,7 @@ def _by_share(
     return chosen
 
 
-def grouped(names: list[str], pairs: list[tuple[str, str]]) -> list[set[str]]:
+def _groups(names: list[str], pairs: list[tuple[str, str]]) -> list[set[str]]:
     """Scenes joined by overlaps, directly or through others."""
     group = {name: {name} for name in names}
     for one, other in pairs:
