@@ -28,6 +28,7 @@ rule all:
         f"{RESULTS}/table.csv",
         f"{RESULTS}/report.html",
         FIGURES,
+        FOLDS,
 
 
 onstart:

@@ -143,6 +143,9 @@ FAULTS = [
     ("split.test", {"lon_min": "a"}, "config key split.test.lon_min = 'a': must be a valid number"),
     ("split.test", {"lat_min": 4, "lat_max": 3}, "split.test.lat_min = 4.0 must be below lat_max"),
     ("split.test", {"lon_min": 3}, "config key split.test and validation must both be regions or"),
+    ("split.folds", 5, "config key split.folds = 5: folds replace test. Remove one of them"),
+    ("split.folds", 2, "config key split.folds = 2: must be greater than or equal to 3"),
+    ("split.buffer_km", 20, "config key split.buffer_km = 20 needs folds. Set split.folds"),
     ("split.test", 0.8, "config key split.test + validation leaves nothing to train on"),
     (
         "align.registration.constant",
@@ -359,6 +362,14 @@ def test_the_schema_describes_every_key() -> None:
     test = described["$defs"]["SplitConfig"]["properties"]["test"]
     assert {"$ref": "#/$defs/Region"} in test["anyOf"][0]["oneOf"]
     assert {"type": "null"} in test["anyOf"]
+
+
+def test_every_row_exists_once_per_fold() -> None:
+    data = changed("split", {"folds": 3, "buffer_km": 20})
+    plain, rows = list(validate(MINIMAL).rows()), list(validate(data).rows())
+    assert [row.name for row in rows] == [f"{one.name}-f{k}" for one in plain for k in range(3)]
+    assert [row.experiment for row in rows] == [one.name for one in plain for _ in range(3)]
+    assert [row.fold for row in rows] == [0, 1, 2] * len(plain)
 
 
 def test_an_unregistered_row_sees_the_reference_as_delivered() -> None:

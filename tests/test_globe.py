@@ -3,14 +3,17 @@
 import math
 
 import pytest
+from pyproj import Geod
 
 from lstsr.globe import (
     Outline,
     area_km2,
     centred,
     distance_deg,
+    distance_km,
     extent_deg,
     middle_of,
+    outline_of,
     overlaps,
     wrapped,
 )
@@ -87,3 +90,27 @@ def test_distance_and_size_are_those_on_the_ground() -> None:
         assert distance_deg(outline, 180 + turn, 60) == 0
         assert distance_deg(outline, 183 + turn, 60) == pytest.approx(1)
     assert distance_deg(outline, -180, 70) == pytest.approx(9.5)
+
+
+@pytest.mark.parametrize("turn", [-360, 0, 360])
+@pytest.mark.parametrize("gap_deg", [0.2, 1.8])
+def test_distance_between_outlines_is_that_of_their_edges(turn: int, gap_deg: float) -> None:
+    """Across 180 degrees, against geodesics on a sphere: up to 100 km within 3 %."""
+    sphere = Geod(a=6371000, b=6371000)
+    one, other = box(178, 179.9, 59.1, 60), box(179.9 + gap_deg, 183.6, 59.1, 60)
+    moved = tuple((lon + turn, lat) for lon, lat in other)
+    along = sphere.inv(179.9, 60, 179.9 + gap_deg, 60)[2] / 1000
+    assert distance_km(one, moved) == pytest.approx(along, rel=0.03)
+    north = box(178, 179.9, 60 + gap_deg, 62)
+    upward = sphere.inv(179, 60, 179, 60 + gap_deg)[2] / 1000
+    assert distance_km(one, north) == distance_km(north, one) == pytest.approx(upward, rel=1e-6)
+
+
+def test_outlines_that_touch_or_overlap_have_no_distance() -> None:
+    assert distance_km(box(0, 1), box(1, 2)) == 0
+    assert distance_km(box(0, 1), box(0.5, 2)) == 0
+    assert distance_km(box(0, 3, 0, 3), box(1, 2, 1, 2)) == 0
+
+
+def test_an_outline_is_read_as_it_is_written() -> None:
+    assert outline_of("1.5,-2.0 3,4") == ((1.5, -2.0), (3.0, 4.0))

@@ -73,6 +73,23 @@ def test_rows_that_differ_only_in_their_patches_are_a_series_of_a_figure(tmp_pat
         assert "patch_size" not in plan(srcnn, other).figures
 
 
+def test_folds_add_rows_tables_and_keep_one_series(tmp_path: Path) -> None:
+    config = with_manifest(tmp_path, 6)
+    srcnn = {"model": "srcnn", "train": {"patch": 96}}
+    small = srcnn | {"variant": "small", "train": {"patch": 32}, "self_ensemble": True}
+    changed = {"split": {"folds": 3}, "models": [srcnn, small], "seeds": [0]}
+    plan = Plan(Config.model_validate(config.model_dump() | changed))
+    assert plan.tables[-2:] == ["folds.csv", "timings.csv"]
+    trained = "srcnn-small-x4-observed-s0-f2"
+    assert trained in plan.trained
+    ensemble = plan.checkpoint("srcnn-small-self-ensemble-x4-observed-s0-f2")
+    assert ensemble == [f"results/models/{trained}.safetensors"]
+    series = {"srcnn-base-x4-observed-s0": 96, "srcnn-small-x4-observed-s0": 32}
+    assert series in plan.patch_series
+    with pytest.raises(LstsrError, match=r"split\.folds = 7: there are 6 scenes"):
+        Plan(Config.model_validate(config.model_dump() | {"split": {"folds": 7}}))
+
+
 def test_default_split_keeps_every_scene_and_fills_all_three(root: Path) -> None:
     """Places lie apart, so that none is lost to a conflict; a place's dates stay together."""
     from lstsr.geo.footprint import outline

@@ -9,6 +9,7 @@ import math
 import re
 import signal
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -177,22 +178,25 @@ def acquire(options: argparse.Namespace) -> None:
 
 
 def split(options: argparse.Namespace) -> None:
-    """Assign every usable scene to training, validation or test, by place."""
+    """Assign every usable scene to training, validation or test, by place or in regional folds."""
     from lstsr.acquire.local import read_index
     from lstsr.config import SplitConfig
     from lstsr.files import write_csv
+    from lstsr.folds import assign_folds
     from lstsr.scenes import assign
 
+    config = SplitConfig.model_validate(options.settings["split"])
     acquired = [one for index in options.indexes for one in read_index(index)]
     places = [one.place for one in sorted(acquired, key=lambda one: one.scene.scene)]
     usable = {one.scene.scene for one in acquired if not one.reason}
     try:
         if not usable:
             raise LstsrError("no scene is usable")
-        chosen = assign(
-            [place for place in places if place.scene in usable],
-            SplitConfig.model_validate(options.settings["split"]),
-        )
+        placed = [place for place in places if place.scene in usable]
+        if config.folds:
+            chosen = assign_folds(placed, config.folds, config.buffer_km)
+        else:
+            chosen = [assign(placed, config)]
     except LstsrError as error:
         lost = [f"{one.scene.scene}: {one.reason}" for one in acquired if one.reason]
         if not lost:
@@ -201,21 +205,23 @@ def split(options: argparse.Namespace) -> None:
         raise LstsrError(
             f"{error}. {len(lost)} scenes were excluded before the split, e.g. {few}"
         ) from None
-    counts = {name: list(chosen.values()).count(name) for name in sorted(set(chosen.values()))}
-    logger.info("scenes by split, place only: %s", counts)
+    for splits in chosen:
+        counts = dict(sorted(Counter(splits.values()).items()))
+        logger.info("scenes by split, place only: %s", counts)
     write_csv(
         options.output,
-        ("scene", "split", "lon", "lat", "outline"),
+        (*(["fold"] if config.folds else []), "scene", "split", "lon", "lat", "outline"),
         (
-            {
+            ({"fold": fold} if config.folds else {})
+            | {
                 "scene": place.scene,
-                "split": chosen[place.scene],
+                "split": splits[place.scene],
                 "lon": place.lon,
                 "lat": place.lat,
                 "outline": " ".join(f"{lon:.4f},{lat:.4f}" for lon, lat in place.outline),
             }
-            for place in places
-            if place.scene in chosen
+            for fold, splits in enumerate(chosen)
+            for place in placed
         ),
     )
 
@@ -246,12 +252,12 @@ def align(options: argparse.Namespace) -> None:
 def dataset(options: argparse.Namespace) -> None:
     """Pack the aligned triplets, and account for shifts and exclusions."""
     from lstsr.acquire.local import read_index as read_acquired
-    from lstsr.config import AlignConfig, Block, DatasetConfig
+    from lstsr.config import AlignConfig, Block, DatasetConfig, SplitConfig
     from lstsr.dataset.account import check_share, exclusions
     from lstsr.dataset.pack import pack
     from lstsr.dataset.triplet import COLUMNS, read_index, record
     from lstsr.files import read_csv, whole, write_csv
-    from lstsr.scenes import DROPPED, ROLES
+    from lstsr.scenes import DROPPED, ROLES, splits_of
 
     settings = options.settings
     acquired = [one for index in options.acquired for one in read_acquired(index)]
@@ -263,17 +269,21 @@ def dataset(options: argparse.Namespace) -> None:
     limit = AlignConfig.model_validate(settings["align"]).max_excluded_share
     check_share(len(lost), len(acquired), limit, [record["reason"] for record in lost])
     good = {one.scene for one in aligned if not one.reason}
-    assigned = {row["scene"]: row["split"] for row in read_csv(options.splits)}
-    kept = {scene: name for scene, name in assigned.items() if name != DROPPED}
+    assigned: dict[str, Any] = {}
+    for row in read_csv(options.splits):
+        if "fold" in row:
+            assigned[row["scene"]] = (*assigned.get(row["scene"], ()), row["split"])
+        elif row["split"] != DROPPED:
+            assigned[row["scene"]] = row["split"]
     statistics = pack(
         options.output,
         options.folder,
-        {scene: name for scene, name in kept.items() if scene in good},
+        {scene: split for scene, split in assigned.items() if scene in good},
         settings["dataset"],
         [Block.model_validate(block) for block in settings["blocks"]],
         DatasetConfig.model_validate(settings["packing"]),
         settings,
-        sorted(set(kept.values())),
+        splits_of(SplitConfig.model_validate(settings["split"])),
     )
     if unscored := statistics["unscored"]:
         lost += [
@@ -494,6 +504,15 @@ def figures(options: argparse.Namespace) -> None:
     )
 
 
+def folds(options: argparse.Namespace) -> None:
+    """Show how gains depend on the distance to the training scenes and on the scene's content."""
+    from lstsr.evaluation.generalisation import write_generalisation
+
+    write_generalisation(
+        options.data, options.splits, options.scores, options.figure, options.output
+    )
+
+
 def report(options: argparse.Namespace) -> None:
     """Put table, figures and exclusions on one page."""
     from lstsr.evaluation.report import write_report
@@ -672,6 +691,10 @@ def _parser() -> argparse.ArgumentParser:
     stage.add_argument("--patch-series", type=json.loads, default=[], help="JSON, row to patch")
     stage.add_argument("--scenes", type=int, default=3)
     stage.add_argument("--bootstrap", type=int, default=10_000)
+
+    stage = command("folds", folds)
+    paths(stage, "data", "splits", "figure", "output")
+    paths(stage, "scores", nargs="+")
 
     stage = command("report", report)
     paths(stage, "table", "excluded", "output")

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -33,7 +34,7 @@ from lstsr.registry import (
     UNGUIDED,
     band_options,
 )
-from lstsr.scenes import ROLES
+from lstsr.scenes import ROLES, SPLITS, splits_of
 
 if TYPE_CHECKING:
     from pyproj import CRS
@@ -575,13 +576,37 @@ RegionOrShare = Annotated[
 
 
 class SplitConfig(Section):
-    """Test and validation by place, the rest is training; shares (0..1) keep overlaps together."""
+    """Test and validation by place, the rest is training; shares (0..1) keep overlaps together.
+
+    With ``folds`` each region is the test of one fold, so every scene is tested once.
+    """
 
     test: RegionOrShare | None = Field(
-        description="null: no test scenes, for networks to publish; needs evaluate.split: "
-        "validation"
+        None,
+        description="required without folds; null: no test scenes, for networks to publish, which "
+        "needs evaluate.split: validation",
     )
-    validation: RegionOrShare
+    validation: RegionOrShare | None = Field(None, description="required without folds")
+    folds: int | None = Field(
+        None, ge=len(SPLITS), description="regions of a cross-validation; replaces the other two"
+    )
+    buffer_km: float = Field(
+        0.0, ge=0, description="with folds: least distance between footprints of two splits"
+    )
+
+    @model_validator(mode="after")
+    def _folds_or_both(self) -> Self:
+        named = [name for name in ("test", "validation") if getattr(self, name) is not None]
+        if self.folds and named:
+            raise ValueError(f"folds = {self.folds}: folds replace {named[0]}. Remove one of them")
+        if not self.folds:
+            if "test" not in self.model_fields_set:
+                raise ValueError("test is missing")
+            if self.validation is None:
+                raise ValueError("validation is missing")
+            if self.buffer_km:
+                raise ValueError(f"buffer_km = {self.buffer_km:g} needs folds. Set split.folds")
+        return self
 
     @model_validator(mode="after")
     def _same_kind(self) -> Self:
@@ -894,6 +919,7 @@ class Row(Section):
         exclude=True,  # the plan's affair: to train and score a row takes no knowledge of it
         description="name of the row whose network predicts it from eight sides",
     )
+    fold: int | None = Field(None, description="whose splits and statistics it uses, if any")
 
     @property
     def block(self) -> str:
@@ -901,9 +927,14 @@ class Row(Section):
         return f"{self.track}-x{self.scale}"
 
     @property
+    def experiment(self) -> str:
+        """What the rows of all folds have in common: the name without the fold."""
+        return f"{self.model}-{self.variant}-x{self.scale}-{self.track}-s{self.seed}"
+
+    @property
     def name(self) -> str:
         """Its name in files."""
-        return f"{self.model}-{self.variant}-x{self.scale}-{self.track}-s{self.seed}"
+        return self.experiment + ("" if self.fold is None else f"-f{self.fold}")
 
 
 _MISMATCH = {
@@ -964,7 +995,7 @@ class Config(Section):
                 "origin = 'observed': provider generate simulates its scenes. Set origin to "
                 "simulated, or remove the key."
             )
-        if self.split.test is None and self.evaluate.split == "test":
+        if self.evaluate.split not in splits_of(self.split):
             raise ValueError(
                 "evaluate.split = 'test': split.test is null, so there are no test scenes. Set "
                 "evaluate.split to validation"
@@ -1119,7 +1150,9 @@ class Config(Section):
                     continue
                 if model.harmonised and block.track != "observed":
                     continue
-                for seed in self.seeds if model.model not in CLASSICAL else [0]:
+                seeds = self.seeds if model.model not in CLASSICAL else [0]
+                folds = range(self.split.folds) if self.split.folds else [None]
+                for seed, fold in product(seeds, folds):
                     row = Row(
                         dataset=self.dataset,
                         track=block.track,
@@ -1133,6 +1166,7 @@ class Config(Section):
                         channels=self._channels(model),
                         options=self._options(model),
                         train=self._train(model),
+                        fold=fold,
                     )
                     yield row
                     if model.self_ensemble:

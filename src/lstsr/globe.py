@@ -82,6 +82,25 @@ def distance_deg(outline: Outline, lon: float, lat: float) -> float:
     return min(float(plane.distance(Point(_plane(place, outline)))) for place in places)
 
 
+def distance_km(one: Outline, other: Outline) -> float:
+    """Distance between the edges of two outlines; 0 if they touch or overlap.
+
+    The sphere is treated as flat around the middle between them. The error is below 3 % if
+    outlines and distance are up to 100 km long, at latitudes up to 60 degrees.
+    """
+    turn = 360 * round((middle_of(one)[0] - middle_of(other)[0]) / 360)
+    one, moved = centred(one), tuple((lon + turn, lat) for lon, lat in centred(other))
+    both = (*one, *moved)
+    shapes = [_polygons(_plane(outline, both)) for outline in (one, moved)]
+    return EARTH_RADIUS_KM * math.radians(float(shapes[0].distance(shapes[1])))
+
+
+def outline_of(text: str) -> Outline:
+    """The outline written as ``lon,lat lon,lat ...``."""
+    points = (point.split(",") for point in text.split())
+    return tuple((float(lon), float(lat)) for lon, lat in points)
+
+
 def extent_deg(outline: Outline) -> float:
     """The longer side of the box around an outline, in degrees of a great circle."""
     return max(max(axis) - min(axis) for axis in zip(*_plane(outline, outline), strict=True))

@@ -83,17 +83,19 @@ class Plan:
         found: dict[str, dict[str, int]] = {}
         for row in self.rows.values():
             if row.train:
-                same = row.model_dump_json(
+                alike = row.model_copy(update={"fold": None})
+                same = alike.model_dump_json(
                     exclude={"variant": True, "seed": True, "train": {"patch": True, "batch": True}}
                 )
-                found.setdefault(same, {})[row.name] = row.train.patch
+                found.setdefault(same, {})[row.experiment] = row.train.patch
         return [series for series in found.values() if len(set(series.values())) > 1]
 
     @property
     def tables(self) -> list[str]:
         """Names of the tables, `table.csv` first."""
         of_lst = ["scenes_target_grid.csv", "surfaces.csv"] if self._config.task == "lst" else []
-        return ["table.csv", "table.md", "scenes.csv", *of_lst, "timings.csv"]
+        of_folds = ["folds.csv"] if self._config.split.folds else []
+        return ["table.csv", "table.md", "scenes.csv", *of_lst, *of_folds, "timings.csv"]
 
     def files(self, shard: str) -> list[str]:
         """The user's files of a shard, or the index of those downloaded; none if generated."""

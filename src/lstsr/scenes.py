@@ -299,7 +299,7 @@ class Place:
 
 def splits_of(split: SplitConfig) -> list[str]:
     """The splits that must hold scenes: all of `SPLITS`, or without test if it is null."""
-    return [name for name in SPLITS if name == "train" or getattr(split, name) is not None]
+    return [name for name in SPLITS if name != "test" or split.folds or split.test is not None]
 
 
 def region_of(lon: float | None, lat: float | None, split: SplitConfig) -> str:
@@ -337,6 +337,13 @@ def _between(lon: float, west: float | None, east: float | None) -> bool:
 
 def check_regions(scenes: Iterable[Scene], split: SplitConfig) -> None:
     """Raise LstsrError where a region, or too few scenes for shares, would leave a split empty."""
+    if split.folds:
+        if (count := len(list(scenes))) < split.folds:
+            raise LstsrError(
+                f"config key split.folds = {split.folds}: there are {count} scenes. "
+                "Use fewer folds or add scenes"
+            )
+        return
     names = splits_of(split)
     if isinstance(split.validation, float):
         if len(list(scenes)) < len(names):
@@ -362,16 +369,21 @@ def assign(places: list[Place], split: SplitConfig) -> dict[str, str]:
         chosen = _by_share(places, pairs, shares)
     else:
         chosen = {place.scene: region_of(place.lon, place.lat, split) for place in places}
-        for keep, gives_way in (("test", "validation"), ("test", "train"), ("validation", "train")):
-            for pair in pairs:
-                for one, other in (pair, pair[::-1]):
-                    if chosen[one] == keep and chosen[other] == gives_way:
-                        chosen[other] = DROPPED
+        give_way(chosen, pairs)
     for name in names:
         if name not in chosen.values():
             raise LstsrError(f"config key split: {name} is empty; change its region or share")
     check_assignment(chosen, pairs)
     return chosen
+
+
+def give_way(chosen: dict[str, str], pairs: Sequence[tuple[str, str]]) -> None:
+    """Drop scenes in conflict: training gives way to validation and test, validation to test."""
+    for keep, gives_way in (("test", "validation"), ("test", "train"), ("validation", "train")):
+        for pair in pairs:
+            for one, other in (pair, pair[::-1]):
+                if chosen[one] == keep and chosen[other] == gives_way:
+                    chosen[other] = DROPPED
 
 
 def check_assignment(chosen: Mapping[str, str], pairs: Iterable[tuple[str, str]]) -> None:

@@ -11,7 +11,7 @@ from affine import Affine
 
 from lstsr.config import Block, DatasetConfig
 from lstsr.dataset.layers import with_bands
-from lstsr.dataset.loader import Dataset
+from lstsr.dataset.loader import Dataset, key_of
 from lstsr.dataset.pack import add_rows, coarse_input, pack
 from lstsr.dataset.triplet import read_triplet
 from lstsr.errors import LstsrError
@@ -384,6 +384,65 @@ def test_no_scene_outside_training_moves_the_harmonisation(richer: Path, tmp_pat
         warmer = replace(one.target, values=one.target.values + np.float32(9))
         geotiff.write(moved / name / "target.tif", warmer)
     assert packed(moved, tmp_path / "b.safetensors").meta.harmonisation == fitted
+
+
+FOLDS = {
+    "a": ("test", "train", "train"),
+    "b": ("train", "test", "train"),
+    "c": ("train", "train", "validation"),
+    "d": ("validation", "validation", "test"),
+    "e": ("train", "dropped", "train"),
+}
+
+
+def test_a_fold_is_the_dataset_of_its_own_splits(richer: Path, tmp_path: Path) -> None:
+    """Statistics, harmonisation and arrays equal those of a file of this fold alone."""
+    aligned = tmp_path / "aligned"
+    shutil.copytree(richer, aligned)
+    shutil.copytree(richer / "a", aligned / "e")
+    moved = read_triplet(aligned, "e").reference
+    geotiff.write(aligned / "e" / "reference.tif", replace(moved, values=moved.values * 2))
+    path = tmp_path / "folds.safetensors"
+    pack(path, aligned, FOLDS, "small", BLOCKS, SETTINGS, CONFIG)
+    for fold in range(3):
+        splits = {name: all_[fold] for name, all_ in FOLDS.items() if all_[fold] != "dropped"}
+        alone = packed(aligned, tmp_path / f"{fold}.safetensors", splits)
+        dataset = Dataset(path, fold=fold)
+        assert dataset.meta.reference_mean == alone.meta.reference_mean
+        assert dataset.meta.reference_std == alone.meta.reference_std
+        assert dataset.meta.harmonisation == alone.meta.harmonisation
+        values = [
+            one.values[:, one.valid].astype(float)
+            for name in dataset.scenes("train")
+            for one in [read_triplet(aligned, name).reference]
+        ]
+        brute = np.concatenate(values, axis=1)
+        np.testing.assert_allclose(dataset.meta.reference_mean, brute.mean(axis=1), rtol=1e-9)
+        np.testing.assert_allclose(dataset.meta.reference_std, brute.std(axis=1), rtol=1e-9)
+        for split in ("train", "validation", "test"):
+            assert dataset.scenes(split) == alone.scenes(split)
+            for name in alone.scenes(split):
+                key = key_of("observed", 4, harmonised=True, fold=fold)
+                one, other = dataset.scene(name, key), alone.scene(name, "harmonised-x4")
+                np.testing.assert_array_equal(one.input, other.input)
+                assert (one.centre_k, one.offset_k) == (other.centre_k, other.offset_k)
+    assert len({Dataset(path, fold=fold).meta.reference_mean for fold in range(3)}) == 3
+
+
+def test_folds_that_a_file_lacks_are_named(dataset: Dataset, folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "folds.safetensors"
+    folds = {name: all_ for name, all_ in FOLDS.items() if name != "e"}
+    statistics = pack(path, folder, folds, "small", BLOCKS, SETTINGS, CONFIG)
+    assert [one["n_scenes"]["train"] for one in statistics["folds"]] == [2, 2, 2]
+    with pytest.raises(LstsrError, match="the split has 3 folds, but the row names none"):
+        Dataset(path, fold=None)
+    with pytest.raises(LstsrError, match="holds no fold 3; run the dataset stage"):
+        Dataset(path, fold=3)
+    with pytest.raises(LstsrError, match="holds no fold 1"):
+        Dataset(dataset.path, fold=1)
+    with pytest.raises(LstsrError, match="no scene of test is left in fold 1"):
+        worse = folds | {"b": ("train", "train", "train")}
+        pack(path, folder, worse, "small", BLOCKS, SETTINGS, CONFIG)
 
 
 def test_water_is_known_by_pixel_and_can_be_masked(richer: Path, tmp_path: Path) -> None:

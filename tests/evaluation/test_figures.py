@@ -173,7 +173,7 @@ def row_scores(model: str, variant: str, seed: int, ubrmse_k: dict[str, float]) 
     name = f"{model}-{variant}-x8-observed-s{seed}"
     scores = pd.DataFrame({"scene": list(ubrmse_k), "ubrmse_k": list(ubrmse_k.values())})
     identity = {"split": "test", "model": model, "variant": variant, "seed": seed}
-    return figures.Line(name, scores.assign(**identity), Path("nowhere"))
+    return figures.Line(name, scores.assign(**identity), {})
 
 
 def test_gain_against_patch_size_averages_seeds_and_never_variants(sources: Sources) -> None:

@@ -159,6 +159,42 @@ def test_each_block_says_why_it_has_no_interval(tmp_path: Path) -> None:
     assert "No interval: 3 scenes are fewer than five." in less and "Intervals" not in less
 
 
+def test_folds_are_pooled_and_listed(tmp_path: Path) -> None:
+    """Three scenes in two folds: one line for each row, and one for each fold of it."""
+    ubrmse_k = {"a": (4.0, 2.0, 1.0), "b": (2.0, 2.0, 0.5), "c": (1.0, 0.5, 2.0)}
+    fold_of = {"a": 0, "b": 0, "c": 1}
+    rows = {
+        f"{model}-f{fold}": [
+            record(model, scene, values[index], fold=fold, n_train=30 - fold)
+            for scene, values in ubrmse_k.items()
+            if fold_of[scene] == fold
+        ]
+        for index, model in enumerate(UBRMSE_K)
+        for fold in (0, 1)
+    }
+    write_tables(write(tmp_path, rows), tmp_path / "table.csv", 100)
+    table = pd.read_csv(tmp_path / "table.csv")
+    assert list(table.columns) == COLUMNS.replace("n_train", "folds, n_train").split(", ")
+    assert table["model"].tolist() == list(UBRMSE_K)
+    network = table.set_index("model").loc["dctnet"]
+    assert (network.n_train, network.folds, network.n_scenes, network.scenes_won) == (29, 2, 3, 2)
+    assert network.gain_db == pytest.approx(20 * math.log10(4 * 4 / 2) / 3, abs=1e-6)
+    assert network.ubrmse_k == pytest.approx(3.5 / 3, abs=1e-6)
+    over_linear = 20 * math.log10(2 * 4 / 4) / 3
+    assert network.gain_over_local_linear_db == pytest.approx(over_linear, abs=1e-6)
+    folds = pd.read_csv(tmp_path / "folds.csv").set_index(["model", "fold"])
+    assert len(folds) == 6
+    first, second = folds.loc[("dctnet", 0)], folds.loc[("dctnet", 1)]
+    assert first[["n_train", "n_scenes", "scenes_won"]].tolist() == [30, 2, 2]
+    assert second[["n_train", "n_scenes", "scenes_won"]].tolist() == [29, 1, 0]
+    assert first.gain_db == pytest.approx(20 * math.log10(4), abs=1e-5)
+    assert second.gain_db == pytest.approx(-20 * math.log10(2), abs=1e-5)
+    assert second.gain_over_local_linear_db == pytest.approx(-20 * math.log10(4), abs=1e-5)
+    text = (tmp_path / "table.md").read_text()
+    assert "Split test, by 2 regional folds: 3 scenes" in text
+    assert "at least 29 training scenes in each fold." in text
+
+
 def test_gains_stay_within_their_block(tmp_path: Path) -> None:
     """A degraded block of its own bilinear, and no scores on the target's grid."""
     degraded: dict[str, Any] = {"track": "degraded-block", "scale": 8}

@@ -62,6 +62,6 @@ rule split:
         runtime=10,
     params:
         settings=settings("split"),
-        code=fingerprint("lstsr.scenes"),
+        code=fingerprint("lstsr.scenes", "lstsr.folds"),
     shell:
         "lstsr split --settings {params.settings:q} --output {output:q} {input:q} > {log:q} 2>&1"

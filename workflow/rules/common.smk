@@ -24,6 +24,7 @@ LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
 DATASET = f"{WORK}/dataset.safetensors"
 FIGURES = [f"{RESULTS}/figures/{name}.png" for name in PLAN.figures]
+FOLDS = [f"{RESULTS}/figures/folds.png"] if CONFIG.split.folds else []
 TRAINED = PLAN.trained
 
 

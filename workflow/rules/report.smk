@@ -29,11 +29,34 @@ rule figures:
         " --curves {input.curves:q} --folder {params.folder:q} > {log:q} 2>&1"
 
 
+rule folds:
+    input:
+        scores=expand(f"{WORK}/scores/{{row}}.csv", row=PLAN.rows),
+        data=DATASET,
+        splits=f"{RESULTS}/splits.csv",
+    output:
+        figure=f"{RESULTS}/figures/folds.png",
+        table=f"{RESULTS}/folds_scenes.csv",
+    log:
+        f"{LOGS}/folds.log",
+    conda:
+        "../../envs/lstsr.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=fingerprint("lstsr.evaluation.generalisation"),
+    shell:
+        "lstsr folds --data {input.data:q} --splits {input.splits:q} --scores {input.scores:q}"
+        " --figure {output.figure:q} --output {output.table:q} > {log:q} 2>&1"
+
+
 rule report:
     input:
         table=f"{RESULTS}/table.csv",
         excluded=f"{RESULTS}/excluded.csv",
-        figures=FIGURES,
+        figures=[*FIGURES, *FOLDS],
     output:
         f"{RESULTS}/report.html",
     log:

@@ -15,7 +15,7 @@ from pyproj import CRS
 from lstsr.errors import SceneError
 from lstsr.files import read_csv, sha256, write_csv
 from lstsr.geo.footprint import outline
-from lstsr.globe import Outline, area_km2, distance_deg, extent_deg, middle_of
+from lstsr.globe import Outline, area_km2, distance_deg, extent_deg, middle_of, outline_of
 from lstsr.grid import Grid
 from lstsr.scenes import ROLES, STATIC, Place, Scene, product_files
 from lstsr.sensors.reading import read_grid
@@ -157,11 +157,9 @@ def _acquired(row: dict[str, str]) -> Acquired:
     names = (*ROLES, *STATIC)
     files: dict[str, Any] = {name: Path(row[name]) if row[name] else None for name in names}
     scene = Scene(row["scene"], **files, lon=lon, lat=lat, time=row["time"])
-    points = [point.split(",") for point in row["outline"].split()]
-    rim = tuple((float(x), float(y)) for x, y in points)
     return Acquired(
         scene,
         {name: text for name in (*ROLES, *STATIC) if (text := row[f"{name}_sha256"])},
-        Place(row["scene"], lon, lat, rim),
+        Place(row["scene"], lon, lat, outline_of(row["outline"])),
         row["reason"],
     )

@@ -50,6 +50,7 @@ class DatasetMeta:
     ``origin`` is ``simulated`` or ``observed``: the origin of the dataset's images.
     ``rows`` are the experiments that an exported file names, as JSON objects; ``harmonisation``
     is the model of the input's bias, if one was fitted.
+    Splits, means, deviations and ``harmonisation`` are those of one fold, if the split has folds.
     """
 
     dataset: str
@@ -111,15 +112,20 @@ class Dataset:
     """
 
     def __init__(
-        self, path: Path, channels: Sequence[str] | None = None, guide: Guide = "own"
+        self,
+        path: Path,
+        channels: Sequence[str] | None = None,
+        guide: Guide = "own",
+        fold: int | None = 0,
     ) -> None:
         """Open ``path``, of whose reference only ``channels`` are shown (default: all, in order).
 
         For ablations the ``guide`` may be off, which shows the mean of each channel everywhere;
         turned, which shows the scene's own turned by 180 degrees: as real, but of no use; or
         shuffled, which shows that of another place of the same split, mirrored at its edges where
-        it is too small. Raises LstsrError where the file is missing, not made by the dataset
-        stage, or lacks a channel.
+        it is too small. ``fold`` chooses the splits and statistics of a file with folds; None is
+        for a file without. Raises LstsrError where the file is missing, not made by the dataset
+        stage, or lacks a channel or the fold.
         """
         self.path = Path(path)
         try:
@@ -130,7 +136,7 @@ class Dataset:
             ) from error
         self._names = frozenset(self._file.keys())
         self._guide = guide
-        held = _read_meta(self.path, self._file.metadata())
+        held = _read_meta(self.path, self._file.metadata(), fold)
         shown = held.reference_bands if channels is None else channels
         for name in shown:
             if name not in held.reference_bands:
@@ -316,9 +322,14 @@ def _mirrored(start: int, length: int, held: int) -> NDArray[np.intp]:
     return np.minimum(steps, 2 * held - 1 - steps)
 
 
-def key_of(track: str, scale: int, harmonised: bool = False) -> str:
-    """The track key under which a file holds an input: an observed one as it is or harmonised."""
-    return f"{'harmonised' if harmonised else track}-x{scale}"
+def key_of(track: str, scale: int, harmonised: bool = False, fold: int | None = None) -> str:
+    """The track key under which a file holds an input: an observed one as it is or harmonised.
+
+    Each fold has its own harmonisation; other inputs are the same in all folds.
+    """
+    if harmonised:
+        track = "harmonised" if fold is None else f"harmonised-f{fold}"
+    return f"{track}-x{scale}"
 
 
 def scale_of(key: str) -> int:
@@ -329,10 +340,10 @@ def scale_of(key: str) -> int:
     return int(scale)
 
 
-def _read_meta(path: Path, header: dict[str, str] | None) -> DatasetMeta:
-    """The typed header of a dataset file."""
+def _read_meta(path: Path, header: dict[str, str] | None, fold: int | None) -> DatasetMeta:
+    """The typed header of a dataset file, with the splits and statistics of a fold."""
     try:
-        values = json.loads((header or {})["lstsr"])
+        values = _of_fold(path, json.loads((header or {})["lstsr"]), fold)
         return DatasetMeta(
             dataset=values["dataset"],
             origin=values["origin"],
@@ -365,6 +376,19 @@ def _read_meta(path: Path, header: dict[str, str] | None) -> DatasetMeta:
         raise LstsrError(
             f"{path}: the header lacks or garbles {error}; rebuild it with the dataset stage"
         ) from error
+
+
+def _of_fold(path: Path, values: dict[str, Any], fold: int | None) -> dict[str, Any]:
+    """The header of a file as if it had only one fold. Raises LstsrError if it lacks the fold."""
+    folds = values.get("folds", [])
+    if fold is None and folds:
+        raise LstsrError(f"{path}: the split has {len(folds)} folds, but the row names none")
+    if fold and fold >= len(folds):
+        raise LstsrError(f"{path}: holds no fold {fold}; run the dataset stage with split.folds")
+    if not folds:
+        return values
+    scenes = [scene | {"split": scene["splits"][fold]} for scene in values["scenes"]]
+    return values | folds[fold] | {"scenes": scenes}
 
 
 def _some(names: Any) -> str:

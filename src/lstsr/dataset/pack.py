@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,14 +57,17 @@ class CoarseInput:
 def pack(
     path: Path,
     folder: Path,
-    splits: dict[str, str],
+    splits: Mapping[str, str | tuple[str, ...]],
     dataset: str,
     blocks: list[Block],
     settings: DatasetConfig,
     config: dict[str, Any],
     wanted: Collection[str] = SPLITS,
 ) -> dict[str, Any]:
-    """Write the scenes of ``splits`` (name to split), aligned in ``folder``, as the file ``path``.
+    """Write the scenes of ``splits``, aligned in ``folder``, as the file ``path``.
+
+    ``splits`` gives by scene its split, or its split in each fold. Each fold has its own statistics
+    and harmonisation, from its own training scenes.
 
     If the fine pixels of a block are wider than the aligned ones, target and reference are
     averaged. The input of an observed block is also harmonised, if scenes have covariates.
@@ -73,13 +77,18 @@ def pack(
     split of ``wanted`` has no scene left, a scene has no pixel to score, scenes have pixels of very
     different size, or no training scene has the history that is among the layers.
     """
-    _check_splits(splits, wanted)
+    folds = _by_fold(splits)
+    _check_splits(folds, wanted)
     tensors: dict[str, np.ndarray] = {}
     scenes: list[dict[str, Any]] = []
-    training = ReferenceStatistics()
-    harmonisation = fit_harmonisation(
-        (read_triplet(folder, name) for name, split in splits.items() if split == "train"), settings
-    )
+    training = {fold: ReferenceStatistics() for fold in folds}
+    harmonisations = {
+        fold: fit_harmonisation(
+            (read_triplet(folder, name) for name, split in chosen.items() if split == "train"),
+            settings,
+        )
+        for fold, chosen in folds.items()
+    }
     wideners: dict[str, int] = {}
     wild: dict[str, int] = {}
     spacings_m: dict[str, float] = {}
@@ -87,14 +96,15 @@ def pack(
     for name, split in splits.items():
         aligned = read_triplet(folder, name)
         try:
-            inputs = _inputs_of(aligned, blocks, settings, harmonisation)
+            inputs = _inputs_of(aligned, blocks, settings, harmonisations)
         except SceneError as error:
             logger.warning("scene %s excluded: %s", name, error)
             unscored[name] = str(error)
             continue
         spacings_m[name] = aligned.target.grid.gsd_m
-        if split == "train":
-            training.add(aligned)
+        for fold, chosen in folds.items():
+            if chosen[name] == "train":
+                training[fold].add(aligned)
         centres, offsets = {}, {}
         for block in blocks:
             wider = widening(block, aligned.scale)
@@ -106,18 +116,25 @@ def pack(
                 offsets[key] = coarse.offset_k
                 wideners[key] = wider
         found = {"centre_k": centres, "offset_k": offsets}
-        scenes.append({"scene": name, "split": split} | found | _place(aligned))
-    splits = {name: split for name, split in splits.items() if name not in unscored}
-    _check_splits(splits, wanted)
-    first = read_triplet(folder, next(iter(splits)))
+        named = {"scene": name, "split" if isinstance(split, str) else "splits": split}
+        scenes.append(named | found | _place(aligned))
+    folds = _by_fold({name: split for name, split in splits.items() if name not in unscored})
+    _check_splits(folds, wanted)
+    first = read_triplet(folder, scenes[0]["scene"])
     lst = first.target.unit == "kelvin"
+    fitted = [
+        {
+            "reference_mean": training[fold].mean,
+            "reference_std": training[fold].std,
+            "n_scenes": dict(sorted(Counter(chosen.values()).items())),
+            "harmonisation": bias.to_dict() if (bias := harmonisations[fold]) else None,
+        }
+        for fold, chosen in folds.items()
+    ]
     statistics = {
-        "reference_mean": training.mean,
-        "reference_std": training.std,
+        **(fitted[0] if None in folds else {"folds": fitted}),
         "scale_k": settings.scale_k if lst else settings.scale_reflectance,
-        "n_scenes": {split: _count(splits, split) for split in sorted(set(splits.values()))},
         "wild_cells": wild,
-        "harmonisation": harmonisation.to_dict() if harmonisation else None,
         "unscored": unscored,
     }
     fine_m = _common_spacing_m(spacings_m)
@@ -138,24 +155,36 @@ def pack(
     return statistics
 
 
-def _check_splits(splits: dict[str, str], wanted: Collection[str]) -> None:
-    """Raise LstsrError where a split of ``wanted`` has no scene."""
-    for split in wanted:
-        if split not in splits.values():
-            raise LstsrError(f"no scene of {split} is left; excluded.csv says why")
+def _by_fold(splits: Mapping[str, str | tuple[str, ...]]) -> dict[int | None, dict[str, str]]:
+    """Fold to the split of each scene; without folds the one key is None."""
+    folds: dict[int | None, dict[str, str]] = {}
+    for name, split in splits.items():
+        one = {None: split} if isinstance(split, str) else dict(enumerate(split))
+        for fold, chosen in one.items():
+            folds.setdefault(fold, {})[name] = chosen
+    return folds
+
+
+def _check_splits(folds: Mapping[int | None, Mapping[str, str]], wanted: Collection[str]) -> None:
+    """Raise LstsrError if a split of ``wanted`` has no scene."""
+    for fold, splits in folds.items():
+        for split in wanted:
+            if split not in splits.values():
+                where = "" if fold is None else f" in fold {fold}"
+                raise LstsrError(f"no scene of {split} is left{where}; excluded.csv says why")
 
 
 def _inputs_of(
     aligned: Triplet,
     blocks: list[Block],
     settings: DatasetConfig,
-    harmonisation: Harmonisation | None,
+    harmonisations: Mapping[int | None, Harmonisation | None],
 ) -> dict[str, dict[str, CoarseInput]]:
     """By block, the inputs of a scene; SceneError where one has no pixel to score."""
     found = {}
     for block in blocks:
         triplet = widened_triplet(aligned, widening(block, aligned.scale))
-        found[block.key] = coarse_inputs(triplet, block, settings, harmonisation)
+        found[block.key] = coarse_inputs(triplet, block, settings, harmonisations)
         for key, coarse in found[block.key].items():
             if not coarse.scored.any():
                 raise SceneError(
@@ -255,20 +284,26 @@ def fit_harmonisation(training: Iterable[Triplet], settings: DatasetConfig) -> H
 
 
 def coarse_inputs(
-    triplet: Triplet, block: Block, settings: DatasetConfig, harmonisation: Harmonisation | None
+    triplet: Triplet,
+    block: Block,
+    settings: DatasetConfig,
+    harmonisations: Mapping[int | None, Harmonisation | None],
 ) -> dict[str, CoarseInput]:
-    """The inputs of a block by their key: as it is and, of an observed one, harmonised.
+    """The inputs of a block by their key: as it is and, of an observed one, harmonised by fold.
 
-    Both are scored on the same pixels.
+    All are scored on the same pixels.
     """
     plain = coarse_input(triplet, block.track, block.scale, settings)
-    if harmonisation is None or block.track != "observed":
-        return {block.key: plain}
-    assert triplet.covariates is not None
-    corrected = harmonised(triplet.input, triplet.covariates, harmonisation)
-    other = coarse_input(replace(triplet, input=corrected), block.track, block.scale, settings)
-    key = key_of(block.track, block.scale, harmonised=True)
-    return {block.key: plain, key: replace(other, scored=plain.scored)}
+    found = {block.key: plain}
+    for fold, harmonisation in harmonisations.items():
+        if harmonisation is None or block.track != "observed":
+            continue
+        assert triplet.covariates is not None
+        corrected = harmonised(triplet.input, triplet.covariates, harmonisation)
+        other = coarse_input(replace(triplet, input=corrected), block.track, block.scale, settings)
+        key = key_of(block.track, block.scale, harmonised=True, fold=fold)
+        found[key] = replace(other, scored=plain.scored)
+    return found
 
 
 def coarse_input(triplet: Triplet, track: str, scale: int, settings: DatasetConfig) -> CoarseInput:
@@ -353,10 +388,6 @@ def _place(triplet: Triplet) -> dict[str, Any]:
         "transform": list(grid.transform)[:6],
         "time": triplet.input.time,
     }
-
-
-def _count(splits: dict[str, str], split: str) -> int:
-    return sum(value == split for value in splits.values())
 
 
 def _save(path: Path, tensors: dict[str, np.ndarray], meta: dict[str, Any]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -27,7 +29,9 @@ from lstsr.evaluation.score import (
     prediction_values,
     read_scores,
 )
+from lstsr.evaluation.table import has_folds
 from lstsr.files import whole
+from lstsr.globe import outline_of
 from lstsr.image import Floats, Mask
 from lstsr.metrics import paired_bootstrap, rapsd
 
@@ -64,11 +68,11 @@ class Sources:
 
 @dataclass(frozen=True)
 class Line:
-    """One row of a block: its name, its scores by scene and where its predictions are."""
+    """One row of a block, its folds pooled: its name, its scores and, by scene, its predictions."""
 
     name: str
     scores: pd.DataFrame
-    predictions: Path
+    predictions: Mapping[str, Path]
 
     @property
     def model(self) -> str:
@@ -86,6 +90,14 @@ class Line:
         seed = self.scores["seed"].iloc[0]
         variant = "" if self.variant == "base" else f" {self.variant}"
         return f"{self.model}{variant}" + (f" s{seed}" if seed else "")
+
+    def image(self, scene: str) -> Floats:
+        """All bands (B, H, W) of the prediction of a scene."""
+        return predicted_image(self.predictions[scene], scene)
+
+    def values(self, scene: str) -> Floats:
+        """The one band (H, W) of the prediction of a scene, kelvin."""
+        return prediction_values(self.predictions[scene], scene)
 
 
 def draw(sources: Sources, folder: Path, scenes: int, resamples: int) -> None:
@@ -115,13 +127,26 @@ def draw(sources: Sources, folder: Path, scenes: int, resamples: int) -> None:
 
 
 def _blocks(sources: Sources) -> dict[str, list[Line]]:
-    blocks: dict[str, list[Line]] = {}
+    blocks: dict[str, dict[str, Line]] = {}
     for path, predictions in zip(sources.scores, sources.predictions, strict=True):
         scores = read_scores(path)
         first = scores.iloc[0]
-        line = Line(path.stem, scores, predictions)
-        blocks.setdefault(f"{first.track}-x{first.scale}", []).append(line)
-    return blocks
+        indexes = dict.fromkeys(scores["scene"], predictions)
+        line = Line(_experiment(path.stem), scores, indexes)
+        lines = blocks.setdefault(f"{first.track}-x{first.scale}", {})
+        lines[line.name] = _pooled(lines[line.name], line) if line.name in lines else line
+    return {key: list(lines.values()) for key, lines in blocks.items()}
+
+
+def _experiment(name: str) -> str:
+    """The name of a row without its fold."""
+    return re.sub(r"-f\d+$", "", name)
+
+
+def _pooled(one: Line, other: Line) -> Line:
+    """Two folds of a row as one."""
+    scores = pd.concat([one.scores, other.scores], ignore_index=True)
+    return Line(one.name, scores, {**one.predictions, **other.predictions})
 
 
 def _title(figure: Figure, dataset: Dataset, *parts: str) -> None:
@@ -153,7 +178,7 @@ def _images_figure(dataset: Dataset, key: str, lines: list[Line], names: list[st
     for name in names:
         scene = dataset.scene(name, key)
         images = {
-            f"{line.label}, {psnr_db:.2f} dB": predicted_image(line.predictions, name)
+            f"{line.label}, {psnr_db:.2f} dB": line.image(name)
             for line in lines
             if not {"bilinear", "bicubic-backprojected"} & {*line.scores["model"]}
             for psnr_db in line.scores.loc[line.scores["scene"] == name, "psnr_db"]
@@ -174,7 +199,7 @@ def _scenes_figure(dataset: Dataset, key: str, lines: list[Line], names: list[st
     for index, name in enumerate(names):
         scene = dataset.scene(name, key)
         top, bottom = axes[2 * index], axes[2 * index + 1]
-        fields = [prediction_values(line.predictions, name) for line in lines]
+        fields = [line.values(name) for line in lines]
         low, high = np.percentile(scene.target[scene.scored], [CLIPPED, 100 - CLIPPED])
         errors = [_error(field, scene) for field in fields]
         spread = np.nanpercentile(np.abs(errors[0]), 100 - 2 * CLIPPED)
@@ -249,7 +274,7 @@ def _anomalies(
         target = scene.target[scene.scored]
         truth.append(target - target.mean())
         for values, line in zip(predicted, lines, strict=True):
-            field = prediction_values(line.predictions, name)[scene.scored]
+            field = line.values(name)[scene.scored]
             values.append(field - field.mean())
     return np.concatenate(truth), [np.concatenate(values) for values in predicted]
 
@@ -265,7 +290,7 @@ def _spectra_figure(dataset: Dataset, key: str, lines: list[Line]) -> Figure:
     above.loglog(wavelength * pixel_km, target, color="black", linewidth=2, label="target")
     below.axhline(0, color="black", linewidth=2)
     for line, colour in zip(_base(lines), cycle(LINE_COLOURS), strict=False):
-        predicted = (prediction_values(line.predictions, name) for name in scenes)
+        predicted = (line.values(name) for name in scenes)
         masks = (scene.scored for scene in scenes.values())
         _, power = _spectrum(list(zip(predicted, masks, strict=True)))
         above.plot(wavelength * pixel_km, power, color=colour, linewidth=1, label=line.label)
@@ -360,8 +385,13 @@ def _patch_points(
 def _curves_figure(
     dataset: Dataset, blocks: Mapping[str, Sequence[Line]], curves: Sequence[Path]
 ) -> Figure:
-    """Validation during training, a panel a block; a row has one colour in all of them."""
-    paths = {path.name.removesuffix(".curve.csv"): path for path in curves}
+    """Validation during training, a panel a block; a row has one colour in all, and in all folds.
+
+    A row with folds has a curve for each.
+    """
+    paths: dict[str, list[Path]] = {}
+    for path in curves:
+        paths.setdefault(_experiment(path.name.removesuffix(".curve.csv")), []).append(path)
     trained = {key: _named(lines, paths) for key, lines in blocks.items()}
     panels = {key: lines for key, lines in trained.items() if lines}
     labels = dict.fromkeys(line.label for lines in panels.values() for line in lines)
@@ -371,14 +401,18 @@ def _curves_figure(
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axis, (key, lines) in zip(axes, panels.items(), strict=True):
         for line in lines:
-            curve = pd.read_csv(paths[line.name])
-            course = curve["step"], curve["validation_ubrmse_k"]
-            (handles[line.label],) = axis.plot(*course, color=colours[line.label], linewidth=1)
+            for path in paths[line.name]:
+                curve = pd.read_csv(path)
+                course = curve["step"], curve["validation_ubrmse_k"]
+                (handles[line.label],) = axis.plot(*course, color=colours[line.label], linewidth=1)
         axis.set_title(key, fontsize=8)
     figure.supxlabel("optimiser step", fontsize=9)
     figure.supylabel(f"validation ubRMSE, {dataset.meta.target_unit}", fontsize=9)
     figure.legend(handles.values(), handles, loc="outside right center", fontsize=7)
-    _title(figure, dataset, f"{len(dataset.scenes('validation'))} validation scenes")
+    if has_folds(next(iter(panels.values()))[0].scores):
+        _title(figure, dataset, "validation scenes of each fold")
+    else:
+        _title(figure, dataset, f"{len(dataset.scenes('validation'))} validation scenes")
     return figure
 
 
@@ -386,10 +420,15 @@ def _split_figure(dataset: Dataset, splits: Path) -> Figure:
     figure = Figure(figsize=(5.5, 5), layout="constrained")
     axis = figure.subplots()
     table = pd.read_csv(splits, dtype={"scene": str})
-    for name, colour in SPLIT_COLOURS.items():
+    colours: dict[str, Any] = SPLIT_COLOURS
+    if "fold" in table:
+        table = table[table["split"] == "test"]
+        table = table.assign(split="test of fold " + table["fold"].astype(str))
+        colours = dict(zip(table["split"].unique(), cycle(LINE_COLOURS), strict=False))
+    for name, colour in colours.items():
         chosen = table[table["split"] == name]
         for rim in chosen["outline"]:
-            points = [tuple(map(float, point.split(","))) for point in rim.split()]
+            points = outline_of(rim)
             axis.add_patch(Polygon(points, facecolor=colour, alpha=0.35, edgecolor=colour))
         if len(chosen):
             axis.plot([], [], "s", color=colour, label=f"{name} ({len(chosen)})")
@@ -397,7 +436,7 @@ def _split_figure(dataset: Dataset, splits: Path) -> Figure:
     axis.set_xlabel("longitude, degrees")
     axis.set_ylabel("latitude, degrees")
     axis.set_aspect(1 / np.cos(np.radians(table["lat"].mean())))
-    _legend_above(axis, len(SPLIT_COLOURS))
+    _legend_above(axis, min(len(colours), 4))
     _title(figure, dataset, f"{len(table)} scenes of all splits")
     return figure
 

@@ -74,6 +74,7 @@ NAMES = (
 )
 COLUMNS = (
     *IDENTITY,
+    "fold",
     "n_train",
     *SENSORS,
     "scene",
@@ -83,7 +84,16 @@ COLUMNS = (
     *COST,
     "version",
 )
-IMAGE_COLUMNS = (*IDENTITY, "n_train", *SENSORS, "scene", *IMAGE_METRICS, *COST, "version")
+IMAGE_COLUMNS = (
+    *IDENTITY,
+    "fold",
+    "n_train",
+    *SENSORS,
+    "scene",
+    *IMAGE_METRICS,
+    *COST,
+    "version",
+)
 
 
 def score_row(
@@ -95,8 +105,8 @@ def score_row(
     degraded one is not, since its input was made from the target on the common grid. Optical
     images have scores and columns of their own.
     """
-    dataset = Dataset(data)
-    key = key_of(row["track"], row["scale"], row["harmonised"])
+    dataset = Dataset(data, fold=row.get("fold"))
+    key = key_of(row["track"], row["scale"], row["harmonised"], row.get("fold"))
     lst = dataset.meta.target_unit == "kelvin"
     columns = COLUMNS if lst else IMAGE_COLUMNS
     records = []
@@ -186,6 +196,7 @@ def _identity(dataset: Dataset, row: dict[str, Any], split: str) -> dict[str, An
         "model": row["model"],
         "variant": row["variant"],
         "seed": row["seed"],
+        "fold": row.get("fold"),
         "n_train": len(dataset.scenes("train")),
         "input": _sensor(meta.config, "input")
         if row["track"] == "observed"

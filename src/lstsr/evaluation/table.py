@@ -111,8 +111,9 @@ def write_tables(scores: Sequence[Path], output: Path, resamples: int) -> None:
     """Write ``table.csv`` (``output``) and, beside it, ``table.md``, ``scenes.csv``,
     ``scenes_target_grid.csv``, ``surfaces.csv`` (land and water apart, where a scene's water is
     known) and ``timings.csv`` from the scores of all rows; of optical images without those on the
-    target's own grid and by surface, which only LST has. Raises LstsrError
-    where rows of a block were not scored on the same scenes and pixels.
+    target's own grid and by surface, which only LST has. A split with folds also gets
+    ``folds.csv``. Raises LstsrError where rows of a block were not scored on the same scenes and
+    pixels.
     """  # noqa: D205
     scenes = pd.concat([read_scores(path) for path in scores], ignore_index=True)
     table = tabulate(scenes, resamples)
@@ -122,6 +123,8 @@ def write_tables(scores: Sequence[Path], output: Path, resamples: int) -> None:
     if of_lst(scenes):
         _save(_on_target_grid(scenes), folder / "scenes_target_grid.csv")
         _save(surfaces(scenes), folder / "surfaces.csv")
+    if has_folds(scenes):
+        _save(by_fold(scenes, resamples), folder / "folds.csv")
     _save(_timings(scenes), folder / "timings.csv")
     with whole(folder / "table.md") as partial:
         partial.write_text(markdown(table), "utf-8")
@@ -131,6 +134,11 @@ def write_tables(scores: Sequence[Path], output: Path, resamples: int) -> None:
 def of_lst(scores: pd.DataFrame) -> bool:
     """Whether these are scores of LST, not of optical images."""
     return "rmse_k" in scores
+
+
+def has_folds(scores: pd.DataFrame) -> bool:
+    """Whether these are scores of a split with folds."""
+    return "fold" in scores and bool(scores["fold"].notna().all())
 
 
 def about(table: pd.DataFrame) -> str:
@@ -151,6 +159,7 @@ def _on_target_grid(scenes: pd.DataFrame) -> pd.DataFrame:
 def tabulate(scenes: pd.DataFrame, resamples: int) -> pd.DataFrame:
     """One row per experiment: metrics averaged over scenes, paired mean gains with intervals.
 
+    Folds are pooled: ``n_train`` is the fewest training scenes of a fold, ``folds`` their number.
     The ends of an interval are NaN for fewer than `INTERVAL_SCENES` scenes.
     """
     for _, block in scenes.groupby(BLOCK, sort=False):
@@ -159,7 +168,8 @@ def tabulate(scenes: pd.DataFrame, resamples: int) -> pd.DataFrame:
     rows = []
     for _, one in scenes.groupby(EXPERIMENT, sort=False):
         first = one.iloc[0]
-        row = {name: first[name] for name in [*IDENTITY, "n_train", "version", *SENSORS]}
+        row = {name: first[name] for name in [*IDENTITY, "version", *SENSORS]}
+        row |= {"n_train": one["n_train"].min()}
         row |= {name: first[name] for name in ("parameters", "macs_per_pixel", "steps")}
         row |= {"n_scenes": len(one), "n_pixels": int(one["n_pixels"].sum())}
         row |= {name: one[name].mean() for name in (AVERAGED if lst else IMAGE_AVERAGED)}
@@ -170,7 +180,22 @@ def tabulate(scenes: pd.DataFrame, resamples: int) -> pd.DataFrame:
             if model == "bilinear":
                 row["scenes_won"] = int((gains > 0).sum())
         rows.append(row)
-    return pd.DataFrame(rows)[COLUMNS if lst else IMAGE_COLUMNS]
+    table = pd.DataFrame(rows)[COLUMNS if lst else IMAGE_COLUMNS]
+    if has_folds(scenes):
+        table.insert(table.columns.get_loc("n_train"), "folds", scenes["fold"].nunique())
+    return table
+
+
+def by_fold(scenes: pd.DataFrame, resamples: int) -> pd.DataFrame:
+    """One row per experiment and fold: training scenes, scored scenes and gains."""
+    tables = []
+    for fold, one in scenes.groupby("fold"):
+        table = tabulate(one, resamples)
+        gains = [name for name in table if name.startswith("gain") or name == "scenes_won"]
+        table = table[[*EXPERIMENT, "n_train", "n_scenes", *gains]]
+        table.insert(len(EXPERIMENT), "fold", int(fold))
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
 
 
 def _against(scenes: pd.DataFrame) -> dict[str, str]:
@@ -235,12 +260,16 @@ def markdown(table: pd.DataFrame) -> str:
     columns = SHOWN if of_lst(table) else IMAGE_SHOWN
     for (dataset, split, track, scale), block in table.groupby(BLOCK, sort=False):
         first = block.iloc[0]
+        by, training = "place only", f"{first.n_train} training scenes"
+        if "folds" in block:
+            by = f"{first.folds} regional folds"
+            training = f"at least {first.n_train} training scenes in each fold"
         parts.append(
             f"### {origin_title(dataset, first.origin)}, track {track} x{scale} "
             f"({first.input_m:g} m to {first.target_m:g} m)\n\n"
             f"Input: {first.input}. Reference: {first.reference}. "
-            f"Split {split}, by place only: {first.n_scenes} scenes, {first.n_pixels:,} pixels, "
-            f"grid {first.grid}; {first.n_train} training scenes. {about(block)}\n\n"
+            f"Split {split}, by {by}: {first.n_scenes} scenes, {first.n_pixels:,} pixels, "
+            f"grid {first.grid}; {training}. {about(block)}\n\n"
         )
         heads = [*columns, "gain_db", "scenes_won"]
         lines = [heads, ["---"] * len(heads)]

@@ -60,8 +60,8 @@ def predict_split(
     """
     if threads:
         torch.set_num_threads(threads)
-    dataset = Dataset(data, row["channels"], row["guide"])
-    key = key_of(row["track"], row["scale"], row["harmonised"])
+    dataset = Dataset(data, row["channels"], row["guide"], row.get("fold"))
+    key = key_of(row["track"], row["scale"], row["harmonised"], row.get("fold"))
     network, trained = _network(dataset, row, checkpoint)
     if self_ensemble:
         network = SelfEnsemble(network).eval()

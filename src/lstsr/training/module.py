@@ -61,7 +61,7 @@ def train(
     if threads is not None:
         torch.set_num_threads(threads)
     settings = row.train
-    dataset = Dataset(data, row.channels, row.guide)
+    dataset = Dataset(data, row.channels, row.guide, row.fold)
     batches = Batches(dataset, row)
     validate = _validation(dataset, row)
     output.parent.mkdir(parents=True, exist_ok=True)

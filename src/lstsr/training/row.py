@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, Literal
 
 from lstsr.dataset.loader import Guide, key_of
@@ -90,7 +90,8 @@ class Row:
 
     With ``harmonised`` it sees the input of its observed track without the bias that is known;
     ``channels`` are those of the reference that it sees, by name; ``guide`` and ``normalisation``
-    are other than own and input in ablations (`Dataset`, `scene_normalisation`).
+    are other than own and input in ablations (`Dataset`, `scene_normalisation`); ``fold`` is None
+    for a split without folds.
     """
 
     dataset: str
@@ -105,6 +106,7 @@ class Row:
     channels: list[str]
     options: dict[str, Any]
     train: TrainSettings
+    fold: int | None = None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Row:
@@ -121,7 +123,7 @@ class Row:
     @property
     def key(self) -> str:
         """The track key that names its arrays in the dataset."""
-        return key_of(self.track, self.scale, self.harmonised)
+        return key_of(self.track, self.scale, self.harmonised, self.fold)
 
     @property
     def degraded_key(self) -> str:
@@ -131,13 +133,15 @@ class Row:
     @property
     def name(self) -> str:
         """Its name in files."""
-        return f"{self.model}-{self.variant}-x{self.scale}-{self.track}-s{self.seed}"
+        fold = "" if self.fold is None else f"-f{self.fold}"
+        return f"{self.model}-{self.variant}-x{self.scale}-{self.track}-s{self.seed}{fold}"
 
 
 def _check_keys(cls: type, values: Mapping[str, Any], where: str) -> None:
-    """Raise LstsrError unless ``values`` has exactly the fields of the dataclass ``cls``."""
+    """Raise LstsrError unless ``values`` fit the fields of ``cls``; defaults can be missing."""
     known = {field.name for field in fields(cls)}
-    if missing := known - set(values):
+    required = {field.name for field in fields(cls) if field.default is MISSING}
+    if missing := required - set(values):
         raise LstsrError(f"{where} lacks {', '.join(sorted(missing))}: add it")
     if unknown := set(values) - known:
         raise LstsrError(f"{where} has unknown keys {', '.join(sorted(unknown))}: remove them")

@@ -1,0 +1,143 @@
+"""How the gain of networks depends on distance from training and on the content of a scene."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import cycle
+from pathlib import Path
+
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lstsr.dataset.loader import Dataset, key_of
+from lstsr.evaluation.score import gains_db, origin_title, read_scores
+from lstsr.files import whole
+from lstsr.globe import Outline, distance_km, outline_of
+from lstsr.registry import CLASSICAL
+
+WORST = 5
+NETWORK = ["track", "scale", "model", "variant"]
+COLUMNS = [*NETWORK, "rank", "scene", "fold", "gain_db"]
+DIGITS = 6
+
+
+def write_generalisation(
+    data: Path, splits: Path, scores: Sequence[Path], figure: Path, output: Path
+) -> None:
+    """Write the table ``output``, worst scenes first, and the ``figure`` of a split with folds.
+
+    ``splits`` is splits.csv, ``scores`` are those of all rows. The table has one line per network,
+    variant and scene: the gain over bilinear, dB, averaged over seeds, and the properties of the
+    scene (`properties`, `nearest_km`).
+    """
+    scenes = pd.concat([read_scores(path) for path in scores], ignore_index=True)
+    outlines = {
+        row.scene: outline_of(row.outline)
+        for row in pd.read_csv(splits, dtype={"scene": str}).itertuples()
+    }
+    gains = network_gains(scenes)
+    datasets = {fold: Dataset(data, fold=fold) for fold in map(int, gains["fold"].unique())}
+    found = [
+        {"scene": scene, "track": track, "scale": scale}
+        | {"nearest_train_km": nearest_km(scene, datasets[fold].scenes("train"), outlines)}
+        | properties(datasets[fold], scene, key_of(track, scale))
+        for fold, scene, track, scale in gains[["fold", "scene", "track", "scale"]]
+        .drop_duplicates()
+        .itertuples(index=False)
+    ]
+    table = gains.merge(pd.DataFrame(found), on=["scene", "track", "scale"], validate="m:1")
+    with whole(output) as partial:
+        table.round(DIGITS).to_csv(partial, index=False)
+    meta = datasets[0].meta
+    title = origin_title(meta.dataset, meta.origin)
+    with whole(figure) as partial:
+        draw(table, title, meta.target_unit).savefig(partial, dpi=130)
+
+
+def network_gains(scenes: pd.DataFrame) -> pd.DataFrame:
+    """Gain of each network over bilinear in each scene, dB, averaged over seeds.
+
+    Rank 1 is the scene with the smallest gain of a network.
+    """
+    parts = []
+    for _, block in scenes.groupby(["track", "scale"], sort=False):
+        bilinear = block[(block["model"] == "bilinear") & (block["variant"] == "base")]
+        networks = block[~block["model"].isin(CLASSICAL)]
+        for _, row in networks.groupby(["model", "variant", "seed"], sort=False):
+            parts.append(row.assign(gain_db=row["scene"].map(gains_db(row, bilinear))))
+    gains = pd.concat(parts).groupby([*NETWORK, "scene", "fold"], sort=False)["gain_db"].mean()
+    table = gains.reset_index().astype({"fold": int})
+    table["rank"] = table.groupby(NETWORK)["gain_db"].rank(method="first").astype(int)
+    ordered = [one.sort_values("rank") for _, one in table.groupby(NETWORK, sort=False)]
+    return pd.concat(ordered, ignore_index=True)[COLUMNS]
+
+
+def nearest_km(scene: str, training: Sequence[str], outlines: dict[str, Outline]) -> float:
+    """Distance from the footprint of a scene to the nearest training scene, edge to edge."""
+    return min(distance_km(outlines[scene], outlines[other]) for other in training)
+
+
+def properties(dataset: Dataset, name: str, key: str) -> dict[str, float]:
+    """Content of a scene over its scored pixels; what the dataset lacks is left out.
+
+    ``target_std``: standard deviation of the target, in its unit, averaged over bands.
+    ``reference_std``: the same of the reference: of NDVI or, without NDVI, of its first band.
+    ``ndvi_mean``: mean NDVI. ``elevation_std_m``: standard deviation of elevation, the relief.
+    """
+    scene, bands = dataset.scene(name, key), dataset.meta.reference_bands
+    found = {"target_std": float(scene.target[..., scene.scored].std(axis=-1).mean())}
+    shown = scene.scored & scene.reference_valid
+    if not bands or not shown.any():
+        return found
+    values = {band: scene.reference[index][shown] for index, band in enumerate(bands)}
+    found["reference_std"] = float(values.get("ndvi", values[bands[0]]).std())
+    if "ndvi" in values:
+        found["ndvi_mean"] = float(values["ndvi"].mean())
+    if "elevation" in values:
+        found["elevation_std_m"] = float(values["elevation"].std())
+    return found
+
+
+def draw(table: pd.DataFrame, title: str, target_unit: str) -> Figure:
+    """Gain against each property, a row of panels per block, with Spearman's rank correlation.
+
+    The five worst scenes of each network have a ring.
+    """
+    labels = {
+        "nearest_train_km": "distance to training, km",
+        "target_std": f"target deviation, {target_unit}",
+        "reference_std": "reference deviation",
+        "ndvi_mean": "mean NDVI",
+        "elevation_std_m": "elevation deviation, m",
+    }
+    shown = [name for name in labels if name in table]
+    blocks = table.groupby(["track", "scale"], sort=False)
+    size = (2.8 * len(shown), 0.6 + 3 * len(blocks))
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(len(blocks), len(shown), squeeze=False, sharey="row")
+    for row, ((track, scale), block) in zip(axes, blocks, strict=True):
+        row[0].set_ylabel(f"{track} x{scale}\nubRMSE gain over bilinear, dB")
+        for axis, name in zip(row, shown, strict=True):
+            _panel(axis, block, name)
+            axis.set_xlabel(labels[name])
+    n_scenes = table["scene"].nunique()
+    worst = f"rings: {WORST} worst scenes of each network"
+    parts = [title, f"{n_scenes} scenes in {table['fold'].nunique()} regional folds", worst]
+    figure.suptitle(", ".join(parts), fontsize=9)
+    return figure
+
+
+def _panel(axis: Axes, block: pd.DataFrame, name: str) -> None:
+    networks = block.groupby(["model", "variant"], sort=False)
+    colours = cycle(colormaps["tab10"](range(10)))
+    for ((model, variant), one), colour in zip(networks, colours, strict=False):
+        correlation = one["gain_db"].corr(one[name], method="spearman")
+        label = model if variant == "base" else f"{model} {variant}"
+        style = {"color": colour, "markersize": 4, "alpha": 0.7}
+        axis.plot(one[name], one["gain_db"], "o", label=f"{label}: {correlation:+.2f}", **style)
+        worst = one[one["rank"] <= WORST]
+        axis.plot(worst[name], worst["gain_db"], "o", mfc="none", color=colour, markersize=8)
+    axis.axhline(0, color="grey", linewidth=0.6)
+    axis.legend(title="rank correlation", title_fontsize=7, fontsize=7)
