@@ -61,11 +61,11 @@ def leaf_fits(
         return total / np.maximum(np.bincount(leaf, weight, nodes), 1e-12)[:, None]
 
     mx, my = mean(x), mean(y[:, None])[:, 0]
-    dx, dy = np.asarray(x - mx[leaf], np.float64), y - my[leaf]
+    dx, dy = x - mx[leaf], y - my[leaf]
     xx = mean((dx[:, :, None] * dx[:, None]).reshape(len(x), -1)).reshape(-1, channels, channels)
     xy = mean(dx * dy[:, None])
-    slope: Values = np.linalg.solve(xx + RIDGE * np.eye(channels), xy[..., None])[..., 0]
-    return slope, my - (slope * mx).sum(1)
+    slope = np.linalg.solve(xx + RIDGE * np.eye(channels), xy[..., None])[..., 0]
+    return slope.astype(np.float64), my - (slope * mx).sum(1)
 
 
 def homogeneity(spread: Tensor, weight: Tensor) -> Tensor:
