@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,7 +54,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for seed in (0, 1) if model == "dctnet" else (0,):
             for fold, name in enumerate(list(FOLDS)[:3]):
                 error = values[fold] / 4 if seed else values[fold]
-                record = {"dataset": "sample", "origin": "simulated", "split": "test"}
+                record: dict[str, Any] = {"dataset": "sample", "origin": "simulated"}
+                record |= {"split": "test"}
                 record |= {"track": "observed", "scale": 4, "model": model, "variant": "base"}
                 record |= {"seed": seed, "fold": fold, "scene": name, "ubrmse_k": error}
                 write_csv(folder / f"scores-{model}-s{seed}-f{fold}.csv", COLUMNS, [record])
