@@ -31,7 +31,7 @@ class AdversarialSettings:
     warm_up_steps: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainSettings:
     """How a network is trained; budgets in optimiser steps, ``patch`` in fine pixels a side.
 
@@ -46,12 +46,13 @@ class TrainSettings:
     With ``scene_bias`` removed, a training target is moved onto the level of its input: the
     difference of the two sensors' levels cannot be learnt from a scene, and under L1 its sign
     would drown the detail's. Training starts from the weights of the file ``initial``, if any.
+    A field with a default was added later: checkpoints without it stay readable.
     """
 
     steps: int
     batch: int
     patch: int
-    optimizer: Literal["adamw", "muon"]
+    optimizer: Literal["adamw", "muon"] = "adamw"
     learning_rate: float
     weight_decay: float
     warmup_steps: int
@@ -59,10 +60,10 @@ class TrainSettings:
     clip_norm: float
     loss: Literal["l1", "charbonnier", "ubrmse", "shift-tolerant"]
     consistency: float
-    level: float
+    level: float = 0.0
     scene_bias: Literal["removed", "kept"]
     reference_dropout: float
-    reference_jitter: float
+    reference_jitter: float = 0.0
     contrast: float
     min_patch_valid: float
     degraded_steps: int
@@ -70,7 +71,7 @@ class TrainSettings:
     validate_every: int
     save_every: int
     precision: Literal["32-true", "bf16-mixed"]
-    initial: str | None
+    initial: str | None = None
     adversarial: AdversarialSettings | None
 
     @classmethod
