@@ -32,6 +32,7 @@ MODELS: Mapping[str, str] = {
     "jiif": "lstsr.models.jiif",
     "unet": "lstsr.models.unet",
     "dctrrdbnet": "lstsr.models.dctrrdbnet",
+    "dctrrdbnet-single-scale": "lstsr.models.dctrrdbnet_single_scale",
     "sc-unet": "lstsr.models.sc_unet",
     "sif-nn-sr1": "lstsr.models.sc_unet",
     "sif-nn-sr2": "lstsr.models.sc_unet",

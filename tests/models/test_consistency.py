@@ -63,7 +63,7 @@ def test_training_opens_it_where_the_input_is_the_block_mean_of_the_target(image
     assert 0.8 < RATE * float(projection.tenth.detach()) < 1.2
 
 
-@pytest.mark.parametrize("name", ["dctnet", "dctrrdbnet"])
+@pytest.mark.parametrize("name", ["dctnet", "dctrrdbnet", "dctrrdbnet-single-scale"])
 def test_the_lst_stream_sees_the_deficit_where_it_is_told_to(name, scene, perturb):
     coarse, reference, *masks = scene(64, 64, 4, dtype=torch.float32)
     outputs = []

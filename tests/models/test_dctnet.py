@@ -175,7 +175,7 @@ def test_a_size_first_seen_in_inference_can_be_trained():
 
 @pytest.mark.parametrize("scale", [4, 8, 16])
 def test_smoothing_lengths_start_between_a_third_of_a_pixel_and_half_a_cell(scale):
-    module = SmoothingLength(32, scale).double()
+    module = SmoothingLength(32, scale / 2, 2 * scale).double()
     length = module().detach().flatten() ** 0.25
     assert length[0] == pytest.approx(0.3, rel=1e-5)
     assert length[-1] == pytest.approx(scale / 2, rel=1e-5)

@@ -21,7 +21,13 @@ OPTIONS = {
     "dctnet": {"features": 8, "layers": 2, "base": "bicubic-backprojected"},
     "jiif": {"features": 8, "blocks": 1, "widths": (16, 8)},
     "unet": {"features": 8},
-    "dctrrdbnet": {"features": 8, "growth": 4, "coarse_blocks": 1, "base": "local-linear"},
+    "dctrrdbnet": {"features": 8, "growth": 4, "base": "local-linear"},
+    "dctrrdbnet-single-scale": {
+        "features": 8,
+        "growth": 4,
+        "coarse_blocks": 1,
+        "base": "local-linear",
+    },
 }
 
 

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from lstsr.models.base import BASES
-from lstsr.models.dctrrdbnet import SIZES
+from lstsr.models.dctrrdbnet_single_scale import SIZES
 from lstsr.models.interpolation import bicubic
 from lstsr.models.normalisation import Normalisation
 from lstsr.registry import RELEASED, TRAINED, UNGUIDED, build
@@ -18,15 +18,17 @@ SMALL = {
     "dctnet": {"features": 8, "layers": 2},
     "jiif": {"features": 8, "blocks": 1, "widths": (16, 8)},
     "unet": {"features": 8},
-    "dctrrdbnet": {"features": 8, "growth": 4, "coarse_blocks": 1},
+    "dctrrdbnet": {"features": 8, "growth": 4},
+    "dctrrdbnet-single-scale": {"features": 8, "growth": 4, "coarse_blocks": 1},
 }
 LEARNER = {
     "dctnet": {"features": 16, "layers": 2},
     "jiif": {"features": 16, "blocks": 2, "widths": (32, 16)},
     "unet": {"features": 8},
-    "dctrrdbnet": {"features": 16, "growth": 4, "tail_blocks": 0},
+    "dctrrdbnet": {"features": 8, "growth": 4},
+    "dctrrdbnet-single-scale": {"features": 16, "growth": 4, "tail_blocks": 0},
 }
-REACH = {"dctrrdbnet": 6, "jiif": 5, "srgan": 9}
+REACH = {"dctrrdbnet": 10, "dctrrdbnet-single-scale": 6, "jiif": 5, "srgan": 9}
 """Coarse cells that a pixel of the small network sees to each side, where that is more than 4."""
 GUIDED = sorted(TRAINED - UNGUIDED - RELEASED)
 
@@ -91,7 +93,7 @@ def test_reference_values_under_the_mask_never_matter(name, base, scene, perturb
         assert torch.equal(output, outputs[0])
 
 
-@pytest.mark.parametrize("name", ["dctnet", "dctrrdbnet"])
+@pytest.mark.parametrize("name", ["dctnet", "dctrrdbnet-single-scale"])
 def test_an_invalid_reference_switches_the_guide_off(name, scene, perturb):
     coarse, reference, coarse_valid, reference_valid = scene(64, 64, 4, dtype=torch.float32)
     network = perturb(build(name, 4, 2, **SMALL[name]))
@@ -102,7 +104,7 @@ def test_an_invalid_reference_switches_the_guide_off(name, scene, perturb):
     assert torch.equal(without, other)
 
 
-@pytest.mark.parametrize("name", ["dctnet", "dctrrdbnet"])
+@pytest.mark.parametrize("name", ["dctnet", "dctrrdbnet-single-scale"])
 def test_without_reference_the_solve_is_as_with_its_guide_term_closed(name, scene, perturb):
     coarse, reference, coarse_valid, reference_valid = scene(64, 64, 4, dtype=torch.float32)
     network = perturb(build(name, 4, 2, **SMALL[name]))
@@ -207,12 +209,14 @@ def parameters(name, **options):
 
 
 @pytest.mark.parametrize(("size", "features"), [("matched", 32), ("small", 64)])
-def test_dctrrdbnet_is_matched_to_dctnet_in_size(size, features):
-    ours, theirs = parameters("dctrrdbnet", **SIZES[size]), parameters("dctnet", features=features)
+def test_the_single_scale_form_is_matched_to_dctnet_in_size(size, features):
+    ours = parameters("dctrrdbnet-single-scale", **SIZES[size])
+    theirs = parameters("dctnet", features=features)
     assert abs(ours / theirs - 1) < 0.05
 
 
-def test_sizes_of_dctrrdbnet_ascend_and_matched_is_the_default():
-    assert parameters("dctrrdbnet") == parameters("dctrrdbnet", **SIZES["matched"])
-    counts = [parameters("dctrrdbnet", **options) for options in SIZES.values()]
+def test_sizes_of_the_single_scale_form_ascend_and_matched_is_the_default():
+    name = "dctrrdbnet-single-scale"
+    assert parameters(name) == parameters(name, **SIZES["matched"])
+    counts = [parameters(name, **options) for options in SIZES.values()]
     assert counts == sorted(counts)

@@ -201,21 +201,20 @@ def guided_solve(
 
 
 class SmoothingLength(nn.Module):
-    """lambda = ell^4 per channel, ell = softplus(theta) limited to two coarse cells.
+    """lambda = ell^4 per channel, ell = softplus(theta) limited to ``longest_px``.
 
-    The useful length is about half a coarse cell: the largest lambda of the released weights is
-    near (scale/2)^4. The channels therefore start evenly spaced in log ell, from 0.3 pixel to half
-    a coarse cell.
+    The channels start evenly spaced in log ell, from 0.3 pixel to ``start_px``.
 
     Args:
         features: number of channels.
-        scale: coarse spacing / fine spacing.
+        start_px: longest length at the start, pixels.
+        longest_px: upper limit, pixels.
     """
 
-    def __init__(self, features: int, scale: int) -> None:
+    def __init__(self, features: int, start_px: float, longest_px: float) -> None:
         super().__init__()
-        self.longest_px = 2.0 * scale
-        start = torch.logspace(math.log10(SHORTEST_PX), math.log10(scale / 2), features)
+        self.longest_px = longest_px
+        start = torch.logspace(math.log10(SHORTEST_PX), math.log10(start_px), features)
         self.theta = nn.Parameter(torch.log(torch.expm1(start)))
 
     def forward(self) -> Tensor:
@@ -388,7 +387,9 @@ class GuidedSolve(nn.Module):
             raise LstsrError(f"operators: unknown name {operators!r}; use one of {known}")
         self.operators = operators
         self.gate = Gate(features, scale)
-        self.length = SmoothingLength(features, scale)
+        # About half a coarse cell is useful: the largest lambda of the released weights is near
+        # (scale / 2)^4.
+        self.length = SmoothingLength(features, scale / 2, 2.0 * scale)
         self.gain = nn.Parameter(torch.ones(features, 1, 1))
 
     def forward(self, lst: Tensor, reference: Tensor, reference_valid: Tensor) -> Tensor:

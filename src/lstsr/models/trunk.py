@@ -61,10 +61,18 @@ class Trunk(nn.Module):
         channels_in: of the image.
         widths: features of each level, from the fine grid to the coarse one.
         scale: coarse spacing / fine spacing.
+        coarsest: what follows the block of the coarsest level, if anything.
     """
 
-    def __init__(self, channels_in: int, widths: Sequence[int], scale: int) -> None:
+    def __init__(
+        self,
+        channels_in: int,
+        widths: Sequence[int],
+        scale: int,
+        coarsest: nn.Module | None = None,
+    ) -> None:
         super().__init__()
+        self.coarsest = coarsest or nn.Identity()
         self.factors = pooling_factors(scale)
         pairs = list(zip(widths[:-1], widths[1:], strict=True))
         self.down = nn.ModuleList(
@@ -79,7 +87,7 @@ class Trunk(nn.Module):
         features = [self.down[0](x.contiguous(memory_format=torch.channels_last))]
         for factor, block in zip(self.factors, self.down[1:], strict=True):
             features.append(block(F.avg_pool2d(features[-1], factor)))
-        x = features.pop()
+        x = self.coarsest(features.pop())
         for factor, lateral, block in zip(
             self.factors[::-1], self.lateral[::-1], self.up[::-1], strict=True
         ):
