@@ -23,7 +23,11 @@ FOLDS = {
     "sample-002": ("validation", "train", "test"),
     "sample-003": ("train", "dropped", "train"),
 }
-UBRMSE_K = {"bilinear": (2.0, 2.0, 2.0), "dctnet": (1.0, 4.0, 2.0)}
+UBRMSE_K = {
+    "bilinear": (2.0, 8.0, 2.0),
+    "local-linear": (2.0, 2.0, 2.0),
+    "dctnet": (1.0, 4.0, 2.0),
+}
 COLUMNS = (
     *("dataset", "origin", "split", "track", "scale", "model", "variant", "seed", "fold"),
     *("scene", "ubrmse_k", "rmse_k"),
@@ -32,7 +36,7 @@ COLUMNS = (
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four scenes, 1 degree apart, in three folds; bilinear and two seeds of one network."""
+    """Four scenes, 1 degree apart, in three folds; baselines and two seeds of one network."""
     config, folder = config_of(), tmp_path_factory.mktemp("run")
     sample = Sample(scenes=4, coarse_size=24)
     assert names(sample) == list(FOLDS)
@@ -72,6 +76,8 @@ def test_the_table_is_that_by_hand(run: Path, tmp_path: Path) -> None:
     assert table["fold"].tolist() == [1, 2, 0]
     # the second seed has a quarter of the error: half of 12.04 dB on average
     expected = [20 * np.log10(ratio) + 10 * np.log10(4) for ratio in (0.5, 1, 2)]
+    np.testing.assert_allclose(table["gain_over_local_linear_db"], expected, atol=1e-5)
+    expected[0] += 20 * np.log10(4)  # bilinear is worse by this in one scene
     np.testing.assert_allclose(table["gain_db"], expected, atol=1e-5)
     rims = {
         row.scene: outline_of(row.outline) for row in pd.read_csv(run / "splits.csv").itertuples()

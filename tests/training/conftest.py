@@ -29,6 +29,7 @@ ROW: dict[str, Any] = {
     "guide": "own",
     "normalisation": "input",
     "channels": ["ndvi"],
+    "fold": None,
     "options": {"features": 8, "layers": 1},
     "train": {
         "steps": 24,

@@ -10,7 +10,7 @@ from lstsr.training.row import Row, TrainSettings
 
 def test_row_round_trip_and_names(row_dict: dict[str, Any]) -> None:
     row = Row.from_dict(row_dict)
-    assert row.to_dict() == row_dict | {"fold": None}
+    assert row.to_dict() == row_dict
     assert row.key == "observed-x4"
     assert Row.from_dict(row_dict | {"harmonised": True}).key == "harmonised-x4"
     assert row.name == "dctnet-base-x4-observed-s3"

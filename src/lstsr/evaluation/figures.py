@@ -423,7 +423,7 @@ def _split_figure(dataset: Dataset, splits: Path) -> Figure:
     colours: dict[str, Any] = SPLIT_COLOURS
     if "fold" in table:
         table = table[table["split"] == "test"]
-        table = table.assign(split="test of fold " + table["fold"].astype(str))
+        table = table.assign(split="fold " + table["fold"].astype(str))
         colours = dict(zip(table["split"].unique(), cycle(LINE_COLOURS), strict=False))
     for name, colour in colours.items():
         chosen = table[table["split"] == name]
@@ -437,7 +437,8 @@ def _split_figure(dataset: Dataset, splits: Path) -> Figure:
     axis.set_ylabel("latitude, degrees")
     axis.set_aspect(1 / np.cos(np.radians(table["lat"].mean())))
     _legend_above(axis, min(len(colours), 4))
-    _title(figure, dataset, f"{len(table)} scenes of all splits")
+    shown = "by the fold that tests them" if "fold" in table else "of all splits"
+    _title(figure, dataset, f"{len(table)} scenes {shown}")
     return figure
 
 

@@ -13,13 +13,14 @@ from matplotlib.figure import Figure
 
 from lstsr.dataset.loader import Dataset, key_of
 from lstsr.evaluation.score import gains_db, origin_title, read_scores
+from lstsr.evaluation.table import AGAINST
 from lstsr.files import whole
 from lstsr.globe import Outline, distance_km, outline_of
 from lstsr.registry import CLASSICAL
 
 WORST = 5
 NETWORK = ["track", "scale", "model", "variant"]
-COLUMNS = [*NETWORK, "rank", "scene", "fold", "gain_db"]
+GAINS = [f"{name}_db" for name in AGAINST]
 DIGITS = 6
 
 
@@ -29,8 +30,8 @@ def write_generalisation(
     """Write the table ``output``, worst scenes first, and the ``figure`` of a split with folds.
 
     ``splits`` is splits.csv, ``scores`` are those of all rows. The table has one line per network,
-    variant and scene: the gain over bilinear, dB, averaged over seeds, and the properties of the
-    scene (`properties`, `nearest_km`).
+    variant and scene: gains over bilinear and local-linear, dB, averaged over seeds, and the
+    properties of the scene (`properties`, `nearest_km`).
     """
     scenes = pd.concat([read_scores(path) for path in scores], ignore_index=True)
     outlines = {
@@ -57,21 +58,32 @@ def write_generalisation(
 
 
 def network_gains(scenes: pd.DataFrame) -> pd.DataFrame:
-    """Gain of each network over bilinear in each scene, dB, averaged over seeds.
+    """Gains of each network over the baselines in each scene, dB, averaged over seeds.
 
-    Rank 1 is the scene with the smallest gain of a network.
+    Rank 1 is the scene with the smallest gain of a network (`measure`).
     """
     parts = []
     for _, block in scenes.groupby(["track", "scale"], sort=False):
-        bilinear = block[(block["model"] == "bilinear") & (block["variant"] == "base")]
+        plain = {model: one for model, one in block[block["variant"] == "base"].groupby("model")}
+        bases = {f"{name}_db": plain[model] for name, model in AGAINST.items() if model in plain}
         networks = block[~block["model"].isin(CLASSICAL)]
         for _, row in networks.groupby(["model", "variant", "seed"], sort=False):
-            parts.append(row.assign(gain_db=row["scene"].map(gains_db(row, bilinear))))
-    gains = pd.concat(parts).groupby([*NETWORK, "scene", "fold"], sort=False)["gain_db"].mean()
-    table = gains.reset_index().astype({"fold": int})
-    table["rank"] = table.groupby(NETWORK)["gain_db"].rank(method="first").astype(int)
+            gains = {name: row["scene"].map(gains_db(row, base)) for name, base in bases.items()}
+            parts.append(row.assign(**gains))
+    seeds = pd.concat(parts).groupby([*NETWORK, "scene", "fold"], sort=False)
+    table = seeds[list(bases)].mean().reset_index().astype({"fold": int})
+    rank = table.groupby(NETWORK)[measure(table)].rank(method="first").astype(int)
+    table.insert(len(NETWORK), "rank", rank)
     ordered = [one.sort_values("rank") for _, one in table.groupby(NETWORK, sort=False)]
-    return pd.concat(ordered, ignore_index=True)[COLUMNS]
+    return pd.concat(ordered, ignore_index=True)
+
+
+def measure(table: pd.DataFrame) -> str:
+    """The column of gains to judge by: over local-linear; over bilinear for optical images.
+
+    The gain of local-linear over bilinear depends on the scene, so it would hide what is learned.
+    """
+    return [name for name in GAINS if name in table][-1]
 
 
 def nearest_km(scene: str, training: Sequence[str], outlines: dict[str, Outline]) -> float:
@@ -118,7 +130,8 @@ def draw(table: pd.DataFrame, title: str, target_unit: str) -> Figure:
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(len(blocks), len(shown), squeeze=False, sharey="row")
     for row, ((track, scale), block) in zip(axes, blocks, strict=True):
-        row[0].set_ylabel(f"{track} x{scale}\nubRMSE gain over bilinear, dB")
+        baseline = dict(zip(GAINS, AGAINST.values(), strict=True))[measure(table)]
+        row[0].set_ylabel(f"{track} x{scale}\ngain over {baseline}, dB")
         for axis, name in zip(row, shown, strict=True):
             _panel(axis, block, name)
             axis.set_xlabel(labels[name])
@@ -133,11 +146,12 @@ def _panel(axis: Axes, block: pd.DataFrame, name: str) -> None:
     networks = block.groupby(["model", "variant"], sort=False)
     colours = cycle(colormaps["tab10"](range(10)))
     for ((model, variant), one), colour in zip(networks, colours, strict=False):
-        correlation = one["gain_db"].corr(one[name], method="spearman")
+        gain = measure(one)
+        correlation = one[gain].corr(one[name], method="spearman")
         label = model if variant == "base" else f"{model} {variant}"
         style = {"color": colour, "markersize": 4, "alpha": 0.7}
-        axis.plot(one[name], one["gain_db"], "o", label=f"{label}: {correlation:+.2f}", **style)
+        axis.plot(one[name], one[gain], "o", label=f"{label}: {correlation:+.2f}", **style)
         worst = one[one["rank"] <= WORST]
-        axis.plot(worst[name], worst["gain_db"], "o", mfc="none", color=colour, markersize=8)
+        axis.plot(worst[name], worst[gain], "o", mfc="none", color=colour, markersize=8)
     axis.axhline(0, color="grey", linewidth=0.6)
     axis.legend(title="rank correlation", title_fontsize=7, fontsize=7)
