@@ -28,7 +28,7 @@ LEARNER = {
     "dctrrdbnet": {"features": 8, "growth": 4},
     "dctrrdbnet-single-scale": {"features": 16, "growth": 4, "tail_blocks": 0},
 }
-REACH = {"dctrrdbnet": 10, "dctrrdbnet-single-scale": 6, "jiif": 5, "srgan": 9}
+REACH = {"dctrrdbnet": 6, "dctrrdbnet-single-scale": 6, "jiif": 5, "srgan": 9}
 """Coarse cells that a pixel of the small network sees to each side, where that is more than 4."""
 GUIDED = sorted(TRAINED - UNGUIDED - RELEASED)
 
