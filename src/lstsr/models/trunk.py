@@ -12,6 +12,9 @@ from lstsr.models.interpolation import bilinear
 SLOPE = 0.1
 """Negative slope of the leaky ReLUs."""
 
+WIDEST = 4
+"""Channels of the coarsest levels / channels of the fine grid."""
+
 
 def pooling_factors(scale: int) -> list[int]:
     """Prime factors of ``scale``, from the fine grid to the coarse one: 2 and 2 for x4.
@@ -30,8 +33,8 @@ def pooling_factors(scale: int) -> list[int]:
 
 
 def widths(features: int, scale: int) -> list[int]:
-    """Channels of each level, doubled from one to the next: 16, 32 and 64 for x4."""
-    return [features * 2**level for level in range(len(pooling_factors(scale)) + 1)]
+    """Channels of each level, doubled twice: 16, 32, 64 for x4, and 16, 32, 64, 64 for x8."""
+    return [features * min(2**level, WIDEST) for level in range(len(pooling_factors(scale)) + 1)]
 
 
 class ResidualBlock(nn.Module):
