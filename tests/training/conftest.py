@@ -24,7 +24,6 @@ ROW: dict[str, Any] = {
     "model": "dctnet",
     "variant": "base",
     "seed": 3,
-    "fold": None,
     "harmonised": False,
     "guide": "own",
     "normalisation": "input",

@@ -13,7 +13,7 @@ from lstsr.models.base import ResidualNetwork, conv3x3, zero_init
 from lstsr.models.consistency import BackProjection
 from lstsr.models.dctnet import SmoothingLength, guided_solve, stream_images
 from lstsr.models.rrdb import RRDB
-from lstsr.models.trunk import Trunk, widths
+from lstsr.models.trunk import ResidualBlock, Trunk, widths
 
 START_CELLS, LONGEST_CELLS = 1.0, 2.0
 """Smoothing lengths of the solve, coarse cells: the kernel of the longest falls below 1e-3 within
@@ -51,6 +51,7 @@ class DCTRRDBNet(ResidualNetwork):
         features: channels on the fine grid, see `trunk.widths`.
         growth: channels that each conv of a dense block adds (gc).
         blocks: RRDBs on the coarse grid; 0 leaves them out.
+        dense: False puts plain residual blocks in their place; five have the size of one RRDB.
         solved: channels of the guided solve on the coarse grid; 0 leaves it out.
         residual_scale: beta of every RRDB; the published 0.2 keeps 23 of them stable.
         base: what the residual is over, see `BASES`.
@@ -65,6 +66,7 @@ class DCTRRDBNet(ResidualNetwork):
         features: int = 16,
         growth: int = 16,
         blocks: int = 1,
+        dense: bool = True,
         solved: int = 16,
         residual_scale: float = 1.0,
         base: str = "bicubic",
@@ -76,9 +78,14 @@ class DCTRRDBNet(ResidualNetwork):
         self.sees_deficit = sees_deficit
         width = widths(features, scale)
         coarse = [CoarseSolve(width[-1], solved)] if solved else []
-        dense = [RRDB(width[-1], growth, residual_scale) for _ in range(blocks)]
+        deep = [
+            RRDB(width[-1], growth, residual_scale)
+            if dense
+            else ResidualBlock(width[-1], width[-1])
+            for _ in range(blocks)
+        ]
         channels = 2 + sees_deficit + reference_channels + 1
-        self.trunk = Trunk(channels, width, scale, nn.Sequential(*coarse, *dense))
+        self.trunk = Trunk(channels, width, scale, nn.Sequential(*coarse, *deep))
         self.tail = conv3x3(features, 1)
         zero_init(self.tail)
 
