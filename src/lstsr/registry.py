@@ -96,7 +96,7 @@ def band_options(name: str, bands: Sequence[str]) -> dict[str, int]:
     if "ndvi" not in bands:
         raise LstsrError(
             f"model tsharp needs a reference band ndvi, but the bands are {', '.join(bands)}. "
-            "Add ndvi to the reference, or use another model"
+            "Name the band of NDVI ndvi (config: names; GeoTIFF: description), or use another model"
         )
     return {"ndvi": bands.index("ndvi")}
 

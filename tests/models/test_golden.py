@@ -14,6 +14,7 @@ from lstsr.registry import MODELS, RELEASED, build
 
 GOLDEN = Path(__file__).parent / "golden"
 OPTIONS = {
+    "dms": {"leaf": 4, "cells": 8},
     "srcnn": {"n1": 8, "n2": 16},
     "esrnet": {"features": 8, "growth": 4, "blocks": 1},
     "esrgan": {"features": 8, "growth": 4, "blocks": 1},
