@@ -757,26 +757,26 @@ class AdversarialConfig(Section):
 
 
 class TrainConfig(Section):
-    """How a network is trained; a model may override any of it."""
+    """How a network is trained. A model can override any of it."""
 
-    steps: int = Field(1000, ge=1, description="optimiser steps")
-    batch: int = Field(8, ge=1)
+    steps: int = Field(3000, ge=1, description="optimiser steps")
+    batch: int = Field(4, ge=1, description="crops per step")
     patch: int = Field(96, ge=16, description="side of a patch, fine pixels")
     optimizer: Literal["adamw", "muon"] = Field(
-        "adamw", description="muon: for the kernels of hidden layers, adamw for all others"
+        "muon", description="muon: for the kernels of hidden layers, adamw for all others"
     )
-    learning_rate: float = Field(5e-4, gt=0)
+    learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
-    warmup_steps: int = Field(50, ge=0)
-    ema_decay: float = Field(0.995, ge=0, lt=1)
+    warmup_steps: int = Field(30, ge=0)
+    ema_decay: float = Field(0.998, ge=0, lt=1)
     clip_norm: float = Field(1.0, gt=0)
     loss: Literal["l1", "charbonnier", "ubrmse", "shift-tolerant"] = Field(
-        "l1",
+        "ubrmse",
         description="ubrmse: RMSE of each sample without its mean error, as the table scores; "
         "shift-tolerant: l1 at the best of the target's shifts by up to a fine pixel",
     )
     level: float = Field(
-        0.0,
+        0.1,
         ge=0,
         description="weight, beside the loss, of each sample's absolute mean error; ubrmse needs "
         "it, because it ignores the level",
@@ -789,14 +789,14 @@ class TrainConfig(Section):
     )
     reference_dropout: float = Field(0.05, ge=0, lt=1, description="share of samples without it")
     reference_jitter: float = Field(
-        0.0,
+        0.7,
         ge=0,
         le=2,
         description="each band r of a sample's reference, in standard deviations, becomes "
         "r exp(u) + v with u in +-jitter and v in +-2 jitter",
     )
     contrast: float = Field(
-        0.0, ge=0, le=2, description="LST contrast of a sample varies between exp(-c) and exp(c)"
+        0.6, ge=0, le=2, description="LST contrast of a sample varies between exp(-c) and exp(c)"
     )
     min_patch_valid: float = Field(0.25, gt=0, le=1, description="least scored share of a patch")
     degraded_steps: int = Field(
@@ -808,8 +808,8 @@ class TrainConfig(Section):
     degraded_share: float = Field(
         0.0, ge=0, lt=1, description="share of samples of the later steps that are of that track"
     )
-    validate_every: int = Field(100, ge=1, description="optimiser steps")
-    save_every: int = Field(100, ge=1, description="optimiser steps")
+    validate_every: int = Field(250, ge=1, description="optimiser steps")
+    save_every: int = Field(250, ge=1, description="optimiser steps")
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     initial: str | None = Field(
         None,
