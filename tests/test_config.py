@@ -358,7 +358,7 @@ def test_the_schema_describes_every_key() -> None:
     described = json.loads(schema())
     assert set(described["properties"]) == set(Config.model_fields)
     assert described["additionalProperties"] is False
-    assert described["$defs"]["TrainConfig"]["properties"]["steps"]["default"] == 1000
+    assert described["$defs"]["TrainConfig"]["properties"]["steps"]["default"] == 3000
     test = described["$defs"]["SplitConfig"]["properties"]["test"]
     assert {"$ref": "#/$defs/Region"} in test["anyOf"][0]["oneOf"]
     assert {"type": "null"} in test["anyOf"]
