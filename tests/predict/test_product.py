@@ -361,6 +361,50 @@ def test_with_a_base_image_the_product_lies_in_its_frame(
     assert np.nanstd((based - values)[inner]) < 0.2
 
 
+def test_earlier_lst_and_the_grid_of_the_product_do_not_move(
+    scenes: Path, pair: Path, displaced: tuple[Path, np.ndarray], checkpoint: Path
+) -> None:
+    """The input moves onto the reference, or both move onto the base image."""
+    network, described = load_checkpoint(checkpoint)
+    bands = ("ndvi", "history", "history_age", "history_count")
+    grid = {"crs": "EPSG:32652", "spacing_m": 1000}
+    align = {"anchor": "target", "grid": grid, "scale": SCALE, "layers": ["history"]}
+    like = pair.parent / "history.safetensors"
+    of_history = {"reference_mean": (0.45, 0, 9, 1), "reference_std": (0.2, 3, 1, 1)}
+    thermal = {"sensor": "thermal", "unit": "kelvin"}
+    readings = {"input": thermal, "target": thermal}
+    trained = replace(
+        described, align=align, readings=readings, reference_bands=bands, **of_history
+    )
+    save_checkpoint(like, network.network.state_dict(), trained)
+    (pair.parent / "earlier").mkdir()
+    earlier = geotiff.read_written(scenes / "sample-001" / "lst_fine.tif")
+    geotiff.write(pair.parent / "earlier/lst.tif", replace(earlier, time="2023-05-01T02:10:00Z"))
+    path, by = displaced
+    request = ask(
+        pair,
+        "local-linear",
+        like=like,
+        history=pair.parent / "earlier",
+        time="2023-05-12T02:10:00Z",
+    )
+    plain = ask(pair, "local-linear", scale=SCALE, output=pair.parent / "plain.tif")
+    make_product(plain)
+    apart = pixels(tags(plain.output)["reference_moved"])
+    here = geotiff.read_written(pair / "ndvi_fine.tif").grid
+    for base_image, frame, moved in (
+        (None, "reference", (0, 0)),
+        (path, "base image displaced.tif", by),
+    ):
+        make_product(replace(request, base_image=base_image))
+        said = tags(request.output)
+        assert (said["frame"], said["earlier_lst"]) == (frame, "2023-05-01T02:10:00Z")
+        np.testing.assert_allclose(pixels(said["reference_moved"]), moved, atol=0.3)
+        found = pixels(said["input_moved"])
+        np.testing.assert_allclose(found, moved - apart, atol=0.3)
+        assert geotiff.read_written(request.output).grid.transform.almost_equals(here.transform)
+
+
 def test_a_pair_that_cannot_be_registered_says_so(pair: Path) -> None:
     """A reference without any structure: the product is the unguided one, unregistered."""
     image = geotiff.read_written(pair / "ndvi_fine.tif")

@@ -399,16 +399,23 @@ def _tags(frame: Frame, request: Request, model: Model, pair: Pair) -> dict[str,
     tags = {} if age_h is None else {"reference_age_h": f"{age_h:.2f}"}
     if pair.recipe.history:
         tags["earlier_lst"] = pair.notes["history"]
-    row, column = frame.shifts.get("reference", UNMOVED)
-    return tags | {
-        "model": Path(request.model).name,
-        "scale": str(pair.scale),
-        "reference": request.files.reference.name,
-        "input_reading": pair.notes["input"],
-        "reference_reading": pair.notes["reference"],
-        "origin": described.origin if described else "not stated: the method is not trained",
-        "training_data": described.dataset if described else "none",
-        "frame": frame.name,
-        "registration": frame.quality,
-        "reference_moved": f"{row:.3f}, {column:.3f} fine pixels",
+    shifts = {role: frame.shifts.get(role, UNMOVED) for role in ("input", "reference")}
+    moved = {
+        f"{role}_moved": f"{row:.3f}, {column:.3f} fine pixels"
+        for role, (row, column) in shifts.items()
     }
+    return (
+        tags
+        | moved
+        | {
+            "model": Path(request.model).name,
+            "scale": str(pair.scale),
+            "reference": request.files.reference.name,
+            "input_reading": pair.notes["input"],
+            "reference_reading": pair.notes["reference"],
+            "origin": described.origin if described else "not stated: the method is not trained",
+            "training_data": described.dataset if described else "none",
+            "frame": frame.name,
+            "registration": frame.quality,
+        }
+    )
