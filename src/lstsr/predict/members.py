@@ -12,7 +12,7 @@ from lstsr.errors import LstsrError
 from lstsr.models.ensemble import SeedEnsemble, SelfEnsemble
 from lstsr.training.checkpoint import Checkpoint, load_checkpoint
 
-# What the seed decides, or the machine. Everything else must be the same in all members.
+# Fields that depend on the seed or the machine. All others must be the same in all members.
 OUTCOME = (
     *("validation_ubrmse_k", "validation", "best_step", "steps", "train_seconds"),
     *("fallback", "weights_sha256", "version"),
