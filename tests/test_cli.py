@@ -84,9 +84,10 @@ class Run:
             "splits": "splits.csv",
             "folder": "aligned",
         }
+        sections = "dataset", "origin", "split", "align", "packing", "blocks"
         paths = [text for name, file in made.items() for text in (f"--{name}", self.path(file))]
         return main(
-            ["dataset", *self.settings("dataset", "origin", "align", "packing", "blocks"), *paths]
+            ["dataset", *self.settings(*sections), *paths]
             + ["--acquired", *self.indexes("acquire"), "--aligned", *self.indexes("align")]
         )
 

@@ -102,6 +102,8 @@ def test_a_product_by_the_command(
         ("crs", "bare.tif: no coordinate system"),
         ("celsius", "has the unit 'kelvin' in the file, but the reading"),
         ("not finer", "coarse_ndvi.tif: not finer than"),
+        ("seeds of a method", "--seed-ensemble: local-linear is not a network. Remove this"),
+        ("same seed", "two-bands.safetensors: has the same seed as"),
     ],
 )
 def test_a_fault_is_one_line_and_no_file(
@@ -163,6 +165,9 @@ def test_a_fault_is_one_line_and_no_file(
         reference, image = tmp_path / "coarse_ndvi.tif", geotiff.read_written(coarse)
         ndvi = (image.values - 250) / 100
         geotiff.write(reference, replace(image, values=ndvi, unit="index", bands=("ndvi",)))
+    elif fault in ("seeds of a method", "same seed"):
+        model = str(checkpoint) if fault == "same seed" else model
+        more = ["--seed-ensemble", str(checkpoint)]
     assert predict(model, coarse, reference, output, *more) == 1
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("lstsr: ")]
     assert len(lines) == 1

@@ -221,6 +221,16 @@ FAULTS = [
         "config key models.0.self_ensemble: bicubic is not trained, leave it out",
     ),
     (
+        "models.0",
+        {"model": "bicubic", "variant": "x", "seed_ensemble": True},
+        "config key models.0.seed_ensemble: bicubic is not trained, leave it out",
+    ),
+    (
+        "models.0",
+        {"model": "esrnet", "seed_ensemble": True},
+        "config key models.0.seed_ensemble: seeds has only one entry. Add a seed, or remove this",
+    ),
+    (
         "packing.psf_fwhm",
         0,
         "config key packing.psf_fwhm = 0: must be greater than or equal to 0.25",

@@ -34,7 +34,7 @@ def test_default_run_is_planned_without_any_file(root: Path) -> None:
     assert [plan.files(shard) for shard in plan.shards] == [[] for _ in plan.shards]
     for row in plan.rows:
         expected = [f"results/models/{row}.safetensors"] if plan.rows[row].train else []
-        assert plan.checkpoint(row) == expected
+        assert plan.checkpoints(row) == expected
     assert {"split", "shifts", "curves", "scenes-observed-x4"} <= set(plan.figures)
     modules = ["lstsr.sensors.gk2a", "lstsr.sensors.goci2", "lstsr.sensors.landsat"]
     assert plan.reader_modules == modules
@@ -82,7 +82,7 @@ def test_folds_add_rows_tables_and_keep_one_series(tmp_path: Path) -> None:
     assert plan.tables[-2:] == ["folds.csv", "timings.csv"]
     trained = "srcnn-small-x4-observed-s0-f2"
     assert trained in plan.trained
-    ensemble = plan.checkpoint("srcnn-small-self-ensemble-x4-observed-s0-f2")
+    ensemble = plan.checkpoints("srcnn-small-self-ensemble-x4-observed-s0-f2")
     assert ensemble == [f"results/models/{trained}.safetensors"]
     series = {"srcnn-base-x4-observed-s0": 96, "srcnn-small-x4-observed-s0": 32}
     assert series in plan.patch_series
@@ -150,9 +150,32 @@ def test_a_self_ensemble_is_a_second_row_of_one_training(root: Path) -> None:
     assert its_ensemble == "dctnet-v-self-ensemble-x4-observed-s0"
     assert plan.trained == [base, other]
     for row, trained in ((base, base), (ensemble, base), (its_ensemble, other)):
-        assert plan.checkpoint(row) == [f"results/models/{trained}.safetensors"]
+        assert plan.checkpoints(row) == [f"results/models/{trained}.safetensors"]
     one, two = (plan.rows[name].model_dump() for name in (base, ensemble))
     assert two == one | {"variant": "self-ensemble", "train": None}, "all else is shared"
+
+
+def test_a_seed_ensemble_is_one_row_of_all_seeds(root: Path) -> None:
+    """Each fold has its own; with self_ensemble it is also turned."""
+    data = load(root / "configs/modis-aster-folds.yaml").model_dump(mode="json")
+    block = data["blocks"][0]
+    data |= {"seeds": [3, 1], "blocks": [block], "split": {"folds": 3}}
+    network = {"model": "dctnet", "seed_ensemble": True}
+    data["models"] = [network, network | {"variant": "v", "self_ensemble": True}]
+    rows = {row.name: row for row in validate(data).rows() if row.model == "dctnet"}
+    where = f"x{block['scale']}-{block['track']}"
+    for fold in range(3):
+        base = [f"dctnet-base-{where}-s{seed}-f{fold}" for seed in (3, 1)]
+        assert rows[f"dctnet-seed-ensemble-{where}-s3-f{fold}"].members == base
+        of_v = [f"dctnet-v-{where}-s{seed}-f{fold}" for seed in (3, 1)]
+        for variant, turned in (
+            ("v-seed-ensemble", False),
+            ("v-seed-ensemble-self-ensemble", True),
+        ):
+            row = rows[f"dctnet-{variant}-{where}-s3-f{fold}"]
+            assert (row.members, row.turned, row.train) == (of_v, turned, None)
+    # in each of 3 folds: 2 seeds and 1 ensemble; the same of v, all of them also turned
+    assert len(rows) == 3 * (3 + 6)
 
 
 def test_faults_of_manifest_and_split_are_found_while_planning(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ GUIDED = ("input", "reference")
 # Options of `predict` that an optical image alone does not have.
 OF_LST = (
     *("dem", "water", "history", "like", "extent", "time", "base-image", "no-registration"),
-    *("input-shift", "reference-shift", "self-ensemble"),
+    *("input-shift", "reference-shift", "self-ensemble", "seed-ensemble"),
 )
 LEAST_TILE = 128
 SHOWN_REASONS = 3
@@ -396,12 +396,11 @@ def predict_split(options: argparse.Namespace) -> None:
     """Predict every scene of a split of a dataset."""
     from lstsr.predict.scenes import predict_split as predict_scenes
 
-    checkpoint = options.checkpoint[0] if options.checkpoint else None
     predict_scenes(
         options.data,
         options.row,
         options.split,
-        checkpoint,
+        options.checkpoint,
         options.output,
         options.threads,
         self_ensemble=options.self_ensemble,
@@ -464,6 +463,7 @@ def predict(options: argparse.Namespace) -> None:
             register=not options.no_registration,
             shifts={role: tuple(shift) for role, shift in shifts.items() if shift},
             self_ensemble=options.self_ensemble,
+            seed_ensemble=options.seed_ensemble,
             overwrite=options.overwrite,
             tile=options.tile,
         )
@@ -625,7 +625,9 @@ def _parser() -> argparse.ArgumentParser:
     paths(stage, "data", "output")
     stage.add_argument("--row", type=_row, required=True)
     stage.add_argument("--split", required=True)
-    stage.add_argument("--checkpoint", type=Path, nargs="*")
+    stage.add_argument(
+        "--checkpoint", type=Path, nargs="*", default=[], help="several seeds: mean of all"
+    )
     stage.add_argument(
         "--self-ensemble", action="store_true", help="mean over rotated and flipped inputs"
     )
@@ -670,6 +672,13 @@ def _parser() -> argparse.ArgumentParser:
         )
     stage.add_argument(
         "--self-ensemble", action="store_true", help="mean over rotated and flipped inputs"
+    )
+    stage.add_argument(
+        "--seed-ensemble",
+        nargs="+",
+        default=[],
+        metavar="CHECKPOINT",
+        help="mean with checkpoints of the same training and other seeds",
     )
     stage.add_argument("--tile", type=_tile, default=512, help="side of a tile in fine pixels")
     for role in GUIDED:

@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -852,6 +851,10 @@ class ModelConfig(Section):
         False,
         description="a further row, of the same training: the mean over turned and mirrored inputs",
     )
+    seed_ensemble: bool = Field(
+        False,
+        description="a further row: the mean of the networks of all seeds (two seeds at least)",
+    )
     train: TrainConfig = Field(TrainConfig(), description="what differs from the run's `train`")
 
     @model_validator(mode="after")
@@ -860,8 +863,9 @@ class ModelConfig(Section):
             raise ValueError(f"model = '{self.model}' is unknown: allowed are {', '.join(MODELS)}")
         if self.model in CLASSICAL and self.train.model_fields_set:
             raise ValueError(f"train: {self.model} is not trained, leave it out")
-        if self.model in CLASSICAL and self.self_ensemble:
-            raise ValueError(f"self_ensemble: {self.model} is not trained, leave it out")
+        for key in ("self_ensemble", "seed_ensemble"):
+            if self.model in CLASSICAL and getattr(self, key):
+                raise ValueError(f"{key}: {self.model} is not trained, leave it out")
         if "bands" in self.options:
             raise ValueError("options.bands: follows from sensors.target, leave it out")
         if "ndvi" in self.options:
@@ -898,8 +902,8 @@ class EvaluateConfig(Section):
 class Row(Section):
     """One experiment, one row of table.csv, with all settings filled in.
 
-    ``train`` is None for a row without training: a classical one, or one that is predicted with
-    another row's network.
+    ``train`` is None for a row without training: a classical one, or an ensemble, which the
+    networks of other rows predict. The seed of a seed ensemble is the first of its members.
     """
 
     dataset: str
@@ -914,10 +918,12 @@ class Row(Section):
     channels: list[str]
     options: dict[str, Any]
     train: TrainConfig | None
-    self_ensemble_of: str | None = Field(
-        None,
-        exclude=True,  # the plan's affair: to train and score a row takes no knowledge of it
-        description="name of the row whose network predicts it from eight sides",
+    # training and scores do not depend on the next two, so they are not part of the JSON
+    predicted_by: list[str] = Field(
+        [], exclude=True, description="names of the rows whose networks predict it; default: itself"
+    )
+    turned: bool = Field(
+        False, exclude=True, description="whether it is the mean over turned and mirrored inputs"
     )
     fold: int | None = Field(None, description="whose splits and statistics it uses, if any")
 
@@ -935,6 +941,11 @@ class Row(Section):
     def name(self) -> str:
         """Its name in files."""
         return self.experiment + ("" if self.fold is None else f"-f{self.fold}")
+
+    @property
+    def members(self) -> list[str]:
+        """Names of the rows whose networks predict it."""
+        return self.predicted_by or [self.name]
 
 
 _MISMATCH = {
@@ -1023,6 +1034,11 @@ class Config(Section):
         else:
             self._check_sensors()
         for index, model in enumerate(self.models):
+            if model.seed_ensemble and len(self.seeds) == 1:
+                raise ValueError(
+                    f"models.{index}.seed_ensemble: seeds has only one entry. Add a seed, or "
+                    "remove this key"
+                )
             for layer in model.layers:
                 if layer not in self.align.layers:
                     raise ValueError(f"models.{index}.layers: {layer} is none of align.layers")
@@ -1152,25 +1168,31 @@ class Config(Section):
                     continue
                 seeds = self.seeds if model.model not in CLASSICAL else [0]
                 folds = range(self.split.folds) if self.split.folds else [None]
-                for seed, fold in product(seeds, folds):
-                    row = Row(
-                        dataset=self.dataset,
-                        track=block.track,
-                        scale=block.scale,
-                        model=model.model,
-                        variant=model.variant,
-                        seed=seed,
-                        harmonised=model.harmonised,
-                        guide=model.guide,
-                        normalisation=model.normalisation,
-                        channels=self._channels(model),
-                        options=self._options(model),
-                        train=self._train(model),
-                        fold=fold,
-                    )
-                    yield row
-                    if model.self_ensemble:
-                        yield _self_ensemble(row)
+                for fold in folds:
+                    rows = [self._row(block, model, seed, fold) for seed in seeds]
+                    if model.seed_ensemble:
+                        rows.append(_seed_ensemble(rows))
+                    for row in rows:
+                        yield row
+                        if model.self_ensemble:
+                            yield _self_ensemble(row)
+
+    def _row(self, block: Block, model: ModelConfig, seed: int, fold: int | None) -> Row:
+        return Row(
+            dataset=self.dataset,
+            track=block.track,
+            scale=block.scale,
+            model=model.model,
+            variant=model.variant,
+            seed=seed,
+            harmonised=model.harmonised,
+            guide=model.guide,
+            normalisation=model.normalisation,
+            channels=self._channels(model),
+            options=self._options(model),
+            train=self._train(model),
+            fold=fold,
+        )
 
     def _channels(self, model: ModelConfig) -> list[str]:
         bands = self.sensors.reference.names if self.sensors.reference else []
@@ -1194,9 +1216,18 @@ class Config(Section):
 
 
 def _self_ensemble(row: Row) -> Row:
-    """The row that the network of ``row`` predicts from eight sides; it is not trained."""
-    variant = "self-ensemble" if row.variant == "base" else f"{row.variant}-self-ensemble"
-    return row.model_copy(update={"variant": variant, "train": None, "self_ensemble_of": row.name})
+    """The row that the networks of ``row`` predict from eight sides; it is not trained."""
+    return _ensemble(row, "self-ensemble", predicted_by=row.members, turned=True)
+
+
+def _seed_ensemble(rows: Sequence[Row]) -> Row:
+    """The row that is the mean of ``rows``, one for each seed; it is not trained."""
+    return _ensemble(rows[0], "seed-ensemble", predicted_by=[row.name for row in rows])
+
+
+def _ensemble(row: Row, kind: str, **how: Any) -> Row:
+    variant = kind if row.variant == "base" else f"{row.variant}-{kind}"
+    return row.model_copy(update={"variant": variant, "train": None, **how})
 
 
 def _first_twice(names: Sequence[Any]) -> Any:

@@ -142,12 +142,12 @@ class Plan:
         train = self.rows[row].train
         return [train.initial] if train and train.initial else []
 
-    def checkpoint(self, row: str) -> list[str]:
-        """The checkpoint that a row is predicted from, its own or another's; none if classical."""
+    def checkpoints(self, row: str) -> list[str]:
+        """The checkpoints that a row is predicted from, its own or others'; none if classical."""
         if self.rows[row].model in CLASSICAL:
             return []
-        trained = self.rows[row].self_ensemble_of or row
-        return [f"{self._config.results}/models/{trained}.safetensors"]
+        members = self.rows[row].members
+        return [f"{self._config.results}/models/{member}.safetensors" for member in members]
 
 
 def _check_results(config: Config) -> None:

@@ -59,7 +59,7 @@ def sources(run: Path) -> Sources:
     for model in MODELS:
         predictions.append(run / model / "index.csv")
         scores.append(run / f"{model}.csv")
-        predict_split(data, row_of(model), "test", None, predictions[-1], 1)
+        predict_split(data, row_of(model), "test", [], predictions[-1], 1)
         score_row(data, row_of(model), predictions[-1], run / "aligned", scores[-1])
     curve = run / f"{MODELS[1]}.curve.csv"
     points = [{"step": step, "validation_ubrmse_k": 1 + 1 / (1 + step)} for step in range(9)]

@@ -67,7 +67,7 @@ def row_of(model: str, track: str = "observed") -> dict[str, Any]:
 
 
 def scored(run: Path, row: dict[str, Any], folder: Path) -> Path:
-    predict_split(run / "dataset.safetensors", row, "test", None, folder / "index.csv", 1)
+    predict_split(run / "dataset.safetensors", row, "test", [], folder / "index.csv", 1)
     output = folder / "scores.csv"
     score_row(run / "dataset.safetensors", row, folder / "index.csv", run / "aligned", output)
     return output
@@ -159,7 +159,7 @@ def test_the_prediction_is_moved_back_to_the_target(run: Path, tmp_path: Path) -
 
 def test_a_scene_that_cannot_be_scored_is_named(run: Path, tmp_path: Path) -> None:
     data, row = run / "dataset.safetensors", row_of("bilinear")
-    predict_split(data, row, "test", None, tmp_path / "index.csv", 1)
+    predict_split(data, row, "test", [], tmp_path / "index.csv", 1)
     (name,) = Dataset(data).scenes("test")
     native = geotiff.read_written(run / "aligned" / name / "target_native.tif")
     elsewhere = replace(native, grid=native.grid.moved(0, 1000))

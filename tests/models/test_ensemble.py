@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lstsr.models.ensemble import SelfEnsemble
+from lstsr.models.ensemble import SeedEnsemble, SelfEnsemble
 from lstsr.models.fallback import WithFallback
 from lstsr.registry import build
 from tests.models.conftest import Inputs
@@ -61,6 +61,13 @@ def test_a_tile_says_what_the_whole_scene_says(
     assert (whole - alone).abs().max() > 1e-3, "a network with directions is changed"
 
 
+def test_several_networks_give_their_mean(scene: Callable[..., Inputs]) -> None:
+    names, inputs = ("bilinear", "bicubic", "local-linear"), masked(scene(48, 64, 4))
+    networks = [build(name, 4, 2).double() for name in names]
+    one, two, three = (network(*inputs) for network in networks)
+    torch.testing.assert_close(SeedEnsemble(networks)(*inputs), (one + two + three) / 3)
+
+
 def test_it_has_the_bands_of_its_network() -> None:
-    assert SelfEnsemble(build("srcnn", 2, 0, bands=3)).bands == 3
-    assert SelfEnsemble(build("dctnet", 4, 1)).bands == 1
+    for network, bands in ((build("srcnn", 2, 0, bands=3), 3), (build("dctnet", 4, 1), 1)):
+        assert SelfEnsemble(network).bands == SeedEnsemble([network]).bands == bands

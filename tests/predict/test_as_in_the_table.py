@@ -96,7 +96,7 @@ class Run:
         """Disturbed weights, so that a network departs from its base, and what training notes."""
         dataset = Dataset(self.data, row["channels"])
         meta, key = dataset.meta, key_of("observed", row["scale"], row["harmonised"])
-        torch.manual_seed(0)
+        torch.manual_seed(row["seed"])
         network = build(row["model"], row["scale"], len(row["channels"]), **row["options"])
         with torch.no_grad():
             for values in network.parameters():
@@ -119,7 +119,8 @@ class Run:
             readings=meta.config["sensors"],
             align=meta.config["align"],
         )
-        path = self.folder / f"{row['model']}-{row['scale']}-{row['harmonised']}.safetensors"
+        name = f"{row['model']}-{row['scale']}-{row['harmonised']}-{row['seed']}"
+        path = self.folder / f"{name}.safetensors"
         save_checkpoint(path, network.state_dict(), described)
         return path
 
@@ -179,19 +180,23 @@ def dated(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return packed(config, scenes, folder)
 
 
-def compared(run: Run, row: dict[str, Any], ensemble: bool = False, **more: Any) -> None:
+def compared(
+    run: Run, row: dict[str, Any], ensemble: bool = False, seeds: int = 1, **more: Any
+) -> None:
     """The row's prediction of the test scene, by the workflow's command and by `predict`."""
-    classical = row["model"] in CLASSICAL
-    checkpoint = None if classical else run.checkpoint(row)
+    members = [] if row["model"] in CLASSICAL else [row | {"seed": seed} for seed in range(seeds)]
+    checkpoints = [run.checkpoint(member) for member in members]
+    model, *others = map(str, checkpoints or [row["model"]])
     index = run.folder / f"predictions-{row['model']}" / "index.csv"
-    predict_split(run.data, row, "test", checkpoint, index, 1, self_ensemble=ensemble)
+    predict_split(run.data, row, "test", checkpoints, index, 1, self_ensemble=ensemble)
     expected = geotiff.read_written(index.parent / f"{run.scene.scene}.tif")
     request = Request(
-        model=str(checkpoint or row["model"]),
+        model=model,
         files=run.files,
         output=run.folder / "out.tif",
         register=False,
         self_ensemble=ensemble,
+        seed_ensemble=others,
         overwrite=True,
         **more,
     )
@@ -218,6 +223,14 @@ def test_a_row_of_plain_rasters(plain: Run, model: str) -> None:
 
 def test_a_self_ensemble(plain: Run) -> None:
     compared(plain, plain.row("dctnet", 4, [], False), ensemble=True, shifts=TOLD)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_seed_ensemble(plain: Run, turned: bool) -> None:
+    row = plain.row("dctnet", 4, [], False)
+    compared(plain, row, turned, seeds=2, shifts=TOLD)
+    made = geotiff.tags(plain.folder / "out.tif")["model"]
+    assert made == "dctnet-4-False-0.safetensors dctnet-4-False-1.safetensors"
 
 
 @pytest.mark.parametrize("scale", [8, 4])

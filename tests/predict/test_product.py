@@ -208,21 +208,21 @@ def test_the_same_values_as_in_the_evaluation(
         DatasetConfig(),
         {"origin": "simulated"},
     )
-    path = None
+    paths: list[Path] = []
     if model == "dctnet":  # as trained on this dataset, with its statistics
         network, described = load_checkpoint(checkpoint)
         meta = Dataset(packed).meta
-        path = tmp_path / "of-dataset.safetensors"
+        paths = [tmp_path / "of-dataset.safetensors"]
         of_dataset = replace(
             described,
             reference_mean=meta.reference_mean,
             reference_std=meta.reference_std,
             scale_k=meta.scale_k,
         )
-        save_checkpoint(path, network.network.state_dict(), of_dataset)
-    predict_split(packed, row_of(config, model), "test", path, tmp_path / "index.csv", 1)
+        save_checkpoint(paths[0], network.network.state_dict(), of_dataset)
+    predict_split(packed, row_of(config, model), "test", paths, tmp_path / "index.csv", 1)
     expected = geotiff.read_written(tmp_path / "sample-001.tif").values[0]
-    values = product(ask(pair, path or model, register=False))
+    values = product(ask(pair, paths[0] if paths else model, register=False))
     seen = np.isfinite(values)
     np.testing.assert_allclose(values[seen], expected[seen], atol=1e-3)
     assert tags(pair.parent / "out.tif")["registration"] == "not registered, as asked"

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from safetensors.torch import load_file
+from torch import nn
 
 from lstsr.cli import main
 from lstsr.config import Block, Config, DatasetConfig
@@ -118,18 +120,14 @@ def test_the_index_lists_every_scene_and_its_file_opens(
     }
 
 
-@pytest.mark.parametrize("ensemble", [False, True])
-def test_a_trained_row_comes_from_its_checkpoint(
-    config: Config, data: Path, tmp_path: Path, ensemble: bool
-) -> None:
-    """With --self-ensemble it is that of the row that was trained, seen from eight sides."""
-    row, dataset = row_of(config, "dctnet", "observed", 4), Dataset(data)
-    torch.manual_seed(0)
+def trained(row: dict[str, Any], data: Path, folder: Path) -> tuple[Path, nn.Module, Checkpoint]:
+    """A checkpoint with disturbed weights, its network and its description."""
+    torch.manual_seed(row["seed"])
     network = build("dctnet", 4, 1, **OPTIONS).eval()
     with torch.no_grad():
         for values in network.parameters():
             values += 0.05 * torch.randn_like(values)
-    meta = dataset.meta
+    meta = Dataset(data).meta
     described = Checkpoint(
         row=Row.from_dict(row),
         dataset="sample",
@@ -145,8 +143,18 @@ def test_a_trained_row_comes_from_its_checkpoint(
         train_seconds=12.5,
         fallback="bicubic",
     )
-    checkpoint = tmp_path / "dctnet.safetensors"
+    checkpoint = folder / f"dctnet-s{row['seed']}.safetensors"
     save_checkpoint(checkpoint, network.state_dict(), described)
+    return checkpoint, network, described
+
+
+@pytest.mark.parametrize("ensemble", [False, True])
+def test_a_trained_row_comes_from_its_checkpoint(
+    config: Config, data: Path, tmp_path: Path, ensemble: bool
+) -> None:
+    """With --self-ensemble it is that of the row that was trained, seen from eight sides."""
+    row, dataset = row_of(config, "dctnet", "observed", 4), Dataset(data)
+    checkpoint, network, described = trained(row, data, tmp_path)
     more = ["--self-ensemble"] if ensemble else []
     predicted = row | {"variant": "self-ensemble", "train": None} if ensemble else row
     assert predict(data, predicted, tmp_path / "index.csv", str(checkpoint), *more) == 0
@@ -167,6 +175,49 @@ def test_a_trained_row_comes_from_its_checkpoint(
         expected = np.where(covered, expected, np.nan)
         image = geotiff.read_written(tmp_path / entry["file"])
         np.testing.assert_allclose(image.values[0], expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_seed_ensemble_is_the_mean_of_its_members_and_costs_their_sum(
+    config: Config, data: Path, tmp_path: Path, turned: bool
+) -> None:
+    row, more = row_of(config, "dctnet", "observed", 4), ["--self-ensemble"] if turned else []
+    members = [row | {"seed": seed} for seed in (0, 1, 2)]
+    paths = [str(trained(member, data, tmp_path)[0]) for member in members]
+    indexes = [tmp_path / str(member["seed"]) / "index.csv" for member in members]
+    for member, path, index in zip(members, paths, indexes, strict=True):
+        assert predict(data, member, index, path, *more) == 0
+    ensemble = row | {"variant": "seed-ensemble", "train": None}
+    assert predict(data, ensemble, tmp_path / "all" / "index.csv", *paths, *more) == 0
+    alone = [read_csv(index) for index in indexes]
+    for number, entry in enumerate(read_csv(tmp_path / "all" / "index.csv")):
+        for cost in ("parameters", "macs_per_pixel", "steps", "train_seconds"):
+            total = sum(float(entries[number][cost]) for entries in alone)
+            assert float(entry[cost]) == pytest.approx(total, rel=1e-4)
+            assert total > 0
+        files = [index.parent / entry["file"] for index in indexes]
+        values = np.stack([geotiff.read_written(file).values for file in files])
+        assert np.nanmax(np.ptp(values, axis=0)) > 0.1, "the members differ"
+        image = geotiff.read_written(tmp_path / "all" / entry["file"])
+        np.testing.assert_allclose(image.values, values.mean(axis=0), atol=1e-3)
+
+
+def test_members_differ_only_in_their_seed(
+    config: Config, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = row_of(config, "dctnet", "observed", 4)
+    first, _, described = trained(row, data, tmp_path)
+    other = tmp_path / "other.safetensors"
+    for change, said in (
+        ({}, "has the same seed as"),
+        ({"row": replace(described.row, seed=1, variant="v")}, "differs from"),
+        ({"row": replace(described.row, seed=1), "n_train": 5}, "in n_train. Name checkpoints"),
+    ):
+        save_checkpoint(other, load_file(first), replace(described, **change))
+        assert predict(data, row, tmp_path / "index.csv", str(first), str(other)) == 1
+        told = capsys.readouterr().err
+        assert f"lstsr: {other}: " in told and said in told
+    assert not (tmp_path / "index.csv").exists()
 
 
 def test_tiles_agree_on_the_cells_without_input(

@@ -1,7 +1,7 @@
 rule predict:
     input:
         data=DATASET,
-        checkpoint=lambda wildcards: PLAN.checkpoint(wildcards.row),
+        checkpoints=lambda wildcards: PLAN.checkpoints(wildcards.row),
     output:
         f"{RESULTS}/predictions/{{row}}/index.csv",
     log:
@@ -18,12 +18,10 @@ rule predict:
     params:
         row=row_json,
         split=CONFIG.evaluate.split,
-        ensemble=lambda wildcards: (
-            "--self-ensemble" if PLAN.rows[wildcards.row].self_ensemble_of else ""
-        ),
+        ensemble=lambda wildcards: ("--self-ensemble" if PLAN.rows[wildcards.row].turned else ""),
         code=row_code("lstsr.predict.scenes"),
     shell:
         "lstsr predict-split --row {params.row:q} --data {input.data:q} --split {params.split}"
-        " --checkpoint {input.checkpoint:q} --threads {threads} {params.ensemble}"
+        " --checkpoint {input.checkpoints:q} --threads {threads} {params.ensemble}"
         " --output {output:q}"
         " > {log:q} 2>&1"

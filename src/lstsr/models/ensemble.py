@@ -1,6 +1,8 @@
-"""Geometric self-ensemble: a network's mean opinion of a scene seen from eight sides."""
+"""Ensembles: the mean of one network over eight sides of a scene, and of several networks."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +34,29 @@ class SelfEnsemble(nn.Module):
             for flip in (False, True)
         ]
         return torch.stack(outputs).mean(dim=0)
+
+
+class SeedEnsemble(nn.Module):
+    """The mean of several networks of one training, each with its own seed.
+
+    Lakshminarayanan et al. 2017, "Simple and scalable predictive uncertainty estimation using deep
+    ensembles", section 2.4: random initialisation and order of samples, all training data.
+
+    Args:
+        networks: at least one, with the same inputs and outputs.
+    """
+
+    def __init__(self, networks: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+        self.bands = getattr(self.networks[0], "bands", 1)  # of an optical network
+
+    def forward(
+        self, coarse: Tensor, reference: Tensor, coarse_valid: Tensor, reference_valid: Tensor
+    ) -> Tensor:
+        """(N,1,h,w), (N,C,H,W) and masks to (N,1,H,W), as of any network."""
+        inputs = coarse, reference, coarse_valid, reference_valid
+        return torch.stack([network(*inputs) for network in self.networks]).mean(dim=0)
 
 
 def _seen(image: Tensor, turns: int, flip: bool) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,15 +25,15 @@ from lstsr.files import check_output, check_suffix
 from lstsr.geo.coregister import Registration, register, register_input
 from lstsr.geo.resample import meets, resample
 from lstsr.image import Mask, SensorImage
-from lstsr.models.ensemble import SelfEnsemble
 from lstsr.models.normalisation import Normalisation
+from lstsr.predict.members import load_members
 from lstsr.predict.pair import Files, Options, Pair, alignment_of, existing, read_pair, reading_of
 from lstsr.predict.shipped import checkpoint_path
 from lstsr.predict.tiling import tile_of, tiled
 from lstsr.registry import CLASSICAL, band_options, build
 from lstsr.sensors import geotiff
 from lstsr.sensors.reading import read_image
-from lstsr.training.checkpoint import Checkpoint, load_checkpoint, read_checkpoint
+from lstsr.training.checkpoint import Checkpoint, read_checkpoint
 from lstsr.training.inference import best_device, predict_scene
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,8 @@ class Request:
 
     ``tile`` is in fine pixels. With ``like``, a classical method reads and places the files as in
     the training of this checkpoint. ``shifts`` by role, (row, column) in pixels of the product,
-    replace the registration.
+    replace the registration. ``seed_ensemble`` are further checkpoints of the same training with
+    other seeds: the product is the mean of all.
     """
 
     model: str
@@ -71,8 +72,14 @@ class Request:
     register: bool = True
     shifts: Mapping[str, Shift] = field(default_factory=dict)
     self_ensemble: bool = False
+    seed_ensemble: Sequence[str] = ()
     overwrite: bool = False
     tile: int = 512
+
+    @property
+    def name(self) -> str:
+        """File names of all checkpoints, or the name of the method."""
+        return " ".join(Path(model).name for model in (self.model, *self.seed_ensemble))
 
 
 @dataclass(frozen=True)
@@ -134,7 +141,7 @@ def make_product(request: Request) -> None:
         "kelvin",
         coarse.sensor,
         coarse.time,
-        (*coarse.history, f"x{scale} by {Path(request.model).name}"),
+        (*coarse.history, f"x{scale} by {request.name}"),
     )
     if not request.overwrite:
         _check_same(request.output, image)
@@ -168,6 +175,7 @@ def _check_output(request: Request) -> None:
     sources = [files.input, files.reference, files.dem, files.water, files.extent]
     sources += [files.history, request.base_image, Path(request.model)]
     sources += [Path(request.like)] if request.like else []
+    sources += map(Path, request.seed_ensemble)
     for path in (output, flags_path(output)):
         check_output(path, sources)
         if not request.overwrite and path.exists() and not _is_product(path):
@@ -218,20 +226,21 @@ def _load(request: Request) -> Model:
     """The network of a checkpoint; for a classical method, the description from ``like``."""
     name = request.model
     if name in CLASSICAL:
-        if request.self_ensemble:
-            raise LstsrError(f"--self-ensemble: {name} is not a network. Remove this option")
+        for option in ("self-ensemble", "seed-ensemble"):
+            if getattr(request, option.replace("-", "_")):
+                raise LstsrError(f"--{option}: {name} is not a network. Remove this option")
         like = request.like and checkpoint_path(request.like, "--like")
         return Model(None, read_checkpoint(like) if like else None)
     if request.like:
         raise LstsrError(f"--like: {name} is not a classical method. Remove this option")
-    network, described = load_checkpoint(checkpoint_path(name, "--model", CLASSICAL))
+    paths = [checkpoint_path(name, "--model", CLASSICAL)]
+    paths += [checkpoint_path(other, "--seed-ensemble") for other in request.seed_ensemble]
+    network, (described, *_) = load_members(paths, request.self_ensemble)
     row = described.row
     if not described.reference_bands:
         raise LstsrError(f"--model {name}: {row.name} makes optical images. Remove --reference")
     if (row.guide, row.normalisation) != ("own", "input"):
         raise LstsrError(f"--model {name}: {row.name} is an ablation. Name another checkpoint")
-    if request.self_ensemble:
-        network = SelfEnsemble(network).eval()
     return Model(network, described)
 
 
@@ -408,7 +417,7 @@ def _tags(frame: Frame, request: Request, model: Model, pair: Pair) -> dict[str,
         tags
         | moved
         | {
-            "model": Path(request.model).name,
+            "model": request.name,
             "scale": str(pair.scale),
             "reference": request.files.reference.name,
             "input_reading": pair.notes["input"],

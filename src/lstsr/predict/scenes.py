@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,12 @@ from lstsr.errors import LstsrError
 from lstsr.files import write_csv
 from lstsr.grid import Grid
 from lstsr.image import Mask, SensorImage
-from lstsr.models.ensemble import SelfEnsemble
 from lstsr.models.normalisation import Kind
 from lstsr.predict.cost import macs_per_pixel, parameter_count
+from lstsr.predict.members import load_members
 from lstsr.predict.tiling import tile_of, tiled
 from lstsr.registry import CLASSICAL, build
 from lstsr.sensors import geotiff
-from lstsr.training.checkpoint import load_checkpoint
 from lstsr.training.inference import banded, best_device, predict_scene, scene_normalisation
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def predict_split(
     data: Path,
     row: dict[str, Any],
     split: str,
-    checkpoint: Path | None,
+    checkpoints: Sequence[Path],
     index: Path,
     threads: int | None,
     *,
@@ -55,16 +55,18 @@ def predict_split(
     """Predict the scenes of ``split`` and write the CSV ``index``, with the files in its folder.
 
     Fine pixels in a coarse cell without valid input are no-data, as in `lstsr predict`.
-    Raises LstsrError if a trained row has no ``checkpoint``; a classical row needs none.
-    With ``self_ensemble`` the network sees each tile from eight sides (`SelfEnsemble`).
+    Several ``checkpoints`` are the seeds of one training, and their mean predicts the row
+    (`SeedEnsemble`). With ``self_ensemble`` the network sees each tile from eight sides
+    (`SelfEnsemble`). The cost in ``index`` counts all of it: parameters, steps and
+    ``train_seconds`` of all seeds, multiply-accumulates of all seeds and sides.
+    Raises LstsrError as `load_members`, and if the row of a network has no checkpoint; a
+    classical row needs none.
     """
     if threads:
         torch.set_num_threads(threads)
     dataset = Dataset(data, row["channels"], row["guide"], row.get("fold"))
     key = key_of(row["track"], row["scale"], row["harmonised"], row.get("fold"))
-    network, trained = _network(dataset, row, checkpoint)
-    if self_ensemble:
-        network = SelfEnsemble(network).eval()
+    network, trained = _network(dataset, row, checkpoints, self_ensemble)
     device = best_device()
     network.to(device)
     cost = {
@@ -87,16 +89,19 @@ def predict_split(
 
 
 def _network(
-    dataset: Dataset, row: dict[str, Any], checkpoint: Path | None
+    dataset: Dataset, row: dict[str, Any], checkpoints: Sequence[Path], self_ensemble: bool
 ) -> tuple[nn.Module, dict[str, float]]:
     """The row's network, ready to predict, and how long it was trained, steps and seconds."""
     channels = len(dataset.meta.reference_bands)
     if row["model"] in CLASSICAL:
         return build(row["model"], row["scale"], channels, **row["options"]).eval(), UNTRAINED
-    if checkpoint is None:
+    if not checkpoints:
         raise LstsrError(f"model {row['model']} is predicted from weights: give --checkpoint")
-    network, described = load_checkpoint(checkpoint)
-    return network, {"steps": described.steps, "train_seconds": described.train_seconds}
+    network, members = load_members(checkpoints, self_ensemble)
+    return network, {
+        "steps": sum(member.steps for member in members),
+        "train_seconds": sum(member.train_seconds for member in members),
+    }
 
 
 def _predict(
