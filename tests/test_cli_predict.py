@@ -96,7 +96,7 @@ def test_a_product_by_the_command(
         ("clouded", "clouded.tif: no valid pixel lies in a valid cell of"),
         ("no checkpoint", "lst_coarse.tif: is no checkpoint of lstsr"),
         ("scale", "was trained for x4, not x8"),
-        ("name", "--model resnet: not a checkpoint file and not one of bicubic, "),
+        ("name", "--model resnet: not a checkpoint file and not one of atprk, "),
         ("bands", "ndvi_fine.tif: the file has 1 band: 1 ndvi. Choose 2 of them"),
         ("truncated", "cut.tif: cannot be read. It may be truncated"),
         ("crs", "bare.tif: no coordinate system"),
