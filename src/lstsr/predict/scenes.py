@@ -28,18 +28,18 @@ from lstsr.training.checkpoint import load_checkpoint
 from lstsr.training.inference import banded, best_device, predict_scene, scene_normalisation
 
 logger = logging.getLogger(__name__)
+TRAINING = ("steps", "train_seconds", "train_cpu_s")
 COLUMNS = (
     "scene",
     "split",
     "file",
     "parameters",
     "macs_per_pixel",
-    "steps",
-    "train_seconds",
+    *TRAINING,
     "predict_seconds",
 )
 TILE = 512
-UNTRAINED = {"steps": 0, "train_seconds": 0.0}
+UNTRAINED = dict.fromkeys(TRAINING, 0.0)
 
 
 def predict_split(
@@ -96,7 +96,7 @@ def _network(
     if checkpoint is None:
         raise LstsrError(f"model {row['model']} is predicted from weights: give --checkpoint")
     network, described = load_checkpoint(checkpoint)
-    return network, {"steps": described.steps, "train_seconds": described.train_seconds}
+    return network, {name: getattr(described, name) for name in TRAINING}
 
 
 def _predict(
