@@ -39,7 +39,7 @@ COLUMNS = (
     "predict_seconds",
 )
 TILE = 512
-UNTRAINED = dict.fromkeys(TRAINING, 0.0)
+UNTRAINED: dict[str, float] = dict.fromkeys(TRAINING, 0)
 
 
 def predict_split(
