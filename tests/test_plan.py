@@ -50,27 +50,39 @@ def test_the_initial_weights_of_a_row_are_a_file_of_the_plan(tmp_path: Path) -> 
     assert found["dctnet"] == ["a.safetensors"]
 
 
-def test_rows_that_differ_only_in_their_patches_are_a_series_of_a_figure(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("figure", "value", "changed", "more"),
+    [
+        ("patch_size", 32, {"patch": 32, "batch": 72}, {"batch": 4}),
+        ("budgets", 900, {"steps": 900, "validate_every": 9, "save_every": 9}, {"save_every": 5}),
+    ],
+)
+def test_rows_that_differ_only_in_one_setting_are_a_series_of_a_figure(
+    figure: str, value: int, changed: dict[str, int], more: dict[str, int], tmp_path: Path
+) -> None:
+    """``more`` goes with the setting, but does not make a series without it."""
     config = with_manifest(tmp_path, 3)
+    train = {"patch": 96, "batch": 8, "steps": 96}
 
     def plan(*models: dict[str, Any]) -> Plan:
-        changed = {"train": {"patch": 96, "batch": 8}, "seeds": [0, 1], "models": models}
+        changed = {"train": train, "seeds": [0, 1], "models": models}
         return Plan(Config.model_validate(config.model_dump() | changed))
 
-    srcnn, small = {"model": "srcnn"}, {"patch": 32, "batch": 72}
-    found = plan(srcnn, srcnn | {"variant": "small", "train": small})
+    srcnn = {"model": "srcnn"}
+    found = plan(srcnn, srcnn | {"variant": "other", "train": changed})
     series = {f"srcnn-base-x4-observed-s{seed}": 96 for seed in (0, 1)}
-    series |= {f"srcnn-small-x4-observed-s{seed}": 32 for seed in (0, 1)}
-    assert series in found.patch_series
-    assert len(found.patch_series) == len(config.blocks)
-    assert "patch_size" in found.figures
+    series |= {f"srcnn-other-x4-observed-s{seed}": value for seed in (0, 1)}
+    assert list(found.series) == [figure]
+    assert series in found.series[figure]
+    assert len(found.series[figure]) == len(config.blocks)
+    assert figure in found.figures
     for other in (
-        srcnn | {"variant": "batch", "train": {"batch": 4}},
-        srcnn | {"variant": "small", "train": small | {"steps": 7}},
-        {"model": "esrnet", "train": small},
+        srcnn | {"variant": "more", "train": more},
+        srcnn | {"variant": "other", "train": changed | {"learning_rate": 0.5}},
+        {"model": "esrnet", "train": changed},
     ):
-        assert plan(srcnn, other).patch_series == []
-        assert "patch_size" not in plan(srcnn, other).figures
+        assert plan(srcnn, other).series == {}
+        assert figure not in plan(srcnn, other).figures
 
 
 def test_folds_add_rows_tables_and_keep_one_series(tmp_path: Path) -> None:
@@ -85,7 +97,7 @@ def test_folds_add_rows_tables_and_keep_one_series(tmp_path: Path) -> None:
     ensemble = plan.checkpoints("srcnn-small-self-ensemble-x4-observed-s0-f2")
     assert ensemble == [f"results/models/{trained}.safetensors"]
     series = {"srcnn-base-x4-observed-s0": 96, "srcnn-small-x4-observed-s0": 32}
-    assert series in plan.patch_series
+    assert series in plan.series["patch_size"]
     with pytest.raises(LstsrError, match=r"split\.folds = 7: there are 6 scenes"):
         Plan(Config.model_validate(config.model_dump() | {"split": {"folds": 7}}))
 

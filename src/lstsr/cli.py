@@ -496,7 +496,7 @@ def figures(options: argparse.Namespace) -> None:
             scores=options.scores,
             predictions=options.predictions,
             curves=options.curves,
-            patch_series=options.patch_series,
+            series=options.series,
         ),
         options.folder,
         options.scenes,
@@ -697,7 +697,9 @@ def _parser() -> argparse.ArgumentParser:
     paths(stage, "data", "splits", "shifts", "folder")
     paths(stage, "scores", "predictions", nargs="+")
     stage.add_argument("--curves", type=Path, nargs="*", default=[])
-    stage.add_argument("--patch-series", type=json.loads, default=[], help="JSON, row to patch")
+    stage.add_argument(
+        "--series", type=json.loads, default={}, help="JSON: by figure, a list of row to value"
+    )
     stage.add_argument("--scenes", type=int, default=3)
     stage.add_argument("--bootstrap", type=int, default=10_000)
 

@@ -22,6 +22,11 @@ MODULES = {
 }
 FOLDERS = {"local": "data", "generate": "generated", "download": "downloads"}
 """Where in the work folder the files of each provider lie."""
+SERIES = {
+    "patch_size": ("patch", "batch"),
+    "budgets": ("steps", "validate_every", "save_every"),
+}
+"""Figures of rows that differ only in the seed and in these keys of ``train``; the first counts."""
 
 
 class Plan:
@@ -71,23 +76,28 @@ class Plan:
         kinds = ("scenes", "density", "spectra") if lst else ("before-after",)
         per_block = [f"{kind}-{block.key}" for block in self._config.blocks for kind in kinds]
         curves = ["curves"] if self.trained else []
-        patch_size = ["patch_size"] if self.patch_series else []
-        return [*per_block, *curves, *patch_size, "split", *(["shifts"] if lst else [])]
+        return [*per_block, *curves, *self.series, "split", *(["shifts"] if lst else [])]
 
     @property
-    def patch_series(self) -> list[dict[str, int]]:
-        """Of rows that differ only in patch, batch and seed, name to patch; see figures.
+    def series(self) -> dict[str, list[dict[str, int]]]:
+        """The series of each figure in `SERIES` that has some.
 
-        Each has two sides of patches at least, in fine pixels.
+        A series gives the value of the figure's first key by name of the row. It has two values or
+        more.
         """
+        found = {figure: self._series(*keys) for figure, keys in SERIES.items()}
+        return {figure: series for figure, series in found.items() if series}
+
+    def _series(self, key: str, *others: str) -> list[dict[str, int]]:
+        """The series of rows that differ only in ``key``, ``others`` and the seed."""
         found: dict[str, dict[str, int]] = {}
         for row in self.rows.values():
             if row.train:
                 alike = row.model_copy(update={"fold": None})
                 same = alike.model_dump_json(
-                    exclude={"variant": True, "seed": True, "train": {"patch": True, "batch": True}}
+                    exclude={"variant": True, "seed": True, "train": {key, *others}}
                 )
-                found.setdefault(same, {})[row.experiment] = row.train.patch
+                found.setdefault(same, {})[row.experiment] = getattr(row.train, key)
         return [series for series in found.values() if len(set(series.values())) > 1]
 
     @property

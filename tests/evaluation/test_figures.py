@@ -1,5 +1,6 @@
 """The figures of a tiny run: they are made, and panels that are compared share their colours."""
 
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from lstsr.config import Block, DatasetConfig
 from lstsr.dataset.loader import Dataset
 from lstsr.dataset.pack import pack
 from lstsr.dataset.triplet import align
+from lstsr.errors import LstsrError
 from lstsr.evaluation import figures
 from lstsr.evaluation.figures import Sources, draw
 from lstsr.evaluation.score import score_row
@@ -78,7 +80,7 @@ def sources(run: Path) -> Sources:
     shifts = ("scene", "reference_row", "reference_column", "input_row", "input_column")
     rows = [("a", 0.8, 1.0, -0.2, 0.1), ("b", 0.9, 1.2, 0.1, -0.1), ("lost", *[None] * 4)]
     write_csv(run / "shifts.csv", shifts, [dict(zip(shifts, row, strict=True)) for row in rows])
-    return Sources(data, run / "splits.csv", run / "shifts.csv", scores, predictions, [curve])
+    return Sources(data, run / "splits.csv", run / "shifts.csv", scores, predictions, [curve], {})
 
 
 def test_every_figure_is_made(sources: Sources, tmp_path: Path) -> None:
@@ -201,6 +203,33 @@ def test_gain_against_patch_size_averages_seeds_and_never_variants(sources: Sour
     assert figure.get_suptitle().endswith("Intervals: 95 %, paired bootstrap over scenes.")
 
 
+def test_gain_against_the_measured_cpu_seconds_of_training(sources: Sources) -> None:
+    def trained(model: str, variant: str, seed: int, error_k: float, cpu_s: float) -> figures.Line:
+        line = row_scores(model, variant, seed, dict.fromkeys("abcde", error_k))
+        return replace(line, scores=line.scores.assign(train_cpu_s=cpu_s))
+
+    lines = [
+        trained("bilinear", "base", 0, 1.0, 0.0),
+        trained("dctnet", "1800s", 0, 0.1, 1700.0),
+        trained("dctnet", "300s", 0, 1.0, 290.0),
+        trained("dctnet", "300s", 1, 0.1, 310.0),
+        trained("unet", "300s", 0, 0.1, 400.0),
+        trained("unet", "1800s", 0, 0.01, math.nan),
+    ]
+    steps = {line.name: 7 for line in lines if line.model == "dctnet"}
+    dataset, blocks = Dataset(sources.data), {"observed-x8": lines}
+    figure = figures._budgets_figure(dataset, blocks, [steps, {lines[4].name: 7}], 100)
+    (axis,) = figure.axes
+    first, second = (drawn.lines[0] for drawn in axis.containers)
+    np.testing.assert_allclose(first.get_xydata(), [[300, 10], [1700, 20]])
+    np.testing.assert_allclose(second.get_xydata(), [[400, 20]])
+    labels = [drawn.get_label() for drawn in axis.containers]
+    assert labels == [f"{model} observed-x8, 5 test scenes" for model in ("dctnet", "unet")]
+    assert axis.get_xlabel().startswith("CPU seconds of training")
+    with pytest.raises(LstsrError, match=r"unet-1800s.*has no CPU seconds.*Train the row again"):
+        figures._budgets_figure(dataset, blocks, [{lines[5].name: 7}], 100)
+
+
 def test_few_scenes_give_a_gain_without_an_interval(sources: Sources) -> None:
     lines = [
         row_scores("bilinear", "base", 0, dict.fromkeys("abcd", 1.0)),
@@ -241,10 +270,11 @@ def test_maps_show_pixels_without_data_in_the_colour_of_the_legend(
     assert missing["bilinear"] == missing["input"] * 16
 
 
-def test_patch_size_is_drawn_where_asked(sources: Sources, tmp_path: Path) -> None:
-    named = replace(sources, curves=(), patch_series=[{"local-linear": 64}])
+def test_a_figure_of_series_is_drawn_where_asked(sources: Sources, tmp_path: Path) -> None:
+    named = replace(sources, curves=(), series={"patch_size": [{"local-linear": 64}]})
     draw(named, tmp_path, 1, 100)
-    assert (tmp_path / "patch_size.png").exists() and not (tmp_path / "curves.png").exists()
+    made = {path.name for path in tmp_path.iterdir()}
+    assert "patch_size.png" in made and not {"curves.png", "budgets.png"} & made
 
 
 def test_scenes_shown_are_spread_over_the_difficulty_and_never_twice() -> None:

@@ -58,6 +58,7 @@ def record(model: str, scene: str, ubrmse_k: float, **more: Any) -> dict[str, An
         "macs_per_pixel": 10.5,
         "steps": 400,
         "train_seconds": 7.0,
+        "train_cpu_s": 5.0,
         "predict_seconds": 1.0 if scene == "NA" else 2.0,
         "version": "0.1.0",
     } | (values | more)
@@ -109,7 +110,8 @@ def test_columns_gains_and_scenes_won(tmp_path: Path) -> None:
     native = pd.read_csv(tmp_path / "scenes_target_grid.csv", dtype={"scene": str})
     assert native["ubrmse_k"].tolist() == [4, 2, 2, 2, 1, 2.5]
     timings = pd.read_csv(tmp_path / "timings.csv")
-    assert timings[["train_seconds", "predict_seconds"]].to_numpy().tolist() == [[7, 1.5]] * 3
+    assert list(timings.columns[-3:]) == ["train_seconds", "train_cpu_s", "predict_seconds"]
+    assert timings.iloc[:, -3:].to_numpy().tolist() == [[7, 5, 1.5]] * 3
 
 
 def many_scenes(count: int) -> dict[str, list[dict[str, Any]]]:

@@ -143,5 +143,6 @@ def checkpoint(row_dict: dict[str, Any]) -> Checkpoint:
         best_step=18,
         steps=24,
         train_seconds=3.5,
+        train_cpu_s=2.5,
         fallback="bicubic",
     )

@@ -1,4 +1,5 @@
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def test_round_trip(tmp_path: Path, checkpoint: Checkpoint) -> None:
 
     loaded, description = load_checkpoint(path)
     assert description == checkpoint
+    assert description.train_cpu_s == checkpoint.train_cpu_s
     assert not loaded.training
     for name, tensor in network.state_dict().items():
         assert torch.equal(loaded.state_dict()[f"network.{name}"], tensor)
@@ -71,6 +73,9 @@ def test_one_of_an_older_version_says_so(tmp_path: Path, checkpoint: Checkpoint)
     with safe_open(path, "pt") as file:
         header = json.loads(file.metadata()["lstsr"])
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    del header["train_cpu_s"]
+    save_file(weights, path, {"lstsr": json.dumps(header)})
+    assert math.isnan(read_checkpoint(path).train_cpu_s)
     del header["row"]["train"]["adversarial"]
     save_file(weights, path, {"lstsr": json.dumps(header)})
     with pytest.raises(LstsrError, match=r"old\.safetensors: was made by another version.*again"):

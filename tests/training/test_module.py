@@ -14,7 +14,8 @@ from lstsr.dataset.loader import Dataset
 from lstsr.errors import LstsrError
 from lstsr.metrics import ubrmse_k
 from lstsr.registry import build
-from lstsr.training.checkpoint import load_checkpoint
+from lstsr.training import module
+from lstsr.training.checkpoint import load_checkpoint, read_checkpoint
 from lstsr.training.inference import predict_scene, scene_normalisation
 from lstsr.training.module import state_path, train
 from lstsr.training.row import Row
@@ -107,6 +108,39 @@ def test_a_killed_run_ends_as_if_it_had_not_been(
     train(data, Row.from_dict(json.loads(row_json)), output, accelerator="cpu", threads=1)
     assert not state_path(output).exists()
     assert_same_run(output, trained)
+
+
+def test_cpu_seconds_are_of_the_steps_alone_also_after_a_kill(
+    killed: Path,
+    data: Path,
+    row_dict: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With a clock that adds 1 s in every step, and 1000 s in every prediction of a scene."""
+    now_s = 0
+
+    def clock() -> int:
+        nonlocal now_s
+        now_s += 1
+        return now_s
+
+    def predict(*arguments: Any) -> Any:
+        nonlocal now_s
+        now_s += 1000
+        return predict_scene(*arguments)
+
+    shutil.copytree(killed.parent, tmp_path, dirs_exist_ok=True)
+    resumed, whole = tmp_path / killed.name, tmp_path / "whole.safetensors"
+    until_killed_s = torch.load(state_path(resumed), weights_only=True)["cpu_s"]
+    assert 0 < until_killed_s < 600
+    monkeypatch.setattr(module.time, "process_time", clock)
+    monkeypatch.setattr(module, "predict_scene", predict)
+    for output in (whole, resumed):
+        train(data, Row.from_dict(row_dict), output, accelerator="cpu", threads=1)
+    assert now_s > 1000
+    assert read_checkpoint(whole).train_cpu_s == 24
+    assert read_checkpoint(resumed).train_cpu_s == pytest.approx(until_killed_s + 24 - 15)
 
 
 def test_a_row_of_two_tracks_goes_on_as_if_it_had_not_been_killed(

@@ -19,12 +19,12 @@ rule figures:
     params:
         scenes=CONFIG.evaluate.figure_scenes,
         bootstrap=CONFIG.evaluate.bootstrap,
-        patch_series=json.dumps(PLAN.patch_series),
+        series=json.dumps(PLAN.series),
         folder=lambda wildcards, output: Path(output[0]).parent,
         code=fingerprint("lstsr.evaluation.figures"),
     shell:
         "lstsr figures --scenes {params.scenes} --bootstrap {params.bootstrap}"
-        " --patch-series {params.patch_series:q} --data {input.data:q} --splits {input.splits:q}"
+        " --series {params.series:q} --data {input.data:q} --splits {input.splits:q}"
         " --shifts {input.shifts:q} --scores {input.scores:q} --predictions {input.predictions:q}"
         " --curves {input.curves:q} --folder {params.folder:q} > {log:q} 2>&1"
 

@@ -20,6 +20,7 @@ from matplotlib.patches import Polygon
 from matplotlib.ticker import LogLocator, NullLocator
 
 from lstsr.dataset.loader import Dataset, SceneArrays, scale_of
+from lstsr.errors import LstsrError
 from lstsr.evaluation.pictures import Pictures, no_data_legend, pictures_figure, with_no_data
 from lstsr.evaluation.score import (
     gains_db,
@@ -53,8 +54,8 @@ DENSITY_BINS = 120
 class Sources:
     """What figures are drawn from; scores and predictions in the same order.
 
-    Each of ``patch_series`` holds the side of a training patch by the name of the row, of rows that
-    differ, but for their batch and seed, in nothing else.
+    ``series`` gives, by figure, series of rows that differ only in one setting of training (and in
+    what goes with it) and in the seed: the value of this setting by the name of the row.
     """
 
     data: Path
@@ -63,7 +64,7 @@ class Sources:
     scores: Sequence[Path]
     predictions: Sequence[Path]
     curves: Sequence[Path]
-    patch_series: Sequence[Mapping[str, int]] = ()
+    series: Mapping[str, Sequence[Mapping[str, int]]]
 
 
 @dataclass(frozen=True)
@@ -118,9 +119,9 @@ def draw(sources: Sources, folder: Path, scenes: int, resamples: int) -> None:
         _save(_spectra_figure(dataset, key, lines), folder / f"spectra-{key}.png")
     if sources.curves:
         _save(_curves_figure(dataset, blocks, sources.curves), folder / "curves.png")
-    if sources.patch_series:
-        figure = _patch_size_figure(dataset, blocks, sources.patch_series, resamples)
-        _save(figure, folder / "patch_size.png")
+    series_figures = {"patch_size": _patch_size_figure, "budgets": _budgets_figure}
+    for name, series in sources.series.items():
+        _save(series_figures[name](dataset, blocks, series, resamples), folder / f"{name}.png")
     _save(_split_figure(dataset, sources.splits), folder / "split.png")
     if lst:
         _save(_shifts_figure(dataset, sources.shifts), folder / "shifts.png")
@@ -331,35 +332,83 @@ def _patch_size_figure(
     series: Sequence[Mapping[str, int]],
     resamples: int,
 ) -> Figure:
-    """Gain over bilinear, with its interval if it has one, against the side of the patches."""
+    """Gain against the side of the training patches."""
+    # side by side, or intervals would hide each other
+    beside = 1.02 ** (np.arange(len(series)) - (len(series) - 1) / 2)
+    places = [
+        {name: side * factor for name, side in patches.items()}
+        for patches, factor in zip(series, beside, strict=True)
+    ]
+    figure = _series_figure(dataset, blocks, places, resamples, "patch and batch")
+    sides = sorted({side for patches in series for side in patches.values()})
+    (axis,) = figure.axes
+    axis.set_xticks(sides, [str(side) for side in sides])
+    axis.set_xlabel("side of a training patch, fine pixels")
+    return figure
+
+
+def _budgets_figure(
+    dataset: Dataset,
+    blocks: Mapping[str, Sequence[Line]],
+    series: Sequence[Mapping[str, int]],
+    resamples: int,
+) -> Figure:
+    """Gain against the measured CPU time of training."""
+    lines = [line for rows in blocks.values() for line in rows]
+    places = [{line.name: _train_cpu_s(line) for line in _named(lines, steps)} for steps in series]
+    figure = _series_figure(dataset, blocks, places, resamples, "the number of steps")
+    (axis,) = figure.axes
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.set_xlabel("CPU seconds of training (all threads, without validation), mean over seeds")
+    return figure
+
+
+def _train_cpu_s(line: Line) -> float:
+    """CPU seconds of a row's training; raises LstsrError if its checkpoint does not hold them."""
+    seconds = float(line.scores["train_cpu_s"].mean(skipna=False))
+    if not seconds > 0:
+        raise LstsrError(
+            f"{line.name}: its checkpoint has no CPU seconds of training. Train the row again"
+        )
+    return seconds
+
+
+def _series_figure(
+    dataset: Dataset,
+    blocks: Mapping[str, Sequence[Line]],
+    series: Sequence[Mapping[str, float]],
+    resamples: int,
+    setting: str,
+) -> Figure:
+    """Gain over bilinear, with its interval if it has one, a line per series.
+
+    A series gives the place of each row on the logarithmic x axis.
+    """
     figure = Figure(figsize=(6, 4.2), layout="constrained")
     axis = figure.subplots()
-    for index, patches in enumerate(series):
-        key, lines = next((key, rows) for key, rows in blocks.items() if _named(rows, patches))
+    drawn: list[Line] = []
+    for places in series:
+        key, lines = next((key, rows) for key, rows in blocks.items() if _named(rows, places))
         bilinear = next(line for line in lines if line.label == "bilinear")
-        points = _patch_points(_named(lines, patches), bilinear, patches, resamples)
-        side, gain, low, high = np.array(sorted(points)).T
-        beside = 1.02 ** (index - (len(series) - 1) / 2)  # or intervals would hide each other
+        rows = _named(lines, places)
+        place, gain, low, high = np.array(sorted(_points(rows, bilinear, places, resamples))).T
         axis.errorbar(
-            side * beside,
+            place,
             gain,
             yerr=(gain - low, high - gain),
             marker="o",
             capsize=3,
-            label=f"{_named(lines, patches)[0].model} {key}, {_scored_scenes(lines)}",
+            label=f"{rows[0].model} {key}, {_scored_scenes(lines)}",
         )
-    sides = sorted({side for patches in series for side in patches.values()})
+        drawn += rows
     axis.set_xscale("log")
-    axis.set_xticks(sides, [str(side) for side in sides])
-    axis.set_xticks([], minor=True)
+    axis.xaxis.set_minor_locator(NullLocator())
     axis.axhline(0, color="grey", linewidth=0.6)
-    axis.set_xlabel("side of a training patch, fine pixels")
     axis.set_ylabel("ubRMSE gain over bilinear, dB")
     axis.legend(fontsize=7)
-    names = {name for patches in series for name in patches}
-    drawn = [line for lines in blocks.values() for line in _named(lines, names)]
     notes = " ".join(dict.fromkeys(interval_note(len(line.scores)) for line in drawn))
-    _title(figure, dataset, f"rows that differ only in patch and batch. {notes}")
+    _title(figure, dataset, f"rows that differ only in {setting}.\n{notes}")
     return figure
 
 
@@ -367,10 +416,10 @@ def _named(lines: Sequence[Line], names: Container[str]) -> list[Line]:
     return [line for line in lines if line.name in names]
 
 
-def _patch_points(
-    lines: Sequence[Line], bilinear: Line, patches: Mapping[str, int], resamples: int
+def _points(
+    lines: Sequence[Line], bilinear: Line, places: Mapping[str, float], resamples: int
 ) -> list[tuple[float, float, float, float]]:
-    """A variant's (patch, gain and its interval), the gain of a scene averaged over seeds."""
+    """A variant's (place, gain and its interval), place and gain of a scene averaged over seeds."""
     variants: dict[str, list[Line]] = {}
     for line in lines:
         variants.setdefault(line.variant, []).append(line)
@@ -378,7 +427,7 @@ def _patch_points(
     for seeds in variants.values():
         gains = pd.concat([gains_db(line.scores, bilinear.scores) for line in seeds])
         interval = paired_bootstrap(gains.groupby(level=0).mean(), resamples)
-        points.append((float(patches[seeds[0].name]), *interval))
+        points.append((float(np.mean([places[line.name] for line in seeds])), *interval))
     return points
 
 

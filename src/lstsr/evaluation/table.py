@@ -10,7 +10,6 @@ import pandas as pd
 from lstsr.errors import LstsrError
 from lstsr.evaluation.score import (
     CELL_METRICS,
-    COST,
     IDENTITY,
     IMAGE_METRICS,
     METRICS,
@@ -19,6 +18,7 @@ from lstsr.evaluation.score import (
     SURFACE_METRICS,
     SURFACES,
     TARGET_GRID,
+    TIMES,
     gains_db,
     interval_note,
     origin_title,
@@ -250,8 +250,7 @@ def surfaces(scenes: pd.DataFrame) -> pd.DataFrame:
 
 
 def _timings(scenes: pd.DataFrame) -> pd.DataFrame:
-    costs = [name for name in COST if name.endswith("_seconds")]
-    return scenes.groupby(EXPERIMENT, sort=False)[costs].mean().reset_index()
+    return scenes.groupby(EXPERIMENT, sort=False)[[*TIMES]].mean().reset_index()
 
 
 def markdown(table: pd.DataFrame) -> str:

@@ -28,18 +28,18 @@ from lstsr.sensors import geotiff
 from lstsr.training.inference import banded, best_device, predict_scene, scene_normalisation
 
 logger = logging.getLogger(__name__)
+TRAINING = ("steps", "train_seconds", "train_cpu_s")
 COLUMNS = (
     "scene",
     "split",
     "file",
     "parameters",
     "macs_per_pixel",
-    "steps",
-    "train_seconds",
+    *TRAINING,
     "predict_seconds",
 )
 TILE = 512
-UNTRAINED = {"steps": 0, "train_seconds": 0.0}
+UNTRAINED: dict[str, float] = dict.fromkeys(TRAINING, 0)
 
 
 def predict_split(
@@ -98,10 +98,7 @@ def _network(
     if not checkpoints:
         raise LstsrError(f"model {row['model']} is predicted from weights: give --checkpoint")
     network, members = load_members(checkpoints, self_ensemble)
-    return network, {
-        "steps": sum(member.steps for member in members),
-        "train_seconds": sum(member.train_seconds for member in members),
-    }
+    return network, {name: sum(getattr(one, name) for one in members) for name in TRAINING}
 
 
 def _predict(

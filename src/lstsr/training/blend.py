@@ -48,6 +48,7 @@ def interpolate(a: Path, b: Path, alpha: float, output: Path) -> None:
         validation_ubrmse_k=math.nan,
         validation={},
         train_seconds=first.train_seconds + second.train_seconds,
+        train_cpu_s=first.train_cpu_s + second.train_cpu_s,
         version=__version__,
     )
     save_checkpoint(output, weights, description)

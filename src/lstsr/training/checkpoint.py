@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -28,7 +29,8 @@ class Checkpoint:
     """What a checkpoint says about itself.
 
     ``best_step`` is the optimiser step of the stored weights. ``steps`` is the number of steps in
-    ``train_seconds`` of wall time, including validation.
+    ``train_seconds`` of wall time, including validation. ``train_cpu_s`` is the CPU time of the
+    process in these steps (all threads), seconds, without validation. It is NaN in older files.
     ``validation_ubrmse_k`` is the mean over validation scenes at ``best_step``.
     ``origin`` is ``simulated`` or ``observed``: the origin of the images of ``dataset``.
     ``fallback`` is the classical row that replaces the network if there is no valid reference, the
@@ -61,6 +63,7 @@ class Checkpoint:
     attribution: str = ""
     split: dict[str, Any] = field(default_factory=dict)
     n_train: int = 0
+    train_cpu_s: float = field(default=math.nan, compare=False)
     validation: dict[str, dict[str, float]] = field(default_factory=dict)
     weights_sha256: str = field(default="", compare=False)
     version: str = __version__
@@ -180,6 +183,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
             best_step=header["best_step"],
             steps=header["steps"],
             train_seconds=header["train_seconds"],
+            train_cpu_s=header.get("train_cpu_s", math.nan),
             fallback=header["fallback"],
             readings=dict(header["readings"]),
             align=dict(header["align"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -118,6 +119,7 @@ def train(
     workers = 0 if fabric.device.type == "cpu" else GPU_WORKERS
     loader = DataLoader(batches, batch_size=None, sampler=todo, num_workers=workers)
     bar = tqdm(loader, row.name, settings.steps, initial=state.step, unit="step", disable=None)
+    clock_s = time.process_time()
     for k, batch in zip(todo, bar, strict=True):
         torch.manual_seed((row.seed << 32) + k)  # of dropout and its like: a function of k alone
         loss, norm = step(k, fabric.to_device(batch))
@@ -127,6 +129,7 @@ def train(
 
         state.step = k + 1
         state.losses.append(loss)
+        state.cpu_s += time.process_time() - clock_s
         if state.step % settings.validate_every == 0 or state.step == settings.steps:
             check()
         if state.step % settings.save_every == 0:
@@ -134,6 +137,7 @@ def train(
         bar.set_postfix_str(
             f"loss {loss:.4f}, validation {state.curve[-1].validation_ubrmse_k:.4f}"
         )
+        clock_s = time.process_time()
 
     for log in fabric.loggers:
         log.finalize("success")
@@ -235,6 +239,7 @@ def _describe(
         best_step=state.kept_step,
         steps=state.step,
         train_seconds=state.seconds,
+        train_cpu_s=state.cpu_s,
         fallback=fallback,
         harmonisation=meta.harmonisation if row.harmonised else None,
         readings=meta.config.get("sensors", {}),

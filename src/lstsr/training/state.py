@@ -40,7 +40,8 @@ class TrainState:
     ``network``, ``ema`` and ``trainer`` are the living objects; ``kept`` holds the EMA weights of
     ``kept_step`` on the CPU: of the best validation, or with ``keep_last`` of the last one;
     ``losses`` those since the last validation; ``started`` is when the run would have begun had it
-    never been stopped, in seconds of the monotonic clock.
+    never been stopped, in seconds of the monotonic clock. ``cpu_s`` is the CPU time of the process
+    in the ``step`` steps (all threads), seconds, without validation.
     """
 
     identity: str
@@ -55,6 +56,7 @@ class TrainState:
     losses: list[float] = field(default_factory=list)
     curve: list[CurvePoint] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
+    cpu_s: float = 0.0
 
     @property
     def seconds(self) -> float:
@@ -84,6 +86,7 @@ class TrainState:
             "losses": self.losses,
             "curve": [list(point) for point in self.curve],
             "seconds": self.seconds,
+            "cpu_s": self.cpu_s,
         }
         with whole(path) as partial:
             torch.save(state, partial)
@@ -102,6 +105,7 @@ class TrainState:
         self.losses = saved["losses"]
         self.curve = [CurvePoint(*point) for point in saved["curve"]]
         self.started = time.monotonic() - saved["seconds"]
+        self.cpu_s = saved.get("cpu_s", math.nan)  # states of older versions lack it
         logger.info("%s: resumed at step %d", path, self.step)
 
     def write_curve(self, path: Path) -> None:
