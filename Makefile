@@ -35,8 +35,8 @@ lint: .venv/.stamp
 networks: .venv/.stamp
 	mkdir -p $(NETWORKS)
 	for name in $(SHIPPED); do \
-	  cp $(PRETRAINED)/$${name%-x*}/models/*-$${name##*-}-*.safetensors \
-	    $(NETWORKS)/$$name.safetensors || exit 1; \
+	  $(BIN)/lstsr compact $(PRETRAINED)/$${name%-x*}/models/*-$${name##*-}-*.safetensors \
+	    --output $(NETWORKS)/$$name.safetensors || exit 1; \
 	done
 	sed -i '/^## Cards$$/q' docs/pretrained.md
 	(echo; echo '```'; $(BIN)/lstsr models; echo; $(BIN)/lstsr models $(SHIPPED); echo '```') \

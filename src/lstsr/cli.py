@@ -338,6 +338,15 @@ def interpolate(options: argparse.Namespace) -> None:
     between(options.a, options.b, options.alpha, options.output)
 
 
+def compact(options: argparse.Namespace) -> None:
+    """Write a checkpoint with weights of half precision, half as large."""
+    from lstsr.training.checkpoint import compact as write_compact
+
+    check_output(options.output, (options.checkpoint,))
+    check_suffix(options.output, ".safetensors")
+    write_compact(options.checkpoint, options.output)
+
+
 def inspect(options: argparse.Namespace) -> None:
     """Print what a reader understood of a product file, and what does not hold in it."""
     from lstsr.sensors.detection import inspect as inspect_product
@@ -620,6 +629,10 @@ def _parser() -> argparse.ArgumentParser:
     stage.add_argument("b", type=Path, help="checkpoint at alpha 1, trained adversarially")
     stage.add_argument("--alpha", type=float, default=0.8, help="0.8 as in ESRGAN's comparison")
     paths(stage, "output")
+
+    stage = command("compact", compact)
+    stage.add_argument("checkpoint", type=Path, help="checkpoint of a trained network")
+    paths(stage, "output", help="the .safetensors file to write")
 
     stage = command("predict-split", predict_split)
     paths(stage, "data", "output")

@@ -12,6 +12,7 @@ from lstsr.errors import LstsrError
 from lstsr.registry import build
 from lstsr.training.checkpoint import (
     Checkpoint,
+    compact,
     load_checkpoint,
     read_checkpoint,
     save_checkpoint,
@@ -133,3 +134,24 @@ def test_a_header_of_other_types_is_refused_by_name(
     save_file(weights, path, {"lstsr": json.dumps(header)})
     with pytest.raises(LstsrError, match="odd.safetensors: "):
         load_checkpoint(path)
+
+
+def test_a_compact_checkpoint_is_half_as_large_and_predicts_the_same(
+    tmp_path: Path, checkpoint: Checkpoint
+) -> None:
+    torch.manual_seed(0)
+    options = {"features": 16, "layers": 2}
+    network = build("dctnet", 4, 1, **options).eval()
+    torch.nn.init.normal_(network.get_parameter("tail.4.weight"), std=0.1)
+    described = replace(checkpoint, row=replace(checkpoint.row, options=options))
+    save_checkpoint(tmp_path / "whole.safetensors", network.state_dict(), described)
+    compact(tmp_path / "whole.safetensors", tmp_path / "small.safetensors")
+    sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("whole", "small")]
+    assert sizes[1] < 0.6 * sizes[0]
+    small, found = load_checkpoint(tmp_path / "small.safetensors")
+    assert found == described
+    inputs = torch.randn(1, 1, 8, 8), torch.randn(1, 1, 32, 32)
+    masks = torch.ones(1, 1, 8, 8), torch.ones(1, 1, 32, 32)
+    whole, _ = load_checkpoint(tmp_path / "whole.safetensors")
+    difference = (whole(*inputs, *masks) - small(*inputs, *masks)).abs().max()
+    assert 0 < difference < 1e-3

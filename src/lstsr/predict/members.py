@@ -14,7 +14,7 @@ from lstsr.training.checkpoint import Checkpoint, load_checkpoint
 
 # Fields that depend on the seed or the machine. All others must be the same in all members.
 OUTCOME = (
-    *("validation_ubrmse_k", "validation", "best_step", "steps", "train_seconds"),
+    *("validation_ubrmse_k", "validation", "best_step", "steps", "train_seconds", "train_cpu_s"),
     *("fallback", "weights_sha256", "version"),
 )
 
