@@ -135,8 +135,11 @@ def _gains(found: Checkpoint) -> Iterator[str]:
 
 def _split(split: Mapping[str, Any]) -> str:
     """The config's section in words."""
+    if folds := split.get("folds"):
+        return f"{folds} regional folds, {split['buffer_km']:g} km apart"
     parts = []
-    for name, part in split.items():
+    for name in ("test", "validation"):
+        part = split[name]
         bounds = part.items() if isinstance(part, dict) else ()
         region = ", ".join(f"{key} {value:g}" for key, value in bounds if value is not None)
         parts.append(f"{name} {'none' if part is None else region or f'{part:g} of the scenes'}")
