@@ -9,9 +9,10 @@ from torch import nn
 
 from lstsr.image import Floats
 
-# Coarse cells shared by neighbouring tiles. The DCT solve reaches 4 cells (its kernel falls below
-# 1e-3 at 13 px for x4, 29 px for x8); the outer half of the overlap is not used at all.
-OVERLAP = 16
+# Coarse cells that neighbouring tiles share. The outer half of the overlap is not used at all. The
+# solve and the RRDB of DCTRRDBNet reach far on the coarse grid: with 32 cells, tiles of the
+# pretrained modis-aster networks differ from the whole scene by at most 0.01 K (0.4 K with 16).
+OVERLAP = 32
 
 
 def tile_of(network: nn.Module, tile: int) -> int | None:
