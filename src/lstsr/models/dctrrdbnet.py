@@ -1,19 +1,18 @@
 """DCTRRDBNet: a multi-scale trunk with RRDBs and DCTNet's guided solve where they are cheap.
 
-LST and reference enter a U-Net trunk on the fine grid. On its coarsest level, the coarse grid,
-stand residual in residual dense blocks (ESRGAN, Wang et al. 2018) and the solve in the DCT basis
-(DCTNet, Zhao et al. 2022): capacity and reach cost 1 / scale^2 there of what they cost on the fine
-grid. `dctrrdbnet_single_scale` is the form that keeps both on the fine grid.
+LST and reference enter a U-Net trunk on the fine grid. Its coarsest level is the coarse grid. It
+holds residual in residual dense blocks (ESRGAN, Wang et al. 2018) and the solve in the DCT basis
+(DCTNet, Zhao et al. 2022). Both cost 1 / scale^2 of what they cost on the fine grid, where
+`dctrrdbnet_single_scale` has them.
 """
 
 import torch
 from torch import Tensor, nn
 
-from lstsr.models.base import ResidualNetwork, conv3x3, zero_init
-from lstsr.models.consistency import BackProjection
-from lstsr.models.dctnet import SmoothingLength, guided_solve, stream_images
+from lstsr.models.base import conv3x3
+from lstsr.models.dctnet import SmoothingLength, guided_solve
 from lstsr.models.rrdb import RRDB
-from lstsr.models.trunk import ResidualBlock, Trunk, widths
+from lstsr.models.trunk import ResidualBlock, TrunkNetwork, widths
 
 START_CELLS, LONGEST_CELLS = 1.0, 2.0
 """Smoothing lengths of the solve, coarse cells: the kernel of the longest falls below 1e-3 within
@@ -42,7 +41,7 @@ class CoarseSolve(nn.Module):
         return x + joined
 
 
-class DCTRRDBNet(ResidualNetwork):
+class DCTRRDBNet(TrunkNetwork):
     """Multi-scale DCTRRDBNet as a residual over a declared base.
 
     Args:
@@ -73,35 +72,16 @@ class DCTRRDBNet(ResidualNetwork):
         sees_deficit: bool = True,
         back_projection: bool = True,
     ) -> None:
-        returned = BackProjection(scale) if back_projection else None
-        super().__init__(scale, reference_channels, base, returned)
-        self.sees_deficit = sees_deficit
-        width = widths(features, scale)
-        coarse = [CoarseSolve(width[-1], solved)] if solved else []
+        width = widths(features, scale)[-1]
+        coarse = [CoarseSolve(width, solved)] if solved else []
         deep = [
-            RRDB(width[-1], growth, residual_scale)
-            if dense
-            else ResidualBlock(width[-1], width[-1])
+            RRDB(width, growth, residual_scale) if dense else ResidualBlock(width, width)
             for _ in range(blocks)
         ]
-        channels = 2 + sees_deficit + reference_channels + 1
-        self.trunk = Trunk(channels, width, scale, nn.Sequential(*coarse, *deep))
-        self.tail = conv3x3(features, 1)
-        zero_init(self.tail)
-
-    def residual(
-        self,
-        base: Tensor,
-        coarse: Tensor,
-        reference: Tensor,
-        coarse_valid: Tensor,
-        reference_valid: Tensor,
-    ) -> Tensor:
-        """Residual over the base, shape (N,1,H,W)."""
-        inputs = base, coarse, reference, coarse_valid, reference_valid
-        images = torch.cat(stream_images(*inputs, self.scale, self.sees_deficit), 1)
-        residual: Tensor = self.tail(self.trunk(images))
-        return residual
+        super().__init__(
+            *(scale, reference_channels, features, base, sees_deficit, back_projection),
+            coarsest=nn.Sequential(*coarse, *deep),
+        )
 
 
 NETWORKS: dict[str, type[nn.Module]] = {"dctrrdbnet": DCTRRDBNet}
