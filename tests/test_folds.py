@@ -14,7 +14,7 @@ from lstsr.scenes import DROPPED, SPLITS, Place, conflicts
 
 
 def scattered(count: int, seed: int, lon: float = 0.0, side: float = 0.3) -> list[Place]:
-    """Squares of ``side`` degrees in 6 x 4 degrees, many of which overlap."""
+    """Squares of ``side`` degrees in 6 x 4 degrees. Many overlap."""
     rng = np.random.default_rng(seed)
     places = []
     for index, (x, y) in enumerate(rng.uniform((0, 40), (6, 44), (count, 2))):

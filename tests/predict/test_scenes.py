@@ -153,7 +153,7 @@ def trained(row: dict[str, Any], data: Path, folder: Path) -> tuple[Path, nn.Mod
 def test_a_trained_row_comes_from_its_checkpoint(
     config: Config, data: Path, tmp_path: Path, ensemble: bool
 ) -> None:
-    """With --self-ensemble it is that of the row that was trained, seen from eight sides."""
+    """With --self-ensemble, the trained network predicts each tile from eight sides."""
     row, dataset = row_of(config, "dctnet", "observed", 4), Dataset(data)
     checkpoint, network, described = trained(row, data, tmp_path)
     more = ["--self-ensemble"] if ensemble else []

@@ -107,7 +107,7 @@ def _age_days(then: datetime, now: datetime, max_age_days: float) -> float | Non
 
 
 def past_of(coarse: SensorImage, earlier: Sequence[Earlier], scale: int) -> Past:
-    """The mean of ``earlier`` on the grid that is ``scale`` times finer than that of ``coarse``.
+    """The mean of ``earlier`` on the fine grid, which refines that of ``coarse`` by ``scale``.
 
     Each target is first brought to the level of the input ``coarse``: its median difference over
     their common cells is subtracted. So season and weather drop out, and clouds leave no steps. A
