@@ -61,6 +61,17 @@ def test_back_projection_returns_the_input(scale, scene):
     assert projected < 2e-3
 
 
+@pytest.mark.parametrize("scale", [2, 3, 4, 8])
+def test_back_projection_on_the_coarse_grid_equals_the_iteration_on_the_fine_grid(scale):
+    coarse = torch.randn(2, 3, 7, 5, dtype=torch.float64)
+    fine = bicubic(coarse, scale)
+    for _ in range(4):
+        fine = fine + bicubic(coarse - block_mean(fine, scale), scale)
+    torch.testing.assert_close(
+        bicubic_backprojected(coarse, scale, iterations=4), fine, atol=1e-12, rtol=0
+    )
+
+
 def test_back_projection_beats_bicubic_where_the_input_is_a_block_mean():
     row, column = torch.meshgrid(*[torch.arange(96, dtype=torch.float64)] * 2, indexing="ij")
     fine = (torch.sin(row / 3) * torch.cos(column / 4))[None, None]

@@ -6,9 +6,14 @@ outermost cell is repeated.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+REACH = 2
+"""Cells to each side that `bicubic` uses for the pixels of a cell."""
 
 ITERATIONS = 10
 """Back-projections after which block means agree to about 1e-4 of the input's detail."""
@@ -33,7 +38,8 @@ def bicubic_backprojected(coarse: Tensor, scale: int, iterations: int = ITERATIO
     """Bicubic interpolation whose block means return the input (Irani and Peleg 1991).
 
     y <- y + bicubic(coarse - block_mean(y)): the residual is spread smoothly, so no block edges
-    appear. The mean is plain and in normalised units: against a mean of T^4 it errs by less than
+    appear. The residuals are computed on the coarse grid, so one interpolation of their sum is
+    enough. The mean is plain and in normalised units: against a mean of T^4 it errs by less than
     0.1 K except at coasts and in cities.
 
     Args:
@@ -44,10 +50,25 @@ def bicubic_backprojected(coarse: Tensor, scale: int, iterations: int = ITERATIO
     Returns:
         (N,C,h s,w s).
     """
-    fine = bicubic(coarse, scale)
+    kernel = _mean_of_bicubic(scale, coarse.dtype, coarse.device)
+    residual = total = coarse
     for _ in range(iterations):
-        fine = fine + bicubic(coarse - block_mean(fine, scale), scale)
-    return fine
+        padded = F.pad(residual, (REACH,) * 4, mode="replicate")
+        mean = F.conv2d(padded.flatten(0, 1)[:, None], kernel).view_as(residual)
+        residual = residual - mean
+        total = total + residual
+    return bicubic(total, scale)
+
+
+@lru_cache(maxsize=64)
+def _mean_of_bicubic(scale: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """block_mean(bicubic(x)) as a kernel on the coarse grid, with repeated borders."""
+    # a tensor made in inference mode could not be used in training later
+    with torch.inference_mode(False), torch.no_grad():
+        unit = torch.zeros(1, 1, 4 * REACH + 1, 4 * REACH + 1, dtype=dtype, device=device)
+        unit[..., 2 * REACH, 2 * REACH] = 1
+        inner = slice(REACH, -REACH)
+        return block_mean(bicubic(unit, scale), scale)[..., inner, inner]
 
 
 class Interpolation(nn.Module):
