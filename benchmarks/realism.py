@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from lstsr.dataset.loader import Dataset, scale_of
 from lstsr.metrics import gain_db, rapsd, ubrmse_k
 from lstsr.registry import build
-from lstsr.training.inference import predict_scene, scene_normalisation
+from lstsr.training.network_io import predict_scene, scene_normalisation
 
 WAVELENGTHS_KM = (0.75, 16.0)
 COLOURS = {"real": "#4c78a8", "simulated": "#d1495b"}

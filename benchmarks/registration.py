@@ -18,15 +18,15 @@ import numpy as np
 from tqdm import tqdm
 
 from lstsr.config import Config, load
-from lstsr.dataset.triplet import cells_within, read_terrain
+from lstsr.dataset.align import cells_within, read_terrain
 from lstsr.errors import SceneError
 from lstsr.geo.coregister import Registration, register, register_input
 from lstsr.geo.parallax import Terrain
 from lstsr.geo.resample import resample
 from lstsr.image import SensorImage
+from lstsr.manifest import Scene
 from lstsr.plan import scenes
 from lstsr.registry import reader
-from lstsr.scenes import Scene
 
 ROLES = ("input", "reference")
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from lstsr.acquire.local import Acquired, digest, lost, write_index
+from lstsr.acquire.index import Acquired, digest, lost, write_index
 from lstsr.cli import main
 from lstsr.config import Config
 from lstsr.dataset.loader import Dataset
 from lstsr.files import read_csv
-from lstsr.scenes import Place, Scene
+from lstsr.manifest import Scene
+from lstsr.split import Place
 from tests.triplets import Sample, config_of, names, write_manifest
 
 KEYS = ("observed-x4", "degraded-block-x8")

@@ -20,11 +20,11 @@ from scipy.ndimage import gaussian_filter
 
 from lstsr.cli import main
 from lstsr.config import AlignConfig, SensorsConfig
-from lstsr.dataset.triplet import align, read_triplet
+from lstsr.dataset.align import align, read_triplet
 from lstsr.geo.aggregate import block_mean_t4
 from lstsr.grid import Grid
 from lstsr.image import SensorImage
-from lstsr.scenes import ROLES, Scene
+from lstsr.manifest import ROLES, Scene
 from lstsr.sensors import geotiff
 from tests.encodings import (
     ALL,

@@ -14,10 +14,10 @@ from lstsr.fingerprint import LEFT_OUT, closure, fingerprint
 from lstsr.registry import MODELS, STEPS
 
 STAGES = {
-    "esrnet": ("lstsr.training.module", MODELS["esrnet"]),
+    "esrnet": ("lstsr.training.loop", MODELS["esrnet"]),
     "linear": ("lstsr.predict.scenes", MODELS["local-linear"]),
-    "align": ("lstsr.dataset.triplet",),
-    "pack": ("lstsr.dataset.pack", "lstsr.dataset.account"),
+    "align": ("lstsr.dataset.align",),
+    "pack": ("lstsr.dataset.pack", "lstsr.dataset.exclusions"),
     "figures": ("lstsr.evaluation.figures",),
 }
 PRINT = f"""
@@ -134,16 +134,16 @@ def test_an_import_inside_a_function_counts_and_one_for_type_checking_does_not(
 
 def test_a_stage_depends_on_its_own_model_only() -> None:
     for name in ("esrnet", "dctnet"):
-        found = closure("lstsr.training.module") | closure(MODELS[name])
+        found = closure("lstsr.training.loop") | closure(MODELS[name])
         others = {module for other, module in MODELS.items() if other != name}
         assert MODELS[name] in found
         # parts that a model shares count; training itself depends on none
-        assert not closure("lstsr.training.module") & set(MODELS.values())
+        assert not closure("lstsr.training.loop") & set(MODELS.values())
         assert found & others <= closure(MODELS[name])
 
 
 def test_plain_training_does_not_depend_on_adversarial_steps() -> None:
-    plain = closure("lstsr.training.module") | closure(STEPS[False])
+    plain = closure("lstsr.training.loop") | closure(STEPS[False])
     added = closure(STEPS[True]) - plain
     assert {"lstsr.training.adversarial", "lstsr.models.discriminator"} <= added
 

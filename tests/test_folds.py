@@ -10,7 +10,7 @@ from scipy.spatial.distance import cdist
 from lstsr.errors import LstsrError
 from lstsr.folds import assign_folds, balanced_clusters, regions
 from lstsr.globe import distance_km
-from lstsr.scenes import DROPPED, SPLITS, Place, conflicts
+from lstsr.split import DROPPED, SPLITS, Place, conflicts
 
 
 def scattered(count: int, seed: int, lon: float = 0.0, side: float = 0.3) -> list[Place]:

@@ -7,8 +7,9 @@ import pytest
 
 from lstsr.config import Config, load, validate
 from lstsr.errors import LstsrError
+from lstsr.manifest import shard_of
 from lstsr.plan import Plan
-from lstsr.scenes import SPLITS, Place, assign, shard_of
+from lstsr.split import SPLITS, Place, assign
 from tests.triplets import Sample, config_of, optical_config_of, write_images
 
 

@@ -9,7 +9,7 @@ import rasterio
 import rasterio.shutil
 from affine import Affine
 
-from lstsr.scenes import product_files
+from lstsr.manifest import product_files
 from lstsr.side_files import side_files, vrt_sources
 
 

@@ -18,7 +18,7 @@ from lstsr.config import Config, validate
 from lstsr.geo.aggregate import block_mean_t4
 from lstsr.grid import Grid
 from lstsr.image import SensorImage
-from lstsr.scenes import Scene
+from lstsr.manifest import Scene
 from lstsr.sensors import geotiff
 
 CRS = "EPSG:32652"

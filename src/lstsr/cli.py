@@ -17,8 +17,8 @@ from typing import Any, NoReturn
 
 from lstsr.errors import LstsrError
 from lstsr.files import check_output, check_suffix
+from lstsr.manifest import STATIC
 from lstsr.registry import READERS, RELEASED
-from lstsr.scenes import STATIC
 
 logger = logging.getLogger("lstsr")
 GUIDED = ("input", "reference")
@@ -133,7 +133,7 @@ def download(options: argparse.Namespace) -> None:
     from lstsr.acquire.remote import download as fetch_files
     from lstsr.acquire.remote import read_remote
     from lstsr.config import AcquireConfig
-    from lstsr.scenes import shard_of
+    from lstsr.manifest import shard_of
     from lstsr.transfer.download import GB
 
     config = AcquireConfig.model_validate(options.settings["acquire"])
@@ -151,10 +151,10 @@ def acquire(options: argparse.Namespace) -> None:
     """Check, or generate, the scenes of one shard and describe them."""
     from tqdm import tqdm
 
-    from lstsr.acquire.local import describe, lost, write_index
+    from lstsr.acquire.index import describe, lost, write_index
     from lstsr.config import AcquireConfig, SensorsConfig
+    from lstsr.manifest import shard_of
     from lstsr.plan import scenes
-    from lstsr.scenes import shard_of
 
     settings = options.settings
     config = AcquireConfig.model_validate(settings["acquire"])
@@ -179,11 +179,11 @@ def acquire(options: argparse.Namespace) -> None:
 
 def split(options: argparse.Namespace) -> None:
     """Assign every usable scene to training, validation or test, by place or in regional folds."""
-    from lstsr.acquire.local import read_index
+    from lstsr.acquire.index import read_index
     from lstsr.config import SplitConfig
     from lstsr.files import write_csv
     from lstsr.folds import assign_folds
-    from lstsr.scenes import assign
+    from lstsr.split import assign
 
     config = SplitConfig.model_validate(options.settings["split"])
     acquired = [one for index in options.indexes for one in read_index(index)]
@@ -230,11 +230,11 @@ def align(options: argparse.Namespace) -> None:
     """Bring the scenes of one shard onto nested grids, registered."""
     from tqdm import tqdm
 
-    from lstsr.acquire.local import read_index
+    from lstsr.acquire.index import read_index
     from lstsr.config import AlignConfig, SensorsConfig
+    from lstsr.dataset.align import align as align_scene
+    from lstsr.dataset.align import write_index
     from lstsr.dataset.history import overlapping
-    from lstsr.dataset.triplet import align as align_scene
-    from lstsr.dataset.triplet import write_index
 
     sensors = SensorsConfig.model_validate(options.settings["sensors"])
     config = AlignConfig.model_validate(options.settings["align"])
@@ -251,13 +251,14 @@ def align(options: argparse.Namespace) -> None:
 
 def dataset(options: argparse.Namespace) -> None:
     """Pack the aligned triplets, and account for shifts and exclusions."""
-    from lstsr.acquire.local import read_index as read_acquired
+    from lstsr.acquire.index import read_index as read_acquired
     from lstsr.config import AlignConfig, Block, DatasetConfig, SplitConfig
-    from lstsr.dataset.account import check_share, exclusions
+    from lstsr.dataset.align import COLUMNS, read_index, record
+    from lstsr.dataset.exclusions import check_share, exclusions
     from lstsr.dataset.pack import pack
-    from lstsr.dataset.triplet import COLUMNS, read_index, record
     from lstsr.files import read_csv, whole, write_csv
-    from lstsr.scenes import DROPPED, ROLES, splits_of
+    from lstsr.manifest import ROLES
+    from lstsr.split import DROPPED, splits_of
 
     settings = options.settings
     acquired = [one for index in options.acquired for one in read_acquired(index)]
@@ -310,8 +311,8 @@ def export(options: argparse.Namespace) -> None:
 def train(options: argparse.Namespace) -> None:
     """Train one row; resumes from its last saved step."""
     from lstsr.dataset.loader import Dataset
-    from lstsr.training.module import Row
-    from lstsr.training.module import train as train_row
+    from lstsr.training.loop import Row
+    from lstsr.training.loop import train as train_row
 
     row = options.row
     if isinstance(row, str):
@@ -332,7 +333,7 @@ def models(options: argparse.Namespace) -> None:
 
 def interpolate(options: argparse.Namespace) -> None:
     """Make the network between two of one architecture, as of esrnet and esrgan."""
-    from lstsr.training.blend import interpolate as between
+    from lstsr.training.interpolate import interpolate as between
 
     check_output(options.output, (options.a, options.b))
     between(options.a, options.b, options.alpha, options.output)
@@ -432,7 +433,7 @@ def predict(options: argparse.Namespace) -> None:
         for role in GUIDED
     }
     if options.reference is None:
-        from lstsr.predict.alone import make_image
+        from lstsr.predict.optical import make_image
 
         for name in OF_LST:
             if getattr(options, name.replace("-", "_")):

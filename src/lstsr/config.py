@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from lstsr.errors import LstsrError
+from lstsr.manifest import ROLES
 from lstsr.registry import (
     ADVERSARIAL,
     BASELINES,
@@ -33,7 +34,7 @@ from lstsr.registry import (
     UNGUIDED,
     band_options,
 )
-from lstsr.scenes import ROLES, SPLITS, splits_of
+from lstsr.split import SPLITS, splits_of
 
 if TYPE_CHECKING:
     from pyproj import CRS

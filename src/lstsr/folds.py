@@ -13,7 +13,7 @@ from scipy.spatial.distance import cdist
 
 from lstsr.errors import LstsrError
 from lstsr.globe import EARTH_RADIUS_KM, distance_km, extent_deg, middle_of
-from lstsr.scenes import SPLITS, Place, conflicts, give_way
+from lstsr.split import SPLITS, Place, conflicts, give_way
 
 Doubles = NDArray[np.float64]
 

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 from lstsr.config import AcquireConfig, Config, Row, SensorsConfig
 from lstsr.errors import LstsrError
+from lstsr.manifest import Scene, read_manifest, shard_count, shard_of
 from lstsr.registry import CLASSICAL, READERS
-from lstsr.scenes import Scene, check_regions, read_manifest, shard_count, shard_of
+from lstsr.split import check_regions
 
 if TYPE_CHECKING:
     from lstsr.acquire.remote import Remote
 
 MODULES = {
-    "local": "lstsr.acquire.local",
+    "local": "lstsr.acquire.index",
     "generate": "lstsr.simulate.sample",
     "download": "lstsr.acquire.remote",
 }

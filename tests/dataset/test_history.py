@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from affine import Affine
 
-from lstsr.acquire.local import describe
+from lstsr.acquire.index import describe
 from lstsr.config import AlignConfig, GenerateConfig, GeotiffConfig, SensorsConfig
+from lstsr.dataset.align import align
 from lstsr.dataset.history import Earlier, earlier_targets, known, overlapping, past_of
-from lstsr.dataset.triplet import align
 from lstsr.errors import SceneError
 from lstsr.geo.coarsen import coarsened
 from lstsr.grid import Grid
 from lstsr.image import SensorImage
-from lstsr.scenes import Scene
+from lstsr.manifest import Scene
 from lstsr.sensors import geotiff
 from lstsr.simulate.places import names
 from lstsr.simulate.sample import make

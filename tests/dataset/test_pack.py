@@ -10,10 +10,10 @@ import pytest
 from affine import Affine
 
 from lstsr.config import Block, DatasetConfig
+from lstsr.dataset.align import read_triplet
 from lstsr.dataset.layers import with_bands
 from lstsr.dataset.loader import Dataset, key_of
 from lstsr.dataset.pack import add_rows, coarse_input, pack
-from lstsr.dataset.triplet import read_triplet
 from lstsr.errors import LstsrError
 from lstsr.geo.aggregate import block_mean_t4, psf_mean_t4
 from lstsr.grid import Grid

@@ -12,9 +12,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from lstsr.config import Block, DatasetConfig
+from lstsr.dataset.align import align
 from lstsr.dataset.loader import Dataset
 from lstsr.dataset.pack import pack
-from lstsr.dataset.triplet import align
 from lstsr.errors import LstsrError
 from lstsr.evaluation import figures
 from lstsr.evaluation.figures import Sources, draw

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from lstsr.config import Block, DatasetConfig
+from lstsr.dataset.align import align
 from lstsr.dataset.loader import Dataset
 from lstsr.dataset.pack import pack
-from lstsr.dataset.triplet import align
 from lstsr.evaluation.generalisation import draw, properties, write_generalisation
 from lstsr.files import write_csv
 from lstsr.globe import distance_km, outline_of

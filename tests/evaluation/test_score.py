@@ -12,9 +12,9 @@ import rasterio
 import torch
 
 from lstsr.config import Block, DatasetConfig
+from lstsr.dataset.align import align
 from lstsr.dataset.loader import Dataset, SceneArrays
 from lstsr.dataset.pack import pack
-from lstsr.dataset.triplet import align
 from lstsr.errors import LstsrError
 from lstsr.evaluation.score import (
     CELL_METRICS,

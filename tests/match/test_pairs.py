@@ -11,7 +11,7 @@ from shapely.geometry import Point, box
 
 from lstsr.catalogs.product import Product, RemoteFile
 from lstsr.config import AlignConfig
-from lstsr.dataset.triplet import check_times
+from lstsr.dataset.align import check_times
 from lstsr.errors import SceneError
 from lstsr.match.pairs import Rules, Timeline, match
 

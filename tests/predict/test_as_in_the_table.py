@@ -11,16 +11,16 @@ import pytest
 import torch
 
 from lstsr.config import Block, Config, GenerateConfig, validate
+from lstsr.dataset.align import align
 from lstsr.dataset.assembly import network_scene
 from lstsr.dataset.loader import Dataset, key_of
 from lstsr.dataset.pack import pack
-from lstsr.dataset.triplet import align
 from lstsr.errors import LstsrError
+from lstsr.manifest import Scene
 from lstsr.predict.pair import Files, read_pair
 from lstsr.predict.product import Request, make_product
 from lstsr.predict.scenes import predict_split
 from lstsr.registry import CLASSICAL, UNGUIDED, build
-from lstsr.scenes import Scene
 from lstsr.sensors import geotiff
 from lstsr.simulate.places import names as simulated_names
 from lstsr.simulate.sample import make as simulate

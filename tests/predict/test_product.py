@@ -14,9 +14,9 @@ from rasterio.enums import Resampling
 from rasterio.warp import calculate_default_transform, reproject
 
 from lstsr.config import Block, Config, DatasetConfig
+from lstsr.dataset.align import align
 from lstsr.dataset.loader import Dataset
 from lstsr.dataset.pack import pack
-from lstsr.dataset.triplet import align
 from lstsr.errors import LstsrError
 from lstsr.image import SensorImage
 from lstsr.predict.pair import Files, Options, read_pair

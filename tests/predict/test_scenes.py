@@ -14,9 +14,9 @@ from torch import nn
 
 from lstsr.cli import main
 from lstsr.config import Block, Config, DatasetConfig
+from lstsr.dataset.align import align
 from lstsr.dataset.loader import Dataset
 from lstsr.dataset.pack import pack
-from lstsr.dataset.triplet import align
 from lstsr.files import read_csv
 from lstsr.models.ensemble import SelfEnsemble
 from lstsr.models.normalisation import Normalisation
@@ -25,7 +25,7 @@ from lstsr.predict.cost import macs_per_pixel, parameter_count
 from lstsr.registry import build
 from lstsr.sensors import geotiff
 from lstsr.training.checkpoint import Checkpoint, save_checkpoint
-from lstsr.training.inference import predict_scene
+from lstsr.training.network_io import predict_scene
 from lstsr.training.row import Row
 from tests.triplets import Sample, config_of, make, names, optical_config_of, write_images
 

@@ -24,7 +24,7 @@ from lstsr.predict.card import card, table
 from lstsr.predict.shipped import FOLDER, checkpoint_path, names
 from lstsr.sensors import geotiff
 from lstsr.training.checkpoint import load_checkpoint, save_checkpoint
-from lstsr.training.inference import predict_scene
+from lstsr.training.network_io import predict_scene
 from tests.triplets import Sample, make
 
 MOST_BYTES = 2_000_000

@@ -14,7 +14,7 @@ from affine import Affine
 from pyproj import Transformer
 
 from lstsr.config import AlignConfig, AmiBand, Gk2aL1bConfig
-from lstsr.dataset.triplet import to_triplet
+from lstsr.dataset.align import to_triplet
 from lstsr.errors import SceneError
 from lstsr.grid import Grid
 from lstsr.image import SensorImage, Viewpoint

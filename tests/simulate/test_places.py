@@ -11,7 +11,6 @@ from pyproj import Transformer
 
 from lstsr.config import GenerateConfig
 from lstsr.geo.footprint import outline
-from lstsr.scenes import Place, conflicts
 from lstsr.simulate.gk2a import SECTOR
 from lstsr.simulate.places import (
     gk2a_time_of,
@@ -23,6 +22,7 @@ from lstsr.simulate.places import (
     time_of,
 )
 from lstsr.simulate.sample import world_grid
+from lstsr.split import Place, conflicts
 
 CONFIG = GenerateConfig()
 

@@ -15,7 +15,7 @@ from lstsr.config import (
     LandsatConfig,
 )
 from lstsr.geo.coarsen import coarsened
-from lstsr.scenes import Scene
+from lstsr.manifest import Scene
 from lstsr.sensors import geotiff, gk2a, gk2a_l1b, goci2, goci2_l1b, landsat
 from lstsr.simulate.places import (
     GOCI2_SLOT,

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from lstsr.training.checkpoint import load_checkpoint
-from lstsr.training.module import curve_path
+from lstsr.training.loop import curve_path
 
 ABSENT = ["affine", "pandas", "pydantic", "pyproj", "rasterio", "shapely", "skimage", "snakemake"]
 
@@ -20,17 +20,17 @@ from pathlib import Path
 
 data, output, row, batch, *absent = sys.argv[1:]
 sys.modules.update(dict.fromkeys(absent))  # importing one of them now fails
-from lstsr.training import module
+from lstsr.training import loop
 
-class Killed(module.Batches):
+class Killed(loop.Batches):
     def __getitem__(self, k):
         if k == int(batch):
             os.kill(os.getpid(), signal.SIGKILL)
         return super().__getitem__(k)
 
-module.Batches = Killed
-module.train(
-    Path(data), module.Row.from_dict(json.loads(row)), Path(output), accelerator="cpu", threads=1
+loop.Batches = Killed
+loop.train(
+    Path(data), loop.Row.from_dict(json.loads(row)), Path(output), accelerator="cpu", threads=1
 )
 """
 

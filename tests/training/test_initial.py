@@ -11,17 +11,17 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lstsr.config import load
+from lstsr.dataset.align import align
 from lstsr.dataset.loader import Dataset
 from lstsr.dataset.pack import pack
-from lstsr.dataset.triplet import align
 from lstsr.errors import LstsrError
+from lstsr.manifest import read_manifest
 from lstsr.metrics import ubrmse_k
 from lstsr.models.released import import_released
 from lstsr.registry import RELEASED, build
-from lstsr.scenes import read_manifest
 from lstsr.training.checkpoint import load_checkpoint
-from lstsr.training.inference import predict_scene, scene_normalisation
-from lstsr.training.module import state_path, train
+from lstsr.training.loop import state_path, train
+from lstsr.training.network_io import predict_scene, scene_normalisation
 from lstsr.training.row import Row
 from tests.released import random_unet_weights
 from tests.training.runs import assert_same_run, read_curve, train_until_killed

@@ -19,8 +19,8 @@ from lstsr.cli import main
 from lstsr.config import GenerateConfig, load
 from lstsr.files import sha256
 from lstsr.geo.footprint import outline
+from lstsr.manifest import ROLES, Scene
 from lstsr.plan import Plan
-from lstsr.scenes import ROLES, Scene
 from lstsr.sensors import landsat
 from lstsr.simulate.places import grid_of, names, time_of
 from lstsr.simulate.sample import make

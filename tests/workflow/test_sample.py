@@ -13,20 +13,20 @@ import numpy as np
 import pytest
 import rasterio
 
-from lstsr.acquire.local import describe
+from lstsr.acquire.index import describe
 from lstsr.config import Config, load
-from lstsr.dataset.triplet import Aligned, align, read_triplet
+from lstsr.dataset.align import Aligned, align, read_triplet
 from lstsr.geo.coregister import Registration
 from lstsr.geo.resample import resample
 from lstsr.image import SensorImage
+from lstsr.manifest import Scene
 from lstsr.predict.pair import Files
 from lstsr.predict.product import Request, make_product
-from lstsr.scenes import Scene
 from lstsr.sensors import landsat
 from lstsr.sensors.geotiff import read_written
 from lstsr.simulate.clouds import clouds_over
 from lstsr.simulate.gk2a import write_lst
-from lstsr.simulate.looks import gk2a
+from lstsr.simulate.observe import gk2a
 from lstsr.simulate.places import grid_of, names, place, scene_files, time_of
 from lstsr.simulate.sample import make, world_grid
 from lstsr.simulate.world import world_of

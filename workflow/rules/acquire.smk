@@ -41,7 +41,7 @@ rule acquire:
         settings=settings("acquire", "data", "sensors"),
         scenes=lambda wildcards: PLAN.scenes_digest(wildcards.shard),
         folder=PLAN.folder,
-        code=fingerprint("lstsr.acquire.local", PLAN.acquire_module, *PLAN.reader_modules),
+        code=fingerprint("lstsr.acquire.index", PLAN.acquire_module, *PLAN.reader_modules),
     shell:
         "lstsr acquire --settings {params.settings:q} --shard {wildcards.shard}"
         " --folder {params.folder:q} --output {output:q} > {log:q} 2>&1"
@@ -62,6 +62,6 @@ rule split:
         runtime=10,
     params:
         settings=settings("split"),
-        code=fingerprint("lstsr.scenes", "lstsr.folds"),
+        code=fingerprint("lstsr.split", "lstsr.folds"),
     shell:
         "lstsr split --settings {params.settings:q} --output {output:q} {input:q} > {log:q} 2>&1"

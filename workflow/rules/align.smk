@@ -18,7 +18,7 @@ rule align:
     params:
         settings=settings("sensors", "align"),
         folder=f"{WORK}/aligned",
-        code=fingerprint("lstsr.dataset.triplet", *PLAN.reader_modules),
+        code=fingerprint("lstsr.dataset.align", *PLAN.reader_modules),
     shell:
         "lstsr align {input.index:q} --settings {params.settings:q} --folder {params.folder:q}"
         " --output {output:q} --history {input.history:q} > {log:q} 2>&1"

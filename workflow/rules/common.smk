@@ -46,7 +46,7 @@ def training_code(wildcards):
     """Digest of training, of the row's one model and of its kind of steps."""
     row = PLAN.rows[wildcards.row]
     return fingerprint(
-        "lstsr.training.module",
+        "lstsr.training.loop",
         MODELS[row.model],
         STEPS[row.train.adversarial is not None],
     )

@@ -24,7 +24,7 @@ rule dataset:
             *("sensors", "align", "packing", "blocks"),
         ),
         folder=f"{WORK}/aligned",
-        code=fingerprint("lstsr.dataset.pack", "lstsr.dataset.account"),
+        code=fingerprint("lstsr.dataset.pack", "lstsr.dataset.exclusions"),
     shell:
         "lstsr dataset --settings {params.settings:q} --folder {params.folder:q}"
         " --splits {input.splits:q} --acquired {input.acquire:q} --aligned {input.align:q}"

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from lstsr.errors import LstsrError, TransferError
 from lstsr.files import read_csv, sha256, write_csv
-from lstsr.scenes import Scene, beside_manifest, read_manifest
+from lstsr.manifest import Scene, beside_manifest, read_manifest
 from lstsr.transfer.download import AbsentError, Download, FetchError, fetch
 from lstsr.transfer.names import file_name
 from lstsr.transfer.paths import safe_path

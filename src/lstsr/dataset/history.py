@@ -20,12 +20,13 @@ from lstsr.geo.coarsen import coarsened
 from lstsr.geo.resample import meets, resample
 from lstsr.grid import Grid
 from lstsr.image import Mask, SensorImage
-from lstsr.scenes import Scene, conflicts
+from lstsr.manifest import Scene
 from lstsr.sensors.reading import read_grid, read_image
+from lstsr.split import conflicts
 from lstsr.times import read_time
 
 if TYPE_CHECKING:
-    from lstsr.acquire.local import Acquired
+    from lstsr.acquire.index import Acquired
     from lstsr.config import SensorConfig
 
 logger = logging.getLogger(__name__)

@@ -16,19 +16,19 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from lstsr import __version__
+from lstsr.dataset.align import read_triplet
 from lstsr.dataset.assembly import centre_of, harmonised, widened
 from lstsr.dataset.harmonise import Harmonisation, Samples, fit
 from lstsr.dataset.history import known
 from lstsr.dataset.layers import mostly
 from lstsr.dataset.loader import key_of
-from lstsr.dataset.triplet import read_triplet
 from lstsr.errors import LstsrError, SceneError
 from lstsr.files import whole
 from lstsr.geo.aggregate import block_mean_t4, psf_mean_t4
 from lstsr.geo.coarsen import coarsened
 from lstsr.geo.fill import fill
 from lstsr.image import Floats, Mask, SensorImage, Triplet
-from lstsr.scenes import SPLITS
+from lstsr.split import SPLITS
 
 if TYPE_CHECKING:
     from lstsr.config import Block, DatasetConfig

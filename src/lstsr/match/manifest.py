@@ -11,8 +11,8 @@ from pathlib import Path
 from lstsr.catalogs.landsat_stac import scene_of
 from lstsr.catalogs.product import Product, Rejected, RemoteFile
 from lstsr.files import write_csv
+from lstsr.manifest import ROLES, STATIC
 from lstsr.match.pairs import Triple
-from lstsr.scenes import ROLES, STATIC
 from lstsr.times import iso
 from lstsr.transfer.download import GB
 

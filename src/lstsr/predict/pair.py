@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from lstsr.config import AlignConfig, Block, GeotiffConfig, SensorConfig, channels_of
+from lstsr.dataset.align import hours_between
 from lstsr.dataset.assembly import (
     Assembled,
     Recipe,
@@ -26,12 +27,11 @@ from lstsr.dataset.harmonise import Harmonisation
 from lstsr.dataset.history import described, earlier_targets
 from lstsr.dataset.layers import Ground
 from lstsr.dataset.pack import widening
-from lstsr.dataset.triplet import hours_between
 from lstsr.errors import LstsrError
 from lstsr.geo.resample import meets
 from lstsr.grid import Grid
 from lstsr.image import SensorImage
-from lstsr.scenes import Scene, read_manifest
+from lstsr.manifest import Scene, read_manifest
 from lstsr.sensors import landsat, selection
 from lstsr.sensors.detection import detect
 from lstsr.sensors.plausible import option_of

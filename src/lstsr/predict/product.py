@@ -34,7 +34,7 @@ from lstsr.registry import CLASSICAL, band_options, build
 from lstsr.sensors import geotiff
 from lstsr.sensors.reading import read_image
 from lstsr.training.checkpoint import Checkpoint, read_checkpoint
-from lstsr.training.inference import best_device, predict_scene
+from lstsr.training.network_io import best_device, predict_scene
 
 logger = logging.getLogger(__name__)
 # Scale of the networks' units for rows without training; it cancels out of linear models.

@@ -25,7 +25,7 @@ from lstsr.predict.members import load_members
 from lstsr.predict.tiling import tile_of, tiled
 from lstsr.registry import CLASSICAL, build
 from lstsr.sensors import geotiff
-from lstsr.training.inference import banded, best_device, predict_scene, scene_normalisation
+from lstsr.training.network_io import banded, best_device, predict_scene, scene_normalisation
 
 logger = logging.getLogger(__name__)
 TRAINING = ("steps", "train_seconds", "train_cpu_s")

@@ -13,7 +13,7 @@ from affine import Affine
 
 from lstsr.errors import LstsrError
 from lstsr.grid import Grid
-from lstsr.scenes import Scene
+from lstsr.manifest import Scene
 from lstsr.times import iso
 
 if TYPE_CHECKING:

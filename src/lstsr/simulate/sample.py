@@ -15,9 +15,9 @@ from lstsr.files import whole
 from lstsr.geo.coarsen import coarsened
 from lstsr.grid import Grid
 from lstsr.image import Floats, SensorImage
-from lstsr.scenes import Scene
+from lstsr.manifest import Scene
 from lstsr.sensors import geotiff
-from lstsr.simulate import looks
+from lstsr.simulate import observe
 from lstsr.simulate.clouds import Clouds, clouds_over
 from lstsr.simulate.gk2a import SCAN_TIME, SECTOR, write_lst
 from lstsr.simulate.gk2a import write_l1b as write_gk2a_l1b
@@ -64,7 +64,7 @@ def make(name: str, folder: Path, config: GenerateConfig) -> Scene:
     clouds = clouds_over(world.grid, config.clouds, of_clouds)
 
     path, row = path_row(name, config)
-    landsat = looks.landsat(
+    landsat = observe.landsat(
         world,
         clouds,
         footprint,
@@ -94,11 +94,11 @@ def make(name: str, folder: Path, config: GenerateConfig) -> Scene:
             "scene": name,
             "input": {
                 **truth_of_gk2a,
-                "psf_fwhm_m": dict(zip(("row", "column"), looks.GK2A_FWHM_M, strict=True)),
+                "psf_fwhm_m": dict(zip(("row", "column"), observe.GK2A_FWHM_M, strict=True)),
             },
             "reference": truth_of_goci2,
             "target": {
-                "psf_fwhm_m": looks.TIRS_FWHM_M,
+                "psf_fwhm_m": observe.TIRS_FWHM_M,
                 "cloud_share": landsat.cloud_cover_percent / 100,
             },
             "clouds": _described(clouds),
@@ -110,7 +110,7 @@ def make(name: str, folder: Path, config: GenerateConfig) -> Scene:
 
 def world_grid(footprint: Grid) -> Grid:
     """The world around a footprint: its pixels, a margin, and sides of whole blocks."""
-    whole_blocks = math.lcm(TRUTH_BLOCK, STATIC_BLOCK, looks.BLOCK)
+    whole_blocks = math.lcm(TRUTH_BLOCK, STATIC_BLOCK, observe.BLOCK)
     height, width = (
         math.ceil((side + 2 * MARGIN) / whole_blocks) * whole_blocks for side in footprint.shape
     )
@@ -127,7 +127,7 @@ def _lst(
 ) -> dict[str, Any]:
     """Write GK2A's Level 2, seen so long ``after`` minute 0; return what stands behind it."""
     minutes = after.total_seconds() / 60
-    look = looks.gk2a(world, clouds, minutes, rng)
+    look = observe.gk2a(world, clouds, minutes, rng)
     write_lst(folder, time, "ko", look.lst_k, look.quality)
     return {
         "shift": asdict(look.navigation),
@@ -150,7 +150,7 @@ def _l1b(
     Return what stands behind them, seen in the middle of the scan.
     """
     minutes = (after + SCAN_TIME["la"] / 2).total_seconds() / 60
-    look = looks.gk2a_l1b(world, clouds, SECTOR, minutes, rng)
+    look = observe.gk2a_l1b(world, clouds, SECTOR, minutes, rng)
     for channel, seen_k in look.brightness_temperature_k.items():
         write_gk2a_l1b(folder, time, "la", channel, SECTOR, seen_k, look.quality)
     return {
@@ -181,17 +181,17 @@ def _goci2(
         world = world_of(world.grid, place(name), seen_at, config.seed)
         clouds = clouds_over(world.grid, config.aged_reference.clouds, rng)
     minutes = (middle - seen_at).total_seconds() / 60
-    look = looks.goci2(world, clouds, grid_of(name, config), minutes, rng)
+    look = observe.goci2(world, clouds, grid_of(name, config), minutes, rng)
     slot = folder, nominal, GOCI2_SLOT, start, end, look.grid
     if config.level == 1:
-        write_goci2_l1b(*slot, looks.goci2_radiance(look, middle))
+        write_goci2_l1b(*slot, observe.goci2_radiance(look, middle))
     else:
         write_ac(*slot, look.rhoc, look.flag)
     return {
         "shift": asdict(look.navigation),
         "rayleigh_443": look.rayleigh_443,
         "minutes_after_target": (middle - moment).total_seconds() / 60,
-        "psf_fwhm_px": looks.GOCI2_FWHM_PX,
+        "psf_fwhm_px": observe.GOCI2_FWHM_PX,
     }
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from lstsr.dataset.loader import Dataset, SceneArrays
 from lstsr.dataset.patches import Patch, candidate_patches
 from lstsr.errors import LstsrError
-from lstsr.training.inference import banded, network_inputs, scene_normalisation, target_units
+from lstsr.training.network_io import banded, network_inputs, scene_normalisation, target_units
 from lstsr.training.row import Row
 
 STRIDES_PER_PATCH = 8

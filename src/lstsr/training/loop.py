@@ -27,7 +27,7 @@ from lstsr.models.fallback import WithFallback
 from lstsr.registry import CLASSICAL, UNGUIDED, build, training_step
 from lstsr.training.batches import Batches
 from lstsr.training.checkpoint import Checkpoint, load_initial, save_checkpoint
-from lstsr.training.inference import predict_scene, scene_normalisation
+from lstsr.training.network_io import predict_scene, scene_normalisation
 from lstsr.training.optimisation import schedule
 from lstsr.training.row import Row, TrainSettings
 from lstsr.training.state import CurvePoint, TrainState, identity_of

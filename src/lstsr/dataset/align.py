@@ -29,14 +29,14 @@ from lstsr.geo.coregister import Registration, register, register_input
 from lstsr.geo.resample import meets, resample
 from lstsr.grid import Grid
 from lstsr.image import SensorImage, Triplet, alone
-from lstsr.scenes import ROLES
+from lstsr.manifest import ROLES
 from lstsr.sensors import geotiff
 from lstsr.sensors.reading import read_image
 from lstsr.times import read_time
 
 if TYPE_CHECKING:
     from lstsr.config import AlignConfig, RegistrationConfig, SensorsConfig
-    from lstsr.scenes import Scene
+    from lstsr.manifest import Scene
 
 logger = logging.getLogger(__name__)
 FINEST = 1.5

@@ -14,7 +14,7 @@ from lstsr.sensors.ami import AREAS
 from lstsr.sensors.gk2a_l1b import WAVENUMBERS, planck, planck_k
 from lstsr.sensors.goci2 import FLAG_BITS
 from lstsr.sensors.goci2_bands import WAVELENGTHS_NM
-from lstsr.simulate import looks
+from lstsr.simulate import observe
 from lstsr.simulate.atmosphere import emissivity_of
 from lstsr.simulate.clouds import Clouds
 from lstsr.simulate.gk2a import SECTOR
@@ -45,7 +45,7 @@ def one_cloud(grid: Grid, radius: float = 40.0) -> Clouds:
 
 
 def landsat(world: World, clouds: Clouds, seed: int = 0):
-    return looks.landsat(
+    return observe.landsat(
         world,
         clouds,
         FOOTPRINT,
@@ -66,7 +66,7 @@ def appears_at(world: World) -> tuple[np.ndarray, np.ndarray]:
     rows, columns = np.indices(world.grid.shape) + 0.5
     to_degrees = Transformer.from_crs(world.grid.crs, "EPSG:4326", always_xy=True)
     lon, lat = to_degrees.transform(*(world.grid.transform @ (columns, rows)))
-    back = apparent(lon, lat, np.asarray(world.elevation_m, float), looks.VIEWPOINT)
+    back = apparent(lon, lat, np.asarray(world.elevation_m, float), observe.VIEWPOINT)
     return to_degrees.transform(*back, direction="INVERSE")
 
 
@@ -85,7 +85,7 @@ def test_landsat_lst_is_the_worlds_through_100_m_with_noise_of_that_grain(world)
 
 def test_landsat_reflectance_is_the_worlds(world):
     product = landsat(world, clear(world.grid))
-    for band, nm in looks.OLI_NM.items():
+    for band, nm in observe.OLI_NM.items():
         error = product.reflectance[band] - inner(world.reflectance(nm))
         assert error.std() == pytest.approx(0.003, rel=0.05)
 
@@ -111,7 +111,7 @@ def test_qa_pixel_words_are_those_of_the_collection():
     cloud[10:15, 10:15] = True
     shadow[5:15, 12:30] = True
     water[30:] = True
-    qa = looks.qa_pixel(cloud, shadow, water, 30.0)
+    qa = observe.qa_pixel(cloud, shadow, water, 30.0)
     assert set(np.unique(qa)) == {21824, 21952, 22280, 23888, 21762}
     assert (qa[cloud] == 22280).all()
     assert (qa[30:] == 21952).all()
@@ -137,9 +137,9 @@ def test_landsat_flags_cloud_and_its_shadow_on_the_side_away_from_the_sun(world)
 
 
 def exact_gk2a(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(looks, "GK2A_NOISE_K", 0.0)
+    monkeypatch.setattr(observe, "GK2A_NOISE_K", 0.0)
     for name in ("DRY_K", "PER_VAPOUR_K", "SCATTER_K"):
-        monkeypatch.setattr(looks, f"GK2A_BIAS_{name}", 0.0)
+        monkeypatch.setattr(observe, f"GK2A_BIAS_{name}", 0.0)
 
 
 def over_footprints(world: World, moved: Grid, cells: np.ndarray, radiance) -> np.ndarray:
@@ -162,12 +162,12 @@ def over_footprints(world: World, moved: Grid, cells: np.ndarray, radiance) -> n
 
 def some(quality: np.ndarray) -> np.ndarray:
     """A dozen of the good cells."""
-    cells = np.argwhere(quality == looks.GOOD)
+    cells = np.argwhere(quality == observe.GOOD)
     return cells[:: max(1, len(cells) // 12)]
 
 
 def ground_k(world: World, minutes: float) -> np.ndarray:
-    zenith, azimuth = looks.View(world).angles_deg
+    zenith, azimuth = observe.View(world).angles_deg
     assert 38 < zenith < 45 and 170 < azimuth < 190
     warmed = np.asarray(world.warming_k_per_h, float) * minutes / 60
     return np.asarray(world.directional_k(zenith, azimuth), float) + warmed
@@ -175,7 +175,7 @@ def ground_k(world: World, minutes: float) -> np.ndarray:
 
 def test_gk2a_is_the_integral_over_its_footprint(world, monkeypatch):
     exact_gk2a(monkeypatch)
-    look = looks.gk2a(world, clear(world.grid), 2.5, np.random.default_rng(4))
+    look = observe.gk2a(world, clear(world.grid), 2.5, np.random.default_rng(4))
     shift = look.navigation.row_px, look.navigation.column_px
     assert max(map(abs, shift)) > 0.1
     cells = some(look.quality)
@@ -184,10 +184,10 @@ def test_gk2a_is_the_integral_over_its_footprint(world, monkeypatch):
 
 
 def test_gk2a_bias_and_noise(world, monkeypatch):
-    look = looks.gk2a(world, clear(world.grid), 0.0, np.random.default_rng(5))
+    look = observe.gk2a(world, clear(world.grid), 0.0, np.random.default_rng(5))
     exact_gk2a(monkeypatch)
-    exact = looks.gk2a(world, clear(world.grid), 0.0, np.random.default_rng(5))
-    error = (look.lst_k - exact.lst_k)[look.quality == looks.GOOD]
+    exact = observe.gk2a(world, clear(world.grid), 0.0, np.random.default_rng(5))
+    error = (look.lst_k - exact.lst_k)[look.quality == observe.GOOD]
     assert look.bias_k != 0
     assert error.mean() == pytest.approx(look.bias_k, abs=0.15)
     assert error.std() == pytest.approx(0.3, abs=0.07)
@@ -195,19 +195,19 @@ def test_gk2a_bias_and_noise(world, monkeypatch):
 
 def test_gk2a_quality_says_why_there_is_no_lst(world):
     clouds = one_cloud(world.grid, 60)
-    look = looks.gk2a(world, clouds, 0.0, np.random.default_rng(0))
+    look = observe.gk2a(world, clouds, 0.0, np.random.default_rng(0))
     assert look.lst_k.shape == look.quality.shape == (900, 900)
-    assert (np.isnan(look.lst_k) == (look.quality != looks.GOOD)).all()
-    assert set(np.unique(look.quality)) == {looks.GOOD, looks.NO_LST, looks.NOT_SEEN}
-    without = looks.gk2a(world, clear(world.grid), 0.0, np.random.default_rng(0))
-    hidden = (look.quality == looks.NO_LST) & (without.quality == looks.GOOD)
+    assert (np.isnan(look.lst_k) == (look.quality != observe.GOOD)).all()
+    assert set(np.unique(look.quality)) == {observe.GOOD, observe.NO_LST, observe.NOT_SEEN}
+    without = observe.gk2a(world, clear(world.grid), 0.0, np.random.default_rng(0))
+    hidden = (look.quality == observe.NO_LST) & (without.quality == observe.GOOD)
     assert 2 <= hidden.sum() <= 12
-    assert not (hidden & (without.quality != looks.GOOD)).any()
+    assert not (hidden & (without.quality != observe.GOOD)).any()
 
 
 def test_gk2a_sees_no_cell_whose_footprint_leaves_the_world(world):
-    look = looks.gk2a(world, clear(world.grid), 0.0, np.random.default_rng(0))
-    rows, columns = np.nonzero(look.quality != looks.NOT_SEEN)
+    look = observe.gk2a(world, clear(world.grid), 0.0, np.random.default_rng(0))
+    rows, columns = np.nonzero(look.quality != observe.NOT_SEEN)
     ko = AREAS["ko"]
     to_world = Transformer.from_crs(ko.crs, world.grid.crs, always_xy=True)
     x, y = to_world.transform(*(ko.transform @ (columns + 0.5, rows + 0.5)))
@@ -225,12 +225,12 @@ def test_gk2a_sees_no_cell_whose_footprint_leaves_the_world(world):
 
 def test_gk2a_l1b_is_the_integral_of_radiance_through_the_atmosphere(world, monkeypatch):
     """In each channel; the navigation error is that of Level 2 in pixels of the sector."""
-    monkeypatch.setattr(looks, "GK2A_CHANNEL_NOISE_K", dict.fromkeys(WAVENUMBERS_OF_LST, 0.0))
-    look = looks.gk2a_l1b(world, clear(world.grid), SECTOR, 2.5, np.random.default_rng(4))
-    of_level_2 = looks.gk2a(world, clear(world.grid), 2.5, np.random.default_rng(4))
+    monkeypatch.setattr(observe, "GK2A_CHANNEL_NOISE_K", dict.fromkeys(WAVENUMBERS_OF_LST, 0.0))
+    look = observe.gk2a_l1b(world, clear(world.grid), SECTOR, 2.5, np.random.default_rng(4))
+    of_level_2 = observe.gk2a(world, clear(world.grid), 2.5, np.random.default_rng(4))
     shift = look.navigation.row_px, look.navigation.column_px
     assert shift == (of_level_2.navigation.row_px, of_level_2.navigation.column_px)
-    zenith = looks.View(world).angles_deg[0]
+    zenith = observe.View(world).angles_deg[0]
     air_k, cells = look.atmosphere.radiating_k, some(look.quality)
     assert air_k == pytest.approx(world.air_k - 6)
     for channel, nu in WAVENUMBERS_OF_LST.items():
@@ -244,14 +244,14 @@ def test_gk2a_l1b_is_the_integral_of_radiance_through_the_atmosphere(world, monk
 
 
 def test_gk2a_l1b_noise_and_what_is_not_seen(world, monkeypatch):
-    look = looks.gk2a_l1b(world, clear(world.grid), SECTOR, 0.0, np.random.default_rng(5))
-    monkeypatch.setattr(looks, "GK2A_CHANNEL_NOISE_K", dict.fromkeys(WAVENUMBERS_OF_LST, 0.0))
-    exact = looks.gk2a_l1b(world, clear(world.grid), SECTOR, 0.0, np.random.default_rng(5))
-    assert set(np.unique(look.quality)) == {looks.GOOD, looks.NOT_SEEN}
+    look = observe.gk2a_l1b(world, clear(world.grid), SECTOR, 0.0, np.random.default_rng(5))
+    monkeypatch.setattr(observe, "GK2A_CHANNEL_NOISE_K", dict.fromkeys(WAVENUMBERS_OF_LST, 0.0))
+    exact = observe.gk2a_l1b(world, clear(world.grid), SECTOR, 0.0, np.random.default_rng(5))
+    assert set(np.unique(look.quality)) == {observe.GOOD, observe.NOT_SEEN}
     for channel, noise_k in (("ir105", 0.1), ("ir112", 0.1), ("ir123", 0.2)):
         seen_k = look.brightness_temperature_k[channel]
-        np.testing.assert_array_equal(np.isnan(seen_k), look.quality == looks.NOT_SEEN)
-        error = (seen_k - exact.brightness_temperature_k[channel])[look.quality == looks.GOOD]
+        np.testing.assert_array_equal(np.isnan(seen_k), look.quality == observe.NOT_SEEN)
+        error = (seen_k - exact.brightness_temperature_k[channel])[look.quality == observe.GOOD]
         assert error.std() == pytest.approx(noise_k, rel=0.25)
 
 
@@ -260,18 +260,18 @@ def test_the_margin_of_the_world_suffices_for_all_pixels_over_the_footprint(worl
     lattice = SECTOR.moved(0.37, 0.61)
     for seed in range(3):
         rng = np.random.default_rng(seed)
-        look = looks.gk2a_l1b(world, clear(world.grid), lattice, 0.0, rng)
+        look = observe.gk2a_l1b(world, clear(world.grid), lattice, 0.0, rng)
         to_lattice = Transformer.from_crs(world.grid.crs, lattice.crs, always_xy=True)
         rows, columns = np.mgrid[0 : FOOTPRINT.height : 4, 0 : FOOTPRINT.width : 4]
         column, row = ~lattice.transform @ to_lattice.transform(
             *(FOOTPRINT.transform @ (columns, rows))
         )
-        assert (look.quality[row.astype(int), column.astype(int)] == looks.GOOD).all()
+        assert (look.quality[row.astype(int), column.astype(int)] == observe.GOOD).all()
 
 
 def test_gk2a_l1b_sees_clouds_as_cold_as_their_tops(world):
     clouds = one_cloud(world.grid, 200)
-    look = looks.gk2a_l1b(world, clouds, SECTOR, 0.0, np.random.default_rng(0))
+    look = observe.gk2a_l1b(world, clouds, SECTOR, 0.0, np.random.default_rng(0))
     top_k = world.lst_k.mean() - 0.0065 * 3000
     for seen_k in look.brightness_temperature_k.values():
         assert np.nanmin(seen_k) == pytest.approx(top_k, abs=1.0)
@@ -280,7 +280,7 @@ def test_gk2a_l1b_sees_clouds_as_cold_as_their_tops(world):
 # ---- GOCI-II
 
 
-def orthocorrected(look: looks.Goci2Look, band: np.ndarray, x, y, shift) -> np.ndarray:
+def orthocorrected(look: observe.Goci2Look, band: np.ndarray, x, y, shift) -> np.ndarray:
     """The look's band at apparent places, if the content is first moved by ``shift`` pixels."""
     to_slot = Transformer.from_crs("EPSG:32652", look.grid.crs, always_xy=True)
     column, row = ~look.grid.transform @ to_slot.transform(x, y)
@@ -291,7 +291,7 @@ def orthocorrected(look: looks.Goci2Look, band: np.ndarray, x, y, shift) -> np.n
 @pytest.mark.parametrize("seed", [1, 2])
 def test_goci2_is_off_by_its_navigation_error_and_nothing_else(world, seed):
     """Terrain corrected, the shift that fits best is the stated one, in value and sign."""
-    look = looks.goci2(world, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(seed))
+    look = observe.goci2(world, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(seed))
     x, y = (inner(axis)[20:-20:8, 20:-20:8] for axis in appears_at(world))
     truth = gaussian_filter(world.reflectance(865).astype(float), 1.2 * 250 / FWHM / 30)
     truth = inner(truth)[20:-20:8, 20:-20:8]
@@ -312,7 +312,7 @@ def test_goci2_is_off_by_its_navigation_error_and_nothing_else(world, seed):
 
 
 def test_goci2_navigation_in_metres_is_that_on_the_ground(world):
-    look = looks.goci2(world, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(1))
+    look = observe.goci2(world, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(1))
     to_ground = Transformer.from_crs(look.grid.crs, world.grid.crs, always_xy=True)
     moved = look.grid.moved(look.navigation.row_px, look.navigation.column_px)
     middle = look.grid.width / 2, look.grid.height / 2
@@ -323,10 +323,10 @@ def test_goci2_navigation_in_metres_is_that_on_the_ground(world):
 
 
 def test_goci2_bands_carry_noise_and_a_remainder_of_rayleigh(world, monkeypatch):
-    look = looks.goci2(world, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(3))
-    monkeypatch.setattr(looks, "GOCI2_NOISE", (0.0, 0.0))
-    monkeypatch.setattr(looks, "GOCI2_RAYLEIGH", 0.0)
-    exact = looks.goci2(world, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(3))
+    look = observe.goci2(world, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(3))
+    monkeypatch.setattr(observe, "GOCI2_NOISE", (0.0, 0.0))
+    monkeypatch.setattr(observe, "GOCI2_RAYLEIGH", 0.0)
+    exact = observe.goci2(world, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(3))
     assert set(look.rhoc) == set(WAVELENGTHS_NM)
     for nm in WAVELENGTHS_NM:
         error = look.rhoc[nm] - exact.rhoc[nm]
@@ -335,7 +335,7 @@ def test_goci2_bands_carry_noise_and_a_remainder_of_rayleigh(world, monkeypatch)
 
 
 def test_goci2_window_holds_the_footprint_and_a_margin(world):
-    look = looks.goci2(world, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(1))
+    look = observe.goci2(world, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(1))
     x, y = appears_at(world)
     to_slot = Transformer.from_crs(world.grid.crs, look.grid.crs, always_xy=True)
     column, row = ~look.grid.transform @ to_slot.transform(inner(x), inner(y))
@@ -346,14 +346,14 @@ def test_goci2_window_holds_the_footprint_and_a_margin(world):
 
 def test_goci2_sees_clouds_displaced_to_the_north(world):
     clouds = one_cloud(world.grid)
-    look = looks.goci2(world, clouds, FOOTPRINT, 18, np.random.default_rng(1))
+    look = observe.goci2(world, clouds, FOOTPRINT, 18, np.random.default_rng(1))
     cloud = (look.flag & 1 << FLAG_BITS["CLOUD"]) > 0
     rows, columns = np.nonzero(cloud)
     to_ground = Transformer.from_crs(look.grid.crs, world.grid.crs, always_xy=True)
     right = look.grid.moved(look.navigation.row_px, look.navigation.column_px)
     x, y = to_ground.transform(*(right.transform @ (columns + 0.5, rows + 0.5)))
     over = world.grid.transform @ (world.grid.width / 2, world.grid.height / 2)
-    zenith = looks.View(world).angles_deg[0]
+    zenith = observe.View(world).angles_deg[0]
     assert y.mean() - over[1] == pytest.approx(3000 * np.tan(np.radians(zenith)), abs=60)
     assert abs(x.mean() - over[0]) < 120
     assert look.rhoc[660][cloud].max() == pytest.approx(0.65, abs=0.03)
@@ -365,7 +365,7 @@ def test_goci2_flags_land_water_and_coast(world):
     half = replace(
         world, water=np.broadcast_to(np.arange(world.grid.width) < coast, world.grid.shape)
     )
-    look = looks.goci2(half, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(1))
+    look = observe.goci2(half, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(1))
     x, y = (inner(axis)[::10, ::10] for axis in appears_at(world))
     from_coast_m = 30 * (np.arange(0, FOOTPRINT.width, 10) + MARGIN + 0.5 - coast)
     to_slot = Transformer.from_crs(world.grid.crs, look.grid.crs, always_xy=True)
@@ -379,21 +379,21 @@ def test_goci2_flags_land_water_and_coast(world):
 
 
 def test_goci2_flags_clouds_and_their_shadows(world):
-    look = looks.goci2(world, one_cloud(world.grid), FOOTPRINT, 18, np.random.default_rng(1))
+    look = observe.goci2(world, one_cloud(world.grid), FOOTPRINT, 18, np.random.default_rng(1))
     cloud, shadow = (look.flag & 1 << 2) > 0, (look.flag & 1 << 4) > 0
     shift = look.navigation
     pixel_m2 = shift.row_m / shift.row_px * shift.column_m / shift.column_px
     disc_px = np.pi * (40 * 30) ** 2 / pixel_m2
     assert 0.8 * disc_px < cloud.sum() < 2 * disc_px
     assert shadow.any() and not (cloud & shadow).any()
-    without = looks.goci2(world, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(1))
+    without = observe.goci2(world, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(1))
     dimmed = (look.rhoc[865] / without.rhoc[865])[shadow]
     assert 0.35 < dimmed.min() < 0.5 and dimmed.max() < 1.2
 
 
 def test_goci2_radiance_over_black_ground_is_that_of_the_air(world):
     """Scattering angle from vectors between ground, satellite and another program's sun."""
-    look = looks.goci2(world, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(1))
+    look = observe.goci2(world, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(1))
     black = replace(look, rhoc={nm: np.zeros(look.grid.shape, np.float32) for nm in look.rhoc})
     row, column = 30, 40
     to_degrees = Transformer.from_crs(look.grid.crs, "EPSG:4326", always_xy=True)
@@ -414,15 +414,15 @@ def test_goci2_radiance_over_black_ground_is_that_of_the_air(world):
     # thickness of the air: Hansen & Travis (1974); distance of 14 May: 1.0108 au
     for nm, tau, irradiance in ((412, 0.3185, 1710.526), (865, 0.01554, 971.089)):
         expected = irradiance / 1.0108**2 / np.pi * tau * phase / (4 * (sight @ up))
-        found = looks.goci2_radiance(black, TIME)[nm]
+        found = observe.goci2_radiance(black, TIME)[nm]
         assert found.dtype == np.float32 and found.shape == look.grid.shape
         assert found[row, column] == pytest.approx(expected, rel=0.01)
 
 
 def test_goci2_radiance_adds_the_ground_s_light(world):
-    look = looks.goci2(world, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(1))
+    look = observe.goci2(world, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(1))
     black = replace(look, rhoc={nm: 0 * band for nm, band in look.rhoc.items()})
-    added = looks.goci2_radiance(look, TIME)[660] - looks.goci2_radiance(black, TIME)[660]
+    added = observe.goci2_radiance(look, TIME)[660] - observe.goci2_radiance(black, TIME)[660]
     lon, lat = 127.26, 36.9
     cosine = astronomy.cos_zen(TIME.replace(tzinfo=None), lon, lat)
     expected = look.rhoc[660] * 1541.451 * cosine / (np.pi * 1.0108**2)
@@ -432,7 +432,7 @@ def test_goci2_radiance_adds_the_ground_s_light(world):
 def test_the_same_draws_give_the_same_look_and_others_another(world):
     clouds = one_cloud(world.grid)
     one, same, other = (
-        looks.gk2a(world, clouds, 1.0, np.random.default_rng(seed)) for seed in (7, 7, 8)
+        observe.gk2a(world, clouds, 1.0, np.random.default_rng(seed)) for seed in (7, 7, 8)
     )
     np.testing.assert_array_equal(one.lst_k, same.lst_k)
     assert one.navigation == same.navigation != other.navigation

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from lstsr.acquire.local import Acquired
-from lstsr.dataset.account import check_share, exclusions
-from lstsr.dataset.triplet import Aligned
+from lstsr.acquire.index import Acquired
+from lstsr.dataset.align import Aligned
+from lstsr.dataset.exclusions import check_share, exclusions
 from lstsr.errors import LstsrError
-from lstsr.scenes import Place, Scene
+from lstsr.manifest import Scene
+from lstsr.split import Place
 
 
 def acquired(name: str, reason: str = "") -> Acquired:

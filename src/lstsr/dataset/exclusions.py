@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lstsr.acquire.local import Acquired
-from lstsr.dataset.triplet import Aligned
+from lstsr.acquire.index import Acquired
+from lstsr.dataset.align import Aligned
 from lstsr.errors import LstsrError
-from lstsr.scenes import ROLES
+from lstsr.manifest import ROLES
 
 
 def exclusions(acquired: Iterable[Acquired], aligned: Iterable[Aligned]) -> list[dict[str, str]]:

@@ -21,7 +21,7 @@ from lstsr.registry import CLASSICAL
 from lstsr.sensors import geotiff
 from lstsr.sensors.reading import read_image
 from lstsr.training.checkpoint import load_checkpoint
-from lstsr.training.inference import best_device, predict_scene
+from lstsr.training.network_io import best_device, predict_scene
 
 logger = logging.getLogger(__name__)
 UNSET = Options()

@@ -13,8 +13,7 @@ from rasterio.crs import CRS
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from lstsr.config import AlignConfig, SensorsConfig
-from lstsr.dataset.layers import Ground
-from lstsr.dataset.triplet import (
+from lstsr.dataset.align import (
     Aligned,
     align,
     check_times,
@@ -24,13 +23,14 @@ from lstsr.dataset.triplet import (
     to_triplet,
     write_index,
 )
+from lstsr.dataset.layers import Ground
 from lstsr.errors import SceneError
 from lstsr.geo.coregister import Registration
 from lstsr.geo.parallax import Terrain, apparent
 from lstsr.geo.resample import resample
 from lstsr.grid import Grid
 from lstsr.image import SensorImage, Viewpoint
-from lstsr.scenes import Scene
+from lstsr.manifest import Scene
 from lstsr.sensors import geotiff
 
 COARSE = Grid(CRS.from_epsg(32631).to_wkt(), Affine(1000, 0, 5e5, 0, -1000, 5.1e6), 28, 24)

@@ -10,7 +10,7 @@ from lstsr.dataset.loader import Dataset, SceneArrays
 from lstsr.metrics import ubrmse_k
 from lstsr.models.normalisation import Kind
 from lstsr.registry import build
-from lstsr.training.inference import predict_scene, scene_normalisation, target_units
+from lstsr.training.network_io import predict_scene, scene_normalisation, target_units
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The manifest: one row per scene, read and checked; and the split of scenes by place."""
+"""The manifest: one row per scene, read and checked."""
 
 from __future__ import annotations
 
@@ -7,27 +7,19 @@ import hashlib
 import math
 import os
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lstsr.errors import LstsrError
-from lstsr.globe import Outline, overlaps
 from lstsr.side_files import side_files, vrt_sources
 from lstsr.times import iso, read_time
 
-if TYPE_CHECKING:
-    from lstsr.config import SplitConfig
-
 ROLES = ("input", "reference", "target")
 STATIC = ("dem", "water")
-SPLITS = ("train", "validation", "test")
-DROPPED = "dropped"
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
-# A region without a bound on one side includes 180 degrees.
-NEXT_TO_180 = 180 + 1e-9
 
 
 @dataclass(frozen=True)
@@ -282,154 +274,3 @@ def shard_count(scenes: int, shard_size: int) -> int:
     while count * shard_size < scenes:
         count *= 2
     return count
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a scene lies: its centre and the outline of its footprint, (lon, lat) in degrees.
-
-    Longitudes of an outline are continuous: they continue beyond 180 degrees.
-    """
-
-    scene: str
-    lon: float | None
-    lat: float | None
-    outline: Outline
-
-
-def splits_of(split: SplitConfig) -> list[str]:
-    """The splits that must hold scenes: all of `SPLITS`, or without test if it is null."""
-    return [name for name in SPLITS if name != "test" or split.folds or split.test is not None]
-
-
-def region_of(lon: float | None, lat: float | None, split: SplitConfig) -> str:
-    """The split whose region contains a place. Longitudes can differ by multiples of 360 degrees.
-
-    Raises LstsrError if the place is unknown.
-    """
-    if lon is None or lat is None:
-        raise LstsrError("split by region needs the manifest columns lon and lat for every scene")
-    for name in ("test", "validation"):
-        box = getattr(split, name)
-        if box is None:
-            continue
-        south = -math.inf if box.lat_min is None else box.lat_min
-        north = math.inf if box.lat_max is None else box.lat_max
-        if south < lat < north and _between(lon, box.lon_min, box.lon_max):
-            return name
-    return "train"
-
-
-def _between(lon: float, west: float | None, east: float | None) -> bool:
-    """Whether a longitude lies strictly between two. All can differ by multiples of 360 degrees.
-
-    A region with one bound ends at 180 degrees, or at the end of the turn that contains its bound.
-    For example, a region east of 10 does not include places west of Greenwich.
-    """
-    if west is None:
-        if east is None:
-            return True
-        west = -NEXT_TO_180 if east > -180 else -360
-    elif east is None:
-        east = NEXT_TO_180 if west < 180 else 360
-    return east - west >= 360 or 0 < (lon - west) % 360 < east - west
-
-
-def check_regions(scenes: Iterable[Scene], split: SplitConfig) -> None:
-    """Raise LstsrError where a region, or too few scenes for shares, would leave a split empty."""
-    if split.folds:
-        if (count := len(list(scenes))) < split.folds:
-            raise LstsrError(
-                f"config key split.folds = {split.folds}: there are {count} scenes. "
-                "Use fewer folds or add scenes"
-            )
-        return
-    names = splits_of(split)
-    if isinstance(split.validation, float):
-        if len(list(scenes)) < len(names):
-            raise LstsrError(f"config key split: {', '.join(names)} need {len(names)} scenes")
-        return
-    found = {region_of(scene.lon, scene.lat, split) for scene in scenes}
-    for name in names:
-        if name not in found:
-            raise LstsrError(f"config key split: no scene falls into {name}; change the regions")
-
-
-def assign(places: list[Place], split: SplitConfig) -> dict[str, str]:
-    """The split of each scene: no two scenes of different splits overlap.
-
-    By region, a scene in conflict is dropped from the larger side: training gives way to
-    validation and test, validation to test. By share, overlapping scenes stay together.
-    Raises LstsrError for an empty split.
-    """
-    pairs = conflicts(places)
-    names = splits_of(split)
-    if isinstance(split.validation, float):
-        shares = {name: getattr(split, name) for name in reversed(names) if name != "train"}
-        chosen = _by_share(places, pairs, shares)
-    else:
-        chosen = {place.scene: region_of(place.lon, place.lat, split) for place in places}
-        give_way(chosen, pairs)
-    for name in names:
-        if name not in chosen.values():
-            raise LstsrError(f"config key split: {name} is empty; change its region or share")
-    check_assignment(chosen, pairs)
-    return chosen
-
-
-def give_way(chosen: dict[str, str], pairs: Sequence[tuple[str, str]]) -> None:
-    """Drop scenes in conflict: training gives way to validation and test, validation to test."""
-    for keep, gives_way in (("test", "validation"), ("test", "train"), ("validation", "train")):
-        for pair in pairs:
-            for one, other in (pair, pair[::-1]):
-                if chosen[one] == keep and chosen[other] == gives_way:
-                    chosen[other] = DROPPED
-
-
-def check_assignment(chosen: Mapping[str, str], pairs: Iterable[tuple[str, str]]) -> None:
-    """Raise LstsrError where two overlapping scenes stand in different splits."""
-    for one, other in pairs:
-        kept = {chosen[one], chosen[other]} - {DROPPED}
-        if len(kept) > 1:
-            where = " and ".join(sorted(kept))
-            raise LstsrError(f"scenes {one} and {other} overlap but are in {where}")
-
-
-def conflicts(places: list[Place]) -> list[tuple[str, str]]:
-    """Pairs of scenes whose footprints overlap by more than a shared edge."""
-    pairs = overlaps([place.outline for place in places])
-    return [(places[one].scene, places[other].scene) for one, other in pairs]
-
-
-def _by_share(
-    places: list[Place], pairs: list[tuple[str, str]], shares: Mapping[str, float]
-) -> dict[str, str]:
-    groups = _groups([place.scene for place in places], pairs)
-    if len(groups) <= len(shares):
-        raise LstsrError(
-            f"config key split: the scenes make {len(groups)} groups that do not overlap, but "
-            f"{', '.join(('train', *shares))} need {len(shares) + 1}. Add scenes elsewhere"
-        )
-    groups.sort(key=lambda group: hashlib.sha256(min(group).encode()).hexdigest())
-    chosen: dict[str, str] = {}
-    for number, (name, share) in enumerate(shares.items()):
-        taken = 0
-        # a group each is kept for the splits that come after
-        while len(groups) > len(shares) - number and taken < share * len(places):
-            group = groups.pop(0)
-            chosen.update(dict.fromkeys(group, name))
-            taken += len(group)
-    for group in groups:
-        chosen.update(dict.fromkeys(group, "train"))
-    return chosen
-
-
-def _groups(names: list[str], pairs: list[tuple[str, str]]) -> list[set[str]]:
-    """Scenes joined by overlaps, directly or through others."""
-    group = {name: {name} for name in names}
-    for one, other in pairs:
-        if group[one] is not group[other]:
-            joined = group[one] | group[other]
-            for name in joined:
-                group[name] = joined
-    return list({id(members): members for members in group.values()}.values())

@@ -11,9 +11,9 @@ import rasterio
 from affine import Affine
 from pyproj import Transformer
 
-from lstsr.acquire.local import describe, digest, read_index, write_index
+from lstsr.acquire.index import describe, digest, read_index, write_index
 from lstsr.config import SensorsConfig
-from lstsr.scenes import ROLES, Scene
+from lstsr.manifest import ROLES, Scene
 
 
 def sensors(**crs: str) -> SensorsConfig:

@@ -14,10 +14,10 @@ from lstsr.dataset.loader import Dataset
 from lstsr.errors import LstsrError
 from lstsr.metrics import ubrmse_k
 from lstsr.registry import build
-from lstsr.training import module
+from lstsr.training import loop
 from lstsr.training.checkpoint import load_checkpoint, read_checkpoint
-from lstsr.training.inference import predict_scene, scene_normalisation
-from lstsr.training.module import state_path, train
+from lstsr.training.loop import state_path, train
+from lstsr.training.network_io import predict_scene, scene_normalisation
 from lstsr.training.row import Row
 from tests.training.runs import assert_same_run, read_curve, train_until_killed
 
@@ -134,8 +134,8 @@ def test_cpu_seconds_are_of_the_steps_alone_also_after_a_kill(
     resumed, whole = tmp_path / killed.name, tmp_path / "whole.safetensors"
     until_killed_s = torch.load(state_path(resumed), weights_only=True)["cpu_s"]
     assert 0 < until_killed_s < 600
-    monkeypatch.setattr(module.time, "process_time", clock)
-    monkeypatch.setattr(module, "predict_scene", predict)
+    monkeypatch.setattr(loop.time, "process_time", clock)
+    monkeypatch.setattr(loop, "predict_scene", predict)
     for output in (whole, resumed):
         train(data, Row.from_dict(row_dict), output, accelerator="cpu", threads=1)
     assert now_s > 1000

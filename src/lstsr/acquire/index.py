@@ -17,8 +17,9 @@ from lstsr.files import read_csv, sha256, write_csv
 from lstsr.geo.footprint import outline
 from lstsr.globe import Outline, area_km2, distance_deg, extent_deg, middle_of, outline_of
 from lstsr.grid import Grid
-from lstsr.scenes import ROLES, STATIC, Place, Scene, product_files
+from lstsr.manifest import ROLES, STATIC, Scene, product_files
 from lstsr.sensors.reading import read_grid
+from lstsr.split import Place
 
 if TYPE_CHECKING:
     from lstsr.config import SensorsConfig
