@@ -19,9 +19,10 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from lstsr.dataset.loader import Dataset, scale_of
+from lstsr.dataset.loader import Dataset
 from lstsr.metrics import gain_db, rapsd, ubrmse_k
 from lstsr.registry import build
+from lstsr.tracks import scale_of
 from lstsr.training.network_io import predict_scene, scene_normalisation
 
 WAVELENGTHS_KM = (0.75, 16.0)

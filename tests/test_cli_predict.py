@@ -10,9 +10,9 @@ import torch
 
 from lstsr.cli import main
 from lstsr.registry import build
+from lstsr.rows import Row
 from lstsr.sensors import geotiff
 from lstsr.training.checkpoint import Checkpoint, save_checkpoint
-from lstsr.training.row import Row
 from tests.triplets import Sample, config_of, make
 
 OPTIONS = {"features": 8, "layers": 1}

@@ -311,7 +311,7 @@ def export(options: argparse.Namespace) -> None:
 def train(options: argparse.Namespace) -> None:
     """Train one row; resumes from its last saved step."""
     from lstsr.dataset.loader import Dataset
-    from lstsr.training.loop import Row
+    from lstsr.rows import Row
     from lstsr.training.loop import train as train_row
 
     row = options.row

@@ -1,8 +1,8 @@
 """A digest of the code that a stage runs, so that the workflow reruns what a change touches.
 
-Snakemake does not see changes in imported modules. The digest covers a module and all of this
-package that it imports, found in the source text without importing anything; comments and
-docstrings do not count.
+Snakemake does not see changes in imported modules. The digest covers a module and every module of
+this package that it imports. It reads the source text and imports nothing. Comments, docstrings and
+descriptions of options do not count. The digest is the same in every version of Python.
 """
 
 from __future__ import annotations
@@ -12,11 +12,16 @@ import hashlib
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 PACKAGE = "lstsr"
 # The registry only maps names to modules: a row's digest names its own model's module instead, so
-# that adding a model reruns nothing. The package's root holds only the version.
+# that a new model reruns nothing. The root of the package holds only the version.
 LEFT_OUT = frozenset({PACKAGE, f"{PACKAGE}.registry"})
+# Calls that describe an option, and the position of the description among their arguments.
+DESCRIBED = {"Field": None, "option": 1}
+# Parts of a node without effect on what the code does.
+IGNORED = frozenset({"ctx", "kind", "type_comment"})
 
 
 def fingerprint(*modules: str) -> str:
@@ -29,57 +34,112 @@ def fingerprint(*modules: str) -> str:
 @cache
 def closure(module: str) -> frozenset[str]:
     """``module`` and the modules of this package that it imports, directly or not."""
-    found: set[str] = set()
+    reached: set[str] = set()
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name not in found:
-            found.add(name)
+        if name not in reached:
+            reached.add(name)
             waiting += _imports(name)
-    return frozenset(found)
+    return frozenset(reached)
 
 
+@cache
 def _imports(module: str) -> list[str]:
-    """Modules of this package that ``module`` imports, but those for type checking only."""
-    found = []
+    """Modules of this package that ``module`` imports, except for type checking only.
+
+    A name that a package imports from one of its modules stands for that module alone.
+    """
+    names: list[str] = []
     for node in _runtime_nodes(_tree(module)):
         if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            submodules = [f"{node.module}.{alias.name}" for alias in node.names]
-            found += [node.module, *(name for name in submodules if _source(name))]
-    return [name for name in found if name not in LEFT_OUT and _source(name)]
+            names += [_origin(node.module, alias.name) for alias in node.names]
+    return [name for name in names if name not in LEFT_OUT and _source(name)]
+
+
+def _origin(module: str, name: str) -> str:
+    """The module that defines ``name``, which some code imports from ``module``."""
+    if _source(f"{module}.{name}"):
+        return f"{module}.{name}"
+    file = _source(module)
+    if file and file.name == "__init__.py":
+        for node in _tree(module).body:
+            names = node.names if isinstance(node, ast.ImportFrom) else []
+            if name in (alias.asname or alias.name for alias in names):
+                return node.module or module
+    return module
 
 
 def _runtime_nodes(tree: ast.AST) -> list[ast.AST]:
     nodes = []
     for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            continue
-        nodes += [node, *_runtime_nodes(node)]
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            nodes += [part for other in node.orelse for part in (other, *_runtime_nodes(other))]
+        else:
+            nodes += [node, *_runtime_nodes(node)]
     return nodes
 
 
 @cache
 def _code_digest(module: str) -> str:
-    """Digest of the syntax tree without docstrings."""
-    code = _WithoutDocstrings().visit(_tree(module))
-    return hashlib.sha256(ast.dump(code).encode()).hexdigest()
+    return hashlib.sha256(canonical(_tree(module)).encode()).hexdigest()
 
 
-class _WithoutDocstrings(ast.NodeTransformer):
-    """Takes out every text that stands for itself, those below a constant or a field included."""
+def canonical(value: Any) -> str:
+    """A syntax tree as text, without docstrings and descriptions.
 
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:  # noqa: N802 named by ast
-        text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-        return None if text else node
+    `ast.dump` differs between versions of Python. This text holds only class names, and fields that
+    are neither None nor an empty list.
+    """
+    if isinstance(value, list):
+        return f"[{','.join(canonical(item) for item in value if not _is_text(item))}]"
+    if not isinstance(value, ast.AST):
+        return ascii(value)
+    parts = dict(ast.iter_fields(value))
+    if isinstance(value, ast.Constant):  # here None is a value
+        return f"Constant({ascii(value.value)})"
+    if isinstance(value, ast.JoinedStr):
+        parts["values"] = _joined(value.values)
+    elif isinstance(value, ast.Call) and (name := ast.unparse(value.func)) in DESCRIBED:
+        parts["args"] = value.args[: DESCRIBED[name]]
+        parts["keywords"] = [word for word in value.keywords if word.arg != "description"]
+    fields = (
+        f"{name}={canonical(part)}"
+        for name, part in parts.items()
+        if part is not None and part != [] and name not in IGNORED
+    )
+    return f"{type(value).__name__}({','.join(fields)})"
 
 
+def _is_text(node: Any) -> bool:
+    """Whether a statement is a string alone: a docstring, also below a constant or a field."""
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def _joined(parts: list[ast.expr]) -> list[ast.expr]:
+    """The parts of an f-string; versions of Python divide the text between values differently."""
+    merged: list[ast.expr] = []
+    for part in parts:
+        last = merged[-1] if merged else None
+        if isinstance(part, ast.Constant) and isinstance(last, ast.Constant):
+            merged[-1] = ast.Constant(str(last.value) + str(part.value))
+        elif not isinstance(part, ast.Constant) or part.value:
+            merged.append(part)
+    return merged
+
+
+@cache
 def _tree(module: str) -> ast.Module:
     source = _source(module)
     if source is None:
-        raise ModuleNotFoundError(f"no module {module} in this package")
-    return ast.parse(source.read_text())
+        raise ModuleNotFoundError(f"this package has no module {module}")
+    return ast.parse(source.read_text("utf-8"))
 
 
 @cache
@@ -88,10 +148,9 @@ def _source(module: str) -> Path | None:
     if module.split(".")[0] != PACKAGE:
         return None
     path = _root().joinpath(*module.split(".")[1:])
-    for file in (path.with_suffix(".py"), path / "__init__.py"):
-        if file.is_file():
-            return file
-    return None
+    return next(
+        (file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None
+    )
 
 
 @cache

@@ -9,8 +9,9 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from lstsr.dataset.loader import Dataset, SceneArrays, scale_of
+from lstsr.dataset.loader import Dataset, SceneArrays
 from lstsr.errors import LstsrError
+from lstsr.tracks import scale_of
 
 KEY = "observed-x4"
 

@@ -12,13 +12,14 @@ from affine import Affine
 from lstsr.config import Block, DatasetConfig
 from lstsr.dataset.align import read_triplet
 from lstsr.dataset.layers import with_bands
-from lstsr.dataset.loader import Dataset, key_of
+from lstsr.dataset.loader import Dataset
 from lstsr.dataset.pack import add_rows, coarse_input, pack
 from lstsr.errors import LstsrError
 from lstsr.geo.aggregate import block_mean_t4, psf_mean_t4
 from lstsr.grid import Grid
 from lstsr.image import SensorImage, Triplet
 from lstsr.sensors import geotiff
+from lstsr.tracks import key_of
 
 SCALE, ROWS, COLUMNS = 4, 12, 18
 COARSE = Grid("EPSG:32631", Affine(1000, 0, 5e5, 0, -1000, 5.1e6), COLUMNS, ROWS)

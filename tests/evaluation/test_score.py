@@ -17,6 +17,13 @@ from lstsr.dataset.loader import Dataset, SceneArrays
 from lstsr.dataset.pack import pack
 from lstsr.errors import LstsrError
 from lstsr.evaluation.score import (
+    _sensor,
+    prediction_values,
+    score_by_surface,
+    score_on_target_grid,
+    score_row,
+)
+from lstsr.evaluation.score_files import (
     CELL_METRICS,
     COLUMNS,
     IMAGE_COLUMNS,
@@ -24,13 +31,8 @@ from lstsr.evaluation.score import (
     PIXEL_METRICS,
     SENSORS,
     TARGET_GRID,
-    _sensor,
     gains_db,
-    prediction_values,
     read_scores,
-    score_by_surface,
-    score_on_target_grid,
-    score_row,
 )
 from lstsr.files import read_csv, write_csv
 from lstsr.metrics import score

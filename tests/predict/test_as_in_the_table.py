@@ -13,7 +13,7 @@ import torch
 from lstsr.config import Block, Config, GenerateConfig, validate
 from lstsr.dataset.align import align
 from lstsr.dataset.assembly import network_scene
-from lstsr.dataset.loader import Dataset, key_of
+from lstsr.dataset.loader import Dataset
 from lstsr.dataset.pack import pack
 from lstsr.errors import LstsrError
 from lstsr.manifest import Scene
@@ -21,11 +21,12 @@ from lstsr.predict.pair import Files, read_pair
 from lstsr.predict.product import Request, make_product
 from lstsr.predict.scenes import predict_split
 from lstsr.registry import CLASSICAL, UNGUIDED, build
+from lstsr.rows import Row
 from lstsr.sensors import geotiff
 from lstsr.simulate.places import names as simulated_names
 from lstsr.simulate.sample import make as simulate
+from lstsr.tracks import key_of
 from lstsr.training.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
-from lstsr.training.row import Row
 from tests.triplets import Sample, config_of, make, names
 
 WITHIN_K = 1e-4

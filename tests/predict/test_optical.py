@@ -11,8 +11,8 @@ from affine import Affine
 from lstsr.cli import main
 from lstsr.models.interpolation import bicubic
 from lstsr.registry import build
+from lstsr.rows import Row
 from lstsr.training.checkpoint import Checkpoint, save_checkpoint
-from lstsr.training.row import Row
 from tests.triplets import config_of, optical_config_of
 
 GAP = np.s_[3:5, 6:9]

@@ -15,9 +15,9 @@ from affine import Affine
 from lstsr.cli import main
 from lstsr.errors import LstsrError, SceneError
 from lstsr.predict.pair import Files, Options, describe, read_pair, reading_of
+from lstsr.rows import Row
 from lstsr.sensors import geotiff
 from lstsr.training.checkpoint import Checkpoint
-from lstsr.training.row import Row
 from tests.triplets import config_of
 
 KELVIN = np.linspace(290, 305, 144, dtype=np.float32).reshape(12, 12)

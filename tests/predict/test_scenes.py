@@ -23,10 +23,10 @@ from lstsr.models.normalisation import Normalisation
 from lstsr.predict import scenes, tiling
 from lstsr.predict.cost import macs_per_pixel, parameter_count
 from lstsr.registry import build
+from lstsr.rows import Row
 from lstsr.sensors import geotiff
 from lstsr.training.checkpoint import Checkpoint, save_checkpoint
 from lstsr.training.network_io import predict_scene
-from lstsr.training.row import Row
 from tests.triplets import Sample, config_of, make, names, optical_config_of, write_images
 
 SPLITS = ("train", "validation", "test", "test")

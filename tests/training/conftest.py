@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
+from lstsr.rows import Row
 from lstsr.training.checkpoint import Checkpoint
-from lstsr.training.row import Row
 
 KEY, DEGRADED = "observed-x4", "degraded-block-x4"
 CELLS, SCALE = 16, 4

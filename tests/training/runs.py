@@ -20,6 +20,7 @@ from pathlib import Path
 
 data, output, row, batch, *absent = sys.argv[1:]
 sys.modules.update(dict.fromkeys(absent))  # importing one of them now fails
+from lstsr.rows import Row
 from lstsr.training import loop
 
 class Killed(loop.Batches):
@@ -30,7 +31,7 @@ class Killed(loop.Batches):
 
 loop.Batches = Killed
 loop.train(
-    Path(data), loop.Row.from_dict(json.loads(row)), Path(output), accelerator="cpu", threads=1
+    Path(data), Row.from_dict(json.loads(row)), Path(output), accelerator="cpu", threads=1
 )
 """
 

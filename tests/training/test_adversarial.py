@@ -14,11 +14,11 @@ from safetensors import safe_open
 from torch import Tensor
 
 from lstsr.registry import build
+from lstsr.rows import Row, TrainSettings
 from lstsr.training.adversarial import AdversarialStep, feature_distance, relativistic_average
 from lstsr.training.batches import Batch
 from lstsr.training.checkpoint import load_checkpoint
 from lstsr.training.loop import train
-from lstsr.training.row import Row, TrainSettings
 from tests.training.conftest import ROW
 from tests.training.runs import assert_same_run, read_curve, train_until_killed
 

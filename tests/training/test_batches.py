@@ -9,8 +9,8 @@ import torch.nn.functional as F
 
 from lstsr.dataset.loader import Dataset
 from lstsr.errors import LstsrError
+from lstsr.rows import Row
 from lstsr.training.batches import Batch, Batches, oriented
-from lstsr.training.row import Row
 
 
 def test_a_batch_is_a_function_of_seed_and_number(data: Path, row_dict: dict[str, Any]) -> None:

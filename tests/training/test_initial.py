@@ -19,10 +19,10 @@ from lstsr.manifest import read_manifest
 from lstsr.metrics import ubrmse_k
 from lstsr.models.released import import_released
 from lstsr.registry import RELEASED, build
+from lstsr.rows import Row
 from lstsr.training.checkpoint import load_checkpoint
 from lstsr.training.loop import state_path, train
 from lstsr.training.network_io import predict_scene, scene_normalisation
-from lstsr.training.row import Row
 from tests.released import random_unet_weights
 from tests.training.runs import assert_same_run, read_curve, train_until_killed
 

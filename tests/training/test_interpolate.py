@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 from lstsr.cli import main
 from lstsr.errors import LstsrError
 from lstsr.registry import build
+from lstsr.rows import Row
 from lstsr.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from lstsr.training.interpolate import interpolate
-from lstsr.training.row import Row
 
 OPTIONS = {"features": 8, "growth": 4, "blocks": 1}
 

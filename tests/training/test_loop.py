@@ -14,11 +14,11 @@ from lstsr.dataset.loader import Dataset
 from lstsr.errors import LstsrError
 from lstsr.metrics import ubrmse_k
 from lstsr.registry import build
+from lstsr.rows import Row
 from lstsr.training import loop
 from lstsr.training.checkpoint import load_checkpoint, read_checkpoint
 from lstsr.training.loop import state_path, train
 from lstsr.training.network_io import predict_scene, scene_normalisation
-from lstsr.training.row import Row
 from tests.training.runs import assert_same_run, read_curve, train_until_killed
 
 

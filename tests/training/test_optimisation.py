@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from lstsr.registry import build
+from lstsr.rows import Row
 from lstsr.training.optimisation import Muon, adamw, muon, orthogonal, schedule
-from lstsr.training.row import Row
 
 
 def test_vectors_do_not_decay(row_dict: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from lstsr.config import AdversarialConfig, TrainConfig
 from lstsr.errors import LstsrError
-from lstsr.training.row import Row, TrainSettings
+from lstsr.rows import Row, TrainSettings
 
 
 def test_row_round_trip_and_names(row_dict: dict[str, Any]) -> None:

@@ -9,9 +9,9 @@ from lightning_fabric import Fabric
 
 from lstsr.dataset.loader import Dataset
 from lstsr.registry import build
+from lstsr.rows import Row
 from lstsr.training.batches import Batches
 from lstsr.training.losses import inconsistency, l1, level_error
-from lstsr.training.row import Row
 from lstsr.training.step import PixelStep
 
 

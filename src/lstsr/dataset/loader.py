@@ -7,16 +7,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from lstsr.errors import LstsrError
+from lstsr.tracks import Guide, scale_of
 
-Guide = Literal["own", "off", "turned", "shuffled", "unregistered"]
-"""What guides a row; unregistered is told by its channels, which are read as any others."""
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
@@ -320,24 +319,6 @@ def _mirrored(start: int, length: int, held: int) -> NDArray[np.intp]:
     """The pixels start .. start + length of a line of ``held`` ones, mirrored at its ends."""
     steps = np.arange(start, start + length) % (2 * held)
     return np.minimum(steps, 2 * held - 1 - steps)
-
-
-def key_of(track: str, scale: int, harmonised: bool = False, fold: int | None = None) -> str:
-    """The track key under which a file holds an input: an observed one as it is or harmonised.
-
-    Each fold has its own harmonisation; other inputs are the same in all folds.
-    """
-    if harmonised:
-        track = "harmonised" if fold is None else f"harmonised-f{fold}"
-    return f"{track}-x{scale}"
-
-
-def scale_of(key: str) -> int:
-    """The scale that a track key ends in: 4 of ``observed-x4``."""
-    _, _, scale = key.rpartition("-x")
-    if not scale.isdigit():
-        raise LstsrError(f"{key!r} is no track key: write track and scale, like observed-x4")
-    return int(scale)
 
 
 def _read_meta(path: Path, header: dict[str, str] | None, fold: int | None) -> DatasetMeta:

@@ -21,7 +21,6 @@ from lstsr.dataset.assembly import centre_of, harmonised, widened
 from lstsr.dataset.harmonise import Harmonisation, Samples, fit
 from lstsr.dataset.history import known
 from lstsr.dataset.layers import mostly
-from lstsr.dataset.loader import key_of
 from lstsr.errors import LstsrError, SceneError
 from lstsr.files import whole
 from lstsr.geo.aggregate import block_mean_t4, psf_mean_t4
@@ -29,6 +28,7 @@ from lstsr.geo.coarsen import coarsened
 from lstsr.geo.fill import fill
 from lstsr.image import Floats, Mask, SensorImage, Triplet
 from lstsr.split import SPLITS
+from lstsr.tracks import key_of
 
 if TYPE_CHECKING:
     from lstsr.config import Block, DatasetConfig

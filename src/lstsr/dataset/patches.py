@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lstsr.dataset.loader import Dataset, Mask, scale_of
+from lstsr.dataset.loader import Dataset, Mask
 from lstsr.errors import LstsrError
+from lstsr.tracks import scale_of
 
 
 @dataclass(frozen=True)

@@ -19,22 +19,17 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Polygon
 from matplotlib.ticker import LogLocator, NullLocator
 
-from lstsr.dataset.loader import Dataset, SceneArrays, scale_of
+from lstsr.dataset.loader import Dataset, SceneArrays
 from lstsr.errors import LstsrError
 from lstsr.evaluation.pictures import Pictures, no_data_legend, pictures_figure, with_no_data
-from lstsr.evaluation.score import (
-    gains_db,
-    interval_note,
-    origin_title,
-    predicted_image,
-    prediction_values,
-    read_scores,
-)
+from lstsr.evaluation.score import predicted_image, prediction_values
+from lstsr.evaluation.score_files import gains_db, interval_note, origin_title, read_scores
 from lstsr.evaluation.table import has_folds
 from lstsr.files import whole
 from lstsr.globe import outline_of
 from lstsr.image import Floats, Mask
 from lstsr.metrics import paired_bootstrap, rapsd
+from lstsr.tracks import scale_of
 
 matplotlib.use("Agg")
 SPLIT_COLOURS = {

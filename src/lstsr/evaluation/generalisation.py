@@ -11,12 +11,13 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lstsr.dataset.loader import Dataset, key_of
-from lstsr.evaluation.score import gains_db, origin_title, read_scores
+from lstsr.dataset.loader import Dataset
+from lstsr.evaluation.score_files import gains_db, origin_title, read_scores
 from lstsr.evaluation.table import AGAINST
 from lstsr.files import whole
 from lstsr.globe import Outline, distance_km, outline_of
 from lstsr.registry import CLASSICAL
+from lstsr.tracks import key_of
 
 WORST = 5
 NETWORK = ["track", "scale", "model", "variant"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lstsr.evaluation.score import origin_title, read_scores
+from lstsr.evaluation.score_files import origin_title, read_scores
 from lstsr.evaluation.table import about
 from lstsr.files import whole
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from lstsr.errors import LstsrError
-from lstsr.evaluation.score import (
+from lstsr.evaluation.score_files import (
     CELL_METRICS,
     IDENTITY,
     IMAGE_METRICS,

@@ -116,7 +116,7 @@ def _score(found: Checkpoint) -> str:
 
 def _caveats(found: Checkpoint) -> Iterator[str]:
     """What a reader of the scores must know."""
-    if found.row.train.adversarial is None:
+    if found.row.settings.adversarial is None:
         yield "The same scenes chose the step of the weights."
     if found.row.track != "observed":
         yield "The input was made from the target. Expect larger errors with a real sensor."
@@ -147,7 +147,7 @@ def _split(split: Mapping[str, Any]) -> str:
 
 
 def _training(found: Checkpoint) -> str:
-    settings = found.row.train
+    settings = found.row.settings
     return (
         f"step {found.best_step} of {found.steps}, batches of {settings.batch} patches of "
         f"{settings.patch} x {settings.patch} pixels, seed {found.row.seed}"

@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from affine import Affine
 from torch import nn
 from tqdm import tqdm
 
-from lstsr.dataset.loader import Dataset, key_of, scale_of
+from lstsr.dataset.loader import Dataset
 from lstsr.errors import LstsrError
 from lstsr.files import write_csv
 from lstsr.grid import Grid
@@ -24,7 +23,9 @@ from lstsr.predict.cost import macs_per_pixel, parameter_count
 from lstsr.predict.members import load_members
 from lstsr.predict.tiling import tile_of, tiled
 from lstsr.registry import CLASSICAL, build
+from lstsr.rows import Row
 from lstsr.sensors import geotiff
+from lstsr.tracks import scale_of
 from lstsr.training.network_io import banded, best_device, predict_scene, scene_normalisation
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ UNTRAINED: dict[str, float] = dict.fromkeys(TRAINING, 0)
 
 def predict_split(
     data: Path,
-    row: dict[str, Any],
+    row: Row,
     split: str,
     checkpoints: Sequence[Path],
     index: Path,
@@ -64,20 +65,20 @@ def predict_split(
     """
     if threads:
         torch.set_num_threads(threads)
-    dataset = Dataset(data, row["channels"], row["guide"], row.get("fold"))
-    key = key_of(row["track"], row["scale"], row["harmonised"], row.get("fold"))
+    dataset = Dataset(data, row.channels, row.guide, row.fold)
+    key = row.key
     network, trained = _network(dataset, row, checkpoints, self_ensemble)
     device = best_device()
     network.to(device)
     cost = {
         "parameters": parameter_count(network),
-        "macs_per_pixel": macs_per_pixel(network, row["scale"], len(dataset.meta.reference_bands)),
+        "macs_per_pixel": macs_per_pixel(network, row.scale, len(dataset.meta.reference_bands)),
         **trained,
     }
     records = []
     for name in tqdm(dataset.scenes(split), unit="scene"):
         start = time.perf_counter()
-        values = _predict(dataset, name, key, network, device, row["normalisation"])
+        values = _predict(dataset, name, key, network, device, row.normalisation)
         seconds = time.perf_counter() - start
         file = f"{name}.tif"
         image = _image(dataset, name, values, row)
@@ -89,14 +90,14 @@ def predict_split(
 
 
 def _network(
-    dataset: Dataset, row: dict[str, Any], checkpoints: Sequence[Path], self_ensemble: bool
+    dataset: Dataset, row: Row, checkpoints: Sequence[Path], self_ensemble: bool
 ) -> tuple[nn.Module, dict[str, float]]:
     """The row's network, ready to predict, and how long it was trained, steps and seconds."""
     channels = len(dataset.meta.reference_bands)
-    if row["model"] in CLASSICAL:
-        return build(row["model"], row["scale"], channels, **row["options"]).eval(), UNTRAINED
+    if row.model in CLASSICAL:
+        return build(row.model, row.scale, channels, **row.options).eval(), UNTRAINED
     if not checkpoints:
-        raise LstsrError(f"model {row['model']} is predicted from weights: give --checkpoint")
+        raise LstsrError(f"model {row.model} is predicted from weights: give --checkpoint")
     network, members = load_members(checkpoints, self_ensemble)
     return network, {name: sum(getattr(one, name) for one in members) for name in TRAINING}
 
@@ -117,9 +118,9 @@ def _predict(
     return tiled(window, dataset.shape(name, key), scale, tile_of(network, TILE))
 
 
-def _image(dataset: Dataset, name: str, values: np.ndarray, row: dict[str, Any]) -> SensorImage:
+def _image(dataset: Dataset, name: str, values: np.ndarray, row: Row) -> SensorImage:
     scene = dataset.place(name)
-    transform = dataset.transform(name, key_of(row["track"], row["scale"]))
+    transform = dataset.transform(name, row.block)
     bands = banded(values)
     valid: Mask = np.all(np.isfinite(bands), axis=0)
     grid = Grid(scene.crs, Affine(*transform), values.shape[-1], values.shape[-2])
@@ -129,7 +130,7 @@ def _image(dataset: Dataset, name: str, values: np.ndarray, row: dict[str, Any])
         grid,
         dataset.meta.target_bands,
         dataset.meta.target_unit,
-        f"{row['model']} {row['variant']}",
+        f"{row.model} {row.variant}",
         scene.time,
-        (f"predicted by {row['model']}, {row['track']} x{row['scale']}, seed {row['seed']}",),
+        (f"predicted by {row.model}, {row.track} x{row.scale}, seed {row.seed}",),
     )

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from lstsr.models.discriminator import UNetDiscriminator
+from lstsr.rows import TrainSettings
 from lstsr.training.batches import Batch
 from lstsr.training.losses import masked_mean
 from lstsr.training.optimisation import schedule
-from lstsr.training.row import TrainSettings
 from lstsr.training.step import PixelStep
 
 Pair = tuple[Tensor, ...]

@@ -14,8 +14,8 @@ from torch import Tensor
 from lstsr.dataset.loader import Dataset, SceneArrays
 from lstsr.dataset.patches import Patch, candidate_patches
 from lstsr.errors import LstsrError
+from lstsr.rows import Row
 from lstsr.training.network_io import banded, network_inputs, scene_normalisation, target_units
-from lstsr.training.row import Row
 
 STRIDES_PER_PATCH = 8
 """Candidate windows start every patch / 8: fine enough to see each place in many positions."""
@@ -45,15 +45,15 @@ class Batches(torch.utils.data.Dataset[Batch]):
 
     def __init__(self, dataset: Dataset, row: Row) -> None:
         """Raises LstsrError where the patch does not fit scale or scenes."""
-        size, rest = divmod(row.train.patch, row.scale)
+        size, rest = divmod(row.settings.patch, row.scale)
         if rest:
             raise LstsrError(
-                f"train.patch = {row.train.patch} of {row.name} is no multiple of the scale "
+                f"train.patch = {row.settings.patch} of {row.name} is no multiple of the scale "
                 f"{row.scale}: change it"
             )
         self.dataset = dataset
         self.row = row
-        mixed = row.train.degraded_steps or row.train.degraded_share
+        mixed = row.settings.degraded_steps or row.settings.degraded_share
         self.patches = {
             key: candidate_patches(
                 dataset,
@@ -61,7 +61,7 @@ class Batches(torch.utils.data.Dataset[Batch]):
                 key,
                 size,
                 stride=max(1, size // STRIDES_PER_PATCH),
-                min_fraction=row.train.min_patch_valid,
+                min_fraction=row.settings.min_patch_valid,
             )
             for key in ([row.key, row.degraded_key] if mixed else [row.key])
         }
@@ -75,7 +75,7 @@ class Batches(torch.utils.data.Dataset[Batch]):
 
     def _jittered(self, k: int, reference: Tensor) -> Tensor:
         """The reference (N,C,H,W) of batch k, each band with a random gain and offset."""
-        reach = self.row.train.reference_jitter
+        reach = self.row.settings.reference_jitter
         # a generator of its own: other random draws do not depend on the jitter
         rng = np.random.default_rng([self.row.seed, k, 2])
         gain, offset = rng.uniform(-reach, reach, (2, *reference.shape[:2], 1, 1))
@@ -86,7 +86,7 @@ class Batches(torch.utils.data.Dataset[Batch]):
 
     def _keys(self, k: int) -> list[str]:
         """Of which track each sample of batch k is."""
-        settings = self.row.train
+        settings = self.row.settings
         share = 1.0 if k < settings.degraded_steps else settings.degraded_share
         # numbers of their own: all else that is drawn for a batch does not depend on the share
         degraded = np.random.default_rng([self.row.seed, k, 1]).random(settings.batch) < share
@@ -102,14 +102,14 @@ class Batches(torch.utils.data.Dataset[Batch]):
             patch.scene, key, patch.row, patch.column, patch.size, patch.size
         )
         scene = oriented(scene, turns=int(rng.integers(4)), flip=bool(rng.integers(2)))
-        if rng.random() < self.row.train.reference_dropout:
+        if rng.random() < self.row.settings.reference_dropout:
             scene = replace(scene, reference_valid=np.zeros_like(scene.reference_valid))
         which = self.dataset, patch.scene, key
         normalisation = scene_normalisation(*which, self.row.normalisation)
-        bias_k = scene.offset_k if self.row.train.scene_bias == "removed" else 0.0
+        bias_k = scene.offset_k if self.row.settings.scene_bias == "removed" else 0.0
         target = target_units(*which, scene, self.row.normalisation, bias_k)
         coarse, *rest = network_inputs(scene, normalisation)
-        reach = self.row.train.contrast
+        reach = self.row.settings.contrast
         contrast = np.float32(np.exp(rng.uniform(-reach, reach)))
         return coarse * contrast, *rest, banded(target) * contrast, scene.scored[None]
 

@@ -21,7 +21,7 @@ from lstsr.models.fallback import WithFallback
 from lstsr.models.normalisation import Normalisation
 from lstsr.models.weights import load_weights
 from lstsr.registry import build
-from lstsr.training.row import Row
+from lstsr.rows import Row
 
 
 @dataclass(frozen=True)

@@ -25,14 +25,12 @@ from lstsr.errors import LstsrError
 from lstsr.metrics import ubrmse_k
 from lstsr.models.fallback import WithFallback
 from lstsr.registry import CLASSICAL, UNGUIDED, build, training_step
+from lstsr.rows import Row
 from lstsr.training.batches import Batches
 from lstsr.training.checkpoint import Checkpoint, load_initial, save_checkpoint
 from lstsr.training.network_io import predict_scene, scene_normalisation
 from lstsr.training.optimisation import schedule
-from lstsr.training.row import Row, TrainSettings
 from lstsr.training.state import CurvePoint, TrainState, identity_of
-
-__all__ = ["Row", "TrainSettings", "curve_path", "state_path", "train"]
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +59,7 @@ def train(
         raise LstsrError(f"model {row.model} has no weights: do not train it")
     if threads is not None:
         torch.set_num_threads(threads)
-    settings = row.train
+    settings = row.settings
     dataset = Dataset(data, row.channels, row.guide, row.fold)
     batches = Batches(dataset, row)
     validate = _validation(dataset, row)
@@ -214,7 +212,8 @@ def _diverged(row: Row, step: int, state: Path) -> LstsrError:
     kept = f"; {state} keeps the last saved step" if state.exists() else ""
     return LstsrError(
         f"{row.name}: the training is not finite at step {step}: lower train.learning_rate "
-        f"({row.train.learning_rate:g}) or train.clip_norm, or set train.precision to 32-true{kept}"
+        f"({row.settings.learning_rate:g}) or train.clip_norm, or set train.precision to "
+        f"32-true{kept}"
     )
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from lstsr.training.row import TrainSettings
+from lstsr.rows import TrainSettings
 
 MOMENTUM = 0.95
 """Share of the last momentum in the next one (Jordan et al. 2024)."""

@@ -17,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 from lstsr import __version__
 from lstsr.dataset.loader import Dataset
 from lstsr.files import sha256, whole, write_csv
-from lstsr.training.row import Row
+from lstsr.rows import Row
 from lstsr.training.step import PixelStep
 
 logger = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ def identity_of(row: Row, dataset: Dataset, network: nn.Module) -> str:
         {
             "row": row.to_dict(),
             "data": dataset.fingerprint,
-            "initial": row.train.initial and sha256(Path(row.train.initial)),
+            "initial": row.settings.initial and sha256(Path(row.settings.initial)),
             "version": __version__,
             "weights": {name: list(tensor.shape) for name, tensor in network.state_dict().items()},
         },

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
+from lstsr.rows import TrainSettings
 from lstsr.training.batches import Batch
 from lstsr.training.losses import LOSSES, inconsistency, level_error
 from lstsr.training.optimisation import OPTIMIZERS, schedule
-from lstsr.training.row import TrainSettings
 
 
 class PixelStep:

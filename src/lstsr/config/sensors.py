@@ -1,0 +1,372 @@
+"""How the files of each image are read: one section for each product."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import (
+    AllowInfNan,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
+
+from lstsr.config.section import Section, first_twice, read_crs
+from lstsr.manifest import ROLES
+
+THERMAL = ("lst", "brightness_temperature")
+_Visible = Literal["coastal", "blue", "green", "red", "nir08", "swir16", "swir22"]
+LandsatBand = Literal["lst", "brightness_temperature", _Visible]
+LandsatFlag = Literal["dilated_cloud", "cirrus", "cloud", "cloud_shadow", "snow", "water"]
+
+Index = Literal["ndvi", "ndwi"]
+_RhocBlue = Literal["rhoc_380", "rhoc_412", "rhoc_443", "rhoc_490", "rhoc_510", "rhoc_555"]
+_RhocRed = Literal["rhoc_620", "rhoc_660", "rhoc_680", "rhoc_709", "rhoc_745", "rhoc_865"]
+Goci2Band = Literal[_RhocBlue, _RhocRed, Index]
+_ToaBlue = Literal["toa_380", "toa_412", "toa_443", "toa_490", "toa_510", "toa_555"]
+_ToaRed = Literal["toa_620", "toa_660", "toa_680", "toa_709", "toa_745", "toa_865"]
+Goci2L1bBand = Literal[_ToaBlue, _ToaRed, Index]
+_AmiSolar = Literal["vi004", "vi005", "vi006", "vi008", "nr013", "nr016"]
+_AmiVapour = Literal["sw038", "wv063", "wv069", "wv073"]
+_AmiInfrared = Literal["ir087", "ir096", "ir105", "ir112", "ir123", "ir133"]
+AmiBand = Literal["lst", _AmiSolar, _AmiVapour, _AmiInfrared]
+
+
+def _number_or_name(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return None
+    return {int: "<number>", str: "<name>"}.get(type(value))
+
+
+# Messages leave out tags in angle brackets.
+BandChoice = Annotated[
+    Annotated[int, Field(ge=1), Tag("<number>")] | Annotated[str, Tag("<name>")],
+    Discriminator(
+        _number_or_name,
+        custom_error_type="band",
+        custom_error_message="Input should be the number of a band, from 1, or its name",
+    ),
+]
+
+
+class GeotiffConfig(Section):
+    """Any raster that GDAL reads: physical = stored x scale + offset, in `unit`.
+
+    lstsr uses the scale, offset, no-data value and unit that the file states. A key that
+    contradicts the file stops the run.
+    """
+
+    product: Literal["geotiff"] = "geotiff"
+    sensor: str = Field(description="sensor name in every raster")
+    unit: Literal["kelvin", "celsius", "reflectance", "index", "metre"]
+    bands: list[BandChoice] | None = Field(
+        None,
+        min_length=1,
+        description="numbers (from 1) or names of bands or NetCDF variables; default: all bands",
+    )
+    names: list[str] = Field(["lst"], min_length=1, description="one name per band")
+    scale: float | None = Field(None, description="default: as the file states, or 1")
+    offset: float | None = Field(None, description="default: as the file states, or 0")
+    nodata: list[Annotated[float, AllowInfNan(True)]] = Field(
+        [], description="stored values that are no-data, in addition to those that the file masks"
+    )
+    valid_min: float | None = Field(None, description="in `unit`; lower values are masked")
+    valid_max: float | None = Field(None, description="in `unit`; higher values are masked")
+    rim_erosion: int = Field(
+        0, ge=0, le=64, description="pixels removed along the edge of the valid area"
+    )
+    crs: str | None = Field(None, description="replaces the file's own coordinate system")
+
+    @field_validator("nodata", mode="before")
+    @classmethod
+    def _as_list(cls, value: Any) -> Any:
+        """A single value needs no list."""
+        if value is None:
+            return []
+        return value if isinstance(value, (list, tuple)) else [value]
+
+    @field_validator("scale")
+    @classmethod
+    def _check_scale(cls, value: float | None) -> float | None:
+        if value is not None and (value == 0 or not math.isfinite(value)):
+            raise ValueError(f"{value}: give a number other than 0")
+        return value
+
+    @field_validator("crs")
+    @classmethod
+    def _check_crs(cls, value: str | None) -> str | None:
+        if value is not None:
+            read_crs(value)
+        return value
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        if self.bands is not None and len(self.bands) != len(self.names):
+            raise ValueError(
+                f"names has {len(self.names)} entries for {len(self.bands)} bands. Give one name "
+                "per band"
+            )
+        for key in ("names", "bands"):
+            listed = getattr(self, key) or []
+            if len(set(listed)) < len(listed):
+                raise ValueError(f"{key}: {first_twice(listed)} is named twice")
+        if not all(name.strip() for name in self.names):
+            raise ValueError("names: a name is empty. Give one name per band")
+        return self
+
+    @model_validator(mode="after")
+    def _check_range(self) -> Self:
+        low, high = self.valid_min, self.valid_max
+        if low is not None and high is not None and low >= high:
+            raise ValueError(f"valid_min = {low} must be below valid_max = {high}")
+        return self
+
+
+class LandsatConfig(Section):
+    """Landsat 8/9 Collection-2 Level-2 (L2SP), or Level 1 for brightness temperature."""
+
+    product: Literal["landsat"]
+    sensor: str = Field("Landsat", description="sensor name in every raster")
+    bands: list[LandsatBand] = Field(["lst"], min_length=1, description="bands of one unit")
+    masked: list[LandsatFlag] = Field(
+        ["dilated_cloud", "cirrus", "cloud", "cloud_shadow"],
+        description="bits of QA_PIXEL (BQA for Level 1) that mask a pixel; fill always does",
+    )
+    masked_saturation: bool = Field(True, description="mask pixels with any bit of QA_RADSAT")
+    max_uncertainty_k: float | None = Field(3.0, gt=0, description="highest ST_QA of lst, kelvin")
+    valid_min: float | None = Field(
+        None, description="in the unit of the bands; lower values are masked"
+    )
+    valid_max: float | None = Field(
+        None, description="in the unit of the bands; higher values are masked"
+    )
+
+    @model_validator(mode="after")
+    def _check_bands(self) -> Self:
+        thermal = [band for band in self.bands if band in THERMAL]
+        if thermal and len(self.bands) > 1:
+            raise ValueError(f"bands = {self.bands}: {thermal[0]} has another unit. Read it alone")
+        return self
+
+    @property
+    def unit(self) -> str:
+        """Kelvin for temperatures."""
+        return "kelvin" if self.bands[0] in THERMAL else "reflectance"
+
+    @property
+    def names(self) -> list[str]:
+        """One name per band."""
+        return list(self.bands)
+
+
+class Gk2aConfig(Section):
+    """GK2A/AMI Level-2 LST (KO, EA or FD)."""
+
+    product: Literal["gk2a"]
+    sensor: str = Field("GK2A/AMI", description="sensor name in every raster")
+    accepted: list[Annotated[int, Field(ge=0, le=255)]] = Field(
+        [0], min_length=1, description="values of DQF_LST of valid pixels"
+    )
+    valid_min: float = Field(200.0, description="kelvin; lower values are masked")
+    valid_max: float = Field(360.0, description="kelvin; higher values are masked")
+    unit: ClassVar[str] = "kelvin"
+    names: ClassVar[list[str]] = ["lst"]
+    bands: ClassVar[list[str]] = ["lst"]
+
+
+class CloudTestConfig(Section):
+    """Cloud test by brightness temperature at 11 um (IR112), for files without a cloud mask."""
+
+    coldest_k: float = Field(250.0, gt=0, description="colder pixels are cloud")
+    depression_k: float = Field(
+        8.0,
+        gt=0,
+        description="pixels colder by more than the warmest 3 x 3 mean nearby are cloud",
+    )
+    reach_px: int = Field(12, ge=1, le=100, description="pixels that count as nearby")
+    difference_k: float = Field(5.0, gt=0, description="a larger IR112 - IR123 is thin cloud")
+
+
+class Gk2aL1bConfig(Section):
+    """GK2A/AMI Level 1B (FD, LA, KO or EA): LST by split window, or one channel.
+
+    For lst the scene names the file of IR112 or IR123. The other one lies in the same folder.
+    """
+
+    product: Literal["gk2a-l1b"]
+    sensor: str = Field("GK2A/AMI", description="sensor name in every raster")
+    bands: list[AmiBand] = Field(
+        ["lst"],
+        min_length=1,
+        max_length=1,
+        description="lst, or a channel: reflectance factor up to nr016, kelvin from sw038 on",
+    )
+    accepted: list[Annotated[int, Field(ge=0, le=3)]] = Field(
+        [0],
+        min_length=1,
+        description="quality flags of valid pixels: 0 good, 1 conditional, 2 not seen, 3 error",
+    )
+    max_residual_px: float = Field(
+        0.75, gt=0, description="largest mean navigation residual, pixels (42 urad at 2 km)"
+    )
+    emissivity: float = Field(0.978, gt=0.8, le=1, description="mean of IR112 and IR123 (lst)")
+    emissivity_difference: float = Field(
+        -0.003, ge=-0.05, le=0.05, description="IR112 - IR123: -0.005 bare soil, 0 leaves (lst)"
+    )
+    water_vapour_g_cm2: float = Field(
+        2.5, ge=0, le=8, description="column of water vapour along the line of sight (lst)"
+    )
+    cloud: CloudTestConfig = Field(CloudTestConfig(), description="cloud test of lst")
+    valid_min: float | None = Field(
+        None, description="in the unit of the band; lower values are masked"
+    )
+    valid_max: float | None = Field(
+        None, description="in the unit of the band; higher values are masked"
+    )
+
+    @property
+    def unit(self) -> str:
+        """Kelvin for temperatures."""
+        return "reflectance" if self.bands[0].startswith(("vi", "nr")) else "kelvin"
+
+    @property
+    def names(self) -> list[str]:
+        """The one band."""
+        return list(self.bands)
+
+
+class Goci2Config(Section):
+    """GK2B/GOCI-II Level-2 AC: Rayleigh-corrected reflectance, a slot or a mosaic."""
+
+    product: Literal["goci2"]
+    sensor: str = Field("GK2B/GOCI-II", description="sensor name in every raster")
+    bands: list[Goci2Band] = Field(["rhoc_660", "rhoc_865", "ndvi"], min_length=1)
+    masked: list[str] = Field(
+        ["CLOUD", "CLOUD_SHADOW", "HIGH_GLINT"], description="flags that mask a pixel"
+    )
+    flag_bits: dict[str, Annotated[int, Field(ge=0, le=31)]] = Field(
+        {"CLOUD": 2, "HIGH_GLINT": 3, "CLOUD_SHADOW": 4},
+        description="bit of each flag, for files that do not name their flags",
+    )
+    valid_min: float = Field(-1.0, description="reflectance; lower values are masked")
+    valid_max: float = Field(2.0, description="reflectance; higher values are masked")
+    unit: ClassVar[str] = "reflectance"
+
+    @property
+    def names(self) -> list[str]:
+        """One name per band."""
+        return list(self.bands)
+
+
+class Goci2L1bConfig(Section):
+    """GK2B/GOCI-II Level-1B: top-of-atmosphere reflectance, a slot or a mosaic."""
+
+    product: Literal["goci2-l1b"]
+    sensor: str = Field("GK2B/GOCI-II", description="sensor name in every raster")
+    bands: list[Goci2L1bBand] = Field(["toa_660", "toa_865", "ndvi"], min_length=1)
+    min_sun_elevation_deg: float = Field(
+        15.0, ge=1, lt=90, description="pixels with a lower sun are masked"
+    )
+    cloud_brightness: float = Field(
+        0.28,
+        gt=0,
+        le=2,
+        description="a pixel is cloud if its reflectance at 412 nm times the cosine of the sun's "
+        "zenith angle is higher ...",
+    )
+    cloud_ndvi: float = Field(0.2, ge=-1, le=1, description="... and its NDVI is not higher")
+    valid_min: float = Field(0.0, description="reflectance; lower values are masked")
+    valid_max: float = Field(2.0, description="reflectance; higher values are masked")
+    unit: ClassVar[str] = "reflectance"
+
+    @property
+    def names(self) -> list[str]:
+        """One name per band."""
+        return list(self.bands)
+
+
+PRODUCTS: Mapping[Any, type[Section]] = {
+    "<geotiff>": GeotiffConfig,
+    "<landsat>": LandsatConfig,
+    "<gk2a>": Gk2aConfig,
+    "<gk2a-l1b>": Gk2aL1bConfig,
+    "<goci2>": Goci2Config,
+    "<goci2-l1b>": Goci2L1bConfig,
+}
+
+
+def _product(value: Any) -> str | None:
+    if isinstance(value, Mapping):
+        return f"<{value.get('product', 'geotiff')}>"
+    kinds = {kind: tag for tag, kind in PRODUCTS.items()}
+    return kinds.get(type(value))
+
+
+# Without `product` it is a GeoTIFF. Messages leave out tags in angle brackets.
+SensorConfig = Annotated[
+    Annotated[GeotiffConfig, Tag("<geotiff>")]
+    | Annotated[LandsatConfig, Tag("<landsat>")]
+    | Annotated[Gk2aConfig, Tag("<gk2a>")]
+    | Annotated[Gk2aL1bConfig, Tag("<gk2a-l1b>")]
+    | Annotated[Goci2Config, Tag("<goci2>")]
+    | Annotated[Goci2L1bConfig, Tag("<goci2-l1b>")],
+    Discriminator(
+        _product,
+        custom_error_type="product",
+        custom_error_message="product should be geotiff, landsat, gk2a, gk2a-l1b, goci2 or "
+        "goci2-l1b",
+    ),
+]
+
+
+class SensorsConfig(Section):
+    """The three images of a triplet, or the target alone if it is an optical image."""
+
+    input: SensorConfig | None = None
+    reference: SensorConfig | None = None
+    target: SensorConfig
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The images for which a scene has files."""
+        return tuple(role for role in ROLES if getattr(self, role))
+
+    @property
+    def alone(self) -> bool:
+        """Whether a scene is one image, from which its input is made."""
+        return self.roles == ("target",)
+
+    @model_validator(mode="after")
+    def _check_triplet(self) -> Self:
+        if self.alone:
+            return self
+        for role in ROLES:
+            if role not in self.roles:
+                raise ValueError(f"{role} is missing")
+            unit = getattr(self, role).unit
+            allowed = ("reflectance", "index") if role == "reference" else ("kelvin", "celsius")
+            if unit not in allowed:
+                raise ValueError(f"{role}.unit = '{unit}': allowed are {', '.join(allowed)}")
+        for role in ("input", "target"):
+            bands = getattr(self, role).names
+            if len(bands) != 1:
+                raise ValueError(f"{role}.bands = {bands}: LST has one band")
+        return self
+
+    @model_validator(mode="after")
+    def _check_image(self) -> Self:
+        if not self.alone:
+            return self
+        if self.target.unit != "reflectance":
+            raise ValueError(
+                f"target.unit = '{self.target.unit}': a target alone must be reflectance. LST also "
+                "needs sensors.input and sensors.reference"
+            )
+        for name in ("ndvi", "ndwi"):
+            if name in self.target.names:
+                raise ValueError(f"target.bands: {name} is not a reflectance. Remove it")
+        return self
