@@ -18,17 +18,26 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
 
 
+# Jobs of seconds run where Snakemake runs, not on a node of a cluster.
 localrules:
     all,
+    split,
+    table,
+    report,
 
 
 rule all:
     default_target: True
     input:
-        f"{RESULTS}/table.csv",
-        f"{RESULTS}/report.html",
-        FIGURES,
-        FOLDS,
+        rules.table.output.table,
+        rules.report.output,
+        rules.report.input.figures,
+
+
+# With `--sdm conda` every rule runs in this environment, which a post-deploy script completes.
+for defined in workflow.rules:
+    if defined.name != "all":
+        defined.conda_env = "envs/lstsr.yaml"
 
 
 onstart:

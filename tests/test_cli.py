@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from lstsr.acquire.index import Acquired, digest, lost, write_index
-from lstsr.cli import main
+from lstsr.cli import main, rules, tools
 from lstsr.config import Config
+from lstsr.config.reading import resolved
 from lstsr.dataset.loader import Dataset
 from lstsr.files import read_csv
 from lstsr.manifest import Scene
@@ -42,11 +43,10 @@ class Run:
 
     def __init__(self, folder: Path, config: Config) -> None:
         self.folder = folder
-        self._config = config.model_dump(mode="json")
+        self.config = ["--config", str(folder / "run.yaml")]
+        folder.mkdir(exist_ok=True)
+        (folder / "run.yaml").write_text(resolved(config))
         self._shards = ("0-of-2", "1-of-2")
-
-    def settings(self, *sections: str) -> list[str]:
-        return ["--settings", json.dumps({name: self._config[name] for name in sections})]
 
     def indexes(self, stage: str) -> list[str]:
         return [str(self.folder / stage / f"{shard}.csv") for shard in self._shards]
@@ -54,7 +54,7 @@ class Run:
     def acquire(self) -> int:
         return max(
             main(
-                ["acquire", *self.settings("acquire", "data", "sensors"), "--shard", shard]
+                ["acquire", *self.config, "--shard", shard]
                 + ["--folder", str(self.folder / "generated"), "--output", index]
             )
             for shard, index in zip(self._shards, self.indexes("acquire"), strict=True)
@@ -62,17 +62,12 @@ class Run:
 
     def split(self) -> int:
         output = str(self.folder / "splits.csv")
-        return main(
-            ["split", *self.settings("split"), "--output", output, *self.indexes("acquire")]
-        )
+        return main(["split", *self.config, "--output", output, *self.indexes("acquire")])
 
     def align(self) -> int:
         folder = str(self.folder / "aligned")
         return max(
-            main(
-                ["align", *self.settings("sensors", "align"), "--folder", folder]
-                + ["--output", output, index]
-            )
+            main(["align", *self.config, "--folder", folder] + ["--output", output, index])
             for index, output in zip(self.indexes("acquire"), self.indexes("align"), strict=True)
         )
 
@@ -85,10 +80,9 @@ class Run:
             "splits": "splits.csv",
             "folder": "aligned",
         }
-        sections = "dataset", "origin", "split", "align", "packing", "blocks"
         paths = [text for name, file in made.items() for text in (f"--{name}", self.path(file))]
         return main(
-            ["dataset", *self.settings(*sections), *paths]
+            ["dataset", *self.config, *paths]
             + ["--acquired", *self.indexes("acquire"), "--aligned", *self.indexes("align")]
         )
 
@@ -188,9 +182,10 @@ def test_a_split_that_fails_names_the_first_scenes_that_were_excluded(
     found = [Acquired(one, {}, Place(one.scene, 0.5, 0.5, square)) for one in scenes[:usable]]
     found += [lost(one, f"t.tif: fault {one.scene}.") for one in scenes[usable:]]
     write_index(tmp_path / "0.csv", found)
-    settings = json.dumps({"split": {"test": 0.2, "validation": 0.2}})
+    (tmp_path / "run.yaml").write_text(resolved(config_of(split={"test": 0.2, "validation": 0.2})))
     output = tmp_path / "splits.csv"
-    arguments = ["--settings", settings, "--output", str(output), str(tmp_path / "0.csv")]
+    arguments = ["--config", str(tmp_path / "run.yaml"), "--output", str(output)]
+    arguments.append(str(tmp_path / "0.csv"))
     assert main(["split", *arguments]) == 1
     (said,) = [one for one in capsys.readouterr().err.splitlines() if one.startswith("lstsr: ")]
     assert ("do not overlap" if usable else "no scene is usable") in said
@@ -227,3 +222,72 @@ def test_the_schema_is_written_and_checked(tmp_path: Path) -> None:
     assert main(["schema", "--check", "--file", str(file)]) == 0
     file.write_text(file.read_text().replace("steps", "stepz"))
     assert main(["schema", "--check", "--file", str(file)]) == 1
+
+
+NETWORK = {
+    "model": "dctnet",
+    "options": {"features": 4, "layers": 1},
+    "train": {"steps": 2, "batch": 1, "patch": 32, "validate_every": 1, "save_every": 1},
+}
+ROW = "dctnet-base-x4-observed-s0"
+
+
+@pytest.fixture(scope="module")
+def with_network(run: Run, data: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The run's dataset, with a config that also has a network."""
+    path = tmp_path_factory.mktemp("network") / "run.yaml"
+    path.write_text(resolved(small(data, models=[NETWORK])))
+    return ["--config", str(path), "--data", run.path("dataset.safetensors")]
+
+
+@pytest.mark.parametrize("exported", [False, True])
+def test_a_row_is_trained_predicted_and_scored_by_its_name(
+    run: Run, with_network: list[str], tmp_path: Path, exported: bool
+) -> None:
+    """From the config of the run, or from an exported dataset."""
+    row = [*with_network, "--row", ROW]
+    if exported:
+        path = str(tmp_path / "exported.safetensors")
+        assert main(["export", *with_network, "--output", path]) == 0
+        row = ["--data", path, "--row", ROW]
+    checkpoint, index = str(tmp_path / "row.safetensors"), tmp_path / "index.csv"
+    assert main(["train", *row, "--output", checkpoint, "--threads", "1"]) == 0
+    how = ["--split", "test", "--checkpoint", checkpoint, "--threads", "1"]
+    assert main(["predict-split", *row, *how, "--output", str(index)]) == 0
+    assert len(read_csv(index)) >= 1
+    paths = ["--folder", run.path("aligned"), "--predictions", str(index)]
+    assert main(["evaluate", *row, *paths, "--output", str(tmp_path / "scores.csv")]) == 0
+    (first, *_) = read_csv(tmp_path / "scores.csv")
+    assert (first["model"], first["variant"], first["steps"]) == ("dctnet", "base", "2")
+
+
+@pytest.mark.parametrize("command", ["train", "predict-split", "evaluate"])
+def test_an_unknown_row_is_told_with_the_known_ones(
+    with_network: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    more = {
+        "train": [],
+        "predict-split": ["--split", "test"],
+        "evaluate": ["--folder", str(tmp_path), "--predictions", str(tmp_path)],
+    }[command]
+    output = ["--output", str(tmp_path / "out")]
+    assert main([command, *with_network, "--row", "nothing", *more, *output]) == 1
+    assert "run.yaml has no row nothing. Its rows are bilinear-base" in capsys.readouterr().err
+    assert main([command, *with_network[2:], "--row", ROW, *more, *output]) == 1
+    assert f"holds no row {ROW}" in capsys.readouterr().err
+
+
+def test_a_row_without_weights_is_not_trained(
+    with_network: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = ["--row", "bilinear-base-x4-observed-s0", "--output", str(tmp_path / "out")]
+    assert main(["train", *with_network, *row]) == 1
+    assert "has no weights" in capsys.readouterr().err
+
+
+def test_every_option_has_a_help_text() -> None:
+    commands = {**rules.COMMANDS, **tools.COMMANDS}
+    assert len(commands) > 20
+    for run, options in commands.items():
+        assert run.__doc__, run.__name__
+        assert all(option.more["help"] for option in options), run.__name__

@@ -1,5 +1,6 @@
 """The plan of a run, made from its config and manifest alone."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,11 @@ import pytest
 
 from lstsr.config import Config, load, validate
 from lstsr.errors import LstsrError
+from lstsr.files import write_csv
+from lstsr.fingerprint import closure
 from lstsr.manifest import shard_of
 from lstsr.plan import Plan
+from lstsr.registry import MODELS, STEPS
 from lstsr.split import SPLITS, Place, assign
 from tests.triplets import Sample, config_of, optical_config_of, write_images
 
@@ -38,8 +42,8 @@ def test_default_run_is_planned_without_any_file(root: Path) -> None:
         assert plan.checkpoints(row) == expected
     assert {"split", "shifts", "curves", "scenes-observed-x4"} <= set(plan.figures)
     modules = ["lstsr.sensors.gk2a", "lstsr.sensors.goci2", "lstsr.sensors.landsat"]
-    assert plan.reader_modules == modules
-    assert plan.acquire_module == "lstsr.simulate.sample"
+    assert [name for name in plan.modules("align") if ".sensors." in name] == modules
+    assert {"lstsr.simulate.sample", *modules} <= set(plan.modules("acquire"))
 
 
 def test_the_initial_weights_of_a_row_are_a_file_of_the_plan(tmp_path: Path) -> None:
@@ -164,8 +168,9 @@ def test_a_self_ensemble_is_a_second_row_of_one_training(root: Path) -> None:
     assert plan.trained == [base, other]
     for row, trained in ((base, base), (ensemble, base), (its_ensemble, other)):
         assert plan.checkpoints(row) == [f"results/models/{trained}.safetensors"]
-    one, two = (plan.rows[name].model_dump() for name in (base, ensemble))
-    assert two == one | {"variant": "self-ensemble", "train": None}, "all else is shared"
+    one, two = (plan.rows[name].to_dict() for name in (base, ensemble))
+    changed = {"variant": "self-ensemble", "train": None, "turned": True, "predicted_by": [base]}
+    assert two == one | changed, "all else is shared"
 
 
 def test_a_seed_ensemble_is_one_row_of_all_seeds(root: Path) -> None:
@@ -205,7 +210,8 @@ def test_faults_of_manifest_and_split_are_found_while_planning(tmp_path: Path) -
 
 def test_the_optical_run_reads_one_image_a_scene_and_has_no_tables_of_lst(root: Path) -> None:
     plan = Plan(load(root / "configs/optical.yaml"))
-    assert plan.reader_modules == ["lstsr.sensors.goci2"]
+    assert "lstsr.sensors.goci2" in plan.modules("align")
+    assert "lstsr.sensors.gk2a" not in plan.modules("align")
     (first, *_) = next(iter(plan.shards.values()))
     assert (first.input, first.reference) == (None, None)
     assert first.target.name.startswith("GK2B_GOCI2_L2")
@@ -230,7 +236,7 @@ def test_a_run_on_downloads_is_planned_from_its_manifest_alone(tmp_path: Path) -
     download = {"provider": "download"}
     config = config_of(data=str(tmp_path), results="res", shard_size=8, acquire=download)
     plan = Plan(config)
-    assert plan.acquire_module == "lstsr.acquire.remote"
+    assert "lstsr.acquire.remote" in plan.modules("acquire")
     assert plan.folder == "res/work/downloads"
     for shard, scenes in plan.shards.items():
         assert plan.files(shard) == [f"res/work/downloads/{shard}.csv"]
@@ -252,3 +258,52 @@ def test_results_may_not_lie_among_the_user_s_files(tmp_path: Path) -> None:
         with pytest.raises(LstsrError, match=r"config key results = .* scenes.csv. Name another"):
             Plan(config.model_copy(update={"results": str(results)}))
     Plan(config.model_copy(update={"results": str(tmp_path / "results")}))
+
+
+def test_a_stage_depends_on_the_sections_that_it_reads_and_on_their_modules(root: Path) -> None:
+    plan = Plan(load(root / "config.yaml"))
+    assert set(json.loads(plan.settings("align"))) == {"sensors", "align"}
+    own = [name for name in plan.modules("align") if name.startswith("lstsr.config")]
+    assert own == ["lstsr.config.align", "lstsr.config.sensors"]
+    reached = set().union(*map(closure, plan.modules("align")))
+    assert not reached & {"lstsr.config.models", "lstsr.config.run", "lstsr.rows"}
+    assert not {*closure("lstsr.evaluation.table"), *closure("lstsr.evaluation.report")} & {
+        "lstsr.geo.resample",
+        "lstsr.sensors.geotiff",
+    }
+
+
+def test_a_row_depends_on_its_own_model_and_kind_of_steps(root: Path) -> None:
+    data = load(root / "config.yaml").model_dump(mode="json")
+    gan = {"model": "dctnet", "variant": "gan", "train": {"adversarial": {}}}
+    plan = Plan(validate(data | {"models": [{"model": "dctnet"}, gan]}))
+    modules = {
+        row.variant: plan.modules("train", name)
+        for name, row in plan.rows.items()
+        if row.model == "dctnet"
+    }
+    assert STEPS[False] in modules["base"] and STEPS[True] in modules["gan"]
+    assert all(MODELS["dctnet"] in names for names in modules.values())
+
+
+def test_an_index_that_names_a_missing_raster_is_incomplete(tmp_path: Path) -> None:
+    config = with_manifest(tmp_path, 3)
+    config = config.model_copy(update={"results": str(tmp_path / "results")})
+    plan, work = Plan(config), tmp_path / "results" / "work"
+    assert plan.incomplete() == []
+    (index,) = map(Path, plan.shard_files("align"))
+    row = next(iter(plan.rows))
+    prediction = tmp_path / "results" / "predictions" / row / "index.csv"
+    aligned = [{"scene": "s0", "files": "target.tif water.tif"}, {"scene": "s1", "reason": "no"}]
+    write_csv(index, ("scene", "reason", "files"), aligned)
+    write_csv(prediction, ("scene", "file"), [{"scene": "s0", "file": "s0.tif"}])
+    (work / "aligned" / "s0").mkdir(parents=True)
+    rasters = [work / "aligned" / "s0" / name for name in ("target.tif", "water.tif")]
+    rasters.append(prediction.with_name("s0.tif"))
+    for raster in rasters:
+        raster.touch()
+    assert plan.incomplete() == []
+    rasters[1].unlink()
+    assert plan.incomplete() == [str(index)]
+    rasters[2].unlink()
+    assert plan.incomplete() == [str(index), str(prediction)]

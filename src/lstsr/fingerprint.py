@@ -66,10 +66,14 @@ def _origin(module: str, name: str) -> str:
     file = _source(module)
     if file and file.name == "__init__.py":
         for node in _tree(module).body:
-            names = node.names if isinstance(node, ast.ImportFrom) else []
-            if name in (alias.asname or alias.name for alias in names):
+            if isinstance(node, ast.ImportFrom) and name in _bound(node):
                 return node.module or module
     return module
+
+
+def _bound(node: ast.ImportFrom) -> list[str]:
+    """The names that an import statement makes."""
+    return [alias.asname or alias.name for alias in node.names]
 
 
 def _runtime_nodes(tree: ast.AST) -> list[ast.AST]:

@@ -3,31 +3,77 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from lstsr.config import AcquireConfig, Config, Row, SensorsConfig
+from lstsr.config import AcquireConfig, Config, SensorsConfig
 from lstsr.errors import LstsrError
+from lstsr.files import read_csv
+from lstsr.fingerprint import fingerprint
 from lstsr.manifest import Scene, read_manifest, shard_count, shard_of
-from lstsr.registry import CLASSICAL, READERS
+from lstsr.registry import CLASSICAL, MODELS, READERS, STEPS
+from lstsr.rows import Row
 from lstsr.split import check_regions
 
 if TYPE_CHECKING:
     from lstsr.acquire.remote import Remote
 
-MODULES = {
+PROVIDERS = {
     "local": "lstsr.acquire.index",
     "generate": "lstsr.simulate.sample",
     "download": "lstsr.acquire.remote",
 }
 FOLDERS = {"local": "data", "generate": "generated", "download": "downloads"}
-"""Where in the work folder the files of each provider lie."""
+"""Folder of each provider's files in the work folder."""
 SERIES = {
     "patch_size": ("patch", "batch"),
     "budgets": ("steps", "validate_every", "save_every"),
 }
 """Figures of rows that differ only in the seed and in these keys of ``train``; the first counts."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a stage depends on: its modules, and the sections of the config that it reads.
+
+    A stage ``of_images`` also depends on the readers of the run's products.
+    """
+
+    modules: tuple[str, ...]
+    sections: tuple[str, ...] = ()
+    of_images: bool = False
+
+
+STAGES = {
+    "download": Stage(("lstsr.acquire.remote",), ("acquire", "data")),
+    "acquire": Stage(("lstsr.acquire.index",), ("acquire", "data", "sensors"), True),
+    "split": Stage(("lstsr.split", "lstsr.folds"), ("split",)),
+    "align": Stage(("lstsr.dataset.align",), ("sensors", "align"), True),
+    "dataset": Stage(
+        ("lstsr.dataset.pack", "lstsr.dataset.exclusions"),
+        (
+            *("dataset", "origin", "attribution", "split"),
+            *("sensors", "align", "packing", "blocks"),
+        ),
+    ),
+    "train": Stage(("lstsr.training.loop",)),
+    "predict": Stage(("lstsr.predict.scenes",)),
+    "evaluate": Stage(("lstsr.evaluation.score",)),
+    "table": Stage(("lstsr.evaluation.table",)),
+    "figures": Stage(("lstsr.evaluation.figures",), ("evaluate",)),
+    "folds": Stage(("lstsr.evaluation.generalisation",)),
+    "report": Stage(("lstsr.evaluation.report",)),
+}
+
+
+def sections(config: Config, stage: str) -> dict[str, Any]:
+    """The sections of the config that a stage reads, as JSON objects."""
+    return config.model_dump(mode="json", include=set(STAGES[stage].sections))
 
 
 class Plan:
@@ -38,7 +84,7 @@ class Plan:
         self._config = config
         _check_results(config)
         if config.acquire.provider == "download":
-            self._scenes = [one.scene for one in self._remotes]
+            self._scenes = [remote.scene for remote in self._remotes]
         else:
             data, folder = Path(config.data), Path(self.folder)
             self._scenes = scenes(config.acquire, config.sensors, data, folder)
@@ -47,28 +93,48 @@ class Plan:
 
     @property
     def folder(self) -> str:
-        """Where the provider leaves its files."""
+        """Folder of the provider's files."""
         return f"{self._config.results}/work/{FOLDERS[self._config.acquire.provider]}"
 
-    @property
-    def acquire_module(self) -> str:
-        """The module of the provider."""
-        return MODULES[self._config.acquire.provider]
+    def settings(self, stage: str) -> str:
+        """The sections of the config that a stage reads. A change of them reruns the stage."""
+        return json.dumps(sections(self._config, stage))
 
-    @property
-    def reader_modules(self) -> list[str]:
-        """The modules that read the images."""
-        sensors = self._config.sensors
-        return sorted({READERS[getattr(sensors, role).product] for role in sensors.roles})
+    def code(self, stage: str, row: str | None = None) -> str:
+        """Digest of the code of a stage and, for a stage of one row, of the row's model.
 
-    @property
+        A change of it reruns the stage.
+        """
+        return fingerprint(*self.modules(stage, row))
+
+    def modules(self, stage: str, row: str | None = None) -> list[str]:
+        """The modules that a stage runs, beside what they import: those of its config, too."""
+        asked, images = STAGES[stage], self._config.sensors
+        values = [getattr(self._config, name) for name in asked.sections]
+        parts = [value[0] if isinstance(value, list) else value for value in values]
+        names = {type(part).__module__ for part in parts if not isinstance(part, str | None)}
+        if asked.of_images:
+            names |= {READERS[getattr(images, role).product] for role in images.roles}
+        if stage == "acquire":
+            names.add(PROVIDERS[self._config.acquire.provider])
+        if row:
+            names.add(MODELS[self.rows[row].model])
+            if stage == "train":
+                names.add(STEPS[self.rows[row].settings.adversarial is not None])
+        return sorted({*asked.modules, *names})
+
+    def row_settings(self, row: str) -> str:
+        """A row as JSON. A change of it reruns the row."""
+        return json.dumps(self.rows[row].to_dict())
+
+    @cached_property
     def shards(self) -> dict[str, list[Scene]]:
         """Name to scenes, of every shard that has some."""
         count = shard_count(len(self._scenes), self._config.shard_size)
-        found: dict[str, list[Scene]] = {}
+        shards: dict[str, list[Scene]] = {}
         for scene in self._scenes:
-            found.setdefault(f"{shard_of(scene.scene, count)}-of-{count}", []).append(scene)
-        return dict(sorted(found.items()))
+            shards.setdefault(f"{shard_of(scene.scene, count)}-of-{count}", []).append(scene)
+        return dict(sorted(shards.items()))
 
     @property
     def figures(self) -> list[str]:
@@ -81,25 +147,8 @@ class Plan:
 
     @property
     def series(self) -> dict[str, list[dict[str, int]]]:
-        """The series of each figure in `SERIES` that has some.
-
-        A series gives the value of the figure's first key by name of the row. It has two values or
-        more.
-        """
-        found = {figure: self._series(*keys) for figure, keys in SERIES.items()}
-        return {figure: series for figure, series in found.items() if series}
-
-    def _series(self, key: str, *others: str) -> list[dict[str, int]]:
-        """The series of rows that differ only in ``key``, ``others`` and the seed."""
-        found: dict[str, dict[str, int]] = {}
-        for row in self.rows.values():
-            if row.train:
-                alike = row.model_copy(update={"fold": None})
-                same = alike.model_dump_json(
-                    exclude={"variant": True, "seed": True, "train": {key, *others}}
-                )
-                found.setdefault(same, {})[row.experiment] = getattr(row.train, key)
-        return [series for series in found.values() if len(set(series.values())) > 1]
+        """The series of the figures of rows that differ in one setting (`series_of`)."""
+        return series_of(self.rows.values())
 
     @property
     def tables(self) -> list[str]:
@@ -118,13 +167,12 @@ class Plan:
 
     def scenes_digest(self, shard: str) -> str:
         """Digest of a shard's manifest rows."""
-        return hashlib.sha256(repr(self.shards[shard]).encode()).hexdigest()[:16]
+        return _digest(self.shards[shard])
 
     def downloads_digest(self, shard: str) -> str:
-        """Digest of what is to be downloaded for a shard."""
+        """Digest of a shard's files to download."""
         names = {scene.scene for scene in self.shards[shard]}
-        wanted = [one for one in self._remotes if one.scene.scene in names]
-        return hashlib.sha256(repr(wanted).encode()).hexdigest()[:16]
+        return _digest([remote for remote in self._remotes if remote.scene.scene in names])
 
     @cached_property
     def _remotes(self) -> list[Remote]:
@@ -149,16 +197,70 @@ class Plan:
         return [name for name, row in self.rows.items() if row.train]
 
     def initial(self, row: str) -> list[str]:
-        """The file with the weights that the training of a row starts from, if any."""
+        """The file with the initial weights of a row, if any."""
         train = self.rows[row].train
         return [train.initial] if train and train.initial else []
 
     def checkpoints(self, row: str) -> list[str]:
-        """The checkpoints that a row is predicted from, its own or others'; none if classical."""
+        """The checkpoints that predict a row, its own or others'; none if it is classical."""
         if self.rows[row].model in CLASSICAL:
             return []
         members = self.rows[row].members
         return [f"{self._config.results}/models/{member}.safetensors" for member in members]
+
+    def incomplete(self) -> list[str]:
+        """The indexes that name a missing raster: rasters themselves are no output of a rule.
+
+        One look at each file: 10,000 scenes take about a second on a local disk.
+        """
+        return [str(index) for index, rasters in self._rasters() if any(map(_missing, rasters))]
+
+    def _rasters(self) -> Iterator[tuple[Path, list[Path]]]:
+        """Every existing index of aligned or predicted scenes, and the rasters that it names."""
+        results = Path(self._config.results)
+        for index in filter(Path.is_file, map(Path, self.shard_files("align"))):
+            folder = results / "work" / "aligned"
+            yield (
+                index,
+                [
+                    folder / record["scene"] / name
+                    for record in read_csv(index)
+                    for name in record.get("files", "").split()
+                ],
+            )
+        for row in self.rows:
+            index = results / "predictions" / row / "index.csv"
+            if index.is_file():
+                yield index, [index.parent / record["file"] for record in read_csv(index)]
+
+
+def _missing(path: Path) -> bool:
+    return not os.path.exists(path)
+
+
+def _digest(rows: list[Any]) -> str:
+    return hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
+
+
+def series_of(rows: Iterable[Row]) -> dict[str, list[dict[str, int]]]:
+    """The series of each figure in `SERIES`, for figures that have one.
+
+    A series holds rows that differ only in the keys of `SERIES` and in the seed. It maps the name
+    of a row to the value of the first key. It has at least two values.
+    """
+    rows = [row for row in rows if row.train]
+    series = {figure: _series(rows, *keys) for figure, keys in SERIES.items()}
+    return {figure: parts for figure, parts in series.items() if parts}
+
+
+def _series(rows: Iterable[Row], key: str, *others: str) -> list[dict[str, int]]:
+    groups: dict[str, dict[str, int]] = {}
+    for row in rows:
+        same = asdict(row) | dict.fromkeys(("variant", "seed", "fold"))
+        same["train"] |= dict.fromkeys((key, *others))
+        members = groups.setdefault(json.dumps(same), {})
+        members[row.experiment] = getattr(row.settings, key)
+    return [group for group in groups.values() if len(set(group.values())) > 1]
 
 
 def _check_results(config: Config) -> None:
@@ -175,7 +277,7 @@ def _check_results(config: Config) -> None:
 
 
 def scenes(acquire: AcquireConfig, sensors: SensorsConfig, data: Path, folder: Path) -> list[Scene]:
-    """Every scene of a run: by the manifest in ``data``, or as generated; made files in ``folder``.
+    """Every scene of a run: from the manifest in ``data``, or as generated in ``folder``.
 
     Raises LstsrError for a faulty manifest.
     """
@@ -184,12 +286,11 @@ def scenes(acquire: AcquireConfig, sensors: SensorsConfig, data: Path, folder: P
     if acquire.provider == "download":
         from lstsr.acquire.remote import read_remote
 
-        return [one.scene for one in read_remote(data / acquire.manifest, folder)]
+        return [remote.scene for remote in read_remote(data / acquire.manifest, folder)]
     from lstsr.simulate.places import image_files, names, scene_files
 
+    generated = names(acquire.generate)
     if not sensors.alone:
-        return [scene_files(name, folder, acquire.generate) for name in names(acquire.generate)]
-    return [
-        image_files(name, folder, acquire.generate, sensors.target.product)
-        for name in names(acquire.generate)
-    ]
+        return [scene_files(name, folder, acquire.generate) for name in generated]
+    product = sensors.target.product
+    return [image_files(name, folder, acquire.generate, product) for name in generated]

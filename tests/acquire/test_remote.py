@@ -1,6 +1,5 @@
 """Manifests of addresses: known without network; a file that is gone costs its scene."""
 
-import json
 import signal
 import subprocess
 import sys
@@ -13,9 +12,11 @@ import pytest
 
 from lstsr.acquire.remote import download, faults, read_remote
 from lstsr.cli import main
+from lstsr.config.reading import resolved
 from lstsr.errors import LstsrError, TransferError
 from lstsr.files import read_csv, sha256
 from tests.transfer.server import Handler, Server, serving, status, wanted, whole_file
+from tests.triplets import config_of
 
 HEAD = "scene,input,reference,target,dem\n"
 PRODUCT = "LC08_L2SP_115034_20230512_20230601_02_T1"
@@ -247,8 +248,9 @@ sys.exit(main(sys.argv[1:]))
 
 
 def command_for(folder: Path) -> list[str]:
-    settings = json.dumps({"acquire": {"provider": "download"}, "data": str(folder)})
-    command = ["download", "--settings", settings, "--shard", "0-of-1"]
+    config = config_of(acquire={"provider": "download"}, data=str(folder))
+    (folder / "run.yaml").write_text(resolved(config))
+    command = ["download", "--config", str(folder / "run.yaml"), "--shard", "0-of-1"]
     return [*command, "--folder", str(folder / "down"), "--output", str(folder / "index.csv")]
 
 
@@ -309,4 +311,4 @@ def test_a_limit_that_is_none_is_refused(
 ) -> None:
     with pytest.raises(SystemExit):
         main([*command_for(tmp_path), f"--max-gb={limit}"])
-    assert f"--max-gb: {limit} is no number of GB above 0" in capsys.readouterr().err
+    assert f"--max-gb: {limit} is not a number of GB above 0" in capsys.readouterr().err

@@ -21,6 +21,7 @@ from lstsr.evaluation.figures import Sources, draw
 from lstsr.evaluation.score import score_row
 from lstsr.files import write_csv
 from lstsr.predict.scenes import predict_split
+from lstsr.rows import Row
 from tests.triplets import Sample, config_of, make, names
 
 MODELS = ("bilinear", "local-linear")
@@ -47,11 +48,11 @@ def run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def row_of(model: str, track: str = "observed") -> dict[str, Any]:
+def row_of(model: str, track: str = "observed") -> Row:
     identity = {"dataset": "sample", "track": track, "scale": 4, "variant": "base", "seed": 0}
     identity |= {"guide": "own", "normalisation": "input"}
     identity |= {"harmonised": False, "channels": ["ndvi"]}
-    return identity | {"model": model, "options": {}, "train": None}
+    return Row.from_dict(identity | {"model": model, "options": {}, "train": None})
 
 
 @pytest.fixture(scope="module")

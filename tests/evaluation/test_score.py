@@ -3,7 +3,6 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,6 +36,7 @@ from lstsr.evaluation.score_files import (
 from lstsr.files import read_csv, write_csv
 from lstsr.metrics import score
 from lstsr.predict.scenes import predict_split
+from lstsr.rows import Row
 from lstsr.sensors import geotiff
 from tests.triplets import Sample, config_of, make, names
 
@@ -61,14 +61,14 @@ def run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def row_of(model: str, track: str = "observed") -> dict[str, Any]:
+def row_of(model: str, track: str = "observed") -> Row:
     identity = {"dataset": "sample", "track": track, "scale": 4, "variant": "base", "seed": 0}
     identity |= {"guide": "own", "normalisation": "input"}
     identity |= {"harmonised": False, "channels": ["ndvi"]}
-    return identity | {"model": model, "options": {}, "train": None}
+    return Row.from_dict(identity | {"model": model, "options": {}, "train": None})
 
 
-def scored(run: Path, row: dict[str, Any], folder: Path) -> Path:
+def scored(run: Path, row: Row, folder: Path) -> Path:
     predict_split(run / "dataset.safetensors", row, "test", [], folder / "index.csv", 1)
     output = folder / "scores.csv"
     score_row(run / "dataset.safetensors", row, folder / "index.csv", run / "aligned", output)

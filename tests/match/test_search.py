@@ -199,7 +199,7 @@ def test_a_day_that_is_none_is_told(
 ) -> None:
     with pytest.raises(SystemExit):
         main([*command_of(tmp_path, korea), "--from", "2023-13-01"])
-    assert "--from: 2023-13-01 is no day, such as 2023-05-12" in capsys.readouterr().err
+    assert "--from: 2023-13-01 is not a valid date. Expected YYYY-MM-DD" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("name", "first"), [("korea-first", "AMI/L1B/LA"), ("korea", "05/12/L2")])

@@ -90,7 +90,7 @@ class Run:
             "normalisation": "input",
             "channels": [*reference.names, *layers],
             "options": NETWORKS.get(model, {}),
-            "train": self.config.train.model_dump() if trained else None,
+            "train": self.asdict(config.train) if trained else None,
         }
 
     def checkpoint(self, row: dict[str, Any]) -> Path:
@@ -189,7 +189,9 @@ def compared(
     checkpoints = [run.checkpoint(member) for member in members]
     model, *others = map(str, checkpoints or [row["model"]])
     index = run.folder / f"predictions-{row['model']}" / "index.csv"
-    predict_split(run.data, row, "test", checkpoints, index, 1, self_ensemble=ensemble)
+    predict_split(
+        run.data, Row.from_dict(row), "test", checkpoints, index, 1, self_ensemble=ensemble
+    )
     expected = geotiff.read_written(index.parent / f"{run.scene.scene}.tif")
     request = Request(
         model=model,

@@ -1,5 +1,6 @@
 """A finer image from an optical one alone, by the command."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ def save(path: Path, trained_on: tuple[str, ...] = ()) -> Path:
         "normalisation": "input",
         "channels": list(trained_on),
         "options": options,
-        "train": config.train.model_dump(),
+        "train": asdict(config.train),
     }
     described = Checkpoint(
         row=Row.from_dict(row),

@@ -1,7 +1,7 @@
 """How the two files of a pair are read, and what `lstsr predict` refuses before it writes."""
 
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ def trained(**readings: dict[str, Any]) -> Checkpoint:
     """The description of a network that was trained on files read by ``readings``."""
     row = {"dataset": "d", "track": "observed", "scale": 4, "model": "dctnet", "variant": "base"}
     row |= {"seed": 0, "harmonised": False, "guide": "own", "normalisation": "input"}
-    more = {"channels": ["red"], "options": {}, "train": config_of().train.model_dump()}
+    more = {"channels": ["red"], "options": {}, "train": asdict(config_of().train)}
     return Checkpoint(
         row=Row.from_dict(row | more),
         dataset="d",

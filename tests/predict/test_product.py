@@ -1,7 +1,7 @@
 """A product from a pair of rasters against the same scene in other guises."""
 
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,7 @@ def row_of(config: Config, model: str) -> dict[str, Any]:
         "normalisation": "input",
         "channels": ["ndvi"],
         "options": OPTIONS if model == "dctnet" else {},
-        "train": config.train.model_dump(),
+        "train": asdict(config.train),
     }
 
 
@@ -220,7 +220,9 @@ def test_the_same_values_as_in_the_evaluation(
             scale_k=meta.scale_k,
         )
         save_checkpoint(paths[0], network.network.state_dict(), of_dataset)
-    predict_split(packed, row_of(config, model), "test", paths, tmp_path / "index.csv", 1)
+    predict_split(
+        packed, Row.from_dict(row_of(config, model)), "test", paths, tmp_path / "index.csv", 1
+    )
     expected = geotiff.read_written(tmp_path / "sample-001.tif").values[0]
     values = product(ask(pair, paths[0] if paths else model, register=False))
     seen = np.isfinite(values)

@@ -1,7 +1,6 @@
 """Predictions of a split, from files on disk to files on disk."""
 
-import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from lstsr.cli import main
 from lstsr.config import Block, Config, DatasetConfig
 from lstsr.dataset.align import align
 from lstsr.dataset.loader import Dataset
-from lstsr.dataset.pack import pack
+from lstsr.dataset.pack import add_rows, pack
 from lstsr.files import read_csv
 from lstsr.models.ensemble import SelfEnsemble
 from lstsr.models.normalisation import Normalisation
@@ -68,14 +67,18 @@ def data(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def row_of(config: Config, model: str, track: str, scale: int) -> dict[str, Any]:
     identity = {"dataset": "sample", "track": track, "scale": scale, "variant": "base", "seed": 0}
     options = OPTIONS if model == "dctnet" else {}
-    train = config.train.model_dump() if model == "dctnet" else None
+    train = asdict(config.train) if model == "dctnet" else None
     identity |= {"guide": "own", "normalisation": "input"}
     identity |= {"harmonised": False, "channels": ["ndvi"]}
     return identity | {"model": model, "options": options, "train": train}
 
 
 def predict(data: Path, row: dict[str, Any], output: Path, *more: str) -> int:
-    arguments = ["--data", str(data), "--row", json.dumps(row), "--split", "test"]
+    """As the command line predicts a row of an exported dataset."""
+    exported = output.parent.parent / f"{output.parent.name}-exported.safetensors"
+    name = Row.from_dict(row).name
+    add_rows(data, exported, {name: row})
+    arguments = ["--data", str(exported), "--row", name, "--split", "test"]
     return main(
         ["predict-split", *arguments, "--checkpoint", *more, "--threads", "1"]
         + ["--output", str(output)]
@@ -156,9 +159,9 @@ def test_a_trained_row_comes_from_its_checkpoint(
     """With --self-ensemble, the trained network predicts each tile from eight sides."""
     row, dataset = row_of(config, "dctnet", "observed", 4), Dataset(data)
     checkpoint, network, described = trained(row, data, tmp_path)
-    more = ["--self-ensemble"] if ensemble else []
-    predicted = row | {"variant": "self-ensemble", "train": None} if ensemble else row
-    assert predict(data, predicted, tmp_path / "index.csv", str(checkpoint), *more) == 0
+    turned = {"variant": "self-ensemble", "train": None, "turned": True}
+    predicted = row | turned if ensemble else row
+    assert predict(data, predicted, tmp_path / "index.csv", str(checkpoint)) == 0
     for entry in read_csv(tmp_path / "index.csv"):
         assert entry["parameters"] == str(parameter_count(network))
         cost = macs_per_pixel(network, 4, 1) * (8 if ensemble else 1)
@@ -183,14 +186,14 @@ def test_a_trained_row_comes_from_its_checkpoint(
 def test_a_seed_ensemble_is_the_mean_of_its_members_and_costs_their_sum(
     config: Config, data: Path, tmp_path: Path, turned: bool
 ) -> None:
-    row, more = row_of(config, "dctnet", "observed", 4), ["--self-ensemble"] if turned else []
+    row = row_of(config, "dctnet", "observed", 4) | {"turned": turned}
     members = [row | {"seed": seed} for seed in (0, 1, 2)]
     paths = [str(trained(member, data, tmp_path)[0]) for member in members]
     indexes = [tmp_path / str(member["seed"]) / "index.csv" for member in members]
     for member, path, index in zip(members, paths, indexes, strict=True):
-        assert predict(data, member, index, path, *more) == 0
+        assert predict(data, member, index, path) == 0
     ensemble = row | {"variant": "seed-ensemble", "train": None}
-    assert predict(data, ensemble, tmp_path / "all" / "index.csv", *paths, *more) == 0
+    assert predict(data, ensemble, tmp_path / "all" / "index.csv", *paths) == 0
     alone = [read_csv(index) for index in indexes]
     for number, entry in enumerate(read_csv(tmp_path / "all" / "index.csv")):
         for cost in ("parameters", "macs_per_pixel", "steps", "train_seconds"):

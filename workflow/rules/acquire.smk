@@ -5,20 +5,19 @@ rule download:
         f"{LOGS}/download/{{shard}}.log",
     benchmark:
         f"{BENCHMARKS}/download/{{shard}}.tsv"
-    conda:
-        "../../envs/lstsr.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=240,
         download=1,
     params:
-        settings=settings("acquire", "data"),
+        config=resolved,
+        settings=PLAN.settings("download"),
         files=lambda wildcards: PLAN.downloads_digest(wildcards.shard),
         folder=PLAN.folder,
-        code=fingerprint("lstsr.acquire.remote"),
+        code=PLAN.code("download"),
     shell:
-        "lstsr download --settings {params.settings:q} --shard {wildcards.shard}"
+        "lstsr download --config {params.config:q} --shard {wildcards.shard}"
         " --folder {params.folder:q} --output {output:q} > {log:q} 2>&1"
 
 
@@ -31,19 +30,18 @@ rule acquire:
         f"{LOGS}/acquire/{{shard}}.log",
     benchmark:
         f"{BENCHMARKS}/acquire/{{shard}}.tsv"
-    conda:
-        "../../envs/lstsr.yaml"
     threads: 1
     resources:
         mem_mb=3000,
         runtime=30,
     params:
-        settings=settings("acquire", "data", "sensors"),
+        config=resolved,
+        settings=PLAN.settings("acquire"),
         scenes=lambda wildcards: PLAN.scenes_digest(wildcards.shard),
         folder=PLAN.folder,
-        code=fingerprint("lstsr.acquire.index", PLAN.acquire_module, *PLAN.reader_modules),
+        code=PLAN.code("acquire"),
     shell:
-        "lstsr acquire --settings {params.settings:q} --shard {wildcards.shard}"
+        "lstsr acquire --config {params.config:q} --shard {wildcards.shard}"
         " --folder {params.folder:q} --output {output:q} > {log:q} 2>&1"
 
 
@@ -51,17 +49,16 @@ rule split:
     input:
         PLAN.shard_files("acquire"),
     output:
-        f"{RESULTS}/splits.csv",
+        report(f"{RESULTS}/splits.csv", caption="../report/splits.rst", category="Scenes"),
     log:
         f"{LOGS}/split.log",
-    conda:
-        "../../envs/lstsr.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
     params:
-        settings=settings("split"),
-        code=fingerprint("lstsr.split", "lstsr.folds"),
+        config=resolved,
+        settings=PLAN.settings("split"),
+        code=PLAN.code("split"),
     shell:
-        "lstsr split --settings {params.settings:q} --output {output:q} {input:q} > {log:q} 2>&1"
+        "lstsr split --config {params.config:q} --output {output:q} {input:q} > {log:q} 2>&1"

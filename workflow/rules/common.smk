@@ -1,14 +1,21 @@
 # The validated config and the names that the rules share.
-import json
 import re
+import shutil
 import sys
 from pathlib import Path
 
-from lstsr.config import check_keys, save_resolved, validate
-from lstsr.errors import LstsrError
-from lstsr.fingerprint import fingerprint
-from lstsr.plan import Plan
-from lstsr.registry import MODELS, STEPS
+ACTIVATE = (
+    "Activate the environment of lstsr (`source .venv/bin/activate`, or `conda activate lstsr`) "
+    "and run the command again"
+)
+try:
+    from lstsr.config import check_keys, resolved_path, save_resolved, validate
+    from lstsr.errors import LstsrError
+    from lstsr.plan import Plan
+except ModuleNotFoundError as error:
+    sys.exit(f"lstsr: {sys.executable} has no module {error.name}. {ACTIVATE}")
+if shutil.which("lstsr") is None:
+    sys.exit(f"lstsr: the command lstsr is not on PATH, but the rules call it. {ACTIVATE}")
 
 try:
     for file in workflow.configfiles:
@@ -22,34 +29,28 @@ RESULTS = CONFIG.results
 WORK = f"{RESULTS}/work"
 LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
-DATASET = f"{WORK}/dataset.safetensors"
-FIGURES = [f"{RESULTS}/figures/{name}.png" for name in PLAN.figures]
-FOLDS = [f"{RESULTS}/figures/folds.png"] if CONFIG.split.folds else []
-TRAINED = PLAN.trained
+ALIGNED = f"{WORK}/aligned"
+
+# Rasters are no output of a rule, but their indexes name them. Rerun jobs whose rasters are gone.
+if workflow.is_main_process and workflow.dag_settings:
+    workflow.dag_settings.forcerun = {*workflow.dag_settings.forcerun, *PLAN.incomplete()}
 
 
-def settings(*sections):
-    """What a stage reads of the config, as JSON: a change of it reruns the stage."""
-    return json.dumps({name: CONFIG.model_dump(mode="json")[name] for name in sections})
+def resolved(wildcards, output):
+    """The config that a job reads.
+
+    Snakemake does not compare functions of the output with earlier runs, so another setting does
+    not rerun every job. A rule therefore also has the settings that it depends on in its params.
+    """
+    return resolved_path(CONFIG)
 
 
-def row_json(wildcards):
-    return PLAN.rows[wildcards.row].model_dump_json()
+def row_settings(wildcards):
+    return PLAN.row_settings(wildcards.row)
 
 
 def row_code(stage):
-    """Digest of a stage and of the row's one model."""
-    return lambda wildcards: fingerprint(stage, MODELS[PLAN.rows[wildcards.row].model])
-
-
-def training_code(wildcards):
-    """Digest of training, of the row's one model and of its kind of steps."""
-    row = PLAN.rows[wildcards.row]
-    return fingerprint(
-        "lstsr.training.loop",
-        MODELS[row.model],
-        STEPS[row.train.adversarial is not None],
-    )
+    return lambda wildcards: PLAN.code(stage, wildcards.row)
 
 
 wildcard_constraints:

@@ -1,6 +1,6 @@
 rule predict:
     input:
-        data=DATASET,
+        data=rules.dataset.output.dataset,
         checkpoints=lambda wildcards: PLAN.checkpoints(wildcards.row),
     output:
         f"{RESULTS}/predictions/{{row}}/index.csv",
@@ -8,20 +8,17 @@ rule predict:
         f"{LOGS}/predict/{{row}}.log",
     benchmark:
         f"{BENCHMARKS}/predict/{{row}}.tsv"
-    conda:
-        "../../envs/lstsr.yaml"
     threads: CONFIG.threads
     resources:
         mem_mb=6000,
         runtime=60,
         gpu=CONFIG.gpus,
     params:
-        row=row_json,
+        config=resolved,
+        row=row_settings,
         split=CONFIG.evaluate.split,
-        ensemble=lambda wildcards: ("--self-ensemble" if PLAN.rows[wildcards.row].turned else ""),
-        code=row_code("lstsr.predict.scenes"),
+        code=row_code("predict"),
     shell:
-        "lstsr predict-split --row {params.row:q} --data {input.data:q} --split {params.split}"
-        " --checkpoint {input.checkpoints:q} --threads {threads} {params.ensemble}"
-        " --output {output:q}"
-        " > {log:q} 2>&1"
+        "lstsr predict-split --config {params.config:q} --row {wildcards.row} --data {input.data:q}"
+        " --split {params.split} --checkpoint {input.checkpoints:q} --threads {threads}"
+        " --output {output:q} > {log:q} 2>&1"

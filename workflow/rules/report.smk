@@ -1,52 +1,59 @@
 rule figures:
     input:
-        scores=expand(f"{WORK}/scores/{{row}}.csv", row=PLAN.rows),
-        predictions=expand(f"{RESULTS}/predictions/{{row}}/index.csv", row=PLAN.rows),
-        curves=expand(f"{RESULTS}/models/{{row}}.curve.csv", row=TRAINED),
-        data=DATASET,
-        splits=f"{RESULTS}/splits.csv",
-        shifts=f"{RESULTS}/shifts.csv",
+        scores=expand(rules.evaluate.output, row=PLAN.rows),
+        predictions=expand(rules.predict.output, row=PLAN.rows),
+        curves=expand(rules.train.output.curve, row=PLAN.trained),
+        data=rules.dataset.output.dataset,
+        splits=rules.split.output,
+        shifts=rules.dataset.output.shifts,
     output:
-        FIGURES,
+        report(
+            [f"{RESULTS}/figures/{name}.png" for name in PLAN.figures],
+            caption="../report/figures.rst",
+            category="Figures",
+        ),
     log:
         f"{LOGS}/figures.log",
-    conda:
-        "../../envs/lstsr.yaml"
+    benchmark:
+        f"{BENCHMARKS}/figures.tsv"
     threads: 1
     resources:
         mem_mb=3000,
         runtime=30,
     params:
-        scenes=CONFIG.evaluate.figure_scenes,
-        bootstrap=CONFIG.evaluate.bootstrap,
-        series=json.dumps(PLAN.series),
+        config=resolved,
+        settings=PLAN.settings("figures"),
+        series=PLAN.series,
         folder=lambda wildcards, output: Path(output[0]).parent,
-        code=fingerprint("lstsr.evaluation.figures"),
+        code=PLAN.code("figures"),
     shell:
-        "lstsr figures --scenes {params.scenes} --bootstrap {params.bootstrap}"
-        " --series {params.series:q} --data {input.data:q} --splits {input.splits:q}"
+        "lstsr figures --config {params.config:q} --data {input.data:q} --splits {input.splits:q}"
         " --shifts {input.shifts:q} --scores {input.scores:q} --predictions {input.predictions:q}"
         " --curves {input.curves:q} --folder {params.folder:q} > {log:q} 2>&1"
 
 
 rule folds:
     input:
-        scores=expand(f"{WORK}/scores/{{row}}.csv", row=PLAN.rows),
-        data=DATASET,
-        splits=f"{RESULTS}/splits.csv",
+        scores=expand(rules.evaluate.output, row=PLAN.rows),
+        data=rules.dataset.output.dataset,
+        splits=rules.split.output,
     output:
-        figure=f"{RESULTS}/figures/folds.png",
+        figure=report(
+            f"{RESULTS}/figures/folds.png",
+            caption="../report/folds.rst",
+            category="Figures",
+        ),
         table=f"{RESULTS}/folds_scenes.csv",
     log:
         f"{LOGS}/folds.log",
-    conda:
-        "../../envs/lstsr.yaml"
+    benchmark:
+        f"{BENCHMARKS}/folds.tsv"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=10,
     params:
-        code=fingerprint("lstsr.evaluation.generalisation"),
+        code=PLAN.code("folds"),
     shell:
         "lstsr folds --data {input.data:q} --splits {input.splits:q} --scores {input.scores:q}"
         " --figure {output.figure:q} --output {output.table:q} > {log:q} 2>&1"
@@ -54,21 +61,19 @@ rule folds:
 
 rule report:
     input:
-        table=f"{RESULTS}/table.csv",
-        excluded=f"{RESULTS}/excluded.csv",
-        figures=[*FIGURES, *FOLDS],
+        table=rules.table.output.table,
+        excluded=rules.dataset.output.excluded,
+        figures=[rules.figures.output, rules.folds.output.figure if CONFIG.split.folds else []],
     output:
         f"{RESULTS}/report.html",
     log:
         f"{LOGS}/report.log",
-    conda:
-        "../../envs/lstsr.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
     params:
-        code=fingerprint("lstsr.evaluation.report"),
+        code=PLAN.code("report"),
     shell:
         "lstsr report --table {input.table:q} --excluded {input.excluded:q}"
         " --output {output:q} {input.figures:q} > {log:q} 2>&1"

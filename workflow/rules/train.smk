@@ -1,6 +1,6 @@
 rule train:
     input:
-        data=DATASET,
+        data=rules.dataset.output.dataset,
         initial=lambda wildcards: PLAN.initial(wildcards.row),
     output:
         checkpoint=f"{RESULTS}/models/{{row}}.safetensors",
@@ -10,19 +10,18 @@ rule train:
     benchmark:
         f"{BENCHMARKS}/train/{{row}}.tsv"
     wildcard_constraints:
-        row="|".join(map(re.escape, TRAINED)) or "none",
+        row="|".join(map(re.escape, PLAN.trained)) or "none",
     # the longest jobs begin first; the short ones of other rows run beside the last of them
     priority: 1
-    conda:
-        "../../envs/lstsr.yaml"
     threads: CONFIG.threads
     resources:
         mem_mb=6000,
         runtime=240,
         gpu=CONFIG.gpus,
     params:
-        row=row_json,
-        code=training_code,
+        config=resolved,
+        row=row_settings,
+        code=row_code("train"),
     shell:
-        "lstsr train --data {input.data:q} --row {params.row:q} --threads {threads}"
-        " --output {output.checkpoint:q} > {log:q} 2>&1"
+        "lstsr train --config {params.config:q} --row {wildcards.row} --data {input.data:q}"
+        " --threads {threads} --output {output.checkpoint:q} > {log:q} 2>&1"

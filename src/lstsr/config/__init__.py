@@ -5,7 +5,7 @@ from lstsr.config.align import AlignConfig, Covariate, GridConfig, RegistrationC
 from lstsr.config.channels import HISTORY, AlignedLayer, Layer, channels_of, unregistered
 from lstsr.config.dataset import Block, DatasetConfig
 from lstsr.config.models import ModelConfig
-from lstsr.config.reading import check_keys, load, save_resolved, schema, validate
+from lstsr.config.reading import check_keys, load, resolved_path, save_resolved, schema, validate
 from lstsr.config.run import Config, EvaluateConfig
 from lstsr.config.section import Section
 from lstsr.config.sensors import (

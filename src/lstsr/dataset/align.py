@@ -57,13 +57,15 @@ COLUMNS = (
 class Aligned:
     """What became of a scene: the two registrations against the target, or why it is excluded.
 
-    ``reference_age_h`` is by how many hours the reference is older than the input.
+    ``reference_age_h`` is by how many hours the reference is older than the input. ``files`` are
+    the names of the rasters in the scene's folder.
     """
 
     scene: str
     reason: str = ""
     registrations: dict[str, Registration] = field(default_factory=dict)
     reference_age_h: float | None = None
+    files: tuple[str, ...] = ()
 
 
 def align(
@@ -96,10 +98,12 @@ def align(
     except SceneError as error:
         logger.warning("scene %s excluded: %s", scene.scene, error)
         return Aligned(scene.scene, str(error))
+    files = ["target_native.tif"]
     for name in (*ROLES, *OPTIONAL):
         image, path = getattr(triplet, name), folder / scene.scene / f"{name}.tif"
         if image is not None:
             geotiff.write(path, image)
+            files.append(path.name)
         else:  # that of an earlier config would be taken for current
             path.unlink(missing_ok=True)
     row, column = triplet.shifts["target"]
@@ -108,7 +112,7 @@ def align(
         at_least(images["target"], triplet.target.grid.gsd_m),
         {"moved_row": repr(row), "moved_column": repr(column)},
     )
-    return Aligned(scene.scene, "", registrations, age_h)
+    return Aligned(scene.scene, "", registrations, age_h, tuple(files))
 
 
 def _place_alone(name: str, image: SensorImage, settings: AlignConfig, folder: Path) -> Aligned:
@@ -120,7 +124,7 @@ def _place_alone(name: str, image: SensorImage, settings: AlignConfig, folder: P
         )
     shutil.rmtree(folder / name, ignore_errors=True)  # what an earlier config left
     geotiff.write(folder / name / "target.tif", image)
-    return Aligned(name)
+    return Aligned(name, files=("target.tif",))
 
 
 def _read(scene: Scene, role: str, sensors: SensorsConfig) -> SensorImage:
@@ -291,8 +295,9 @@ def _registrations(
 
 
 def write_index(path: Path, aligned: Iterable[Aligned]) -> None:
-    """One CSV row a scene."""
-    write_csv(path, COLUMNS, map(record, aligned))
+    """One CSV row a scene. Column ``files`` names its rasters, so that a missing one is noticed."""
+    records = (record(one) | {"files": " ".join(one.files)} for one in aligned)
+    write_csv(path, (*COLUMNS, "files"), records)
 
 
 def record(one: Aligned) -> dict[str, object]:
@@ -315,6 +320,7 @@ def read_index(path: Path) -> list[Aligned]:
             row["reason"],
             {role: _registration(row, role) for role in MOVED if row[f"{role}_row"]},
             float(row[AGE]) if row[AGE] else None,
+            tuple(row["files"].split()),
         )
         for row in read_csv(path)
     ]

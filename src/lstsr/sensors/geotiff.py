@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyproj
 import rasterio
 from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
@@ -255,7 +256,7 @@ def tags(path: Path) -> dict[str, str]:
 
 
 def write(path: Path, image: SensorImage, tags: dict[str, str] | None = None) -> None:
-    """A cloud-optimised GeoTIFF, float32, nodata NaN, with unit, sensor, time, history, version.
+    """A cloud-optimised GeoTIFF, float32, nodata NaN, with unit, sensor, time, history, versions.
 
     Written under a temporary name and renamed, so that a file of that name is always whole.
     """
@@ -287,6 +288,8 @@ def write(path: Path, image: SensorImage, tags: dict[str, str] | None = None) ->
             time=image.time,
             history="; ".join(image.history),
             lstsr_version=__version__,
+            gdal_version=rasterio.__gdal_version__,
+            proj_version=pyproj.proj_version_str,
             **(tags or {}),
         )
 

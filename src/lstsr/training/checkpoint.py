@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -88,6 +89,7 @@ def save_checkpoint(path: Path, weights: Mapping[str, Tensor], checkpoint: Check
         "model": checkpoint.row.model,
         "options": checkpoint.row.options,
         "reference_channels": checkpoint.reference_channels,
+        "torch": torch.__version__,
     }
     with whole(path) as partial:
         save_file(tensors, partial, {"lstsr": json.dumps(header)})

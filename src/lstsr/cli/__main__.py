@@ -1,0 +1,7 @@
+"""`python -m lstsr.cli`."""
+
+import sys
+
+from lstsr.cli import main
+
+sys.exit(main())
