@@ -365,7 +365,7 @@ def inspect(options: argparse.Namespace) -> None:
 
 def import_dctnet(options: argparse.Namespace) -> None:
     """Make a released DCTNet checkpoint into a safetensors file for `evaluate-rgbd`."""
-    from lstsr.models.released import import_dctnet as import_released
+    from lstsr.models.dctnet_released import import_dctnet as import_released
 
     check_output(options.output, (options.released,))
     check_suffix(options.output, ".safetensors")
@@ -374,7 +374,7 @@ def import_dctnet(options: argparse.Namespace) -> None:
 
 def import_released(options: argparse.Namespace) -> None:
     """Make weights that another group released into a file for `train.initial`."""
-    from lstsr.models.released import import_released as import_weights
+    from lstsr.models.sc_unet import import_released as import_weights
 
     check_output(options.output, (options.released,))
     check_suffix(options.output, ".safetensors")
@@ -385,7 +385,7 @@ def evaluate_rgbd(options: argparse.Namespace) -> None:
     """Score released DCTNet weights on RGB-D pairs, by their authors' protocol."""
     from lstsr.evaluation.rgbd import evaluate as evaluate_pairs
     from lstsr.evaluation.rgbd import report as score_report
-    from lstsr.models.released import read_dctnet
+    from lstsr.models.dctnet_released import read_dctnet
 
     network = read_dctnet(options.model)
     scores = evaluate_pairs(network, options.rgb, options.depth, options.scale, options.crop)

@@ -1,9 +1,11 @@
-"""SC-UNet, SIF-NN-SR1 and SIF-NN-SR2: one U-Net with the weights that its authors released.
+"""SC-UNet, SIF-NN-SR1 and SIF-NN-SR2: one U-Net with three sets of released weights.
 
 Ait-Bachir et al., "Land Surface Temperature Super-Resolution with a Scale-Invariance-Free Neural
 Approach: Application to MODIS", 2025 (hal-04925380). The three networks differ only in how their
 authors trained them. Modules have the names of the released tensors.
 """
+
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +13,8 @@ from torch import Tensor, nn
 
 from lstsr.errors import LstsrError
 from lstsr.models.interpolation import bicubic
+from lstsr.models.weights import load_weights, read_state_dict, save_network
+from lstsr.registry import register
 
 SCALE = 4
 """The authors trained for x4 (4 km to 1 km) and apply it to 1 km."""
@@ -37,8 +41,7 @@ class DoubleConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N,channels_in,H,W) to (N,channels_out,H,W)."""
-        features: Tensor = self.bloc(x)
-        return features
+        return self.bloc(x)
 
 
 class ResidualBlock(nn.Module):
@@ -50,8 +53,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N,channels,H,W) to the same."""
-        features: Tensor = x + self.doubleconv(x)
-        return features
+        return x + self.doubleconv(x)
 
 
 class Down(nn.Module):
@@ -64,8 +66,7 @@ class Down(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N,channels_in,H,W) to (N,channels_out,H/2,W/2)."""
-        features: Tensor = self.lastconv(self.resblock(F.avg_pool2d(x, 2)))
-        return features
+        return self.lastconv(self.resblock(F.avg_pool2d(x, 2)))
 
 
 class Up(nn.Module):
@@ -78,8 +79,7 @@ class Up(nn.Module):
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """Features (N,C,H,W) and (N,D,2H,2W) with C + D channels_in, to (N,channels_out,2H,2W)."""
         up = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
-        features: Tensor = self.convbloc(torch.cat([up, skip], 1))
-        return features
+        return self.convbloc(torch.cat([up, skip], 1))
 
 
 class UNet(nn.Module):
@@ -102,18 +102,20 @@ class UNet(nn.Module):
         half = self.db1(full)
         quarter = self.db2(half)
         features = self.ub1(self.db3(quarter), quarter)
-        fine: Tensor = self.outlay(self.ub3(self.ub2(features, half), full))
-        return fine
+        return self.outlay(self.ub3(self.ub2(features, half), full))
 
 
+@register("sc-unet", released=True)
+@register("sif-nn-sr1", released=True)
+@register("sif-nn-sr2", released=True)
 class SCUNet(nn.Module):
     """The released U-Net between our units and those of its authors.
 
     The authors standardised LST and NDVI by means and standard deviations that they did not
-    publish. A gain and an offset of each replace them here. These four numbers are all that
-    training changes: convolutions are frozen, and batch norm always uses the stored statistics.
-    Offsets of the LST are relative to the scene's centre, so that f(T + c) = f(T) + c. The authors
-    clip NDVI to -1..1. Here the reference arrives without values outside: the readers mask them.
+    publish. A gain and an offset of each replace them here. Training changes only these four
+    numbers: convolutions are frozen, and batch norm always uses the stored statistics. Offsets of
+    the LST are relative to the scene's centre, so that f(T + c) = f(T) + c. The authors clip NDVI
+    to -1..1. Here the readers mask values outside this range.
 
     Args:
         scale: coarse spacing / fine spacing, 4.
@@ -137,7 +139,7 @@ class SCUNet(nn.Module):
         self.train(self.training)
 
     def train(self, mode: bool = True) -> "SCUNet":
-        """Set the mode, as of any module. The U-Net stays in evaluation mode."""
+        """Set the mode. The U-Net stays in evaluation mode."""
         super().train(mode)
         self.unet.eval()
         return self
@@ -159,8 +161,17 @@ class SCUNet(nn.Module):
         return (fine - self.offset[:, :1]) / gain[:, :1]
 
 
-NETWORKS: dict[str, type[nn.Module]] = {
-    "sc-unet": SCUNet,
-    "sif-nn-sr1": SCUNet,
-    "sif-nn-sr2": SCUNet,
-}
+def import_released(name: str, released: Path, output: Path) -> None:
+    """Write the released weights of the model ``name`` to a file for `train.initial`.
+
+    ``released`` is the authors' state dict (.safetensors or a file of torch). The constants in
+    ``output`` (.safetensors) are neutral: training fits them. Raises LstsrError if the file cannot
+    be read, holds more than weights, or holds other weights.
+    """
+    network = SCUNet(SCALE, 1)
+    try:
+        load_weights(network.unet, read_state_dict(released))
+    except LstsrError as error:
+        raise LstsrError(f"{released}: {error}. Use the file released for {name}") from error
+    header = {"model": name, "options": {}, "reference_bands": ["ndvi"]}
+    save_network(network, {**header, "source": SOURCE, "licence": LICENCE}, output)
