@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from lstsr.errors import LstsrError
 from lstsr.geo.aggregate import block_mean_t4
 
+Image = NDArray[np.float64]
+
 GREY_ZERO_K = 240.0
 """Kelvin that the seed study's convention maps to grey level 0."""
 GREY_SPAN_K = 100.0
@@ -57,19 +59,14 @@ def ssim(prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike) -> flo
     """
     _errors(prediction_k, target_k, scored)
     mask = np.asarray(scored, bool)
-    grey = [
-        (_filled(values_k, mask) - GREY_ZERO_K) * PEAK / GREY_SPAN_K
-        for values_k in (prediction_k, target_k)
-    ]
-    return _similarity(*grey, mask, PEAK)
+    images = (_filled(image_k, mask) * PEAK / GREY_SPAN_K for image_k in (prediction_k, target_k))
+    return _similarity(mask, PEAK, *images)
 
 
 def _similarity(
-    prediction: NDArray[np.float64],
-    target: NDArray[np.float64],
-    mask: NDArray[np.bool_],
-    data_range: float,
+    mask: NDArray[np.bool_], data_range: float, prediction: Image, target: Image
 ) -> float:
+    """SSIM of two images that are 0 outside the mask."""
     # evaluation only: training runs without these libraries
     from scipy.ndimage import binary_erosion
     from skimage.metrics import structural_similarity
@@ -211,7 +208,7 @@ def score_image(prediction: ArrayLike, target: ArrayLike, scored: ArrayLike) -> 
     mask = np.asarray(scored, bool)
     images = (np.where(mask, image, 0.0) for image in (prediction, target))
     similarities = [
-        _similarity(*bands, mask, REFLECTANCE_RANGE) for bands in zip(*images, strict=True)
+        _similarity(mask, REFLECTANCE_RANGE, *bands) for bands in zip(*images, strict=True)
     ]
     return {
         "n_pixels": float(np.count_nonzero(mask)),
@@ -268,7 +265,7 @@ def paired_bootstrap(
     return float(scenes.mean()), float(low), float(high)
 
 
-def rapsd(values_k: ArrayLike, valid: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def rapsd(values_k: ArrayLike, valid: ArrayLike) -> tuple[Image, Image]:
     """Radially averaged power spectrum: frequency (cycles per pixel) and power (K^2), each (bins,).
 
     LST has far more power in long waves than in short ones, and edges of gaps would leak it. We
@@ -295,14 +292,12 @@ def rapsd(values_k: ArrayLike, valid: ArrayLike) -> tuple[NDArray[np.float64], N
     return rings / shorter, mean[rings]
 
 
-def _steps(
-    values: NDArray[np.float64], mask: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def _steps(values: Image, mask: NDArray[np.bool_]) -> tuple[Image, NDArray[np.bool_]]:
     """Steps along rows, (H, W - 1), and whether both of their pixels are in the mask."""
     return np.diff(values), mask[:, 1:] & mask[:, :-1]
 
 
-def _step_power(values: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _step_power(values: Image, mask: NDArray[np.bool_]) -> Image:
     """Power (H, W) by frequency of the steps along rows."""
     steps, known = _steps(values, mask)
     window = np.outer(*(np.hanning(length) for length in steps.shape)) * known
@@ -312,7 +307,7 @@ def _step_power(values: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray
     return np.abs(np.fft.fft2(tapered, mask.shape)) ** 2 / np.sum(window**2)
 
 
-def _errors(prediction: ArrayLike, target: ArrayLike, scored: ArrayLike) -> NDArray[np.float64]:
+def _errors(prediction: ArrayLike, target: ArrayLike, scored: ArrayLike) -> Image:
     """Prediction minus target over the scored pixels, (n,) or (B, n) float64."""
     images = np.asarray(prediction), np.asarray(target)
     mask = np.asarray(scored, bool)
@@ -332,6 +327,6 @@ def _errors(prediction: ArrayLike, target: ArrayLike, scored: ArrayLike) -> NDAr
     return compared[0] - compared[1]
 
 
-def _filled(values_k: ArrayLike, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The image in float64 with one harmless temperature outside the mask."""
-    return np.where(mask, np.asarray(values_k, np.float64), GREY_ZERO_K)
+def _filled(values_k: ArrayLike, mask: NDArray[np.bool_]) -> Image:
+    """Kelvin above `GREY_ZERO_K` in float64, 0 outside the mask."""
+    return np.where(mask, np.asarray(values_k, np.float64) - GREY_ZERO_K, 0.0)

@@ -64,7 +64,7 @@ def _registered() -> Iterator[tuple[str, str, Traits]]:
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             for call in node.decorator_list if isinstance(node, ast.ClassDef) else ():
                 if isinstance(call, ast.Call) and ast.unparse(call.func) == "register":
-                    traits = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
+                    traits = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
                     name = ast.literal_eval(call.args[0])
                     yield name, f"lstsr.models.{path.stem}", Traits(**traits)
 

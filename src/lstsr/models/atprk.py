@@ -83,7 +83,7 @@ def kriging_weights(to_cell: Tensor, between: Tensor, present: Tensor) -> Tensor
     """Weights of ordinary kriging, (points,k): they sum to 1 and are 0 for absent cells.
 
     Args:
-        to_cell: covariances of points and cells, (points,k).
+        to_cell: covariances of points with cells, (points,k).
         between: covariances of cells, (k,k).
         present: (k,), bool.
     """

@@ -8,20 +8,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lstsr.errors import LstsrError
-from lstsr.models.interpolation import (
-    Bicubic,
-    BicubicBackprojected,
-    Bilinear,
-    bicubic_backprojected,
-    bilinear,
-    block_mean,
-)
+from lstsr.models import interpolation
+from lstsr.models.interpolation import bicubic_backprojected, bilinear, block_mean
 from lstsr.models.linear import LocalLinear
 
 BASES: dict[str, type[nn.Module]] = {
-    "bilinear": Bilinear,
-    "bicubic": Bicubic,
-    "bicubic-backprojected": BicubicBackprojected,
+    "bilinear": interpolation.Bilinear,
+    "bicubic": interpolation.Bicubic,
+    "bicubic-backprojected": interpolation.BicubicBackprojected,
     "local-linear": LocalLinear,
 }
 """Bases of a residual network. Each depends on a few neighbouring cells only, so tiles agree."""
@@ -89,19 +83,9 @@ class ResidualNetwork(nn.Module, ABC):
     def forward(
         self, coarse: Tensor, reference: Tensor, coarse_valid: Tensor, reference_valid: Tensor
     ) -> Tensor:
-        """Predict the fine image.
-
-        Args:
-            coarse: (N,1,h,w), filled where invalid.
-            reference: (N,C,H,W) with H = h scale, W = w scale. Invalid values do not matter.
-            coarse_valid: (N,1,h,w), 0 or 1.
-            reference_valid: (N,1,H,W), 0 or 1.
-
-        Returns:
-            (N,1,H,W) in normalised units.
-        """
+        """Fine image (N,1,H,W); shapes as in `Inputs`. Invalid reference values do not matter."""
         reference = torch.where(reference_valid > 0, reference, 0.0)
-        base: Tensor = self.base(coarse, reference, coarse_valid, reference_valid)
+        base = self.base(coarse, reference, coarse_valid, reference_valid)
         fine = base + self.residual(Inputs(base, coarse, reference, coarse_valid, reference_valid))
         if self.back_projection is None:
             return fine
@@ -128,12 +112,10 @@ class ResidualNetwork(nn.Module, ABC):
 class SingleImageNetwork(ResidualNetwork):
     """A network without reference that works on the coarse grid and upsamples last.
 
-    Its `stages` upsamplings double the size. `base` and `bands` are those of `ResidualNetwork`.
+    Each of its `stages` doubles the size. Other arguments are those of `ResidualNetwork`.
 
     Args:
         scale: a power of two; x8 takes a third upsampling stage.
-        reference_channels: used by the base only.
-        base: a key of `BASES`.
         residual: False gives the published form, the network's output without a base.
         bands: bands of the image (B), in and out.
 
@@ -178,9 +160,6 @@ class BackProjection(nn.Module):
     U is bicubic interpolation with block means equal to the deficit. With g = 1 the block means of
     the output equal the input, which is right if the input is the block mean of the target. The
     image of a real coarse sensor has a wider PSF and noise, and training finds a smaller g.
-
-    Args:
-        scale: coarse spacing / fine spacing.
     """
 
     def __init__(self, scale: int) -> None:

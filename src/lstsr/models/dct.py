@@ -82,14 +82,12 @@ class _Separable(torch.autograd.Function):
 
 def dct2(x: Tensor) -> Tensor:
     """Orthonormal DCT-II over the last two axes."""
-    rows, columns = (dct_matrix(n, x.dtype, x.device) for n in x.shape[-2:])
-    return _Separable.apply(x, rows, columns)
+    return _Separable.apply(x, *(dct_matrix(n, x.dtype, x.device) for n in x.shape[-2:]))
 
 
 def idct2(x: Tensor) -> Tensor:
     """Inverse of `dct2`."""
-    rows, columns = (dct_matrix(n, x.dtype, x.device).T for n in x.shape[-2:])
-    return _Separable.apply(x, rows, columns)
+    return _Separable.apply(x, *(dct_matrix(n, x.dtype, x.device).T for n in x.shape[-2:]))
 
 
 class _FivePoint(torch.autograd.Function):
@@ -148,14 +146,9 @@ def right_hand_side(
 
 
 def solve(rhs: Tensor, penalty: Tensor) -> Tensor:
-    """Solve (I + lambda L^T L) x = rhs with the 5-point L.
+    """Solve (I + lambda L^T L) x = rhs (N,C,H,W) with the 5-point L.
 
-    Args:
-        rhs: (N,C,H,W).
-        penalty: lambda (C,1,1), in pixel^4: lambda^(1/4) is the smoothing length.
-
-    Returns:
-        (N,C,H,W), in the dtype of rhs.
+    `penalty` is lambda (C,1,1) in pixel^4: lambda^(1/4) is the smoothing length.
     """
     kappa = eigenvalues(*rhs.shape[-2:], rhs.dtype, rhs.device)
     return idct2(dct2(rhs) / (1 + penalty * kappa**2))
@@ -164,7 +157,7 @@ def solve(rhs: Tensor, penalty: Tensor) -> Tensor:
 def guided_solve(
     lst: Tensor, reference: Tensor, weight: Tensor, penalty: Tensor, operators: str = "consistent"
 ) -> Tensor:
-    """The minimiser of |x - D|^2 + lambda |L x - W o L R|^2 in float32 (or the inputs' float64).
+    """The minimiser of |x - D|^2 + lambda |L x - W o L R|^2.
 
     Args:
         lst: D (N,C,H,W).
@@ -174,7 +167,7 @@ def guided_solve(
         operators: a key of `LAPLACIANS`.
 
     Returns:
-        (N,C,H,W), float32 whatever the autocast.
+        (N,C,H,W), float32 also under autocast, float64 if D is.
     """
     dtype = torch.promote_types(lst.dtype, torch.float32)
     with full_precision(lst.device):

@@ -28,29 +28,24 @@ SLOPE = 0.2
 
 
 class SemiCoupledConv(nn.Module):
-    """3 x 3 conv of both streams: they share the kernels of some output channels.
+    """3 x 3 conv of two streams, which use the same kernels for a share of the output channels.
 
-    Args:
-        channels_in: of each stream.
-        channels_out: of each stream.
-        shared: share of the output channels whose kernels both streams use; published: half.
+    The published ``shared`` is half.
     """
 
     def __init__(self, channels_in: int, channels_out: int, shared: float = 0.5) -> None:
         super().__init__()
-        common = round(shared * channels_out)
+        bound = math.sqrt(6 / (9 * channels_in))  # Kaiming, uniform, fan-in, gain of a ReLU
 
         def kernel(channels: int) -> nn.Parameter:
-            # Kaiming, uniform, fan-in, gain of a ReLU.
-            bound = math.sqrt(6 / (9 * channels_in))
             return nn.Parameter(torch.empty(channels, channels_in, 3, 3).uniform_(-bound, bound))
 
-        self.shared = kernel(common)
-        self.lst = kernel(channels_out - common)
-        self.reference = kernel(channels_out - common)
+        common = round(shared * channels_out)
+        private = channels_out - common
+        self.shared, self.lst, self.reference = kernel(common), kernel(private), kernel(private)
         self.shared_bias = nn.Parameter(torch.zeros(common))
-        self.lst_bias = nn.Parameter(torch.zeros(channels_out - common))
-        self.reference_bias = nn.Parameter(torch.zeros(channels_out - common))
+        self.lst_bias = nn.Parameter(torch.zeros(private))
+        self.reference_bias = nn.Parameter(torch.zeros(private))
 
     def forward(self, lst: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
         """Two streams (N,channels_in,H,W) to two of (N,channels_out,H,W)."""
@@ -59,10 +54,8 @@ class SemiCoupledConv(nn.Module):
             kernels, biases = torch.cat([self.shared, kernel]), torch.cat([self.shared_bias, bias])
             return F.conv2d(x, kernels, biases, padding=1)
 
-        return (
-            conv(lst, self.lst, self.lst_bias),
-            conv(reference, self.reference, self.reference_bias),
-        )
+        d = conv(lst, self.lst, self.lst_bias)
+        return d, conv(reference, self.reference, self.reference_bias)
 
 
 class SemiCoupledLayer(nn.Module):
@@ -85,25 +78,18 @@ class FeatureExtraction(nn.Module):
     """SCFE: a private head per stream, then layers that take and return both streams.
 
     Args:
-        lst_channels: channels of the LST stream's image.
-        reference_channels: channels of the reference stream's image.
+        channels: channels of the LST stream's image and of the reference stream's image.
         features: channels after the heads.
         layers: modules (lst, reference) -> (lst, reference).
-        slope: of the leaky ReLU after the heads.
+        slope: negative slope of the leaky ReLU after the heads.
     """
 
     def __init__(
-        self,
-        lst_channels: int,
-        reference_channels: int,
-        features: int,
-        layers: list[nn.Module],
-        slope: float,
+        self, channels: tuple[int, int], features: int, layers: list[nn.Module], slope: float
     ) -> None:
         super().__init__()
         self.slope = slope
-        self.head_lst = conv3x3(lst_channels, features)
-        self.head_reference = conv3x3(reference_channels, features)
+        self.head_lst, self.head_reference = (conv3x3(n, features) for n in channels)
         self.layers = nn.ModuleList(layers)
 
     def forward(self, lst: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
@@ -137,16 +123,11 @@ class Gate(nn.Module):
 
     This is enhanced spatial attention, but it sees both streams. Its wide branch works on the
     coarse grid, block means down and bilinear up: it is aligned on images of any size and on tiles.
-
-    Args:
-        features: channels of each stream.
-        scale: coarse spacing / fine spacing.
     """
 
     def __init__(self, features: int, scale: int) -> None:
         super().__init__()
-        self.scale = scale
-        inner = features // 4
+        self.scale, inner = scale, features // 4
         self.reduce = nn.Conv2d(2 * features, inner, 1)
         self.wide = nn.Sequential(
             conv3x3(inner, inner), nn.LeakyReLU(SLOPE), conv3x3(inner, inner), nn.LeakyReLU(SLOPE)
@@ -199,8 +180,7 @@ class GuidedSolve(nn.Module):
 class DCTNet(ResidualNetwork):
     """DCTNet as a residual over a declared base.
 
-    `scale`, `reference_channels`, `base`, `sees_deficit` and `back_projection` are those of
-    `ResidualNetwork`.
+    Other arguments are those of `ResidualNetwork`.
 
     Args:
         features: channels of each stream, a multiple of 4; 64 as published, 32 for the CPU.
@@ -226,7 +206,7 @@ class DCTNet(ResidualNetwork):
         if features % 4:
             raise LstsrError(f"features: {features} is not a multiple of 4")
         coupled: list[nn.Module] = [SemiCoupledLayer(features, SLOPE) for _ in range(layers)]
-        self.extraction = FeatureExtraction(*self.stream_channels, features, coupled, SLOPE)
+        self.extraction = FeatureExtraction(self.stream_channels, features, coupled, SLOPE)
         self.guided = GuidedSolve(features, scale, operators)
         self.tail = reconstruction(features, SLOPE)
         zero_init(self.tail[-1])

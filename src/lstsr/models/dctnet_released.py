@@ -86,7 +86,7 @@ class PublishedDCTNet(nn.Module):
         super().__init__()
         features = 64
         coupled: list[nn.Module] = [SemiCoupledLayer(features, 0.0) for _ in range(4)]
-        self.extraction = FeatureExtraction(1, 3, features, coupled, 0.0)
+        self.extraction = FeatureExtraction((1, 3), features, coupled, 0.0)
         self.attention = PublishedAttention(features, 16)
         self.theta = nn.Parameter(torch.empty(1, features, 1, 1).normal_(0.1, 0.3))
         self.tail = reconstruction(features, 0.0)

@@ -23,9 +23,7 @@ the longest falls below 1e-3 within the overlap of tiles."""
 class CoarseSolve(nn.Module):
     """x + weights (guided solve of features made from x): the DCT module on the coarse grid.
 
-    Args:
-        features: channels in and out.
-        solved: channels of D, R and W in the solve, see `dct.guided_solve`.
+    D, R and W of the solve have ``solved`` channels, see `dct.guided_solve`.
     """
 
     def __init__(self, features: int, solved: int) -> None:
@@ -37,17 +35,14 @@ class CoarseSolve(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N,features,h,w) to the same."""
         d, r, w = self.streams(x).chunk(3, 1)
-        solved = guided_solve(d, r, torch.sigmoid(w), self.length())
-        joined: Tensor = self.join(solved)
-        return x + joined
+        return x + self.join(guided_solve(d, r, torch.sigmoid(w), self.length()))
 
 
 @register("dctrrdbnet")
 class DCTRRDBNet(TrunkNetwork):
     """Multi-scale DCTRRDBNet as a residual over a declared base.
 
-    `scale`, `reference_channels`, `base`, `sees_deficit` and `back_projection` are those of
-    `ResidualNetwork`.
+    Other arguments are those of `ResidualNetwork`.
 
     Args:
         features: channels on the fine grid, see `unet.widths`.

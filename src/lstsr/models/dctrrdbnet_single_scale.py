@@ -33,14 +33,7 @@ CPU; within 5 % of DCTNet with 32 features), tiny 0.16 M, small 0.46 M (within 5
 
 
 class SemiCoupledDenseBlock(nn.Module):
-    """The residual dense block of RRDB in both streams, which share some kernels.
-
-    Args:
-        features: channels in and out of each stream.
-        growth: channels that each inner conv adds to each stream.
-        shared: share of the output channels whose kernels both streams use.
-        residual_scale: beta of RRDB.
-    """
+    """`rrdb.ResidualDenseBlock` in two streams, with convs of `SemiCoupledConv`."""
 
     def __init__(self, features: int, growth: int, shared: float, residual_scale: float) -> None:
         super().__init__()
@@ -103,8 +96,7 @@ class CoarseTrunk(nn.Module):
 class SingleScaleDCTRRDBNet(ResidualNetwork):
     """DCTRRDBNet on the fine grid as a residual over a declared base.
 
-    `scale`, `reference_channels`, `base`, `sees_deficit` and `back_projection` are those of
-    `ResidualNetwork`. `SIZES` holds ready sets of options.
+    `SIZES` holds ready sets of options. Other arguments are those of `ResidualNetwork`.
 
     Args:
         features: channels of each stream (nf), a multiple of 4.
@@ -145,7 +137,7 @@ class SingleScaleDCTRRDBNet(ResidualNetwork):
         coupled: list[nn.Module] = [
             SemiCoupledRRDB(features, growth, shared, residual_scale) for _ in range(blocks)
         ]
-        self.extraction = FeatureExtraction(*self.stream_channels, features, coupled, SLOPE)
+        self.extraction = FeatureExtraction(self.stream_channels, features, coupled, SLOPE)
         self.coarse_trunk = (
             CoarseTrunk(features, growth, coarse_blocks, residual_scale, scale)
             if coarse_blocks

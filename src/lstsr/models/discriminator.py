@@ -27,14 +27,13 @@ class UNetDiscriminator(nn.Module):
 
     def __init__(self, features: int = 64, bands: int = 1) -> None:
         super().__init__()
-        widths = [features * 2**level for level in range(DEPTH + 1)]
-        narrower = list(zip(widths, widths[1:], strict=False))
+        pairs = [(features * 2**level, features * 2 ** (level + 1)) for level in range(DEPTH)]
         self.first = nn.Conv2d(bands, features, 3, padding=1)
         self.down = nn.ModuleList(
-            spectral_norm(nn.Conv2d(n, m, 4, stride=2, padding=1, bias=False)) for n, m in narrower
+            spectral_norm(nn.Conv2d(n, m, 4, stride=2, padding=1, bias=False)) for n, m in pairs
         )
         self.up = nn.ModuleList(
-            spectral_norm(nn.Conv2d(m, n, 3, padding=1, bias=False)) for n, m in narrower[::-1]
+            spectral_norm(nn.Conv2d(m, n, 3, padding=1, bias=False)) for n, m in pairs[::-1]
         )
         self.refine = nn.ModuleList(
             spectral_norm(nn.Conv2d(features, features, 3, padding=1, bias=False)) for _ in range(2)

@@ -214,7 +214,7 @@ class JIIF(ResidualNetwork):
 
     The guide on the coarse grid is the mean over the valid pixels of each cell; the published one
     is reduced by bicubic interpolation. A pixel sees 2 `blocks` + 3 coarse cells to each side.
-    `scale`, `reference_channels` and `base` are those of `ResidualNetwork`.
+    Other arguments are those of `ResidualNetwork`.
 
     Args:
         features: numbers in a code; 128 as published, 32 for the CPU.

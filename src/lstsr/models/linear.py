@@ -118,10 +118,7 @@ class LocalLinear(GlobalLinear):
     """The model `local-linear`: slopes from a window around each coarse cell.
 
     Args:
-        scale: coarse spacing / fine spacing.
-        reference_channels: number of bands; any.
-        window: odd width of the window in coarse cells.
-        ridge: see `RIDGE`.
+        window: odd width of the window in coarse cells; other arguments as in `GlobalLinear`.
 
     Raises:
         LstsrError: the window is not odd.

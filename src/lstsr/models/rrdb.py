@@ -29,10 +29,7 @@ def dense_widths(features: int, growth: int) -> list[tuple[int, int]]:
 class ResidualDenseBlock(nn.Module):
     """x + beta conv5([x, x1, .. x4]), each x_i = LeakyReLU(conv_i of all before it).
 
-    Args:
-        features: channels in and out.
-        growth: channels that each inner conv adds.
-        residual_scale: beta.
+    Each inner conv adds ``growth`` channels; ``residual_scale`` is beta.
     """
 
     def __init__(self, features: int, growth: int, residual_scale: float = RESIDUAL_SCALE) -> None:
@@ -51,8 +48,7 @@ class ResidualDenseBlock(nn.Module):
         dense = [x]
         for conv in self.convs[:-1]:
             dense.append(F.leaky_relu(conv(torch.cat(dense, 1)), SLOPE))
-        residual: Tensor = self.convs[-1](torch.cat(dense, 1))
-        return x + self.residual_scale * residual
+        return x + self.residual_scale * self.convs[-1](torch.cat(dense, 1))
 
 
 class RRDB(nn.Module):
@@ -67,8 +63,7 @@ class RRDB(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N,features,H,W) to the same."""
-        dense: Tensor = self.blocks(x)
-        return x + self.residual_scale * dense
+        return x + self.residual_scale * self.blocks(x)
 
 
 @register("esrnet", guided=False)
@@ -78,8 +73,7 @@ class ESRNet(SingleImageNetwork):
 
     The published form (`features=64, growth=32, blocks=23, residual=False`) has 16,695,681
     parameters at x4; the default (0.77 M at x4) is for the CPU. It works on the coarse grid, so its
-    cost per fine pixel is small. `scale`, `reference_channels`, `base`, `residual` and `bands` are
-    those of `SingleImageNetwork`.
+    cost per fine pixel is small. Other arguments are those of `SingleImageNetwork`.
 
     Args:
         features: channels of the trunk (nf).

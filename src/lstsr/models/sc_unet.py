@@ -5,6 +5,7 @@ Approach: Application to MODIS", 2025 (hal-04925380). The three networks differ 
 authors trained them. Modules have the names of the released tensors.
 """
 
+from collections import OrderedDict
 from pathlib import Path
 
 import torch
@@ -32,16 +33,10 @@ def conv_block(channels_in: int, channels_out: int) -> list[nn.Module]:
     return [conv, nn.BatchNorm2d(channels_out), nn.ReLU()]
 
 
-class DoubleConv(nn.Module):
+def double_conv(channels_in: int, inner: int, channels_out: int) -> nn.Sequential:
     """Two blocks of convolution, batch norm and ReLU."""
-
-    def __init__(self, channels_in: int, inner: int, channels_out: int) -> None:
-        super().__init__()
-        self.bloc = nn.Sequential(*conv_block(channels_in, inner), *conv_block(inner, channels_out))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N,channels_in,H,W) to (N,channels_out,H,W)."""
-        return self.bloc(x)
+    convs = nn.Sequential(*conv_block(channels_in, inner), *conv_block(inner, channels_out))
+    return nn.Sequential(OrderedDict(bloc=convs))
 
 
 class ResidualBlock(nn.Module):
@@ -49,7 +44,7 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.doubleconv = DoubleConv(channels, channels, channels)
+        self.doubleconv = double_conv(channels, channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N,channels,H,W) to the same."""
@@ -74,7 +69,7 @@ class Up(nn.Module):
 
     def __init__(self, channels_in: int, inner: int, channels_out: int) -> None:
         super().__init__()
-        self.convbloc = DoubleConv(channels_in, inner, channels_out)
+        self.convbloc = double_conv(channels_in, inner, channels_out)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """Features (N,C,H,W) and (N,D,2H,2W) with C + D channels_in, to (N,channels_out,2H,2W)."""
@@ -87,7 +82,7 @@ class UNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.inbloc = DoubleConv(2, 16, 16)
+        self.inbloc = double_conv(2, 16, 16)
         self.db1 = Down(16, 32)
         self.db2 = Down(32, 64)
         self.db3 = Down(64, 64)

@@ -18,8 +18,7 @@ class SRCNN(ResidualNetwork):
     """SRCNN as a residual over a declared base. The paper has no base.
 
     9-1-5 (the default) has 8,032 weights and 97 biases, 9-5-5 57,184 weights (paper, section 4.3).
-    Borders are replicated. `scale`, `reference_channels`, `base` and `bands` are those of
-    `ResidualNetwork`.
+    Borders are replicated. Other arguments are those of `ResidualNetwork`.
 
     Args:
         f1: odd width of the first kernel, fine pixels.

@@ -16,12 +16,7 @@ def normalised(conv: nn.Conv2d, batch_norm: bool) -> nn.Module:
 
 
 class ResidualBlock(nn.Module):
-    """x + BN(conv(PReLU(BN(conv(x))))); figure 4 after Gross and Wilber 2016.
-
-    Args:
-        features: channels in and out.
-        batch_norm: whether to use BN.
-    """
+    """x + BN(conv(PReLU(BN(conv(x))))), BN being optional; figure 4 after Gross and Wilber 2016."""
 
     def __init__(self, features: int, batch_norm: bool) -> None:
         super().__init__()
@@ -33,16 +28,11 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N,features,h,w) to the same."""
-        residual: Tensor = self.body(x)
-        return x + residual
+        return x + self.body(x)
 
 
 class Doubling(nn.Sequential):
-    """Conv to four times the channels, pixel shuffle, PReLU (Shi et al. 2016; figure 4).
-
-    Args:
-        features: channels in and out.
-    """
+    """Conv to four times the channels, pixel shuffle, PReLU (Shi et al. 2016; figure 4)."""
 
     def __init__(self, features: int) -> None:
         super().__init__(conv3x3(features, 4 * features), nn.PixelShuffle(2), nn.PReLU(features))
@@ -54,8 +44,8 @@ class SRResNet(SingleImageNetwork):
 
     The published form is `features=64, blocks=16, batch_norm=True, residual=False`. Batch
     normalisation is off by default. It makes artefacts, especially in adversarial training (Wang et
-    al. 2018, ESRGAN, section 3.1), and would mix the levels of a batch's scenes. `scale`,
-    `reference_channels`, `base`, `residual` and `bands` are those of `SingleImageNetwork`.
+    al. 2018, ESRGAN, section 3.1), and would mix the levels of a batch's scenes. Other arguments
+    are those of `SingleImageNetwork`.
 
     Args:
         features: channels of the trunk (n).

@@ -73,11 +73,7 @@ class Trunk(nn.Module):
     """
 
     def __init__(
-        self,
-        channels_in: int,
-        widths: Sequence[int],
-        scale: int,
-        coarsest: nn.Module | None = None,
+        self, channels_in: int, widths: Sequence[int], scale: int, coarsest: nn.Module | None = None
     ) -> None:
         super().__init__()
         self.coarsest = coarsest or nn.Identity()
@@ -106,8 +102,7 @@ class Trunk(nn.Module):
 class TrunkNetwork(ResidualNetwork):
     """A trunk that sees LST and reference together, as a residual over a declared base.
 
-    `scale`, `reference_channels`, `base`, `sees_deficit` and `back_projection` are those of
-    `ResidualNetwork`.
+    Other arguments are those of `ResidualNetwork`.
 
     Args:
         features: channels on the fine grid, see `widths`.
