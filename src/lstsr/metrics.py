@@ -1,8 +1,8 @@
-"""Scores of one scene, masked and in kelvin; the seed study's convention beside.
+"""Scores of one scene, masked and in kelvin, and in the seed study's convention.
 
-Every function takes whole images (row, column) in kelvin and the mask of pixels that count. What
-lies outside the mask never matters; a value that is not finite inside it is an error. An optical
-image (band, row, column) is in reflectance; its scores are means over the bands, in its own unit.
+Every function takes whole images (row, column) in kelvin and the mask of the scored pixels. Values
+outside the mask do not matter; a value inside it that is not finite is an error. An optical image
+(band, row, column) is in reflectance, and its scores are means over the bands in that unit.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from lstsr.errors import LstsrError
 from lstsr.geo.aggregate import block_mean_t4
+
+Image = NDArray[np.float64]
 
 GREY_ZERO_K = 240.0
 """Kelvin that the seed study's convention maps to grey level 0."""
@@ -22,71 +23,55 @@ GREY_SPAN_K = 100.0
 """Kelvin between grey levels 0 and 255."""
 PEAK = 255.0
 REFLECTANCE_RANGE = 1.0
-"""Reflectance that counts as the peak in PSNR, and as the data range in SSIM: 0 to a white area."""
+"""Peak of PSNR and data range of SSIM for reflectance: from 0 to a white area."""
 SSIM_SIGMA = 1.5
 """Gaussian of Wang et al. 2004 (Image quality assessment), section III-B, in pixels."""
 SSIM_WINDOW = 11
 CONSISTENT_FRACTION = 0.75
-"""Least scored share of a coarse cell that is compared with the input (12 of 16 at scale 4)."""
+"""Smallest scored share of a coarse cell that is compared with the input (12 of 16 at scale 4)."""
 INTERVAL_SCENES = 5
-"""Fewest scenes for an interval: with fewer, resampling repeats the same few means."""
+"""Fewest scenes for an interval. With fewer, resampling repeats the same few means."""
 
 
 def rmse_k(prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike) -> float:
     """Root of the mean squared error, kelvin."""
-    return math.sqrt(np.mean(_errors_k(prediction_k, target_k, scored) ** 2))
+    return math.sqrt(np.mean(_errors(prediction_k, target_k, scored) ** 2))
 
 
 def ubrmse_k(prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike) -> float:
-    """Root mean squared error after the scene's bias is removed, kelvin: the errors' deviation.
+    """Root mean squared error without the scene's bias, kelvin: the errors' standard deviation.
 
-    Of an optical image the bias of each band is.
+    For an optical image, each band has its own bias.
     """
-    return math.sqrt(np.mean(np.var(_errors_k(prediction_k, target_k, scored), axis=-1)))
-
-
-def mae_k(prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike) -> float:
-    """Mean absolute error, kelvin."""
-    return float(np.mean(np.abs(_errors_k(prediction_k, target_k, scored))))
+    return math.sqrt(np.mean(np.var(_errors(prediction_k, target_k, scored), axis=-1)))
 
 
 def bias_k(prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike) -> float:
     """Mean of prediction minus target, kelvin."""
-    return float(np.mean(_errors_k(prediction_k, target_k, scored)))
-
-
-def mse(prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike) -> float:
-    """Mean squared error in grey levels squared (240..340 K onto 0..255, no rounding, no clip)."""
-    errors_k = _errors_k(prediction_k, target_k, scored)
-    return float(np.mean((errors_k * PEAK / GREY_SPAN_K) ** 2))
-
-
-def psnr_db(prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike) -> float:
-    """Peak signal-to-noise ratio of one image, 10 log10(255^2 / mse), dB; infinite if equal."""
-    error = mse(prediction_k, target_k, scored)
-    return 10 * math.log10(PEAK**2 / error) if error else math.inf
+    return float(np.mean(_errors(prediction_k, target_k, scored)))
 
 
 def ssim(prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike) -> float:
     """Structural similarity (Wang et al. 2004, eq. 13) in grey levels, data range 255.
 
-    Gaussian window of 11 x 11 pixels, sigma 1.5, population covariance; the map is averaged over
-    the pixels whose whole window is scored. NaN where no window is whole.
+    Gaussian window of 11 x 11 pixels, sigma 1.5, population covariance. The result is the mean over
+    the pixels whose whole window is scored, NaN if there are none.
     """
-    _errors_k(prediction_k, target_k, scored)
+    _errors(prediction_k, target_k, scored)
     mask = np.asarray(scored, bool)
-    return _similarity(_grey(prediction_k, mask), _grey(target_k, mask), mask, PEAK)
+    images = (_filled(image_k, mask) * PEAK / GREY_SPAN_K for image_k in (prediction_k, target_k))
+    return _similarity(mask, PEAK, *images)
 
 
 def _similarity(
-    prediction: NDArray[np.float64],
-    target: NDArray[np.float64],
-    mask: NDArray[np.bool_],
-    data_range: float,
+    mask: NDArray[np.bool_], data_range: float, prediction: Image, target: Image
 ) -> float:
-    from skimage.metrics import structural_similarity  # evaluation only: training runs without
+    """SSIM of two images that are 0 outside the mask."""
+    # evaluation only: training runs without these libraries
+    from scipy.ndimage import binary_erosion
+    from skimage.metrics import structural_similarity
 
-    whole = _whole_windows(mask, SSIM_WINDOW)
+    whole = binary_erosion(mask, np.ones((SSIM_WINDOW, SSIM_WINDOW)))
     if not whole.any():
         return math.nan
     _, similarity = structural_similarity(
@@ -108,10 +93,10 @@ def consistency_k(
     input_valid: ArrayLike,
     scale: int,
 ) -> float:
-    """Root mean squared difference, kelvin, between the input and the prediction seen as coarsely.
+    """Root mean squared difference between the input and the prediction on the coarse grid, kelvin.
 
-    The prediction is averaged in T^4 over the scored pixels of each coarse cell, and compared where
-    the input is valid and at least CONSISTENT_FRACTION of the cell is scored. NaN if nowhere.
+    The prediction is averaged in T^4 over the scored pixels of each coarse cell. A cell is compared
+    if the input is valid and at least CONSISTENT_FRACTION of it is scored. NaN if no cell is.
     """
     coarse_k, fraction = block_mean_t4(prediction_k, scored, scale)
     compared = (fraction >= CONSISTENT_FRACTION) & np.asarray(input_valid, bool)
@@ -119,23 +104,23 @@ def consistency_k(
 
 
 def lattice(prediction_k: ArrayLike, scored: ArrayLike, scale: int) -> float:
-    """How much more a prediction steps across the centre lines of coarse cells than elsewhere.
+    """Steps of a prediction across the centre lines of coarse cells, relative to other steps.
 
-    A method that asks the nearest centres changes them there; where it does not fade out the one
-    that it leaves, as JIIF's published blending (Tang et al. 2021), it prints a lattice. The lines
-    between fine pixels have ``scale`` places in a cell (at an odd scale a centre line lies on a
-    pixel, and its place is the line before it); the score is the mean absolute step across centre
-    lines over the median place's, along both axes, from scored pixel to scored pixel. No lattice
-    is 1; bilinear, whose steps average two slopes there, is below. NaN where a place has no step
-    or the median place's is 0.
+    A method that queries the nearest cell centres changes them at these lines. If it does not fade
+    out the cell that it leaves, as in JIIF's published blending (Tang et al. 2021), it prints a
+    lattice. There are ``scale`` positions of steps between fine pixels in a cell. At an odd scale a
+    centre line lies on a pixel and counts at the step before it. The score is the mean absolute
+    step at the centre lines over the same mean of the median position, along both axes and between
+    scored pixels. It is 1 without a lattice. Bilinear is below 1, because its steps average two
+    slopes there. NaN if a position has no step or the median is 0.
     """
     mask = np.asarray(scored, bool)
     values = _filled(prediction_k, mask)
     total, count = np.zeros(scale), np.zeros(scale)
     for steps, known in (_steps(values, mask), _steps(values.T, mask.T)):
-        place = np.nonzero(known)[1] % scale
-        total += np.bincount(place, np.abs(steps[known]), scale)
-        count += np.bincount(place, minlength=scale)
+        position = np.nonzero(known)[1] % scale
+        total += np.bincount(position, np.abs(steps[known]), scale)
+        count += np.bincount(position, minlength=scale)
     if not count.all() or not (usual := np.median(total / count)):
         return math.nan
     return float(total[scale // 2 - 1] / count[scale // 2 - 1] / usual)
@@ -146,10 +131,10 @@ def spectrum_db(
 ) -> tuple[float, float]:
     """Distance between the power spectra of prediction and target, and its signed bias, dB.
 
-    Root mean square, and mean, of 10 log10(P_prediction / P_target) over the rings of `rapsd`, both
-    under one mask and window, whose wavelength is between 2 and 2 ``scale`` fine pixels: what
-    super-resolution adds to the input. A negative bias says too smooth. Infinite where one of the
-    images has no power, NaN where both have none. Raises what `rapsd` raises.
+    Root mean square, and mean, of 10 log10(P_prediction / P_target) over the rings of `rapsd` with
+    wavelengths between 2 and 2 ``scale`` fine pixels, which super-resolution adds to the input. A
+    negative bias means too smooth. Infinite if one of the images has no power, NaN if both have
+    none. Raises the errors of `rapsd`.
     """
     frequency, predicted = rapsd(prediction_k, scored)
     _, true = rapsd(target_k, scored)
@@ -169,61 +154,65 @@ def score(
 ) -> dict[str, float]:
     """All scores of one scene, by the names of the table's columns, and ``n_pixels``.
 
-    Fine arrays (H, W), coarse ones (H / scale, W / scale), kelvin and masks; without an input, as
-    on a grid in which it does not nest, what its cells take part in (``consistency_k``, ``lattice``
-    and the spectra) is left out. Raises LstsrError where shapes differ, nothing is scored, or a
-    scored value is not finite.
+    ``mse`` is in grey levels squared (240..340 K onto 0..255, no rounding, no clip), ``psnr_db`` is
+    10 log10(255^2 / mse). Scores that compare coarse cells (``consistency_k``, ``lattice`` and the
+    spectra) need an input that nests in the fine grid. Spectra are NaN if too few scored pixels are
+    neighbours.
+
+    Args:
+        prediction_k: (H,W).
+        target_k: (H,W).
+        scored: mask (H,W).
+        input_k: (H / scale, W / scale), if it nests.
+        input_valid: mask (H / scale, W / scale).
+        scale: input spacing / target spacing.
+
+    Raises:
+        LstsrError: shapes differ, no pixel is scored, or a scored value is not finite.
     """
     compared = (prediction_k, target_k, scored)
+    errors_k = _errors(*compared)
+    mse = float(np.mean((errors_k * PEAK / GREY_SPAN_K) ** 2))
     scores = {
         "n_pixels": float(np.count_nonzero(scored)),
-        "psnr_db": psnr_db(*compared),
+        "psnr_db": 10 * math.log10(PEAK**2 / mse) if mse else math.inf,
         "ssim": ssim(*compared),
-        "mse": mse(*compared),
+        "mse": mse,
         "rmse_k": rmse_k(*compared),
         "ubrmse_k": ubrmse_k(*compared),
-        "mae_k": mae_k(*compared),
+        "mae_k": float(np.mean(np.abs(errors_k))),
         "bias_k": bias_k(*compared),
     }
     if input_k is not None and input_valid is not None:
         scores["consistency_k"] = consistency_k(prediction_k, scored, input_k, input_valid, scale)
         scores["lattice"] = lattice(prediction_k, scored, scale)
-        scores |= _spectrum_scores(*compared, scale)
+        try:
+            distance_db, bias_db = spectrum_db(*compared, scale)
+        except LstsrError:
+            distance_db = bias_db = math.nan
+        scores |= {"spectrum_db": distance_db, "spectrum_bias_db": bias_db}
     return scores
-
-
-def _spectrum_scores(
-    prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike, scale: int
-) -> dict[str, float]:
-    """Distance and bias of the spectra; NaN where too few scored pixels are neighbours."""
-    try:
-        distance_db, bias_db = spectrum_db(prediction_k, target_k, scored, scale)
-    except LstsrError:
-        distance_db = bias_db = math.nan
-    return {"spectrum_db": distance_db, "spectrum_bias_db": bias_db}
 
 
 def score_image(prediction: ArrayLike, target: ArrayLike, scored: ArrayLike) -> dict[str, float]:
     """All scores of one optical image, by the names of the table's columns, and ``n_pixels``.
 
-    Images (B, H, W) in reflectance. PSNR and SSIM are those of each band, data range
-    `REFLECTANCE_RANGE`, averaged; ``rmse`` is the root of the mean over bands of the squared error.
-    Raises LstsrError as `score`.
+    Images (B, H, W) in reflectance. PSNR and SSIM are means over the bands with the data range
+    `REFLECTANCE_RANGE`; ``rmse`` is the root of the mean over bands of the squared error. Raises
+    LstsrError as `score`.
     """
-    errors = _errors_k(prediction, target, scored)
-    peak = REFLECTANCE_RANGE**2
+    errors = _errors(prediction, target, scored)
     squares = np.mean(errors**2, axis=-1)
     with np.errstate(divide="ignore"):  # equal images: infinite
-        psnr = 10 * np.log10(peak / squares)
+        psnr_db = 10 * np.log10(REFLECTANCE_RANGE**2 / squares)
     mask = np.asarray(scored, bool)
-    pairs = zip(np.asarray(prediction), np.asarray(target), strict=True)
+    images = (np.where(mask, image, 0.0) for image in (prediction, target))
     similarities = [
-        _similarity(np.where(mask, one, 0.0), np.where(mask, other, 0.0), mask, REFLECTANCE_RANGE)
-        for one, other in pairs
+        _similarity(mask, REFLECTANCE_RANGE, *bands) for bands in zip(*images, strict=True)
     ]
     return {
         "n_pixels": float(np.count_nonzero(mask)),
-        "psnr_db": float(np.mean(psnr)),
+        "psnr_db": float(np.mean(psnr_db)),
         "ssim": float(np.mean(similarities)),
         "rmse": math.sqrt(np.mean(squares)),
         "mae": float(np.mean(np.abs(errors))),
@@ -235,21 +224,21 @@ def score_image(prediction: ArrayLike, target: ArrayLike, scored: ArrayLike) -> 
 def sam_deg(prediction: ArrayLike, target: ArrayLike, scored: ArrayLike) -> float:
     """Mean angle between the spectra of prediction and target, degrees (Kruse et al. 1993, SAM).
 
-    arccos(p . t / |p| |t|) of each scored pixel whose spectra are not 0, averaged. Images are
-    (B, H, W); NaN for one band, which has no angle.
+    Mean of arccos(p . t / |p| |t|) over the scored pixels with spectra that are not 0. Images are
+    (B, H, W). NaN for a single band, which has no angle.
     """
     mask = np.asarray(scored, bool)
-    one, other = (np.asarray(image, np.float64)[..., mask] for image in (prediction, target))
-    lengths = np.linalg.norm(one, axis=0) * np.linalg.norm(other, axis=0)
+    p, t = (np.asarray(image, np.float64)[..., mask] for image in (prediction, target))
+    lengths = np.linalg.norm(p, axis=0) * np.linalg.norm(t, axis=0)
     seen = lengths > 0
-    if len(one) < 2 or not seen.any():
+    if len(p) < 2 or not seen.any():
         return math.nan
-    cosines = (one * other).sum(axis=0)[seen] / lengths[seen]
+    cosines = (p * t).sum(axis=0)[seen] / lengths[seen]
     return float(np.degrees(np.arccos(np.clip(cosines, -1, 1))).mean())
 
 
 def gain_db(baseline_ubrmse_k: float, model_ubrmse_k: float) -> float:
-    """What a model gains over a baseline (bilinear) on one scene, dB: positive is better."""
+    """Gain of a model over a baseline (bilinear) on one scene, dB. Positive is better."""
     return 20 * math.log10(baseline_ubrmse_k / model_ubrmse_k)
 
 
@@ -258,14 +247,16 @@ def paired_bootstrap(
 ) -> tuple[float, float, float]:
     """Mean over scenes of paired differences, and the ends of its 95 % interval.
 
-    The ends are NaN for fewer than `INTERVAL_SCENES` scenes.
     Percentile bootstrap (Efron and Tibshirani 1993, chapter 13): ``n`` draws of as many scenes with
-    replacement. Give per-scene differences (or gains in dB), one value a scene. Raises LstsrError
-    on an empty list or a value that is not finite.
+    replacement. ``values`` are differences or gains in dB, one per scene. The ends are NaN for
+    fewer than `INTERVAL_SCENES` scenes. Raises LstsrError if there is no value or one is not
+    finite.
     """
     scenes = np.asarray(values, np.float64).ravel()
     if not scenes.size or not np.isfinite(scenes).all():
-        raise LstsrError("the bootstrap needs one finite value a scene: drop scenes without scores")
+        raise LstsrError(
+            "the bootstrap needs one finite value per scene: drop scenes without scores"
+        )
     if scenes.size < INTERVAL_SCENES:
         return float(scenes.mean()), math.nan, math.nan
     rng = np.random.default_rng(seed)
@@ -274,16 +265,16 @@ def paired_bootstrap(
     return float(scenes.mean()), float(low), float(high)
 
 
-def rapsd(values_k: ArrayLike, valid: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Radially averaged power spectrum: (frequency in cycles a pixel, power in K^2), each (bins,).
+def rapsd(values_k: ArrayLike, valid: ArrayLike) -> tuple[Image, Image]:
+    """Radially averaged power spectrum: frequency (cycles per pixel) and power (K^2), each (bins,).
 
-    LST has far more power in long waves than in short ones, and the rims of gaps would spill it
-    over. So the spectrum is that of the steps between neighbouring valid pixels, divided by what a
-    step makes of each frequency (prewhitening: Percival and Walden 1993, section 6.5). Steps less
-    their mean are zero across a gap and tapered by a Hann window; their power, of both axes, is
-    divided by the window's energy, so white noise of variance s^2 gives s^2 at every frequency.
-    Rings are 1 / n wide, n the shorter side, from 1 / n to the Nyquist frequency. Raises LstsrError
-    where no valid pixels are neighbours along an axis or a valid value is not finite.
+    LST has far more power in long waves than in short ones, and edges of gaps would leak it. We
+    therefore take the spectrum of the steps between neighbouring valid pixels and divide it by the
+    gain of a step at each frequency (prewhitening: Percival and Walden 1993, section 6.5). The mean
+    step is removed, steps across a gap are zero, and a Hann window tapers them. The power of both
+    axes is divided by the window's energy: white noise of variance s^2 gives s^2 at every
+    frequency. Rings are 1 / n wide, n the shorter side, from 1 / n to the Nyquist frequency. Raises
+    LstsrError if no valid pixels are neighbours along an axis or a valid value is not finite.
     """
     mask = np.asarray(valid, bool)
     values = _filled(values_k, mask)
@@ -292,7 +283,7 @@ def rapsd(values_k: ArrayLike, valid: ArrayLike) -> tuple[NDArray[np.float64], N
     power = _step_power(values, mask) + _step_power(values.T, mask.T).T
     rows, columns = np.meshgrid(*map(np.fft.fftfreq, mask.shape), indexing="ij")
     gain = 4 * (np.sin(np.pi * rows) ** 2 + np.sin(np.pi * columns) ** 2)
-    gain[0, 0] = 1.0  # a mean has no steps, and is in no ring
+    gain[0, 0] = 1.0  # a mean has no steps, and no ring holds it
 
     shorter = min(mask.shape)
     ring = np.rint(np.hypot(rows, columns) * shorter).astype(int).ravel()
@@ -301,58 +292,41 @@ def rapsd(values_k: ArrayLike, valid: ArrayLike) -> tuple[NDArray[np.float64], N
     return rings / shorter, mean[rings]
 
 
-def _steps(
-    values: NDArray[np.float64], mask: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Steps along rows, (H, W - 1), and which of them are between two pixels of the mask."""
+def _steps(values: Image, mask: NDArray[np.bool_]) -> tuple[Image, NDArray[np.bool_]]:
+    """Steps along rows, (H, W - 1), and whether both of their pixels are in the mask."""
     return np.diff(values), mask[:, 1:] & mask[:, :-1]
 
 
-def _step_power(values: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _step_power(values: Image, mask: NDArray[np.bool_]) -> Image:
     """Power (H, W) by frequency of the steps along rows."""
     steps, known = _steps(values, mask)
     window = np.outer(*(np.hanning(length) for length in steps.shape)) * known
     if not window.any():
-        raise LstsrError("a spectrum needs neighbouring pixels inside the mask: leave this out")
+        raise LstsrError("a spectrum needs neighbouring pixels inside the mask: skip this scene")
     tapered = (steps - np.average(steps, weights=window)) * window
-    power: NDArray[np.float64] = np.abs(np.fft.fft2(tapered, mask.shape)) ** 2
-    return power / np.sum(window**2)
+    return np.abs(np.fft.fft2(tapered, mask.shape)) ** 2 / np.sum(window**2)
 
 
-def _errors_k(
-    prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike
-) -> NDArray[np.float64]:
+def _errors(prediction: ArrayLike, target: ArrayLike, scored: ArrayLike) -> Image:
     """Prediction minus target over the scored pixels, (n,) or (B, n) float64."""
-    prediction, target, mask = np.asarray(prediction_k), np.asarray(target_k), np.asarray(scored)
-    if not prediction.shape == target.shape or target.shape[-2:] != mask.shape:
+    images = np.asarray(prediction), np.asarray(target)
+    mask = np.asarray(scored, bool)
+    if not images[0].shape == images[1].shape or images[1].shape[-2:] != mask.shape:
         raise LstsrError(
-            f"cannot score a prediction of {prediction.shape} against a target of {target.shape} "
-            f"and a mask of {mask.shape}: bring them to one grid"
+            f"cannot score a prediction of {images[0].shape} against a target of "
+            f"{images[1].shape} and a mask of {mask.shape}: bring them to one grid"
         )
-    mask = mask.astype(bool)
     if not mask.any():
         raise LstsrError("no pixel is scored: leave this scene out")
-    for name, image in (("prediction", prediction), ("target", target)):
-        if bad := np.count_nonzero(~np.isfinite(image[..., mask])):
+    compared = [image[..., mask].astype(np.float64) for image in images]
+    for name, values in zip(("prediction", "target"), compared, strict=True):
+        if bad := np.count_nonzero(~np.isfinite(values)):
             raise LstsrError(
                 f"the {name} is not finite at {bad} scored pixels: fill them or do not score them"
             )
-    return prediction[..., mask].astype(np.float64) - target[..., mask].astype(np.float64)
+    return compared[0] - compared[1]
 
 
-def _filled(values_k: ArrayLike, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The image in float64 with one harmless temperature outside the mask."""
-    return np.where(mask, np.asarray(values_k, np.float64), GREY_ZERO_K)
-
-
-def _grey(values_k: ArrayLike, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Kelvin to the seed study's grey levels; 0 outside the mask."""
-    return (_filled(values_k, mask) - GREY_ZERO_K) * PEAK / GREY_SPAN_K
-
-
-def _whole_windows(mask: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
-    """Pixels whose whole ``size`` x ``size`` window is in the image and in the mask."""
-    padded = np.pad(mask, size // 2)
-    rows = np.all(sliding_window_view(padded, size, axis=0), axis=-1)
-    whole: NDArray[np.bool_] = np.all(sliding_window_view(rows, size, axis=1), axis=-1)
-    return whole
+def _filled(values_k: ArrayLike, mask: NDArray[np.bool_]) -> Image:
+    """Kelvin above `GREY_ZERO_K` in float64, 0 outside the mask."""
+    return np.where(mask, np.asarray(values_k, np.float64) - GREY_ZERO_K, 0.0)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lstsr.errors import LstsrError
 
@@ -15,51 +18,81 @@ if TYPE_CHECKING:
 
     from lstsr.training.step import PixelStep
 
-MODELS: Mapping[str, str] = {
-    "bilinear": "lstsr.models.interpolation",
-    "bicubic": "lstsr.models.interpolation",
-    "bicubic-backprojected": "lstsr.models.interpolation",
-    "global-linear": "lstsr.models.linear",
-    "local-linear": "lstsr.models.linear",
-    "tsharp": "lstsr.models.tsharp",
-    "dms": "lstsr.models.dms",
-    "atprk": "lstsr.models.atprk",
-    "srcnn": "lstsr.models.srcnn",
-    "esrnet": "lstsr.models.rrdb",
-    "esrgan": "lstsr.models.rrdb",
-    "srgan": "lstsr.models.srgan",
-    "dctnet": "lstsr.models.dctnet",
-    "jiif": "lstsr.models.jiif",
-    "unet": "lstsr.models.unet",
-    "dctrrdbnet": "lstsr.models.dctrrdbnet",
-    "dctrrdbnet-single-scale": "lstsr.models.dctrrdbnet_single_scale",
-    "sc-unet": "lstsr.models.sc_unet",
-    "sif-nn-sr1": "lstsr.models.sc_unet",
-    "sif-nn-sr2": "lstsr.models.sc_unet",
-}
-"""Name to module; the module's `NETWORKS` maps the name to its class."""
+Network = TypeVar("Network", bound=type)
 
-BASELINES = frozenset(
-    {"bilinear", "bicubic", "bicubic-backprojected", "global-linear", "local-linear"}
-)
-"""Classical models that have a row in every table."""
+_NETWORKS: dict[str, type] = {}
 
-CLASSICAL = BASELINES | {"tsharp", "dms", "atprk"}
-"""Models without weights: they need no training and no checkpoint."""
 
-UNGUIDED = frozenset(
-    {"bilinear", "bicubic", "bicubic-backprojected", "srcnn", "esrnet", "esrgan", "srgan"}
-)
-"""Models that see no reference."""
+@dataclass(frozen=True)
+class Traits:
+    """What the workflow knows about a model before it imports it.
 
-TRAINED = frozenset(MODELS) - CLASSICAL
-"""Models with weights: one checkpoint per row of the table."""
+    Attributes:
+        classical: has no weights, so it needs no training and no checkpoint.
+        baseline: a classical model with a row in every table.
+        guided: sees the reference.
+        adversarial: deserves its name only if it is trained against a discriminator.
+        released: needs the weights of its authors (`train.initial`); training fits a few constants.
+        bands: reference bands that the model needs by name. Its constructor has an option of the
+            same name for the index of each.
+    """
 
-ADVERSARIAL = frozenset({"esrgan", "srgan"})
-"""Models that are what their name says only where they are trained against a discriminator."""
+    classical: bool = False
+    baseline: bool = False
+    guided: bool = True
+    adversarial: bool = False
+    released: bool = False
+    bands: tuple[str, ...] = ()
 
-RELEASED = frozenset({"sc-unet", "sif-nn-sr1", "sif-nn-sr2"})
-"""Models that need their authors' weights (`train.initial`); training fits a few constants."""
+
+def register(name: str, **traits: Any) -> Callable[[Network], Network]:
+    """Decorator that gives the class of a network its name and its `Traits`.
+
+    This module reads the decorators in the source text, so all arguments must be literals.
+    """
+
+    def keep(network: Network) -> Network:
+        _NETWORKS[name] = network
+        return network
+
+    return keep
+
+
+def _registered() -> Iterator[tuple[str, str, Traits]]:
+    """Name, module and traits of each model, from the decorators in the files of lstsr.models."""
+    for path in sorted((Path(__file__).parent / "models").glob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            for call in node.decorator_list if isinstance(node, ast.ClassDef) else ():
+                if isinstance(call, ast.Call) and ast.unparse(call.func) == "register":
+                    traits = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
+                    name = ast.literal_eval(call.args[0])
+                    yield name, f"lstsr.models.{path.stem}", Traits(**traits)
+
+
+_REGISTERED = tuple(_registered())
+
+MODELS: Mapping[str, str] = {name: module for name, module, _ in _REGISTERED}
+"""Name to module."""
+
+TRAITS: Mapping[str, Traits] = {name: traits for name, _, traits in _REGISTERED}
+"""Name to traits."""
+
+
+def list_models(**traits: Any) -> list[str]:
+    """Names of the models with these values of `Traits`, for example `classical=True`."""
+    return [
+        name
+        for name, own in TRAITS.items()
+        if all(getattr(own, trait) == value for trait, value in traits.items())
+    ]
+
+
+BASELINES = frozenset(list_models(baseline=True))
+CLASSICAL = frozenset(list_models(classical=True))
+TRAINED = frozenset(list_models(classical=False))
+UNGUIDED = frozenset(list_models(guided=False))
+ADVERSARIAL = frozenset(list_models(adversarial=True))
+RELEASED = frozenset(list_models(released=True))
 
 STEPS: Mapping[bool, str] = {False: "lstsr.training.step", True: "lstsr.training.adversarial"}
 """Whether a row has `train.adversarial`, to the module with its `Step`."""
@@ -91,14 +124,14 @@ def band_options(name: str, bands: Sequence[str]) -> dict[str, int]:
 
     Raises LstsrError if the model needs a band that is not among them.
     """
-    if name != "tsharp":
-        return {}
-    if "ndvi" not in bands:
-        raise LstsrError(
-            f"model tsharp needs a reference band ndvi, but the bands are {', '.join(bands)}. "
-            "Name the band of NDVI ndvi (config: names; GeoTIFF: description), or use another model"
-        )
-    return {"ndvi": bands.index("ndvi")}
+    for band in TRAITS[name].bands:
+        if band not in bands:
+            raise LstsrError(
+                f"model {name} needs a reference band {band}, but the bands are "
+                f"{', '.join(bands)}. Give the band this name (config: names; GeoTIFF: "
+                "description), or use another model"
+            )
+    return {band: bands.index(band) for band in TRAITS[name].bands}
 
 
 def build(name: str, scale: int, reference_channels: int, **options: Any) -> nn.Module:
@@ -115,13 +148,14 @@ def build(name: str, scale: int, reference_channels: int, **options: Any) -> nn.
         reference_valid (N,1,H,W)) -> (N,1,H,W)` in normalised units; the masks are 0 or 1.
 
     Raises:
-        LstsrError: the name or an option is unknown, or an option's value is refused.
+        LstsrError: the name or an option is unknown, or an option has an invalid value.
     """
     if name not in MODELS:
         raise LstsrError(f"model: unknown name {name!r}; use one of {', '.join(MODELS)}")
     if scale < 2:
         raise LstsrError(f"scale: {scale} is not an integer of at least 2")
-    network = import_module(MODELS[name]).NETWORKS[name]
+    import_module(MODELS[name])  # registers its networks
+    network = _NETWORKS[name]
     allowed = list(inspect.signature(network).parameters)[2:]
     for key in options:
         if key not in allowed:

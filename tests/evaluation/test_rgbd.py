@@ -9,7 +9,7 @@ from torch import nn
 from lstsr.cli import main
 from lstsr.errors import LstsrError
 from lstsr.evaluation.rgbd import evaluate, pairs, prepare, read_pair, report, rmse
-from lstsr.models.dctnet import load_published
+from lstsr.models.dctnet_released import load_published
 from tests.released import random_weights
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from lstsr.models.dctnet import guided_solve
+from lstsr.models.dct import guided_solve
 from lstsr.models.dctrrdbnet import CoarseSolve
 from lstsr.registry import build
 

@@ -1,13 +1,27 @@
 """Models by name."""
 
+import os
+import shutil
 import subprocess
 import sys
+import textwrap
+from pathlib import Path
 
 import pytest
 import torch
 
+from lstsr import registry
 from lstsr.errors import LstsrError
-from lstsr.registry import CLASSICAL, MODELS, RELEASED, TRAINED, build
+from lstsr.registry import (
+    BASELINES,
+    CLASSICAL,
+    MODELS,
+    RELEASED,
+    TRAINED,
+    UNGUIDED,
+    build,
+    list_models,
+)
 
 
 @pytest.mark.parametrize("name", sorted(MODELS.keys() - RELEASED))
@@ -45,6 +59,36 @@ def test_trained_models_are_those_with_weights(name):
 def test_faults_name_the_key_and_what_is_allowed(name, options, message):
     with pytest.raises(LstsrError, match=message):
         build(name, 4, 1, **options)
+
+
+def test_models_are_listed_by_their_traits():
+    assert list_models() == list(MODELS)
+    assert set(list_models(classical=True, guided=True)) == CLASSICAL - UNGUIDED
+    assert list_models(adversarial=True) == ["esrgan", "srgan"]
+    assert BASELINES < CLASSICAL
+    assert MODELS["dctnet"] == "lstsr.models.dctnet"
+
+
+def test_a_new_file_is_a_new_model(tmp_path):
+    """The decorator is found in a copy of the package, and the file is not imported."""
+    package = tmp_path / "lstsr"
+    shutil.copytree(Path(registry.__file__).parent, package)
+    code = """
+        raise ImportError("this file is imported")
+        @register("mine", guided=False, adversarial=True)
+        class Mine:
+            pass
+    """
+    (package / "models" / "mine.py").write_text(textwrap.dedent(code))
+    show = "from lstsr.registry import *; print(MODELS['mine'], list_models(adversarial=True))"
+    done = subprocess.run(
+        [sys.executable, "-c", show],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "lstsr.models.mine ['mine', 'esrgan', 'srgan']"
 
 
 def test_a_scale_must_enlarge():

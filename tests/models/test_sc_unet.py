@@ -1,13 +1,18 @@
 """SC-UNet against a plain forward pass, written from the description of the network."""
 
+import json
+
 import cv2
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from lstsr.errors import LstsrError
 from lstsr.models.normalisation import Normalisation
+from lstsr.models.sc_unet import import_released
 from lstsr.registry import RELEASED, build
 from tests.released import random_unet_weights
 
@@ -132,3 +137,59 @@ def test_another_scale_or_reference_is_refused(name):
         build(name, 8, 1)
     with pytest.raises(LstsrError, match=r"reference: .* one channel \(NDVI\), not 3"):
         build(name, 4, 3)
+
+
+def shapes(weights: dict) -> dict:
+    return {name: tuple(tensor.shape) for name, tensor in weights.items()}
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", sorted(RELEASED))
+def test_the_random_unet_has_the_released_layout(shared, name):
+    released = load_file(shared / "data" / "released" / f"{name}.safetensors")
+    assert shapes(random_unet_weights()) == shapes(released)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_the_imported_unet_holds_the_released_weights(tmp_path, suffix):
+    weights, released = random_unet_weights(), tmp_path / f"released{suffix}"
+    save = save_file if suffix == ".safetensors" else torch.save
+    save(weights, released)
+    import_released("sc-unet", released, tmp_path / "ours.safetensors")
+    ours = load_file(tmp_path / "ours.safetensors")
+    assert ours.keys() == {f"unet.{name}" for name in weights} | {"log_gain", "offset"}
+    assert all(torch.equal(ours[f"unet.{name}"], tensor) for name, tensor in weights.items())
+    with safe_open(tmp_path / "ours.safetensors", "np") as file:
+        header = json.loads(file.metadata()["lstsr"])
+    assert (header["model"], header["licence"]) == ("sc-unet", "CeCILL-C")
+    assert "hal-04925380" in header["source"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"more": torch.zeros(1)}, "more is unknown"),
+        ({"outlay.bias": torch.zeros(2)}, r"outlay.bias has the shape \(2,\), not \(1,\)"),
+        ({"outlay.bias": torch.tensor([torch.nan])}, "outlay.bias is not finite"),
+        ({"outlay.bias": None}, "outlay.bias is missing"),
+    ],
+)
+def test_weights_of_another_unet_are_refused(tmp_path, change, words):
+    weights = random_unet_weights() | change
+    released = tmp_path / "released.safetensors"
+    save_file({name: tensor for name, tensor in weights.items() if tensor is not None}, released)
+    with pytest.raises(LstsrError, match=rf"released\.safetensors: {words}. Use .* for sc-unet"):
+        import_released("sc-unet", released, tmp_path / "ours.safetensors")
+    assert [file.name for file in tmp_path.iterdir()] == ["released.safetensors"]
+
+
+@pytest.mark.parametrize("content", [None, b"not weights"])
+def test_a_file_without_weights_is_refused(tmp_path, content):
+    released = tmp_path / "released.safetensors"
+    if content:
+        released.write_bytes(content)
+    words = "does not hold plain weights" if content else "No such file"
+    with pytest.raises(
+        LstsrError, match=rf"released\.safetensors: .*{words}.*. Use .* for sc-unet"
+    ):
+        import_released("sc-unet", released, tmp_path / "ours.safetensors")

@@ -17,7 +17,7 @@ from lstsr.dataset.align import align
 from lstsr.dataset.loader import Dataset
 from lstsr.dataset.pack import add_rows, pack
 from lstsr.files import read_csv
-from lstsr.models.ensemble import SelfEnsemble
+from lstsr.models.composite import SelfEnsemble
 from lstsr.models.normalisation import Normalisation
 from lstsr.predict import scenes, tiling
 from lstsr.predict.cost import macs_per_pixel, parameter_count

@@ -17,7 +17,7 @@ from lstsr.dataset.pack import pack
 from lstsr.errors import LstsrError
 from lstsr.manifest import read_manifest
 from lstsr.metrics import ubrmse_k
-from lstsr.models.released import import_released
+from lstsr.models.sc_unet import import_released
 from lstsr.registry import RELEASED, build
 from lstsr.rows import Row
 from lstsr.training.checkpoint import load_checkpoint

@@ -355,7 +355,7 @@ def inspect(options: argparse.Namespace) -> None:
 )
 def import_dctnet(options: argparse.Namespace) -> None:
     """Convert a released DCTNet checkpoint to a safetensors file for `evaluate-rgbd`."""
-    from lstsr.models.released import import_dctnet as import_released
+    from lstsr.models.dctnet_released import import_dctnet as import_released
 
     check_output(options.output, (options.released,))
     check_suffix(options.output, ".safetensors")
@@ -369,7 +369,7 @@ def import_dctnet(options: argparse.Namespace) -> None:
 )
 def import_released(options: argparse.Namespace) -> None:
     """Convert weights that another group released to a file for `train.initial`."""
-    from lstsr.models.released import import_released as import_weights
+    from lstsr.models.sc_unet import import_released as import_weights
 
     check_output(options.output, (options.released,))
     check_suffix(options.output, ".safetensors")
@@ -387,7 +387,7 @@ def evaluate_rgbd(options: argparse.Namespace) -> None:
     """Score released DCTNet weights on RGB-D pairs by the protocol of their authors."""
     from lstsr.evaluation.rgbd import evaluate as evaluate_pairs
     from lstsr.evaluation.rgbd import report as score_report
-    from lstsr.models.released import read_dctnet
+    from lstsr.models.dctnet_released import read_dctnet
 
     network = read_dctnet(options.model)
     scores = evaluate_pairs(network, options.rgb, options.depth, options.scale, options.crop)

@@ -20,7 +20,7 @@ from PIL import Image, UnidentifiedImageError
 
 from lstsr.errors import LstsrError
 from lstsr.image import Floats
-from lstsr.models.dctnet import PublishedDCTNet
+from lstsr.models.dctnet_released import PublishedDCTNet
 from lstsr.training.network_io import best_device
 
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)

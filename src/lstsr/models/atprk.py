@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from lstsr.errors import LstsrError
 from lstsr.models.interpolation import bilinear
 from lstsr.models.linear import RIDGE, coarse_reference, slopes
+from lstsr.registry import register
 
 LENGTHS = torch.logspace(-1, 1.5, 41, dtype=torch.float64)
 """Candidate lengths of the point semivariogram, coarse cells."""
@@ -22,13 +23,13 @@ def covariances(length: float, scale: int, radius: int) -> tuple[Tensor, Tensor]
     """Covariances of unit sill, exp(-distance / length), between points and areas.
 
     Args:
-        length: of the point covariance, fine pixels.
+        length: length of the point covariance, fine pixels.
         scale: fine pixels along a side of a coarse cell.
-        radius: of the neighbourhood, coarse cells; it has k = (2 radius + 1)^2 cells.
+        radius: radius of the neighbourhood, coarse cells; it has k = (2 radius + 1)^2 cells.
 
     Returns:
-        From each point of the central cell to each cell, (scale^2,k); and of two cells by their
-        distance, (4 radius + 1, 4 radius + 1), from -2 radius to 2 radius cells.
+        Covariances of each point of the central cell with each cell, (scale^2,k); and of two cells
+        by their distance from -2 radius to 2 radius cells, (4 radius + 1, 4 radius + 1).
     """
     reach = (2 * radius + 1) * scale - 1
     offset = torch.arange(-reach, reach + 1, dtype=torch.float64)
@@ -48,17 +49,12 @@ def fitted_length(residual: Tensor, seen: Tensor, scale: int, radius: int) -> fl
 
     This deconvolves the areal semivariogram: each candidate is averaged over pairs of cells and
     compared with the empirical semivariogram by weighted least squares (Cressie 1985, Mathematical
-    Geology 17, 563). The sill cancels out of the kriging weights.
-
-    Args:
-        residual: (h,w).
-        seen: (h,w), the cells that count.
-        scale: fine pixels along a side of a coarse cell.
-        radius: of the neighbourhood; lags reach 2 radius.
+    Geology 17, 563). The sill cancels out of the kriging weights. The arguments are those of
+    `krige`; lags reach 2 ``radius``.
     """
     reach = 2 * radius
     height, width = residual.shape
-    lags, found = [], []
+    lags, counts, halves = [], [], []
     for row in range(min(reach + 1, height)):
         for column in range(-min(reach, width - 1), min(reach, width - 1) + 1):
             if (row, column) <= (0, 0):
@@ -67,12 +63,12 @@ def fitted_length(residual: Tensor, seen: Tensor, scale: int, radius: int) -> fl
             second = slice(row, height), slice(max(column, 0), width + min(column, 0))
             both = seen[first] & seen[second]
             if both.any():
-                half = (residual[first] - residual[second])[both].square().mean() / 2
                 lags.append((row, column))
-                found.append((both.sum(), half))
-    if not found or all(half == 0 for _, half in found):
+                counts.append(both.sum())
+                halves.append((residual[first] - residual[second])[both].square().mean() / 2)
+    if not any(halves):
         return scale * LENGTHS[0].item()
-    count, empirical = (torch.stack(values).double().cpu() for values in zip(*found, strict=True))
+    count, empirical = (torch.stack(values).double().cpu() for values in (counts, halves))
     rows, columns = (torch.tensor(values) + reach for values in zip(*lags, strict=True))
     misfits = []
     for length in LENGTHS * scale:
@@ -87,7 +83,7 @@ def kriging_weights(to_cell: Tensor, between: Tensor, present: Tensor) -> Tensor
     """Weights of ordinary kriging, (points,k): they sum to 1 and are 0 for absent cells.
 
     Args:
-        to_cell: covariances of points and cells, (points,k).
+        to_cell: covariances of points with cells, (points,k).
         between: covariances of cells, (k,k).
         present: (k,), bool.
     """
@@ -109,7 +105,7 @@ def krige(residual: Tensor, seen: Tensor, scale: int, radius: int) -> Tensor:
         residual: (h,w).
         seen: (h,w), the cells that count.
         scale: fine pixels along a side of a coarse cell.
-        radius: of the neighbourhood, coarse cells.
+        radius: radius of the neighbourhood, coarse cells.
 
     Returns:
         (H,W); 0 in a cell without a seen neighbour.
@@ -123,7 +119,7 @@ def krige(residual: Tensor, seen: Tensor, scale: int, radius: int) -> Tensor:
         return F.unfold(values.double()[None, None], 2 * radius + 1, padding=radius)[0].T
 
     values = neighbours(torch.where(seen, residual, 0.0))
-    # The weights depend on nothing but which neighbours are seen.
+    # The weights depend only on which neighbours are seen.
     patterns, which = (neighbours(seen) > 0).unique(dim=0, return_inverse=True)
     fine = values.new_zeros(len(values), scale**2)
     for number, present in enumerate(patterns.cpu()):
@@ -134,13 +130,14 @@ def krige(residual: Tensor, seen: Tensor, scale: int, radius: int) -> Tensor:
     return F.pixel_shuffle(fine.T.reshape(scale**2, *residual.shape), scale)[0]
 
 
+@register("atprk", classical=True)
 class ATPRK(nn.Module):
-    """The row `atprk`: one regression per image, so do not cut the image in tiles.
+    """The model `atprk`: one regression per image. Do not cut the image in tiles.
 
     Args:
         scale: coarse spacing / fine spacing.
         reference_channels: number of bands; any.
-        radius: of the neighbourhood that kriging uses, coarse cells.
+        radius: radius of the kriging neighbourhood, coarse cells.
         ridge: see `linear.RIDGE`.
 
     Raises:
@@ -160,7 +157,7 @@ class ATPRK(nn.Module):
     def forward(
         self, coarse: Tensor, reference: Tensor, coarse_valid: Tensor, reference_valid: Tensor
     ) -> Tensor:
-        """(N,1,h,w), (N,C,H,W) to (N,1,H,W).
+        """(N,1,h,w), (N,C,H,W) and masks to (N,1,H,W).
 
         A pixel without reference gets the cell's mean reference. A cell without any reference, or
         without a valid neighbour, gets bilinear interpolation.
@@ -181,6 +178,3 @@ class ATPRK(nn.Module):
         trend = slope * torch.where(reference_valid > 0, reference, filled)
         output = trend.sum(1, keepdim=True) + kriged
         return torch.where(known, output, bilinear(coarse, self.scale))
-
-
-NETWORKS: dict[str, type[nn.Module]] = {"atprk": ATPRK}

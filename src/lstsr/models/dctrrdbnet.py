@@ -1,30 +1,29 @@
 """DCTRRDBNet: a multi-scale trunk with RRDBs and DCTNet's guided solve where they are cheap.
 
-LST and reference enter a U-Net trunk on the fine grid. Its coarsest level is the coarse grid. It
-holds residual in residual dense blocks (ESRGAN, Wang et al. 2018) and the solve in the DCT basis
-(DCTNet, Zhao et al. 2022). Both cost 1 / scale^2 of what they cost on the fine grid, where
-`dctrrdbnet_single_scale` has them.
+LST and reference enter a U-Net trunk on the fine grid. Its coarsest level, the coarse grid, holds
+residual in residual dense blocks (ESRGAN, Wang et al. 2018) and the solve in the DCT basis (DCTNet,
+Zhao et al. 2022). There they cost 1 / scale^2 of the same parts on the fine grid, which
+`dctrrdbnet_single_scale` uses.
 """
 
 import torch
 from torch import Tensor, nn
 
 from lstsr.models.base import conv3x3
-from lstsr.models.dctnet import SmoothingLength, guided_solve
+from lstsr.models.dct import SmoothingLength, guided_solve
 from lstsr.models.rrdb import RRDB
-from lstsr.models.trunk import ResidualBlock, TrunkNetwork, widths
+from lstsr.models.unet import ResidualBlock, TrunkNetwork, widths
+from lstsr.registry import register
 
 START_CELLS, LONGEST_CELLS = 1.0, 2.0
-"""Smoothing lengths of the solve, coarse cells: the kernel of the longest falls below 1e-3 within
-the overlap of tiles."""
+"""Longest smoothing lengths of the solve, at the start and at any time, coarse cells. The kernel of
+the longest falls below 1e-3 within the overlap of tiles."""
 
 
 class CoarseSolve(nn.Module):
     """x + weights (guided solve of features made from x): the DCT module on the coarse grid.
 
-    Args:
-        features: channels in and out.
-        solved: channels of D, R and W in the solve, see `dctnet.guided_solve`.
+    D, R and W of the solve have ``solved`` channels, see `dct.guided_solve`.
     """
 
     def __init__(self, features: int, solved: int) -> None:
@@ -36,26 +35,22 @@ class CoarseSolve(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N,features,h,w) to the same."""
         d, r, w = self.streams(x).chunk(3, 1)
-        solved = guided_solve(d, r, torch.sigmoid(w), self.length())
-        joined: Tensor = self.join(solved)
-        return x + joined
+        return x + self.join(guided_solve(d, r, torch.sigmoid(w), self.length()))
 
 
+@register("dctrrdbnet")
 class DCTRRDBNet(TrunkNetwork):
     """Multi-scale DCTRRDBNet as a residual over a declared base.
 
+    Other arguments are those of `ResidualNetwork`.
+
     Args:
-        scale: coarse spacing / fine spacing.
-        reference_channels: number of bands of the reference.
-        features: channels on the fine grid, see `trunk.widths`.
+        features: channels on the fine grid, see `unet.widths`.
         growth: channels that each conv of a dense block adds (gc).
         blocks: RRDBs on the coarse grid; 0 leaves them out.
-        dense: False puts plain residual blocks in their place; five have the size of one RRDB.
+        dense: False replaces RRDBs by plain residual blocks; five have the size of one RRDB.
         solved: channels of the guided solve on the coarse grid; 0 leaves it out.
         residual_scale: beta of every RRDB; the published 0.2 keeps 23 of them stable.
-        base: what the residual is over, see `BASES`.
-        sees_deficit: see `stream_images`.
-        back_projection: whether a learned share of the deficit is returned, see `BackProjection`.
     """
 
     def __init__(
@@ -82,6 +77,3 @@ class DCTRRDBNet(TrunkNetwork):
             *(scale, reference_channels, features, base, sees_deficit, back_projection),
             coarsest=nn.Sequential(*coarse, *deep),
         )
-
-
-NETWORKS: dict[str, type[nn.Module]] = {"dctrrdbnet": DCTRRDBNet}

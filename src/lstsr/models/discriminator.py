@@ -1,4 +1,4 @@
-"""The discriminator of Real-ESRGAN: a U-Net that judges every pixel, spectrally normalised."""
+"""The discriminator of Real-ESRGAN: a spectrally normalised U-Net that judges every pixel."""
 
 from __future__ import annotations
 
@@ -16,26 +16,24 @@ DEPTH = 3
 class UNetDiscriminator(nn.Module):
     """How real each pixel of a fine image looks (Wang et al. 2021, Real-ESRGAN, section 3.3).
 
-    Strided 4 x 4 convs go down, bilinear upsampling and 3 x 3 convs come up, skips are added;
-    all but the first and the last conv are spectrally normalised (Miyato et al. 2018). It is
-    convolutional, so that images may have any size from 2^DEPTH pixels; where a size cannot be
-    halved, the way up meets the size of its skip.
+    Strided 4 x 4 convs go down, bilinear upsampling and 3 x 3 convs come up, skips are added. All
+    convs but the first and the last are spectrally normalised (Miyato et al. 2018). Images can have
+    any size from 2^DEPTH pixels, because each upsampling takes the size of its skip.
 
     Args:
         features: channels at full resolution, doubled with every halving; 64 as published.
-        bands: of the images (B); 1 for LST.
+        bands: bands of the images (B); 1 for LST.
     """
 
     def __init__(self, features: int = 64, bands: int = 1) -> None:
         super().__init__()
-        widths = [features * 2**level for level in range(DEPTH + 1)]
-        narrower = list(zip(widths, widths[1:], strict=False))
+        pairs = [(features * 2**level, features * 2 ** (level + 1)) for level in range(DEPTH)]
         self.first = nn.Conv2d(bands, features, 3, padding=1)
         self.down = nn.ModuleList(
-            spectral_norm(nn.Conv2d(n, m, 4, stride=2, padding=1, bias=False)) for n, m in narrower
+            spectral_norm(nn.Conv2d(n, m, 4, stride=2, padding=1, bias=False)) for n, m in pairs
         )
         self.up = nn.ModuleList(
-            spectral_norm(nn.Conv2d(m, n, 3, padding=1, bias=False)) for n, m in narrower[::-1]
+            spectral_norm(nn.Conv2d(m, n, 3, padding=1, bias=False)) for n, m in pairs[::-1]
         )
         self.refine = nn.ModuleList(
             spectral_norm(nn.Conv2d(features, features, 3, padding=1, bias=False)) for _ in range(2)
@@ -58,5 +56,4 @@ class UNetDiscriminator(nn.Module):
             x = F.leaky_relu(conv(x), SLOPE) + skip
         for conv in self.refine:
             x = F.leaky_relu(conv(x), SLOPE)
-        logits: Tensor = self.last(x)
-        return logits, features
+        return self.last(x), features

@@ -3,8 +3,8 @@
 Gao, Kustas and Anderson (2012, Remote Sensing 4, 3287) fit the coarse temperature by regression
 trees on the reference (their section 2.1), give homogeneous cells more weight (2.2), combine a
 global model with models of moving windows by their residuals (2.3), and add the coarse residual
-(2.4). Two details differ. Homogeneity is the standard deviation in the cell, because normalised
-bands have no meaningful coefficient of variation. All cells count, heterogeneous ones less.
+(2.4). Two details differ. We measure homogeneity by the standard deviation in the cell, because
+normalised bands have no meaningful coefficient of variation. All cells count, heterogeneous less.
 """
 
 from collections.abc import Iterator
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from lstsr.errors import LstsrError
 from lstsr.models.interpolation import bilinear
 from lstsr.models.linear import coarse_reference, reference_detail
+from lstsr.registry import register
 
 Values = NDArray[np.float64]
 Samples = NDArray[np.float32]
@@ -29,18 +30,16 @@ RIDGE = 0.003
 
 @dataclass(frozen=True)
 class Forest:
-    """Bagged trees; ``slopes`` (nodes,C) and ``offsets`` (nodes,) about ``level`` in each leaf."""
+    """Bagged trees, each with slopes (nodes,C) and offsets (nodes,) about ``level`` by leaf."""
 
     level: float
-    trees: list[Any]
-    slopes: list[Values]
-    offsets: list[Values]
+    trees: list[tuple[Any, Values, Values]]
 
     def predict(self, reference: Samples) -> Values:
         """Mean over the trees, (C,H,W) to (H,W)."""
         x = reference.reshape(len(reference), -1).T.astype(np.float32)
         total = np.zeros(len(x))
-        for tree, slope, offset in zip(self.trees, self.slopes, self.offsets, strict=True):
+        for tree, slope, offset in self.trees:
             leaf = tree.apply(x)
             total += offset[leaf] + (slope[leaf] * x).sum(1)
         return (self.level + total / len(self.trees)).reshape(reference.shape[1:])
@@ -52,7 +51,7 @@ def leaf_fits(
     """Weighted ridge regression of ``y`` (n,) on ``x`` (n,C) in each leaf.
 
     Returns:
-        Slopes (nodes,C) and offsets (nodes,), 0 for nodes that are no leaf of these samples.
+        Slopes (nodes,C) and offsets (nodes,), 0 for nodes that are not a leaf of these samples.
     """
     nodes, channels = leaf.max() + 1, x.shape[1]
 
@@ -69,9 +68,9 @@ def leaf_fits(
 
 
 def homogeneity(spread: Tensor, weight: Tensor) -> Tensor:
-    """Weight of each cell by the spread of the reference in it, (N,1,h,w).
+    """Weight of each cell, (N,1,h,w), by the spread of the reference in it, (N,1,h,w).
 
-    1 in a uniform cell and 1/2 in a cell of mean spread; 0 where ``weight`` is.
+    1 in a uniform cell, 1/2 in a cell of mean spread, times ``weight`` (N,1,h,w).
     """
     axes = (-2, -1)
     total = weight.sum(axes, keepdim=True).clamp(min=1e-6)
@@ -79,15 +78,16 @@ def homogeneity(spread: Tensor, weight: Tensor) -> Tensor:
     return weight * typical / (typical + spread)
 
 
+@register("dms", classical=True)
 class DataMiningSharpener(nn.Module):
-    """The row `dms`; one global model per image, so do not cut the image in tiles.
+    """The model `dms`: one global model per image. Do not cut the image in tiles.
 
     Args:
         scale: coarse spacing / fine spacing.
         reference_channels: number of bands; any.
-        trees: of each model.
-        leaf: least number of cells in a leaf.
-        cells: side of the moving windows, coarse cells; neighbours share half of it.
+        trees: number of trees of each model.
+        leaf: smallest number of cells in a leaf.
+        cells: side of the moving windows, coarse cells; neighbouring windows overlap by half.
 
     Raises:
         LstsrError: an option is too small, or scikit-learn is not installed.
@@ -96,19 +96,14 @@ class DataMiningSharpener(nn.Module):
     window: int | None = None
 
     def __init__(
-        self,
-        scale: int,
-        reference_channels: int,
-        trees: int = 10,
-        leaf: int = 20,
-        cells: int = 16,
+        self, scale: int, reference_channels: int, trees: int = 10, leaf: int = 20, cells: int = 16
     ) -> None:
         super().__init__()
         for name, value, least in (("trees", trees, 1), ("leaf", leaf, 2), ("cells", cells, 2)):
             if value < least:
                 raise LstsrError(f"{name}: {value} is less than {least}")
         try:
-            from sklearn.tree import DecisionTreeRegressor  # an extra: only this row needs it
+            from sklearn.tree import DecisionTreeRegressor  # an extra: only this model needs it
         except ImportError:
             raise LstsrError(
                 "model dms: scikit-learn is not installed. Run pip install 'lstsr[dms]'"
@@ -119,7 +114,7 @@ class DataMiningSharpener(nn.Module):
     def forward(
         self, coarse: Tensor, reference: Tensor, coarse_valid: Tensor, reference_valid: Tensor
     ) -> Tensor:
-        """(N,1,h,w), (N,C,H,W) to (N,1,H,W); plain bilinear where the reference is invalid."""
+        """(N,1,h,w), (N,C,H,W) and masks to (N,1,H,W); bilinear where the reference is invalid."""
         reference = torch.where(reference_valid > 0, reference, 0.0)
         mean, fraction = coarse_reference(reference, reference_valid, self.scale)
         square, _ = coarse_reference(reference**2, reference_valid, self.scale)
@@ -141,7 +136,7 @@ class DataMiningSharpener(nn.Module):
     def predictions(
         self, mean: Samples, coarse: Samples, weight: Samples, reference: Samples
     ) -> tuple[Values, Values]:
-        """Of the global model and of the moving windows, each (H,W)."""
+        """Predictions of the global model and of the moving windows, each (H,W)."""
         rng = np.random.default_rng(0)
         height, width = coarse.shape
         whole = self.fit(mean, coarse, weight, rng)
@@ -169,23 +164,18 @@ class DataMiningSharpener(nn.Module):
     def fit(
         self, mean: Samples, coarse: Samples, weight: Samples, rng: np.random.Generator
     ) -> Forest | None:
-        """Trees on bootstrap samples of the cells that count; None if they are too few to split."""
+        """Trees on bootstrap samples of the cells that count; None if these are too few."""
         use = weight > 0
         x = mean[:, use].T.astype(np.float32)
         y, w = (values[use].astype(float) for values in (coarse, weight))
         if len(y) < 2 * self.leaf:
             return None
         level = float(np.average(y, weights=w))
-        forest = Forest(level, [], [], [])
+        trees = []
         for _ in range(self.trees):
             drawn = rng.integers(len(y), size=len(y))
             tree = self.regressor(min_samples_leaf=self.leaf, random_state=0)
-            tree.fit(x[drawn], y[drawn] - level, w[drawn])
-            slope, offset = leaf_fits(x[drawn], y[drawn] - level, w[drawn], tree.apply(x[drawn]))
-            forest.trees.append(tree)
-            forest.slopes.append(slope)
-            forest.offsets.append(offset)
-        return forest
-
-
-NETWORKS: dict[str, type[nn.Module]] = {"dms": DataMiningSharpener}
+            sample = x[drawn], y[drawn] - level, w[drawn]
+            tree.fit(*sample)
+            trees.append((tree, *leaf_fits(*sample, tree.apply(x[drawn]))))
+        return Forest(level, trees)

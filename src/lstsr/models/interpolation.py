@@ -1,6 +1,6 @@
-"""Interpolation: the rows without a reference, and the bases of the networks.
+"""Interpolation: the models without a reference, and the bases of the networks.
 
-All of them take the coarse cells as areas: cell i covers the fine pixels s i ... s i + s - 1 and
+All of them treat coarse cells as areas: cell i covers the fine pixels s i ... s i + s - 1 and
 its value sits at its centre (half-pixel centres, `align_corners=False`); beyond the border the
 outermost cell is repeated.
 """
@@ -12,8 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lstsr.registry import register
+
 REACH = 2
-"""Cells to each side that `bicubic` uses for the pixels of a cell."""
+"""Neighbouring cells to each side that `bicubic` uses for the pixels of a cell."""
 
 ITERATIONS = 10
 """Back-projections after which block means agree to about 1e-4 of the input's detail."""
@@ -37,10 +39,10 @@ def block_mean(fine: Tensor, scale: int) -> Tensor:
 def bicubic_backprojected(coarse: Tensor, scale: int, iterations: int = ITERATIONS) -> Tensor:
     """Bicubic interpolation whose block means return the input (Irani and Peleg 1991).
 
-    y <- y + bicubic(coarse - block_mean(y)): the residual is spread smoothly, so no block edges
-    appear. The residuals are computed on the coarse grid, so one interpolation of their sum is
-    enough. The mean is plain and in normalised units: against a mean of T^4 it errs by less than
-    0.1 K except at coasts and in cities.
+    y <- y + bicubic(coarse - block_mean(y)). Bicubic interpolation spreads the residual without
+    visible cell edges. The residuals are computed on the coarse grid, so one interpolation of their
+    sum is enough. The mean is plain and in normalised units. Compared with a mean of T^4 its error
+    is below 0.1 K except at coasts and in cities.
 
     Args:
         coarse: (N,C,h,w), filled where invalid.
@@ -60,19 +62,20 @@ def bicubic_backprojected(coarse: Tensor, scale: int, iterations: int = ITERATIO
     return bicubic(total, scale)
 
 
+# A tensor made in inference mode cannot be used in training later.
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)
+@torch.no_grad()
 def _mean_of_bicubic(scale: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """block_mean(bicubic(x)) as a kernel on the coarse grid, with repeated borders."""
-    # a tensor made in inference mode could not be used in training later
-    with torch.inference_mode(False), torch.no_grad():
-        unit = torch.zeros(1, 1, 4 * REACH + 1, 4 * REACH + 1, dtype=dtype, device=device)
-        unit[..., 2 * REACH, 2 * REACH] = 1
-        inner = slice(REACH, -REACH)
-        return block_mean(bicubic(unit, scale), scale)[..., inner, inner]
+    unit = torch.zeros(1, 1, 4 * REACH + 1, 4 * REACH + 1, dtype=dtype, device=device)
+    unit[..., 2 * REACH, 2 * REACH] = 1
+    inner = slice(REACH, -REACH)
+    return block_mean(bicubic(unit, scale), scale)[..., inner, inner]
 
 
 class Interpolation(nn.Module):
-    """An interpolation with the signature of a network: it ignores reference and masks."""
+    """An interpolation as a network. It ignores the reference and the masks."""
 
     interpolate: Callable[[Tensor, int], Tensor]
 
@@ -80,33 +83,27 @@ class Interpolation(nn.Module):
         super().__init__()
         self.scale = scale
 
-    def forward(
-        self, coarse: Tensor, reference: Tensor, coarse_valid: Tensor, reference_valid: Tensor
-    ) -> Tensor:
+    def forward(self, coarse: Tensor, *_: Tensor) -> Tensor:
         """(N,1,h,w) to (N,1,H,W)."""
         return type(self).interpolate(coarse, self.scale)
 
 
+@register("bilinear", classical=True, baseline=True, guided=False)
 class Bilinear(Interpolation):
-    """The row `bilinear`."""
+    """The model `bilinear`."""
 
     interpolate = staticmethod(bilinear)
 
 
+@register("bicubic", classical=True, baseline=True, guided=False)
 class Bicubic(Interpolation):
-    """The row `bicubic`."""
+    """The model `bicubic`."""
 
     interpolate = staticmethod(bicubic)
 
 
+@register("bicubic-backprojected", classical=True, baseline=True, guided=False)
 class BicubicBackprojected(Interpolation):
-    """The row `bicubic-backprojected`."""
+    """The model `bicubic-backprojected`."""
 
     interpolate = staticmethod(bicubic_backprojected)
-
-
-NETWORKS: dict[str, type[nn.Module]] = {
-    "bilinear": Bilinear,
-    "bicubic": Bicubic,
-    "bicubic-backprojected": BicubicBackprojected,
-}

@@ -1,14 +1,14 @@
-"""JIIF (Tang et al., ACM MM 2021): each fine pixel asks its four nearest coarse cells.
+"""JIIF (Tang et al., ACM MM 2021): each fine pixel queries its four nearest coarse cells.
 
-Two EDSR encoders make codes: f of the coarse image, g of the guide, on the fine grid and on the
-coarse one. For a fine pixel and each cell k of the four around it, a perceptron gives a value and a
-logit, and the prediction over the base is the weighted sum of the values,
+Two EDSR encoders make codes: f from the coarse image, g from the guide on the fine grid and on the
+coarse grid. A perceptron gives a value and a logit for a fine pixel and each cell k of the four
+around it. The residual over the base is the weighted sum of the values,
 
     (v_k, a_k) = MLP[f_k, g, g - g_k, offset from k],        sum over k of w_k v_k.
 
-The published weights are w = softmax(a). They jump where a pixel exchanges one of its four cells
-for another, on the centre lines of the cells, and so print a lattice on the image. Weighing by area
-as well, w_k ~ area_k exp(a_k), gives the cell that leaves or enters no weight just there.
+The published weights are w = softmax(a). They jump on the centre lines of the cells, where a pixel
+exchanges one of its four cells for another, and print a lattice on the image. We also weigh by
+area, w_k ~ area_k exp(a_k), so a cell has no weight at the line where it leaves or enters.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,12 +19,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lstsr.errors import LstsrError
-from lstsr.models.base import ResidualNetwork, conv3x3, zero_init
+from lstsr.models.base import Inputs, ResidualNetwork, conv3x3, zero_init
 from lstsr.models.linear import coarse_reference
+from lstsr.registry import register
 
 PADDING: Mapping[str, str] = {"published": "constant", "area": "replicate"}
-"""What lies beyond the border, by blending. The published query reads zeros there, for the cell's
-centre too, so that its offset is measured from the middle of the image."""
+"""Values beyond the border, by blending. The published query reads zeros there, also for the centre
+of the cell, so it measures that offset from the middle of the image."""
 
 WIDTHS = (1024, 512, 256, 128)
 """Hidden layers of the published perceptron."""
@@ -44,17 +45,13 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N,features,H,W) to the same."""
-        residual: Tensor = self.conv2(F.relu(self.conv1(x)))
-        return x + residual
+        return x + self.conv2(F.relu(self.conv1(x)))
 
 
 class Encoder(nn.Module):
-    """EDSR without its upsampling: an image to codes on the same grid.
+    """EDSR without its upsampling: from ``channels`` of an image to codes of ``features`` numbers.
 
-    Args:
-        channels: of the image.
-        features: numbers in a code.
-        blocks: number of residual blocks.
+    ``blocks`` is the number of residual blocks.
     """
 
     def __init__(self, channels: int, features: int, blocks: int) -> None:
@@ -66,9 +63,8 @@ class Encoder(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """(N,channels,H,W) to (N,features,H,W)."""
-        x: Tensor = self.head(image).contiguous(memory_format=torch.channels_last)
-        codes: Tensor = x + self.body(x)
-        return codes
+        x = self.head(image).contiguous(memory_format=torch.channels_last)
+        return x + self.body(x)
 
 
 class Neighbours(NamedTuple):
@@ -86,9 +82,9 @@ class Neighbours(NamedTuple):
 
 
 def neighbours(cells: int, scale: int, like: Tensor) -> Neighbours:
-    """Of the `cells * scale` fine pixels along an axis of `cells` coarse cells.
+    """Neighbours of the `cells * scale` fine pixels along an axis of `cells` coarse cells.
 
-    Numbers are of the type and on the device of `like`.
+    Numbers have the dtype and the device of `like`.
     """
     at = (torch.arange(cells * scale).to(like) + 0.5) / scale - 0.5
     low = at.floor()
@@ -96,16 +92,21 @@ def neighbours(cells: int, scale: int, like: Tensor) -> Neighbours:
     return Neighbours(low.long() + 1, 2 * at + 1 - cells, torch.stack([1 - upper, upper]))
 
 
+def _pairs(rows: Tensor, columns: Tensor) -> Tensor:
+    """Every pair of a row and a column, (rows,columns,2)."""
+    return torch.stack(torch.meshgrid(rows, columns, indexing="ij"), -1)
+
+
 class ImplicitFunction(nn.Module):
     """Encoders and query.
 
     At the published size (1 coarse and 3 guide channels) it has 10,830,978 parameters. The released
-    code counts 10,831,026: each of its encoders carries 24 frozen numbers of a mean shift
+    code counts 10,831,026. Each of its encoders has 24 frozen numbers of a mean shift
     (3 x 3 + 3, before and behind) that is switched off.
 
     Args:
-        coarse_channels: of the coarse image.
-        guide_channels: of the guide.
+        coarse_channels: channels of the coarse image.
+        guide_channels: channels of the guide.
         features: numbers in a code.
         blocks: residual blocks of each encoder.
         widths: hidden layers of the perceptron.
@@ -131,8 +132,7 @@ class ImplicitFunction(nn.Module):
             )
         if not widths:
             raise LstsrError("widths: the perceptron needs at least one hidden layer")
-        self.blending = blending
-        self.chunk_mib = CHUNK_MIB
+        self.blending, self.chunk_mib = blending, CHUNK_MIB
         self.depth_encoder = Encoder(coarse_channels, features, blocks)
         self.guide_encoder = Encoder(guide_channels, features, blocks)
         self.first = nn.Linear(3 * features + 2, widths[0])
@@ -142,7 +142,7 @@ class ImplicitFunction(nn.Module):
         self.last = nn.Linear(widths[-1], 2)
 
     def forward(self, coarse: Tensor, guide: Tensor, coarse_guide: Tensor) -> Tensor:
-        """What the base misses.
+        """Residual over the base.
 
         Args:
             coarse: (N,coarse_channels,h,w).
@@ -159,36 +159,39 @@ class ImplicitFunction(nn.Module):
     def query(self, depth: Tensor, guide: Tensor, coarse_guide: Tensor) -> Tensor:
         """Codes (N,features,h,w), (N,features,H,W) and (N,features,h,w) to (N,1,H,W).
 
-        The first layer is linear in its parts: what belongs to the cell is computed once per cell.
-        Rows come in chunks, so that without gradients the memory is bounded (see `CHUNK_MIB`).
+        The first layer is linear, so its part for a cell is computed once per cell. Rows come in
+        chunks, which bounds the memory if no gradients are kept (see `CHUNK_MIB`).
         """
         height, width = depth.shape[-2:]
-        scale = guide.shape[-1] // width
-        rows, columns = (neighbours(n, scale, self.first.weight) for n in (height, width))
-        of_depth, of_guide, of_difference, of_offset = self.first.weight.split(
-            [depth.shape[1]] * 3 + [2], 1
-        )
+        like = self.first.weight
+        rows, columns = (neighbours(n, guide.shape[-1] // width, like) for n in (height, width))
+        of_depth, of_guide, of_difference, of_offset = like.split([depth.shape[1]] * 3 + [2], 1)
         depth, guide, coarse_guide = (x.permute(0, 2, 3, 1) for x in (depth, guide, coarse_guide))
-        cells = F.linear(depth, of_depth) - F.linear(coarse_guide, of_difference)
-        cells = self._padded(cells)
-        centres = self._padded(_centres(height, width, self.first.weight))
+        cells = self._padded(F.linear(depth, of_depth) - F.linear(coarse_guide, of_difference))
+        # in half cells from the middle of the image
+        centres = _pairs(*(2 * torch.arange(n).to(like) + 1 - n for n in (height, width)))
+        centres = self._padded(centres[None])
         fine_weight = of_guide + of_difference
 
         def predict(chunk: slice) -> Tensor:
             """Rows of fine pixels to (N,rows,W)."""
             fine = F.linear(guide[:, chunk], fine_weight, self.first.bias)
-            position = torch.stack(
-                torch.meshgrid(rows.position[chunk], columns.position, indexing="ij"), -1
-            )
+            position = _pairs(rows.position[chunk], columns.position)
             answers, areas = [], []
             for row in (0, 1):
                 for column in (0, 1):
                     at = (slice(None), (rows.low[chunk] + row)[:, None], columns.low + column)
                     offset = F.linear(position - centres[at], of_offset)
-                    answers.append(self._perceptron(fine + cells[at] + offset))
+                    x = fine + cells[at] + offset
+                    for layer in (*self.hidden, self.last):
+                        x = layer(F.relu(x))
+                    answers.append(x)
                     areas.append(rows.share[row, chunk, None] * columns.share[column])
             value, logit = torch.stack(answers).unbind(-1)
-            return (self._weights(logit, torch.stack(areas)[:, None]) * value).sum(0)
+            if self.blending == "area":
+                area = torch.stack(areas)[:, None]
+                logit = logit + area.clamp(min=torch.finfo(area.dtype).tiny).log()
+            return (logit.softmax(0) * value).sum(0)
 
         step = self.rows_per_chunk(len(guide), guide.shape[2], guide.element_size())
         chunks = [slice(i, i + step) for i in range(0, guide.shape[1], step)]
@@ -199,49 +202,28 @@ class ImplicitFunction(nn.Module):
         planes = F.pad(cells.permute(0, 3, 1, 2), (1, 1, 1, 1), mode=PADDING[self.blending])
         return planes.permute(0, 2, 3, 1).contiguous()
 
-    def _perceptron(self, x: Tensor) -> Tensor:
-        """What follows the first layer, (...,widths[0]) to value and logit (...,2)."""
-        for layer in self.hidden:
-            x = layer(F.relu(x))
-        answer: Tensor = self.last(F.relu(x))
-        return answer
-
-    def _weights(self, logit: Tensor, area: Tensor) -> Tensor:
-        """Weights of the four cells, (4,...), their sum 1."""
-        if self.blending == "area":
-            logit = logit + area.clamp(min=torch.finfo(area.dtype).tiny).log()
-        return logit.softmax(0)
-
     def rows_per_chunk(self, images: int, width: int, number_bytes: int) -> int:
         """Rows of `width` pixels, of all images at once, that `chunk_mib` allows; at least one."""
-        layers = [self.first, *self.hidden]
-        widest = max(layer.out_features for layer in layers)
+        widest = max(layer.out_features for layer in (self.first, *self.hidden))
         return max(1, self.chunk_mib * 2**20 // (images * width * widest * number_bytes))
 
 
-def _centres(height: int, width: int, like: Tensor) -> Tensor:
-    """Centres of the cells, in half cells from the middle of the image, (1,h,w,2)."""
-    rows, columns = (2 * torch.arange(n).to(like) + 1 - n for n in (height, width))
-    return torch.stack(torch.meshgrid(rows, columns, indexing="ij"), -1)[None]
-
-
+@register("jiif")
 class JIIF(ResidualNetwork):
     """JIIF as a residual over a declared base, its inputs with their masks.
 
-    The guide of the coarse grid is the mean over the valid pixels of each cell; the published one
+    The guide on the coarse grid is the mean over the valid pixels of each cell; the published one
     is reduced by bicubic interpolation. A pixel sees 2 `blocks` + 3 coarse cells to each side.
+    Other arguments are those of `ResidualNetwork`.
 
     Args:
-        scale: coarse spacing / fine spacing.
-        reference_channels: number of bands of the reference.
         features: numbers in a code; 128 as published, 32 for the CPU.
         blocks: residual blocks of each encoder.
         widths: hidden layers of the perceptron.
         blending: "area", or "published" for softmax weights and zeros beyond the border.
-        base: what the residual is over, see `BASES`.
 
     Raises:
-        LstsrError: an option's value is refused.
+        LstsrError: an option has an invalid value.
     """
 
     def __init__(
@@ -260,21 +242,11 @@ class JIIF(ResidualNetwork):
         )
         zero_init(self.implicit.last)
 
-    def residual(
-        self,
-        base: Tensor,
-        coarse: Tensor,
-        reference: Tensor,
-        coarse_valid: Tensor,
-        reference_valid: Tensor,
-    ) -> Tensor:
-        """What the base misses, (N,1,H,W)."""
-        residual: Tensor = self.implicit(
+    def residual(self, inputs: Inputs) -> Tensor:
+        """Residual over the base, (N,1,H,W)."""
+        _, coarse, reference, coarse_valid, reference_valid = inputs
+        return self.implicit(
             torch.cat([coarse, coarse_valid], 1),
             torch.cat([reference, reference_valid], 1),
             torch.cat(coarse_reference(reference, reference_valid, self.scale), 1),
         )
-        return residual
-
-
-NETWORKS: dict[str, type[nn.Module]] = {"jiif": JIIF}

@@ -1,4 +1,4 @@
-"""Linear regression of the input on the reference: the classical guided rows.
+"""Linear regression of the input on the reference: the classical guided models.
 
 Both fit T = a + b r on the coarse grid, apply the fit to the fine reference and add the coarse
 residual, interpolated, as TsHARP does with fractional cover (`tsharp`). With interpolation U and
@@ -6,8 +6,8 @@ block mean M that is
 
     a + b r + U(T - a - b M r) = U T + b (r - U M r),
 
-so only the slope b is needed: it weighs the detail of the reference that the coarse grid cannot
-see. Any constant added to T passes through unchanged. `global-linear` has one slope per channel and
+so only the slope b is needed. It weighs the detail of the reference that the coarse grid cannot
+see. A constant added to T passes through unchanged. `global-linear` has one slope per channel and
 scene, `local-linear` one per channel and coarse cell, interpolated to the fine grid.
 """
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from lstsr.errors import LstsrError
 from lstsr.models.interpolation import bilinear, block_mean
+from lstsr.registry import register
 
 RIDGE = 0.03
 """Variance of the reference below which a slope is not trusted, in units of its variance over the
@@ -38,7 +39,7 @@ def coarse_reference(
 
 
 def reference_detail(reference: Tensor, reference_valid: Tensor, scale: int) -> Tensor:
-    """What the coarse grid cannot see of the reference, r - U M r, (N,C,H,W); 0 where invalid."""
+    """Detail of the reference below the coarse grid, r - U M r, (N,C,H,W); 0 where invalid."""
     mean, fraction = coarse_reference(reference, reference_valid, scale)
     weight = bilinear(fraction, scale).clamp(min=1e-6)
     smooth = bilinear(mean * fraction, scale) / weight
@@ -64,7 +65,7 @@ def slopes(x: Tensor, y: Tensor, weight: Tensor, window: int | None, ridge: floa
     channels = x.shape[1]
 
     def mean(values: Tensor) -> Tensor:
-        """Over the cells of the window, those beyond the border counting as 0."""
+        """Mean over the cells of the window; cells beyond the border count as 0."""
         if window is None:
             return values.mean((-2, -1), keepdim=True)
         return F.avg_pool2d(values, window, stride=1, padding=window // 2)
@@ -84,8 +85,9 @@ def slopes(x: Tensor, y: Tensor, weight: Tensor, window: int | None, ridge: floa
     return torch.linalg.solve(left, right).permute(0, 3, 1, 2).to(y.dtype)
 
 
+@register("global-linear", classical=True, baseline=True)
 class GlobalLinear(nn.Module):
-    """The row `global-linear`: one slope per channel and image (so do not cut the image in tiles).
+    """The model `global-linear`: one slope per channel and image. Do not cut the image in tiles.
 
     Args:
         scale: coarse spacing / fine spacing.
@@ -102,7 +104,7 @@ class GlobalLinear(nn.Module):
     def forward(
         self, coarse: Tensor, reference: Tensor, coarse_valid: Tensor, reference_valid: Tensor
     ) -> Tensor:
-        """(N,1,h,w), (N,C,H,W) to (N,1,H,W); plain bilinear where the reference is invalid."""
+        """(N,1,h,w), (N,C,H,W) and masks to (N,1,H,W); bilinear where the reference is invalid."""
         mean, fraction = coarse_reference(reference, reference_valid, self.scale)
         slope = slopes(mean, coarse, coarse_valid * fraction, self.window, self.ridge)
         if self.window is not None:
@@ -111,14 +113,12 @@ class GlobalLinear(nn.Module):
         return bilinear(coarse, self.scale) + (slope * detail).sum(1, keepdim=True)
 
 
+@register("local-linear", classical=True, baseline=True)
 class LocalLinear(GlobalLinear):
-    """The row `local-linear`: slopes from a window around each coarse cell.
+    """The model `local-linear`: slopes from a window around each coarse cell.
 
     Args:
-        scale: coarse spacing / fine spacing.
-        reference_channels: number of bands; any.
-        window: odd width of the window in coarse cells.
-        ridge: see `RIDGE`.
+        window: odd width of the window in coarse cells; other arguments as in `GlobalLinear`.
 
     Raises:
         LstsrError: the window is not odd.
@@ -131,6 +131,3 @@ class LocalLinear(GlobalLinear):
         if window < 3 or window % 2 == 0:
             raise LstsrError(f"window: {window} is not an odd number of at least 3 cells")
         self.window = window
-
-
-NETWORKS: dict[str, type[nn.Module]] = {"global-linear": GlobalLinear, "local-linear": LocalLinear}

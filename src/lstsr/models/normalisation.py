@@ -8,10 +8,10 @@ from typing import Any, Literal, TypeVar
 from lstsr.errors import LstsrError
 
 Kind = Literal["input", "min-max", "statistics"]
-"""By what a row normalises; the last two are ablations (`training.inference`)."""
+"""How a row is normalised; the last two are ablations (`training.inference`)."""
 
 Array = TypeVar("Array", bound=Any)
-"""A numpy array or a torch tensor of floating type; what comes back is of the same kind."""
+"""A numpy array or a torch tensor of floating type. The result is of the same kind."""
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,13 @@ class Normalisation:
 
     Attributes:
         centre_k: mean of the whole scene's valid input, so that f(T + c) = f(T) + c.
-        scale_k: a fixed number of kelvin for all scenes: no patch or scene statistic, which
-            would blow up flat scenes and let tiles of one scene disagree.
+        scale_k: a fixed number of kelvin for all scenes. A statistic of a patch or scene would
+            amplify flat scenes, and tiles of one scene would disagree.
         reference_mean: per channel, over the valid pixels of the training scenes.
         reference_std: likewise.
+
+    Raises:
+        LstsrError: a scale or deviation is not positive, or the channel numbers differ.
     """
 
     centre_k: float
@@ -35,10 +38,11 @@ class Normalisation:
         """Refuse numbers that cannot normalise."""
         if not self.scale_k > 0:
             raise LstsrError(f"scale_k: {self.scale_k} is not positive")
-        if len(self.reference_mean) != len(self.reference_std):
+        channels = len(self.reference_mean)
+        if len(self.reference_std) != channels:
             raise LstsrError(
                 f"reference_std: {len(self.reference_std)} values for "
-                f"{len(self.reference_mean)} channels of reference_mean"
+                f"{channels} channels of reference_mean"
             )
         for channel, std in enumerate(self.reference_std):
             if not std > 0:
@@ -56,14 +60,13 @@ class Normalisation:
 
     def reference_to_units(self, reference: Array) -> Array:
         """Raw reference (..., C, H, W) to zero mean and unit variance per channel."""
-        if reference.shape[-3] != len(self.reference_mean):
+        channels = len(self.reference_mean)
+        if reference.shape[-3] != channels:
             raise LstsrError(
-                f"reference: {reference.shape[-3]} channels, but the normalisation has "
-                f"{len(self.reference_mean)}"
+                f"reference: {reference.shape[-3]} channels, but the normalisation has {channels}"
             )
         units = reference * 1.0
-        for channel, (mean, std) in enumerate(
-            zip(self.reference_mean, self.reference_std, strict=True)
-        ):
-            units[..., channel, :, :] = (reference[..., channel, :, :] - mean) / std
+        for channel in range(channels):
+            units[..., channel, :, :] -= self.reference_mean[channel]
+            units[..., channel, :, :] /= self.reference_std[channel]
         return units

@@ -1,14 +1,14 @@
 """RRDBNet, the generator of ESRGAN (Wang et al. 2018); it has no reference.
 
-The row decides what it is: esrnet is trained for fidelity alone, esrgan against a discriminator.
+Both models use this network: esrnet trains it for fidelity only, esrgan against a discriminator.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lstsr.models.base import conv3x3, zero_init
-from lstsr.models.single_image import SingleImageNetwork
+from lstsr.models.base import SingleImageNetwork, conv3x3, zero_init
+from lstsr.registry import register
 
 SLOPE = 0.2
 """Negative slope of the leaky ReLUs (ESRGAN, section 3.1 and released options)."""
@@ -16,7 +16,7 @@ SLOPE = 0.2
 RESIDUAL_SCALE = 0.2
 """Factor beta on the residual of each dense block and of each RRDB (ESRGAN, section 3.1)."""
 
-INIT_SCALE = 0.1
+INIT_FACTOR = 0.1
 """Factor on the Kaiming initialisation of dense blocks ("smaller initialization", section 3.1)."""
 
 
@@ -29,10 +29,7 @@ def dense_widths(features: int, growth: int) -> list[tuple[int, int]]:
 class ResidualDenseBlock(nn.Module):
     """x + beta conv5([x, x1, .. x4]), each x_i = LeakyReLU(conv_i of all before it).
 
-    Args:
-        features: channels in and out.
-        growth: channels that each inner conv adds.
-        residual_scale: beta.
+    Each inner conv adds ``growth`` channels; ``residual_scale`` is beta.
     """
 
     def __init__(self, features: int, growth: int, residual_scale: float = RESIDUAL_SCALE) -> None:
@@ -42,7 +39,7 @@ class ResidualDenseBlock(nn.Module):
         for parameter in self.parameters():
             if parameter.ndim == 4:
                 nn.init.kaiming_normal_(parameter)
-                parameter.data *= INIT_SCALE
+                parameter.data *= INIT_FACTOR
             else:
                 nn.init.zeros_(parameter)
 
@@ -51,8 +48,7 @@ class ResidualDenseBlock(nn.Module):
         dense = [x]
         for conv in self.convs[:-1]:
             dense.append(F.leaky_relu(conv(torch.cat(dense, 1)), SLOPE))
-        residual: Tensor = self.convs[-1](torch.cat(dense, 1))
-        return x + self.residual_scale * residual
+        return x + self.residual_scale * self.convs[-1](torch.cat(dense, 1))
 
 
 class RRDB(nn.Module):
@@ -67,29 +63,25 @@ class RRDB(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N,features,H,W) to the same."""
-        dense: Tensor = self.blocks(x)
-        return x + self.residual_scale * dense
+        return x + self.residual_scale * self.blocks(x)
 
 
+@register("esrnet", guided=False)
+@register("esrgan", guided=False, adversarial=True)
 class ESRNet(SingleImageNetwork):
     """RRDBNet, by default for one channel, as a residual over a declared base.
 
     The published form (`features=64, growth=32, blocks=23, residual=False`) has 16,695,681
     parameters at x4; the default (0.77 M at x4) is for the CPU. It works on the coarse grid, so its
-    cost per fine pixel is small.
+    cost per fine pixel is small. Other arguments are those of `SingleImageNetwork`.
 
     Args:
-        scale: a power of two; x8 takes a third upsampling stage.
-        reference_channels: ignored.
         features: channels of the trunk (nf).
         growth: channels that each conv of a dense block adds (gc).
         blocks: number of RRDBs.
-        base: what the residual is over, see `BASES`.
-        residual: False gives the published form: no base, usual initialisation of the last conv.
-        bands: of the image (B), in and out; 1 for LST.
 
     Raises:
-        LstsrError: the scale is no power of two, or the base is unknown.
+        LstsrError: the scale is not a power of two, or the base is unknown.
     """
 
     def __init__(
@@ -120,8 +112,4 @@ class ESRNet(SingleImageNetwork):
         x = x + self.trunk(x)
         for conv in self.upsampling:
             x = F.leaky_relu(conv(F.interpolate(x, scale_factor=2, mode="nearest")), SLOPE)
-        fine: Tensor = self.last(F.leaky_relu(self.fine(x), SLOPE))
-        return fine
-
-
-NETWORKS: dict[str, type[nn.Module]] = {"esrnet": ESRNet, "esrgan": ESRNet}
+        return self.last(F.leaky_relu(self.fine(x), SLOPE))

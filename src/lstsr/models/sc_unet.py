@@ -1,9 +1,12 @@
-"""SC-UNet, SIF-NN-SR1 and SIF-NN-SR2: one U-Net with the weights that its authors released.
+"""SC-UNet, SIF-NN-SR1 and SIF-NN-SR2: one U-Net with three sets of released weights.
 
 Ait-Bachir et al., "Land Surface Temperature Super-Resolution with a Scale-Invariance-Free Neural
 Approach: Application to MODIS", 2025 (hal-04925380). The three networks differ only in how their
 authors trained them. Modules have the names of the released tensors.
 """
+
+from collections import OrderedDict
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +14,8 @@ from torch import Tensor, nn
 
 from lstsr.errors import LstsrError
 from lstsr.models.interpolation import bicubic
+from lstsr.models.weights import load_weights, read_state_dict, save_network
+from lstsr.registry import register
 
 SCALE = 4
 """The authors trained for x4 (4 km to 1 km) and apply it to 1 km."""
@@ -28,17 +33,10 @@ def conv_block(channels_in: int, channels_out: int) -> list[nn.Module]:
     return [conv, nn.BatchNorm2d(channels_out), nn.ReLU()]
 
 
-class DoubleConv(nn.Module):
+def double_conv(channels_in: int, inner: int, channels_out: int) -> nn.Sequential:
     """Two blocks of convolution, batch norm and ReLU."""
-
-    def __init__(self, channels_in: int, inner: int, channels_out: int) -> None:
-        super().__init__()
-        self.bloc = nn.Sequential(*conv_block(channels_in, inner), *conv_block(inner, channels_out))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N,channels_in,H,W) to (N,channels_out,H,W)."""
-        features: Tensor = self.bloc(x)
-        return features
+    convs = nn.Sequential(*conv_block(channels_in, inner), *conv_block(inner, channels_out))
+    return nn.Sequential(OrderedDict(bloc=convs))
 
 
 class ResidualBlock(nn.Module):
@@ -46,12 +44,11 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.doubleconv = DoubleConv(channels, channels, channels)
+        self.doubleconv = double_conv(channels, channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N,channels,H,W) to the same."""
-        features: Tensor = x + self.doubleconv(x)
-        return features
+        return x + self.doubleconv(x)
 
 
 class Down(nn.Module):
@@ -64,8 +61,7 @@ class Down(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N,channels_in,H,W) to (N,channels_out,H/2,W/2)."""
-        features: Tensor = self.lastconv(self.resblock(F.avg_pool2d(x, 2)))
-        return features
+        return self.lastconv(self.resblock(F.avg_pool2d(x, 2)))
 
 
 class Up(nn.Module):
@@ -73,13 +69,12 @@ class Up(nn.Module):
 
     def __init__(self, channels_in: int, inner: int, channels_out: int) -> None:
         super().__init__()
-        self.convbloc = DoubleConv(channels_in, inner, channels_out)
+        self.convbloc = double_conv(channels_in, inner, channels_out)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """Features (N,C,H,W) and (N,D,2H,2W) with C + D channels_in, to (N,channels_out,2H,2W)."""
         up = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
-        features: Tensor = self.convbloc(torch.cat([up, skip], 1))
-        return features
+        return self.convbloc(torch.cat([up, skip], 1))
 
 
 class UNet(nn.Module):
@@ -87,7 +82,7 @@ class UNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.inbloc = DoubleConv(2, 16, 16)
+        self.inbloc = double_conv(2, 16, 16)
         self.db1 = Down(16, 32)
         self.db2 = Down(32, 64)
         self.db3 = Down(64, 64)
@@ -102,18 +97,20 @@ class UNet(nn.Module):
         half = self.db1(full)
         quarter = self.db2(half)
         features = self.ub1(self.db3(quarter), quarter)
-        fine: Tensor = self.outlay(self.ub3(self.ub2(features, half), full))
-        return fine
+        return self.outlay(self.ub3(self.ub2(features, half), full))
 
 
+@register("sc-unet", released=True)
+@register("sif-nn-sr1", released=True)
+@register("sif-nn-sr2", released=True)
 class SCUNet(nn.Module):
     """The released U-Net between our units and those of its authors.
 
     The authors standardised LST and NDVI by means and standard deviations that they did not
-    publish. A gain and an offset of each replace them here. These four numbers are all that
-    training changes: convolutions are frozen, and batch norm always uses the stored statistics.
-    Offsets of the LST are relative to the scene's centre, so that f(T + c) = f(T) + c. The authors
-    clip NDVI to -1..1. Here the reference arrives without values outside: the readers mask them.
+    publish. A gain and an offset of each replace them here. Training changes only these four
+    numbers: convolutions are frozen, and batch norm always uses the stored statistics. Offsets of
+    the LST are relative to the scene's centre, so that f(T + c) = f(T) + c. The authors clip NDVI
+    to -1..1. Here the readers mask values outside this range.
 
     Args:
         scale: coarse spacing / fine spacing, 4.
@@ -137,7 +134,7 @@ class SCUNet(nn.Module):
         self.train(self.training)
 
     def train(self, mode: bool = True) -> "SCUNet":
-        """Set the mode, as of any module. The U-Net stays in evaluation mode."""
+        """Set the mode. The U-Net stays in evaluation mode."""
         super().train(mode)
         self.unet.eval()
         return self
@@ -159,8 +156,17 @@ class SCUNet(nn.Module):
         return (fine - self.offset[:, :1]) / gain[:, :1]
 
 
-NETWORKS: dict[str, type[nn.Module]] = {
-    "sc-unet": SCUNet,
-    "sif-nn-sr1": SCUNet,
-    "sif-nn-sr2": SCUNet,
-}
+def import_released(name: str, released: Path, output: Path) -> None:
+    """Write the released weights of the model ``name`` to a file for `train.initial`.
+
+    ``released`` is the authors' state dict (.safetensors or a file of torch). The constants in
+    ``output`` (.safetensors) are neutral: training fits them. Raises LstsrError if the file cannot
+    be read, holds more than weights, or holds other weights.
+    """
+    network = SCUNet(SCALE, 1)
+    try:
+        load_weights(network.unet, read_state_dict(released))
+    except LstsrError as error:
+        raise LstsrError(f"{released}: {error}. Use the file released for {name}") from error
+    header = {"model": name, "options": {}, "reference_bands": ["ndvi"]}
+    save_network(network, {**header, "source": SOURCE, "licence": LICENCE}, output)

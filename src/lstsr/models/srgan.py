@@ -3,25 +3,20 @@
 import torch
 from torch import Tensor, nn
 
-from lstsr.models.base import conv3x3, zero_init
-from lstsr.models.single_image import SingleImageNetwork
+from lstsr.models.base import SingleImageNetwork, conv3x3, zero_init
+from lstsr.registry import register
 
 OUTER_KERNEL = 9
 """Side of the first and the last kernel (figure 4: k9)."""
 
 
 def normalised(conv: nn.Conv2d, batch_norm: bool) -> nn.Module:
-    """The convolution, followed by batch normalisation where that is asked for."""
+    """The convolution, followed by batch normalisation if ``batch_norm``."""
     return nn.Sequential(conv, nn.BatchNorm2d(conv.out_channels)) if batch_norm else conv
 
 
 class ResidualBlock(nn.Module):
-    """x + BN(conv(PReLU(BN(conv(x))))); figure 4 after Gross and Wilber 2016.
-
-    Args:
-        features: channels in and out.
-        batch_norm: whether there is the BN.
-    """
+    """x + BN(conv(PReLU(BN(conv(x))))), BN being optional; figure 4 after Gross and Wilber 2016."""
 
     def __init__(self, features: int, batch_norm: bool) -> None:
         super().__init__()
@@ -33,40 +28,32 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N,features,h,w) to the same."""
-        residual: Tensor = self.body(x)
-        return x + residual
+        return x + self.body(x)
 
 
 class Doubling(nn.Sequential):
-    """Conv to four times the channels, pixel shuffle, PReLU (Shi et al. 2016; figure 4).
-
-    Args:
-        features: channels in and out.
-    """
+    """Conv to four times the channels, pixel shuffle, PReLU (Shi et al. 2016; figure 4)."""
 
     def __init__(self, features: int) -> None:
         super().__init__(conv3x3(features, 4 * features), nn.PixelShuffle(2), nn.PReLU(features))
 
 
+@register("srgan", guided=False, adversarial=True)
 class SRResNet(SingleImageNetwork):
     """SRResNet, by default for one channel, as a residual over a declared base.
 
     The published form is `features=64, blocks=16, batch_norm=True, residual=False`. Batch
-    normalisation is off by default: it makes artefacts, the more so under adversarial training
-    (Wang et al. 2018, ESRGAN, section 3.1), and would mix the levels of a batch's scenes.
+    normalisation is off by default. It makes artefacts, especially in adversarial training (Wang et
+    al. 2018, ESRGAN, section 3.1), and would mix the levels of a batch's scenes. Other arguments
+    are those of `SingleImageNetwork`.
 
     Args:
-        scale: a power of two; x8 takes a third upsampling stage.
-        reference_channels: ignored.
         features: channels of the trunk (n).
         blocks: number of residual blocks (B).
         batch_norm: whether convs of the trunk are followed by batch normalisation.
-        base: what the residual is over, see `lstsr.models.base.BASES`.
-        residual: False gives the published form: no base, usual initialisation of the last conv.
-        bands: of the image (B), in and out; 1 for LST.
 
     Raises:
-        LstsrError: the scale is no power of two, or the base is unknown.
+        LstsrError: the scale is not a power of two, or the base is unknown.
     """
 
     def __init__(
@@ -97,8 +84,4 @@ class SRResNet(SingleImageNetwork):
     def detail(self, coarse: Tensor) -> Tensor:
         """SRResNet, (N,B,h,w) to (N,B,H,W)."""
         x = self.first(coarse).contiguous(memory_format=torch.channels_last)
-        fine: Tensor = self.last(self.upsampling(x + self.trunk(x)))
-        return fine
-
-
-NETWORKS: dict[str, type[nn.Module]] = {"srgan": SRResNet}
+        return self.last(self.upsampling(x + self.trunk(x)))

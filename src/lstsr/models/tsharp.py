@@ -1,16 +1,17 @@
 """TsHARP: temperature sharpened by its regression on fractional vegetation cover."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lstsr.errors import LstsrError
 from lstsr.models.linear import GlobalLinear
+from lstsr.registry import register
 
 EXPONENT = 0.625
-"""Of the transform from NDVI to cover (Choudhury et al. 1994, Agricultural and Forest Meteorology
-68, 1)."""
+"""Exponent of the transform from NDVI to cover (Choudhury et al. 1994, Agricultural and Forest
+Meteorology 68, 1)."""
 FLAT = 1e-6
-"""Least range of NDVI, and least variance of cover, that count as contrast."""
+"""Smallest range of NDVI, and smallest variance of cover, that count as contrast."""
 
 
 def fractional_cover(ndvi: Tensor, valid: Tensor) -> Tensor:
@@ -32,14 +33,14 @@ def fractional_cover(ndvi: Tensor, valid: Tensor) -> Tensor:
     return torch.where(valid > 0, cover, 0.0)
 
 
+@register("tsharp", classical=True, bands=("ndvi",))
 class TsHARP(GlobalLinear):
-    """The row `tsharp` (Kustas et al. 2003, Remote Sensing of Environment 85, 429; Agam et al.
-    2007, Remote Sensing of Environment 107, 545).
+    """The model `tsharp`: one least-squares line of T on fractional cover per image.
 
-    One least-squares line of T on fractional cover per image, applied to the fine cover, plus the
-    coarse residual. Two details differ from the papers. Cover, not NDVI, is averaged to the coarse
-    grid, so a fine field that is linear in cover is recovered. All valid cells count, not only the
-    most uniform ones.
+    The line is applied to the fine cover, plus the coarse residual (Kustas et al. 2003, Remote
+    Sensing of Environment 85, 429; Agam et al. 2007, Remote Sensing of Environment 107, 545). Two
+    details differ from the papers. Cover, not NDVI, is averaged to the coarse grid, so a fine field
+    that is linear in cover is recovered. All valid cells count, not only the most uniform ones.
 
     Args:
         scale: coarse spacing / fine spacing.
@@ -48,7 +49,7 @@ class TsHARP(GlobalLinear):
 
     Raises:
         LstsrError: the reference has no such band.
-    """  # noqa: D205
+    """
 
     def __init__(self, scale: int, reference_channels: int, ndvi: int = 0) -> None:
         super().__init__(scale, 1, ridge=FLAT)
@@ -59,9 +60,6 @@ class TsHARP(GlobalLinear):
     def forward(
         self, coarse: Tensor, reference: Tensor, coarse_valid: Tensor, reference_valid: Tensor
     ) -> Tensor:
-        """(N,1,h,w), (N,C,H,W) to (N,1,H,W); plain bilinear where the reference is invalid."""
+        """(N,1,h,w), (N,C,H,W) and masks to (N,1,H,W); bilinear where the reference is invalid."""
         cover = fractional_cover(reference[:, self.ndvi : self.ndvi + 1], reference_valid)
         return super().forward(coarse, cover, coarse_valid, reference_valid)
-
-
-NETWORKS: dict[str, type[nn.Module]] = {"tsharp": TsHARP}

@@ -1,14 +1,27 @@
-"""Weights from a file become those of a network, all of them or none."""
+"""Weights of networks: loaded all or none, read from files of other groups, written safely.
 
+A `.pth` file is a pickle, which can run code when it is opened. It is read as plain weights only
+and written as safetensors under our names.
+"""
+
+import json
+import pickle
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from lstsr import __version__
 from lstsr.errors import LstsrError
+from lstsr.files import whole
 
 
 def load_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Give a network all its weights and statistics.
+    """Load all weights and statistics of a network.
 
     Raises LstsrError, and changes nothing, if a name is missing or unknown, or if a tensor has
     another shape or is not finite.
@@ -17,12 +30,42 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
     faults = [f"{name} is missing" for name in expected if name not in weights]
     faults += [f"{name} is unknown" for name in weights if name not in expected]
     for name in expected.keys() & weights.keys():
-        found, wanted = tuple(weights[name].shape), tuple(expected[name].shape)
-        if found != wanted:
-            faults.append(f"{name} has the shape {found}, not {wanted}")
+        shape, wanted = tuple(weights[name].shape), tuple(expected[name].shape)
+        if shape != wanted:
+            faults.append(f"{name} has the shape {shape}, not {wanted}")
         elif not weights[name].isfinite().all():
             faults.append(f"{name} is not finite")
     if faults:
         more = f" and {len(faults) - 1} more" if faults[1:] else ""
         raise LstsrError(f"{faults[0]}{more}")
     network.load_state_dict(weights)
+
+
+def read_state_dict(path: Path) -> Mapping[str, Tensor]:
+    """The state dict of a file of torch or safetensors, on the CPU.
+
+    Raises LstsrError if the file cannot be read or holds anything but a flat state dict.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise LstsrError(f"{error.strerror or error}") from error
+    except (
+        *(pickle.UnpicklingError, SafetensorError),
+        *(EOFError, RuntimeError, ValueError, KeyError),
+    ) as error:
+        raise LstsrError("the file does not hold plain weights") from error
+    if not isinstance(content, Mapping) or not all(
+        isinstance(value, Tensor) for value in content.values()
+    ):
+        raise LstsrError("the file does not hold a plain state dict")
+    return content
+
+
+def save_network(network: nn.Module, header: Mapping[str, Any], output: Path) -> None:
+    """Write a network to a safetensors file whose metadata `lstsr` holds ``header`` as JSON."""
+    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    with whole(output) as partial:
+        save_file(tensors, partial, {"lstsr": json.dumps({**header, "version": __version__})})

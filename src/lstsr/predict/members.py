@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import nn
 
 from lstsr.errors import LstsrError
-from lstsr.models.ensemble import SeedEnsemble, SelfEnsemble
+from lstsr.models.composite import SeedEnsemble, SelfEnsemble
 from lstsr.training.checkpoint import Checkpoint, load_checkpoint
 
 # Fields that depend on the seed or the machine. All others must be the same in all members.

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from lstsr import __version__
 from lstsr.errors import LstsrError
 from lstsr.files import whole
-from lstsr.models.fallback import WithFallback
+from lstsr.models.composite import WithFallback
 from lstsr.models.normalisation import Normalisation
 from lstsr.models.weights import load_weights
 from lstsr.registry import build

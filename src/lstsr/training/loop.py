@@ -23,7 +23,7 @@ from tqdm import tqdm
 from lstsr.dataset.loader import Dataset
 from lstsr.errors import LstsrError
 from lstsr.metrics import ubrmse_k
-from lstsr.models.fallback import WithFallback
+from lstsr.models.composite import WithFallback
 from lstsr.registry import CLASSICAL, UNGUIDED, build, training_step
 from lstsr.rows import Row
 from lstsr.training.batches import Batches

@@ -1,4 +1,4 @@
-"""Ensembles: the mean of one network over eight sides of a scene, and of several networks."""
+"""Networks made of other networks: with a fallback, over eight orientations, over several seeds."""
 
 from __future__ import annotations
 
@@ -8,6 +8,24 @@ import torch
 from torch import Tensor, nn
 
 
+class WithFallback(nn.Module):
+    """``network`` where the reference is valid, ``fallback`` elsewhere.
+
+    Args:
+        network: a guided network.
+        fallback: a network that needs no reference.
+    """
+
+    def __init__(self, network: nn.Module, fallback: nn.Module) -> None:
+        super().__init__()
+        self.network, self.fallback = network, fallback
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """(N,1,h,w), (N,C,H,W) and their masks to (N,1,H,W)."""
+        *_, reference_valid = inputs
+        return torch.where(reference_valid > 0, self.network(*inputs), self.fallback(*inputs))
+
+
 class SelfEnsemble(nn.Module):
     """The mean of ``network`` over the four quarter turns of its inputs and their mirror images.
 
@@ -15,7 +33,7 @@ class SelfEnsemble(nn.Module):
     sixth way (enhanced prediction). Each output is turned back before the mean.
 
     Args:
-        network: any network; a fallback inside it takes part.
+        network: any network, including one with a fallback.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -23,16 +41,14 @@ class SelfEnsemble(nn.Module):
         self.network = network
         self.bands = getattr(network, "bands", 1)  # of an optical network
 
-    def forward(
-        self, coarse: Tensor, reference: Tensor, coarse_valid: Tensor, reference_valid: Tensor
-    ) -> Tensor:
-        """(N,1,h,w), (N,C,H,W) and masks to (N,1,H,W), as of any network."""
-        inputs = coarse, reference, coarse_valid, reference_valid
-        outputs = [
-            _back(self.network(*(_seen(image, turns, flip) for image in inputs)), turns, flip)
-            for turns in range(4)
-            for flip in (False, True)
-        ]
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """(N,1,h,w), (N,C,H,W) and their masks to (N,1,H,W)."""
+        outputs = []
+        for turns in range(4):
+            turned = [torch.rot90(image, turns, (-2, -1)) for image in inputs]
+            mirrored = self.network(*(image.flip(-1) for image in turned)).flip(-1)
+            for output in (self.network(*turned), mirrored):
+                outputs.append(torch.rot90(output, -turns, (-2, -1)))
         return torch.stack(outputs).mean(dim=0)
 
 
@@ -51,20 +67,6 @@ class SeedEnsemble(nn.Module):
         self.networks = nn.ModuleList(networks)
         self.bands = getattr(self.networks[0], "bands", 1)  # of an optical network
 
-    def forward(
-        self, coarse: Tensor, reference: Tensor, coarse_valid: Tensor, reference_valid: Tensor
-    ) -> Tensor:
-        """(N,1,h,w), (N,C,H,W) and masks to (N,1,H,W), as of any network."""
-        inputs = coarse, reference, coarse_valid, reference_valid
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """(N,1,h,w), (N,C,H,W) and their masks to (N,1,H,W)."""
         return torch.stack([network(*inputs) for network in self.networks]).mean(dim=0)
-
-
-def _seen(image: Tensor, turns: int, flip: bool) -> Tensor:
-    """The image turned by quarters, then mirrored left to right."""
-    turned = torch.rot90(image, turns, (-2, -1))
-    return turned.flip(-1) if flip else turned
-
-
-def _back(image: Tensor, turns: int, flip: bool) -> Tensor:
-    """What `_seen` did, undone."""
-    return torch.rot90(image.flip(-1) if flip else image, -turns, (-2, -1))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lstsr.models.trunk import Trunk, pooling_factors, widths
+from lstsr.models.unet import Trunk, pooling_factors, widths
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A mean over eight sides, known where the network is simple."""
+"""Networks made of other networks, against results that simple networks make known."""
 
 from collections.abc import Callable
 
@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lstsr.models.ensemble import SeedEnsemble, SelfEnsemble
-from lstsr.models.fallback import WithFallback
+from lstsr.models.composite import SeedEnsemble, SelfEnsemble, WithFallback
 from lstsr.registry import build
 from tests.models.conftest import Inputs
 
@@ -71,3 +70,26 @@ def test_several_networks_give_their_mean(scene: Callable[..., Inputs]) -> None:
 def test_it_has_the_bands_of_its_network() -> None:
     for network, bands in ((build("srcnn", 2, 0, bands=3), 3), (build("dctnet", 4, 1), 1)):
         assert SelfEnsemble(network).bands == SeedEnsemble([network]).bands == bands
+
+
+def test_network_and_fallback_each_fill_their_pixels() -> None:
+    torch.manual_seed(0)
+    coarse, reference = torch.randn(2, 1, 8, 8), torch.randn(2, 2, 32, 32)
+    seen, known = torch.ones(2, 1, 8, 8), (torch.rand(2, 1, 32, 32) > 0.4).float()
+    guided, bicubic = build("local-linear", 4, 2), build("bicubic", 4, 2)
+    inputs = coarse, reference, seen, known
+    both = WithFallback(guided, bicubic)(*inputs)
+    where = known > 0
+    assert torch.equal(both[where], guided(*inputs)[where])
+    assert torch.equal(both[~where], bicubic(*inputs)[~where])
+    assert not torch.equal(guided(*inputs)[~where], bicubic(*inputs)[~where])
+
+
+def test_not_even_nan_of_the_network_passes_where_there_is_no_reference() -> None:
+    class Lost(torch.nn.Module):
+        def forward(self, coarse: torch.Tensor, *more: torch.Tensor) -> torch.Tensor:
+            return torch.full((1, 1, 32, 32), torch.nan)
+
+    none = torch.zeros(1, 1, 32, 32)
+    inputs = torch.randn(1, 1, 8, 8), torch.randn(1, 1, 32, 32), torch.ones(1, 1, 8, 8), none
+    assert torch.isfinite(WithFallback(Lost(), build("bicubic", 4, 1))(*inputs)).all()
