@@ -230,7 +230,7 @@ def test_a_run_on_downloads_is_planned_from_its_manifest_alone(tmp_path: Path) -
     download = {"provider": "download"}
     config = config_of(data=str(tmp_path), results="res", shard_size=8, acquire=download)
     plan = Plan(config)
-    assert plan.acquire_module == "lstsr.acquire.remote"
+    assert plan.acquire_module == "lstsr.acquire.download"
     assert plan.folder == "res/work/downloads"
     for shard, scenes in plan.shards.items():
         assert plan.files(shard) == [f"res/work/downloads/{shard}.csv"]

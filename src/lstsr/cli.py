@@ -72,9 +72,9 @@ def match(options: argparse.Namespace) -> None:
     """Find what Landsat, GK2A and GOCI-II saw together, and write a manifest to download."""
     from lstsr.config import load
     from lstsr.match.area import read_area
-    from lstsr.match.manifest import commonest, volume, within, write, write_rejected
     from lstsr.match.search import Query, find
-    from lstsr.transfer.download import GB
+    from lstsr.match.tables import commonest, volume, within, write, write_rejected
+    from lstsr.transfer.fetch import GB
     from lstsr.transfer.sources import Sources
 
     config = load(options.config)
@@ -130,11 +130,11 @@ def _checked_search(options: argparse.Namespace) -> dict[str, Path]:
 
 def download(options: argparse.Namespace) -> None:
     """Fetch the files of one shard's scenes, going on where an earlier attempt stopped."""
-    from lstsr.acquire.remote import download as fetch_files
-    from lstsr.acquire.remote import read_remote
+    from lstsr.acquire.download import download as fetch_files
+    from lstsr.acquire.download import read_remote
     from lstsr.config import AcquireConfig
     from lstsr.manifest import shard_of
-    from lstsr.transfer.download import GB
+    from lstsr.transfer.fetch import GB
 
     config = AcquireConfig.model_validate(options.settings["acquire"])
     manifest = Path(options.settings["data"]) / config.manifest
@@ -163,7 +163,7 @@ def acquire(options: argparse.Namespace) -> None:
     listed = scenes(config, sensors, Path(settings["data"]), options.folder)
     absent = {}
     if config.provider == "download":
-        from lstsr.acquire.remote import faults
+        from lstsr.acquire.download import faults
 
         absent = faults(options.folder / f"{options.shard}.csv")
     found = []

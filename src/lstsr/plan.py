@@ -14,12 +14,12 @@ from lstsr.registry import CLASSICAL, READERS
 from lstsr.split import check_regions
 
 if TYPE_CHECKING:
-    from lstsr.acquire.remote import Remote
+    from lstsr.acquire.download import Remote
 
 MODULES = {
     "local": "lstsr.acquire.index",
     "generate": "lstsr.simulate.sample",
-    "download": "lstsr.acquire.remote",
+    "download": "lstsr.acquire.download",
 }
 FOLDERS = {"local": "data", "generate": "generated", "download": "downloads"}
 """Where in the work folder the files of each provider lie."""
@@ -129,7 +129,7 @@ class Plan:
     @cached_property
     def _remotes(self) -> list[Remote]:
         """The manifest of addresses, read once for all rules and jobs."""
-        from lstsr.acquire.remote import read_remote
+        from lstsr.acquire.download import read_remote
 
         manifest = Path(self._config.data) / self._config.acquire.manifest
         return read_remote(manifest, Path(self.folder))
@@ -182,7 +182,7 @@ def scenes(acquire: AcquireConfig, sensors: SensorsConfig, data: Path, folder: P
     if acquire.provider == "local":
         return read_manifest(data / acquire.manifest, sensors.roles)
     if acquire.provider == "download":
-        from lstsr.acquire.remote import read_remote
+        from lstsr.acquire.download import read_remote
 
         return [one.scene for one in read_remote(data / acquire.manifest, folder)]
     from lstsr.simulate.places import image_files, names, scene_files

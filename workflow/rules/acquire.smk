@@ -16,7 +16,7 @@ rule download:
         settings=settings("acquire", "data"),
         files=lambda wildcards: PLAN.downloads_digest(wildcards.shard),
         folder=PLAN.folder,
-        code=fingerprint("lstsr.acquire.remote"),
+        code=fingerprint("lstsr.acquire.download"),
     shell:
         "lstsr download --settings {params.settings:q} --shard {wildcards.shard}"
         " --folder {params.folder:q} --output {output:q} > {log:q} 2>&1"

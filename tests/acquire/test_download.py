@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lstsr.acquire.remote import download, faults, read_remote
+from lstsr.acquire.download import download, faults, read_remote
 from lstsr.cli import main
 from lstsr.errors import LstsrError, TransferError
 from lstsr.files import read_csv, sha256
