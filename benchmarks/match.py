@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from shapely import affinity
 from shapely.geometry import Polygon, box, mapping
@@ -33,10 +34,12 @@ from lstsr.catalogs import landsat_stac
 from lstsr.catalogs.gk2a_bucket import OUTLINES as GK2A_OUTLINES
 from lstsr.catalogs.nosc import KOREA
 from lstsr.catalogs.nosc import OUTLINES as GOCI2_OUTLINES
-from lstsr.catalogs.product import Product, RemoteFile
-from lstsr.match.pairs import Rules, Triple, match
+from lstsr.catalogs.results import Product, RemoteFile
+from lstsr.match.triples import Rules, Triple, match
+from lstsr.transfer.sources import Sources
 
 MOST_S, MOST_MB = 10, 500
+PROVIDER = "planetary-computer"
 START = datetime(2023, 1, 1, tzinfo=UTC)
 AREA = box(124.5, 33, 131, 39)
 RULES = Rules(0.3, 0.05, timedelta(minutes=10), timedelta(minutes=45))
@@ -79,28 +82,18 @@ def item(index: int, seen: datetime, outline: BaseGeometry, cloud_percent: float
 
 
 @contextmanager
-def serving(catalog: list[dict[str, Any]]) -> Iterator[None]:
+def serving(catalog: list[dict[str, Any]]) -> Iterator[Sources]:
     """A STAC API for the items, which takes Planetary Computer's place."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:  # noqa: N802
-            found = {"href": f"{here}/search", "type": "application/geo+json", "method": "POST"}
-            links = [{"rel": "self", "href": here}, {"rel": "search", **found}]
-            kinds = [f"https://api.stacspec.org/v1.0.0/{kind}" for kind in ("core", "item-search")]
-            root = {"type": "Catalog", "id": "stac", "stac_version": "1.0.0", "description": "-"}
-            self.answer({**root, "conformsTo": kinds, "links": links})
-
-        def do_POST(self) -> None:  # noqa: N802
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            start = int(asked.get("token", 0))
-            end = start + asked["limit"]
-            more = {"rel": "next", "href": f"{here}/search", "method": "POST"}
-            links = [{**more, "body": {**asked, "token": end}}] if end < len(catalog) else []
+            query = dict(parse_qsl(urlsplit(self.path).query))
+            start = int(query.get("token", 0))
+            end = start + int(query["limit"])
+            more = f"{root}{provider.path}/search?{urlencode({**query, 'token': end})}"
+            links = [{"rel": "next", "href": more}] if end < len(catalog) else []
             page = {"type": "FeatureCollection", "features": catalog[start:end], "links": links}
-            self.answer(page)
-
-        def answer(self, content: dict[str, Any]) -> None:
-            body = json.dumps(content).encode()
+            body = json.dumps(page).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
@@ -110,14 +103,14 @@ def serving(catalog: list[dict[str, Any]]) -> Iterator[None]:
         def log_message(self, *_: object) -> None:
             pass
 
-    provider = landsat_stac.PROVIDERS["planetary-computer"]
+    provider = landsat_stac.PROVIDERS[PROVIDER]
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         root = f"http://127.0.0.1:{server.server_port}"
-        here = root + provider.path
         os.environ["LSTSR_ENDPOINTS"] = f"{provider.host}={root}"
+        sources = Sources(frozenset({"127.0.0.1"}))
         threading.Thread(target=server.serve_forever).start()
         try:
-            yield
+            yield sources
         finally:
             server.shutdown()
 
@@ -168,9 +161,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     inputs, references = slots(options.days), scans(options.days)
     first, last = START.date(), START.date() + timedelta(days=options.days)
-    with serving(items(options.scenes, options.days)):
+    with serving(items(options.scenes, options.days)) as sources:
         start = time.perf_counter()
-        found = landsat_stac.search("planetary-computer", AREA, first, last, ENDINGS)
+        found = landsat_stac.search(PROVIDER, AREA, first, last, ENDINGS, sources)
         searched = time.perf_counter()
     between = time.perf_counter()
     triples, rejected = match(found.products, inputs, references, AREA, RULES)

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lstsr.transfer.download import Download, fetch
+from lstsr.transfer.fetch import Download, fetch
 from lstsr.transfer.sources import Sources
 
 AT_ONCE = 8

@@ -236,7 +236,7 @@ def test_a_run_on_downloads_is_planned_from_its_manifest_alone(tmp_path: Path) -
     download = {"provider": "download"}
     config = config_of(data=str(tmp_path), results="res", shard_size=8, acquire=download)
     plan = Plan(config)
-    assert "lstsr.acquire.remote" in plan.modules("acquire")
+    assert "lstsr.acquire.download" in plan.modules("acquire")
     assert plan.folder == "res/work/downloads"
     for shard, scenes in plan.shards.items():
         assert plan.files(shard) == [f"res/work/downloads/{shard}.csv"]

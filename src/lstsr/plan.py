@@ -21,12 +21,12 @@ from lstsr.rows import Row
 from lstsr.split import check_regions
 
 if TYPE_CHECKING:
-    from lstsr.acquire.remote import Remote
+    from lstsr.acquire.download import Remote
 
 PROVIDERS = {
     "local": "lstsr.acquire.index",
     "generate": "lstsr.simulate.sample",
-    "download": "lstsr.acquire.remote",
+    "download": "lstsr.acquire.download",
 }
 FOLDERS = {"local": "data", "generate": "generated", "download": "downloads"}
 """Folder of each provider's files in the work folder."""
@@ -50,7 +50,7 @@ class Stage:
 
 
 STAGES = {
-    "download": Stage(("lstsr.acquire.remote",), ("acquire", "data")),
+    "download": Stage(("lstsr.acquire.download",), ("acquire", "data")),
     "acquire": Stage(("lstsr.acquire.index",), ("acquire", "data", "sensors"), True),
     "split": Stage(("lstsr.split", "lstsr.folds"), ("split",)),
     "align": Stage(("lstsr.dataset.align",), ("sensors", "align"), True),
@@ -177,7 +177,7 @@ class Plan:
     @cached_property
     def _remotes(self) -> list[Remote]:
         """The manifest of addresses, read once for all rules and jobs."""
-        from lstsr.acquire.remote import read_remote
+        from lstsr.acquire.download import read_remote
 
         manifest = Path(self._config.data) / self._config.acquire.manifest
         return read_remote(manifest, Path(self.folder))
@@ -284,7 +284,7 @@ def scenes(acquire: AcquireConfig, sensors: SensorsConfig, data: Path, folder: P
     if acquire.provider == "local":
         return read_manifest(data / acquire.manifest, sensors.roles)
     if acquire.provider == "download":
-        from lstsr.acquire.remote import read_remote
+        from lstsr.acquire.download import read_remote
 
         return [remote.scene for remote in read_remote(data / acquire.manifest, folder)]
     from lstsr.simulate.places import image_files, names, scene_files

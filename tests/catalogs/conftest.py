@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lstsr.transfer import patience
+from lstsr.transfer import retry
 from lstsr.transfer.sources import Sources
 from tests.catalogs.services import Services, serving_all, serving_bucket
 from tests.transfer.conftest import VARIABLES
@@ -19,7 +19,7 @@ def services(monkeypatch: pytest.MonkeyPatch, bucket: str) -> Iterator[Services]
     """All services, to which the environment leads; none of the keys of whoever runs the tests."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(patience, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.01)
     with serving_all(bucket) as found:
         for name, value in found.environment.items():
             monkeypatch.setenv(name, value)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 from xml.sax.saxutils import quoteattr
 
 import requests
@@ -54,7 +54,7 @@ class Services:
     busy: int = 0
     """How many STAC searches are put off."""
     page: bytes = b""
-    """What a STAC API answers in place of its root."""
+    """What a STAC API answers in place of items."""
     logins: list[str | None] = field(default_factory=list)
     """With what STAC APIs were asked."""
 
@@ -216,12 +216,18 @@ class ServiceHandler(Handler):
         head, _, rest = parts.path.removeprefix("/").partition("/")
         if head in ("pc", "usgs"):
             self.services.logins.append(self.headers.get("Authorization"))
-        if parts.path in self.server.state.always:
+        if parts.path in self.server.state.always or self.server.state.faults.get(parts.path):
             super().do_GET()
+        elif head in ("pc", "usgs") and self.services.busy:
+            self.services.busy -= 1
+            self.send(429, Retry_After="3600")
         elif head in ("pc", "usgs") and self.services.page:
             self.send(200, self.services.page)
         elif head in ("pc", "usgs"):
-            self._json(stac_root(f"{self.services.server.root}/{head}/{rest}"))
+            if self.services.everywhere:
+                query.pop("bbox")
+            url = f"{self.services.server.root}{parts.path}"
+            self._json(stac_page(self.services.items[head], query, url))
         elif head == "sas":
             self._json({"msft:expiry": "2999-01-01T00:00:00Z", "token": SIGNATURE})
         elif head == "kma":
@@ -230,19 +236,6 @@ class ServiceHandler(Handler):
             self._nosc(query)
         else:
             super().do_GET()
-
-    def do_POST(self) -> None:  # noqa: N802
-        head = self.path.split("/")[1]
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.services.logins.append(self.headers.get("Authorization"))
-        if self.services.busy:
-            self.services.busy -= 1
-            return self.send(429, Retry_After="3600")
-        if self.services.everywhere:
-            body.pop("intersects")
-        self._json(
-            stac_page(self.services.items[head], body, self.services.server.root + self.path)
-        )
 
     def _kma(self, what: str, query: Mapping[str, str]) -> None:
         if query.get("authKey") != KMA_KEY:
@@ -273,45 +266,22 @@ class ServiceHandler(Handler):
         self.send(200, json.dumps(content).encode(), Content_Type="application/json")
 
 
-def stac_root(url: str) -> dict[str, Any]:
-    return {
-        "type": "Catalog",
-        "id": "stac",
-        "stac_version": "1.0.0",
-        "description": "A STAC API",
-        "conformsTo": [
-            "https://api.stacspec.org/v1.0.0/core",
-            "https://api.stacspec.org/v1.0.0/item-search",
-        ],
-        "links": [
-            {"rel": "self", "href": url, "type": "application/json"},
-            {"rel": "root", "href": url, "type": "application/json"},
-            {
-                "rel": "search",
-                "href": f"{url}/search",
-                "type": "application/geo+json",
-                "method": "POST",
-            },
-        ],
-    }
-
-
-def stac_page(items: list[dict[str, Any]], body: Mapping[str, Any], url: str) -> dict[str, Any]:
+def stac_page(items: list[dict[str, Any]], query: Mapping[str, str], url: str) -> dict[str, Any]:
     """Items of the collections, days and area that are asked for, a few at a time."""
-    first, last = body["datetime"].split("/")
-    area = shape(body["intersects"]) if "intersects" in body else box(-180, -90, 180, 90)
+    first, last = query["datetime"].split("/")
+    area = box(*map(float, query.get("bbox", "-180,-90,180,90").split(",")))
     found = [
         item
         for item in items
-        if item["collection"] in body["collections"]
+        if item["collection"] in query["collections"].split(",")
         and first <= (item["properties"]["datetime"] or first) <= last
-        and ("intersects" not in body or shape(item["geometry"]).intersects(area))
+        and ("bbox" not in query or shape(item["geometry"]).intersects(area))
     ]
-    start = int(body.get("token", 0))
+    start = int(query.get("token", 0))
     links = []
     if start + PAGE < len(found):
-        token = {**body, "token": str(start + PAGE)}
-        links = [{"rel": "next", "href": url, "method": "POST", "body": token}]
+        href = f"{url}?{urlencode({**query, 'token': start + PAGE})}"
+        links = [{"rel": "next", "href": href, "method": "GET"}]
     return {"type": "FeatureCollection", "features": found[start : start + PAGE], "links": links}
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from lstsr.catalogs.gk2a_bucket import slots
 from lstsr.errors import TransferError
+from lstsr.transfer.sources import Sources
 from tests.catalogs.services import Services
 
 LANDSAT = datetime(2023, 5, 12, 2, 58, tzinfo=UTC)
@@ -28,7 +29,7 @@ def test_slots_with_all_channels_are_found_in_the_hours_around(
     for stamp in ("202305120256", "202305120300", "202305120430"):
         put(services, tmp_path, stamp, "ir112", "ir123", "vi006")
     put(services, tmp_path, "202305120258", "ir112")
-    found = slots([LANDSAT], WINDOW, CHANNELS, "la")
+    found = slots([LANDSAT], WINDOW, CHANNELS, "la", Sources())
     stamps = ["202305120256", "202305120300"]  # that of 04:30 is not even listed
     assert [one.name for one in found.products] == [f"gk2a_ami_le1b_la_{s}" for s in stamps]
     first = found.products[0]
@@ -46,21 +47,21 @@ def test_full_disks_and_other_channels_are_asked_for_by_name(
     services: Services, tmp_path: Path
 ) -> None:
     put(services, tmp_path, "202305120250", "ir112", "vi006", area="fd")
-    found = slots([LANDSAT], WINDOW, ["vi006"], "fd")
+    found = slots([LANDSAT], WINDOW, ["vi006"], "fd", Sources())
     (file,) = found.products[0].files
     assert file.name == "gk2a_ami_le1b_vi006_fd005ge_202305120250.nc"
     with pytest.raises(
         TransferError, match="AMI/L1B/LA/202305/12/02: nothing is there, nor in any"
     ):
-        slots([LANDSAT], WINDOW, ["vi006"], "la")
+        slots([LANDSAT], WINDOW, ["vi006"], "la", Sources())
 
 
 def test_an_hour_without_files_is_normal(services: Services, tmp_path: Path) -> None:
     put(services, tmp_path, "202305120256", "vi006")
     days = [LANDSAT, LANDSAT + timedelta(days=1)]
-    assert len(slots(days, WINDOW, ["vi006"], "la").products) == 1
-    assert not slots([LANDSAT], WINDOW, ["ir112"], "la").products
-    assert not slots([], WINDOW, ["ir112"], "la").products
+    assert len(slots(days, WINDOW, ["vi006"], "la", Sources()).products) == 1
+    assert not slots([LANDSAT], WINDOW, ["ir112"], "la", Sources()).products
+    assert not slots([], WINDOW, ["ir112"], "la", Sources()).products
 
 
 def test_odd_times_are_rejected_and_files_of_the_other_area_passed_over(
@@ -70,10 +71,10 @@ def test_odd_times_are_rejected_and_files_of_the_other_area_passed_over(
     services.put(f"{hour}/gk2a_ami_le1b_ir112_la020ge_202305120299.nc", b"")
     services.put(f"{hour}/gk2a_ami_le1b_ir112_la020ge_999912312359.nc", b"")
     services.put(f"{hour}/gk2a_ami_le1b_ir112_fd020ge_202305120250.nc", b"")
-    found = slots([LANDSAT], WINDOW, ["ir112"], "la")
+    found = slots([LANDSAT], WINDOW, ["ir112"], "la", Sources())
     assert not found.products
     assert [(one.name, one.reason) for one in found.rejected] == [
-        ("gk2a_ami_le1b_la_202305120299", "202305120299 is no time")
+        ("gk2a_ami_le1b_la_202305120299", "202305120299 is not a valid time")
     ]
 
 
@@ -82,5 +83,5 @@ def test_a_silent_bucket_is_one_line(services: Services, monkeypatch: pytest.Mon
         "LSTSR_ENDPOINTS", f"noaa-gk2a-pds.s3.amazonaws.com={services.bucket}/no-such-bucket"
     )
     with pytest.raises(TransferError, match="cannot be listed") as caught:
-        slots([LANDSAT], WINDOW, CHANNELS, "la")
+        slots([LANDSAT], WINDOW, CHANNELS, "la", Sources())
     assert "\n" not in str(caught.value)

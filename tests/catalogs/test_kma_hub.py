@@ -98,7 +98,7 @@ def test_an_hour_without_slots_is_normal(services: Services) -> None:
 
 
 def test_a_listing_that_is_nowhere_is_told(services: Services) -> None:
-    with pytest.raises(TransferError, match="nothing is there .* 2 places.*KMA_API_KEY"):
+    with pytest.raises(TransferError, match="nothing is there .* 2 addresses.*KMA_API_KEY"):
         answering(services, None, None)
 
 
@@ -128,7 +128,7 @@ def test_odd_times_are_rejected_and_others_days_passed_over(services: Services) 
     assert [one.name[-12:] for one in found.products] == ["202305120254"]
     assert [(one.name, one.reason) for one in found.rejected] == [
         ("202305120255", "slots are 2 minutes apart, from the full hour on"),
-        ("202313991299", "202313991299 is no time"),
+        ("202313991299", "202313991299 is not a valid time"),
     ]
 
 

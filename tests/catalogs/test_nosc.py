@@ -164,7 +164,10 @@ def test_odd_times_are_rejected_by_either_way(services: Services, sources: Sourc
     services.list_folder(f"{home}/{scans[0]}", files={odd: 8, other: 8})
     found = nosc.slots([LANDSAT], WINDOW, "goci2", sources)
     assert not found.products
-    rejected = [(scans[1], "20231399_021530 is no time"), (odd, "20230230_021530 is no time")]
+    rejected = [
+        (scans[1], "20231399_021530 is not a valid time"),
+        (odd, "20230230_021530 is not a valid time"),
+    ]
     assert [(one.name, one.reason) for one in found.rejected] == rejected
     answer = {"data": [{"fileName": odd}, {"fileName": other}, {"fileName": ["odd"]}]}
     services.server.always[OPENAPI] = status(200, json.dumps(answer).encode())

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lstsr.transfer import patience
+from lstsr.transfer import retry
 from tests.transfer.server import Server, serving
 
 VARIABLES = (
@@ -20,7 +20,7 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Te
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NETRC", str(tmp_path_factory.mktemp("home") / "netrc"))
     monkeypatch.setenv("LSTSR_ALLOW_HOSTS", "127.0.0.1")
-    monkeypatch.setattr(patience, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.01)
 
 
 @pytest.fixture

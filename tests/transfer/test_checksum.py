@@ -28,5 +28,5 @@ def test_multihashes() -> None:
 
 @pytest.mark.parametrize("text", ["", ABC, "sha256:", "sha256:" + "g" * 64, "crc:12", "1220" + "0"])
 def test_what_is_no_checksum_is_refused(text: str) -> None:
-    with pytest.raises(LstsrError, match="write ALGORITHM:HEX"):
+    with pytest.raises(LstsrError, match="Write ALGORITHM:HEX"):
         parse(text)

@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 
 from lstsr.errors import LstsrError
-from lstsr.transfer.paths import safe_path
+from lstsr.transfer.paths import file_name, safe_path
+
+KMA = "https://apihub.kma.go.kr/api/typ05/api/GK2A/LE2/LST/KO/data?date="
 
 
 @pytest.mark.parametrize(
@@ -45,3 +47,17 @@ def test_a_link_that_leads_out_is_refused(tmp_path: Path) -> None:
     assert safe_path(folder, "in/x.nc") == folder / "in/x.nc"
     with pytest.raises(LstsrError, match="a link leads out"):
         safe_path(folder, "out/x.nc")
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("s3://bucket/AMI/L1B/x_202305120210.nc", "x_202305120210.nc"),
+        ("https://host/a/b_ST_B10.TIF", "b_ST_B10.TIF"),
+        (f"{KMA}202305120210", "gk2a_ami_le2_lst_ko020lc_202305120210.nc"),
+        (f"{KMA}../../evil", "data"),
+        ("https://host/folder/", ""),
+    ],
+)
+def test_a_name_is_the_end_of_the_path_or_kma_s_own(address: str, name: str) -> None:
+    assert file_name(address) == name

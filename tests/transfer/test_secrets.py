@@ -26,11 +26,11 @@ HOSTS = (
 PROGRAM = """
 import logging, sys, traceback
 from pathlib import Path
-from lstsr.transfer import patience
-from lstsr.transfer.download import Download, fetch
+from lstsr.transfer import retry
+from lstsr.transfer.fetch import Download, fetch
 from lstsr.transfer.sources import Sources
 logging.basicConfig(level=logging.DEBUG)
-patience.FIRST_WAIT_S = 0.001
+retry.FIRST_WAIT_S = 0.001
 sources = Sources()
 for number, address in enumerate(sys.argv[2:]):
     one = Download(address, Path(sys.argv[1]) / f"{number}.bin")

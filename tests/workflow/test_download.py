@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from lstsr.acquire.remote import download, read_remote
+from lstsr.acquire.download import download, read_remote
 from lstsr.cli import main
 from lstsr.config import GenerateConfig, load
 from lstsr.files import sha256

@@ -1,1 +1,1 @@
-"""Catalogs: what each service offers, as products with stable addresses; one module a service."""
+"""Search the catalogs of satellite data, one module for each service."""

@@ -1,7 +1,7 @@
-"""GK2A Level-2 LST from KMA's API hub; a key is needed (KMA_API_KEY).
+"""GK2A Level-2 LST from KMA's API hub, which needs a key (KMA_API_KEY).
 
-`.../GK2A/LE2/LST/KO/dataList?sDate=&eDate=&format=json` names the times, `/data?date=` gives the
-NetCDF file of one (https://apihub.kma.go.kr, satellite data).
+`.../GK2A/LE2/LST/KO/dataList?sDate=&eDate=&format=json` lists the times, `/data?date=` returns the
+NetCDF file of one of them (https://apihub.kma.go.kr, satellite data).
 """
 
 from __future__ import annotations
@@ -15,81 +15,65 @@ import numpy as np
 from pyproj import Transformer
 from shapely import Polygon
 
-from lstsr.catalogs.product import Found, Product, Rejected, RemoteFile, hours, time_in
-from lstsr.catalogs.refusal import check_listing
-from lstsr.catalogs.web import get_all
+from lstsr.catalogs.listing import check_listing, get_all
+from lstsr.catalogs.results import Product, RemoteFile, SearchResult, hours, time_in
 from lstsr.errors import LstsrError
-from lstsr.transfer.names import KMA_LST
-from lstsr.transfer.sources import KMA, Sources
+from lstsr.transfer.credentials import KMA
+from lstsr.transfer.paths import KMA_LST
+from lstsr.transfer.sources import Sources
 
 LIST = f"{KMA_LST.rpartition('/')[0]}/dataList"
 STAMP = re.compile(rb"(?<!\d)(20\d{10})(?:\d\d)?(?!\d)")
-"""A time in a listing, with seconds or without, whatever keys stand around it."""
+"""A time in a listing, with or without seconds, under any key."""
 STEP_MIN = 2
 KO_CRS = "+proj=lcc +lat_1=30 +lat_2=60 +lat_0=38 +lon_0=126 +datum=WGS84 +units=m"
 KO_EDGE_M = 900_000.0
-"""The Korean area (KO) reaches so far from its origin in each direction: 900 pixels of 2 km."""
+"""Distance from the origin of the Korean area (KO) to each of its edges: 450 pixels of 2 km."""
 
 
-def slots(moments: Iterable[datetime], window: timedelta, sources: Sources) -> Found:
+def slots(moments: Iterable[datetime], window: timedelta, sources: Sources) -> SearchResult:
     """The slots of the Korean area around the moments.
 
-    Raises TransferError, also without a key or where one is refused.
+    Raises TransferError, also if the key is missing or refused.
     """
-    key = KMA.read()  # one line at once, rather than at the first of many requests
+    key = KMA.read()  # fails here, before many requests
     asked = hours(moments, window)
-    addresses = [_address(hour) for hour in asked]
-    found = Found()
-    answers = get_all(sources, addresses)
-    for hour, address, body in zip(asked, addresses, answers, strict=True):
+    # the bounds are odd minutes, which have no slots, because an answer can repeat them
+    minute, last = timedelta(minutes=1), timedelta(minutes=59)
+    addresses = [
+        f"{LIST}?sDate={hour - minute:%Y%m%d%H%M}&eDate={hour + last:%Y%m%d%H%M}&format=json"
+        for hour in asked
+    ]
+    result = SearchResult()
+    for hour, address, body in zip(asked, addresses, get_all(sources, addresses), strict=True):
         if body is not None:
-            _add(found, hour, address, body, key)
-    return found
+            _add(result, hour, address, body, key)
+    return result
 
 
-def _address(hour: datetime) -> str:
-    """The listing of an hour.
-
-    Its bounds are odd minutes, where there are no slots: an answer may repeat them.
-    """
-    first, last = hour - timedelta(minutes=1), hour + timedelta(minutes=59)
-    return f"{LIST}?sDate={first:%Y%m%d%H%M}&eDate={last:%Y%m%d%H%M}&format=json"
-
-
-def _add(found: Found, hour: datetime, address: str, body: bytes, key: str) -> None:
-    """Add the slots of an hour that a listing names, and what in it is none."""
+def _add(result: SearchResult, hour: datetime, address: str, body: bytes, key: str) -> None:
+    """Add the slots of an hour that a listing names, and reject its invalid times."""
     listed = {stamp.decode() for stamp in STAMP.findall(body)}
-    times, odd = [], []
+    before = len(result.products), len(result.rejected)
     for stamp in sorted(listed - set(re.findall(r"\d{12}", address))):
         try:
-            time = _time(stamp)
+            time = time_in(stamp, "%Y%m%d%H%M")
+            if time.minute % STEP_MIN:
+                raise LstsrError(f"slots are {STEP_MIN} minutes apart, from the full hour on")
         except LstsrError as fault:
-            odd.append(Rejected(stamp, KMA.host, None, str(fault)))
-        else:
-            if hour <= time < hour + timedelta(hours=1):
-                times.append(time)
-    if not times:
-        check_listing(address, body, bool(odd), key)
-    found.products += [_product(time) for time in times]
-    found.rejected += odd
-
-
-def _time(stamp: str) -> datetime:
-    """The time of a slot. Raises LstsrError for one that can be none."""
-    time = time_in(stamp, "%Y%m%d%H%M")
-    if time.minute % STEP_MIN:
-        raise LstsrError(f"slots are {STEP_MIN} minutes apart, from the full hour on")
-    return time
-
-
-def _product(time: datetime) -> Product:
-    file = RemoteFile(f"{KMA_LST}{time:%Y%m%d%H%M}")
-    return Product(file.name.removesuffix(".nc"), KMA.host, time, _outline(), (file,))
+            result.reject(stamp, KMA.host, fault)
+            continue
+        if hour <= time < hour + timedelta(hours=1):
+            file = RemoteFile(KMA_LST + stamp)
+            name = file.name.removesuffix(".nc")
+            result.products.append(Product(name, KMA.host, time, _outline(), (file,)))
+    if len(result.products) == before[0]:
+        check_listing(address, body, len(result.rejected) > before[1], key)
 
 
 @cache
 def _outline() -> Polygon:
-    """The rim of the Korean area, degrees; its edges are curves there."""
+    """The outline of the Korean area in degrees, where its edges are curves."""
     along = np.linspace(-KO_EDGE_M, KO_EDGE_M, 9)
     edge = np.full_like(along, KO_EDGE_M)
     x = np.concatenate([along, edge, along[::-1], -edge])

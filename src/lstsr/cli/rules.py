@@ -43,10 +43,10 @@ ROW = (
 )
 def download(options: argparse.Namespace) -> None:
     """Download the files of one shard's scenes. Continue where an earlier attempt stopped."""
-    from lstsr.acquire.remote import download as fetch_files
-    from lstsr.acquire.remote import read_remote
+    from lstsr.acquire.download import download as fetch_files
+    from lstsr.acquire.download import read_remote
     from lstsr.config import load
-    from lstsr.transfer.download import GB
+    from lstsr.transfer.fetch import GB
 
     config = load(options.config)
     manifest = Path(config.data) / config.acquire.manifest
@@ -80,7 +80,7 @@ def acquire(options: argparse.Namespace) -> None:
     provider = config.acquire.provider
     absent = {}
     if provider == "download":
-        from lstsr.acquire.remote import faults
+        from lstsr.acquire.download import faults
 
         absent = faults(options.folder / f"{options.shard}.csv")
     acquired = []

@@ -1,1 +1,1 @@
-"""From stable addresses to files on disk: resumable, checked, and keeping keys to itself."""
+"""Download files by their stable addresses: resumable, checked, and without leaking keys."""

@@ -1,4 +1,4 @@
-"""HTTP GET through libcurl, redirects followed by hand so that each is judged first."""
+"""HTTP GET by libcurl. The guard checks every redirect before lstsr follows it."""
 
 from __future__ import annotations
 
@@ -7,29 +7,33 @@ import socket
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import certifi
 import pycurl
 
 from lstsr.errors import TransferError
 from lstsr.transfer.guard import Guard
+from lstsr.transfer.response import Response
+from lstsr.transfer.retry import CutError
 
 MAX_REDIRECTS = 10
 REDIRECTS = (301, 302, 303, 307, 308)
-BUFFER_BYTES = 512 * 1024
-"""What is read at once, and handed on: libcurl hands over 16 KiB at a time (CURL_MAX_WRITE_SIZE),
-and to write each of them costs a switch of threads."""
+BUFFER_BYTES, HOLD_S = 512 * 1024, 1.0
+"""Size of the pieces of a body, and how long a slow server's bytes are held. libcurl delivers 16
+KiB at a time (CURL_MAX_WRITE_SIZE), and writing each of these costs a switch of threads."""
 CONNECT_S = 30
-STALL_S = 30
-"""A connection that brings less than a byte a second for so long counts as cut."""
-ASIDE_BYTES = 64 * 1024
-ASIDE_S = 5.0
-"""How much, and for how long, of a body that nobody wants (a redirect's, an error's) is read on, so
-that its connection can be used again."""
+STALL_S, LISTING_STALL_S = 30, 120
+"""A connection that brings less than a byte a second for this long counts as cut. Services need
+longer to compute a listing than to send a file."""
+UNWANTED_BYTES = 64 * 1024
+UNWANTED_S = 5.0
+"""How much of an unwanted body (of a redirect or an error) is read, and for how long, so that its
+connection can be reused."""
+LISTING_BYTES = 2**24
 CUT = {
     pycurl.E_COULDNT_RESOLVE_PROXY,
     pycurl.E_COULDNT_RESOLVE_HOST,
@@ -43,24 +47,16 @@ CUT = {
     pycurl.E_RECV_ERROR,
     92,  # CURLE_HTTP2_STREAM, which pycurl does not name
 }
-"""libcurl's errors that another attempt may not meet."""
+"""Temporary errors of libcurl."""
 UNTRUSTED = {pycurl.E_SSL_CACERT, pycurl.E_SSL_CACERT_BADFILE}
-
-
-class CutError(Exception):
-    """A transfer that broke off, or that the server put off: worth another attempt."""
-
-    def __init__(self, reason: str, after_s: float | None = None) -> None:
-        super().__init__(reason)
-        self.after_s = after_s
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is sent: a URL and headers. Both stay out of messages, because they can contain keys.
+    """A URL and headers to send. Messages never show them, because they can contain keys.
 
-    ``headers`` and ``aws`` (region, access key, secret key) go to the URL's own origin only, never
-    along with a redirect to another. ``secret``: the URL or a header holds a key or signature.
+    ``headers`` and ``aws`` (region, access key, secret key) go only to the URL's own origin, never
+    to another one after a redirect. ``secret``: the URL or a header holds a key or signature.
     """
 
     url: str = field(repr=False)
@@ -69,66 +65,81 @@ class Request:
     secret: bool = False
 
     def __post_init__(self) -> None:
-        """Raises TransferError, without the key, for one that no header can hold."""
+        """Raise TransferError, without the key, if a header cannot hold it."""
         for text in (*self.headers, *(self.aws or ())):
             if not (text.isascii() and text.isprintable()):
                 raise TransferError("a key holds a line break or letters outside ASCII")
 
 
-@dataclass
-class Response:
-    """Status, headers (names in lower case) and protocol of the last answer."""
-
-    status: int = 0
-    headers: dict[str, str] = field(default_factory=dict)
-    protocol: str = "HTTP/1.1"
-
-
-class Receiver(Protocol):
-    """What takes the body of a successful answer; what it raises ends the transfer."""
-
-    def idle(self) -> None:
-        """Called every second at least, from the connection's beginning to its end."""
-
-    def begin(self, response: Response) -> None:
-        """Called once, before any body."""
-
-    def write(self, chunk: bytes) -> None:
-        """Called for every piece of the body."""
-
-
 class Client:
-    """GET requests; connections are kept open for each thread and used again."""
+    """Sends GET requests. Each thread keeps its connections open and reuses them."""
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
         self._threads = threading.local()
 
-    def get(self, request: Request, receiver: Receiver, headers: tuple[str, ...] = ()) -> Response:
-        """Send a request, follow its redirects, and pass a body with status 200 or 206 on.
+    @contextmanager
+    def get(
+        self,
+        request: Request,
+        headers: tuple[str, ...] = (),
+        stop: threading.Event | None = None,
+        stall_s: int = STALL_S,
+    ) -> Iterator[tuple[Response, Iterator[bytes]]]:
+        """Send a request and follow its redirects; the response, and the body in pieces.
 
-        ``headers``, unlike those of the request, go to every host on the way.
-        Raises CutError where another attempt may help, TransferError where none would, and what
-        the receiver raised.
+        ``headers``, unlike those of the request, go to every host on the way. ``stop`` ends the
+        transfer within a second.
+        Raises CutError for a temporary fault and TransferError for a permanent one, also while the
+        body is read.
         """
         url, came_from = request.url, ""
         for _ in range(MAX_REDIRECTS + 1):
-            host = self._guard.check(
-                url, secret=request.secret and url == request.url, came_from=came_from
-            )
+            secret = request.secret and url == request.url
+            host = self._guard.check(url, secret=secret, came_from=came_from)
             sent = request if _origin(url) == _origin(request.url) else Request(url)
             sent = replace(sent, url=url, headers=(*sent.headers, *headers))
-            exchange = _Exchange(receiver)
-            location = self._perform(host, sent, exchange)
-            if exchange.response.status not in REDIRECTS or not location:
-                exchange.close()
-                return exchange.response
-            url, came_from = location, url
+            with self._exchange(host, sent, stop, stall_s) as exchange:
+                response, body = exchange.response, exchange.body()
+                location = response.headers.get("location")
+                if response.status not in REDIRECTS or not location:
+                    yield response, body
+                    location = ""
+                _drain(body)
+            if not location:
+                return
+            url, came_from = urljoin(url, location), url
         raise TransferError(f"more than {MAX_REDIRECTS} redirects")
 
-    def _perform(self, host: str, request: Request, exchange: _Exchange) -> str | None:
-        """One exchange; where it redirects to, absolute."""
-        curl = self._handle()
+    def read(
+        self, request: Request, limit: int = LISTING_BYTES, stop: threading.Event | None = None
+    ) -> tuple[Response, bytes]:
+        """A short answer, such as a listing: the response, and the body if its status is 200."""
+        text = bytearray()
+        with self.get(request, stop=stop, stall_s=LISTING_STALL_S) as (response, body):
+            for chunk in body if response.status == 200 else ():
+                text += chunk
+                if len(text) > limit:
+                    raise TransferError(f"the answer is longer than {limit} bytes")
+        return response, bytes(text)
+
+    @contextmanager
+    def _exchange(
+        self, host: str, request: Request, stop: threading.Event | None, stall_s: int
+    ) -> Iterator[_Exchange]:
+        """Send one request; the exchange, once the headers of its answer have arrived."""
+        if not hasattr(self._threads, "curl"):
+            self._threads.curl, self._threads.multi = pycurl.Curl(), pycurl.CurlMulti()
+        curl: pycurl.Curl = self._threads.curl
+        curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+        curl.setopt(pycurl.FOLLOWLOCATION, False)
+        curl.setopt(pycurl.NOSIGNAL, True)
+        curl.setopt(pycurl.CAINFO, os.environ.get("SSL_CERT_FILE") or certifi.where())
+        curl.setopt(pycurl.USERAGENT, "lstsr")
+        curl.setopt(pycurl.BUFFERSIZE, BUFFER_BYTES)
+        curl.setopt(pycurl.CONNECTTIMEOUT, CONNECT_S)
+        curl.setopt(pycurl.LOW_SPEED_LIMIT, 1)
+        curl.setopt(pycurl.LOW_SPEED_TIME, stall_s)
         curl.setopt(pycurl.URL, request.url)
         curl.setopt(pycurl.HTTPHEADER, ["Accept-Encoding: identity", *request.headers])
         if request.aws is not None:
@@ -137,96 +148,87 @@ class Client:
             curl.setopt(pycurl.USERPWD, f"{key}:{secret}")
         proxy = _proxy(request.url, host)
         curl.setopt(pycurl.PROXY, proxy)
-        # or libcurl reads no_proxy in its own way, and goes unwatched where we thought of a proxy
+        # or libcurl reads no_proxy in its own way, and bypasses the proxy without our check
         curl.setopt(pycurl.NOPROXY, "")
         refused: list[TransferError] = []
-        curl.setopt(pycurl.OPENSOCKETFUNCTION, self._opener(host, bool(proxy), refused))
-        curl.setopt(pycurl.HEADERFUNCTION, exchange.header)
-        curl.setopt(pycurl.WRITEFUNCTION, exchange.body)
-        curl.setopt(pycurl.XFERINFOFUNCTION, exchange.idle)
-        try:
-            curl.perform()
-        except pycurl.error as error:
-            exchange.hand_on()
-            if exchange.fault is not None:
-                raise exchange.fault from None
-            if exchange.enough:
-                return None
-            if refused:
-                raise refused[0] from None
-            status = curl.getinfo(pycurl.HTTP_CONNECTCODE)
-            if 400 <= status < 500:
-                raise TransferError(f"{host}: refused by the proxy (status {status})") from None
-            reason = f"{host}: libcurl error {error.args[0]}"
-            if error.args[0] in UNTRUSTED:
-                raise TransferError(
-                    f"{reason}: its certificate cannot be checked; SSL_CERT_FILE names a file of "
-                    "the roots that you trust"
-                ) from None
-            if error.args[0] in CUT:
-                raise CutError(f"connection cut or not made ({reason})") from None
-            raise TransferError(reason) from None
-        location = curl.getinfo(pycurl.REDIRECT_URL)
-        return str(location) if location else None
-
-    def _handle(self) -> pycurl.Curl:
-        """This thread's handle with the common settings; its open connections stay."""
-        if not hasattr(self._threads, "curl"):
-            self._threads.curl = pycurl.Curl()
-        curl: pycurl.Curl = self._threads.curl
-        curl.reset()
-        curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
-        curl.setopt(pycurl.FOLLOWLOCATION, False)
-        curl.setopt(pycurl.NOSIGNAL, True)
-        curl.setopt(pycurl.NOPROGRESS, False)
-        curl.setopt(pycurl.CAINFO, os.environ.get("SSL_CERT_FILE") or certifi.where())
-        curl.setopt(pycurl.USERAGENT, "lstsr")
-        curl.setopt(pycurl.BUFFERSIZE, BUFFER_BYTES)
-        curl.setopt(pycurl.CONNECTTIMEOUT, CONNECT_S)
-        curl.setopt(pycurl.LOW_SPEED_LIMIT, 1)
-        curl.setopt(pycurl.LOW_SPEED_TIME, STALL_S)
-        return curl
-
-    def _opener(
-        self, host: str, proxied: bool, refused: list[TransferError]
-    ) -> Callable[..., object]:
-        """Judges the address that libcurl is about to connect to: no name can resolve past it.
-
-        With a proxy every socket is one to the proxy, which is the user's own and resolves the
-        names itself.
-        """
 
         def open_socket(purpose: int, address: tuple[int, int, int, tuple[str, int]]) -> object:
+            """Check the address before libcurl connects to it, whatever a name resolves to.
+
+            With a proxy, every socket leads to the user's own proxy, which resolves the names.
+            """
             family, kind, protocol, (peer, *_) = address
             try:
-                if not proxied:
+                if not proxy:
                     self._guard.check_peer(host, str(peer))
             except TransferError as fault:
                 refused.append(fault)
                 return pycurl.SOCKET_BAD
             return socket.socket(family, kind, protocol)
 
-        return open_socket
+        curl.setopt(pycurl.OPENSOCKETFUNCTION, open_socket)
+        exchange = _Exchange(host, curl, self._threads.multi, refused, stop)
+        self._threads.multi.add_handle(curl)
+        try:
+            exchange.begin()
+            yield exchange
+        finally:
+            self._threads.multi.remove_handle(curl)
+            curl.reset()  # forget the callbacks, or their cycle keeps the connections of a thread
 
 
 class _Exchange:
-    """Takes one answer from libcurl's callbacks, where an exception must not escape.
+    """One request and its answer, which libcurl's multi interface reads step by step."""
 
-    ``enough``: it was left before the end of a body that nobody wants.
-    """
-
-    def __init__(self, receiver: Receiver) -> None:
+    def __init__(
+        self,
+        host: str,
+        curl: pycurl.Curl,
+        multi: pycurl.CurlMulti,
+        refused: list[TransferError],
+        stop: threading.Event | None,
+    ) -> None:
         self.response = Response()
-        self.fault: BaseException | None = None
-        self.enough = False
-        self._receiver = receiver
-        self._begun = False
-        self._held: list[bytes] = []
-        self._held_bytes = 0
-        self._aside_bytes = 0
-        self._aside_since_s: float | None = None
+        self._host, self._curl, self._multi = host, curl, multi
+        self._refused = refused
+        self._stop = stop
+        self._running = True
+        self._chunks: list[bytes] = []
+        curl.setopt(pycurl.HEADERFUNCTION, self._header)
+        curl.setopt(pycurl.WRITEFUNCTION, self._chunks.append)
 
-    def header(self, raw: bytes) -> None:
+    def begin(self) -> None:
+        """Wait for the first byte of the body, or for its end."""
+        while self._running and not self._chunks:
+            self._step()
+        if not self._chunks:
+            self._check_end()
+        # lstsr would store an encoded body as the file
+        encoding = self.response.headers.get("content-encoding", "")
+        if self.response.status in (200, 206) and encoding.lower() not in ("", "identity"):
+            raise TransferError(
+                f"the server sent the file encoded as {encoding[:40]!r}, against the request"
+            )
+
+    def body(self) -> Iterator[bytes]:
+        """The body in large pieces. Every byte that arrived comes before the error of a cut."""
+        due_s = time.monotonic() + HOLD_S
+        while self._running:
+            self._step()
+            full = sum(map(len, self._chunks)) >= BUFFER_BYTES
+            if self._chunks and (full or time.monotonic() >= due_s):
+                due_s = time.monotonic() + HOLD_S
+                yield self._taken()
+        if self._chunks:
+            yield self._taken()
+        self._check_end()
+
+    def _taken(self) -> bytes:
+        chunk = b"".join(self._chunks)
+        self._chunks.clear()
+        return chunk
+
+    def _header(self, raw: bytes) -> None:
         line = raw.decode("iso-8859-1").strip()
         if line.startswith("HTTP/"):
             protocol, status, *_ = line.split()
@@ -235,93 +237,46 @@ class _Exchange:
             name, value = line.split(":", 1)
             self.response.headers[name.strip().lower()] = value.strip()
 
-    def body(self, chunk: bytes) -> int:
-        if not self._wanted:
-            self._aside_bytes += len(chunk)
-            self.enough = self._aside_bytes > ASIDE_BYTES
-            return -1 if self.enough else len(chunk)
-        self._held.append(chunk)
-        self._held_bytes += len(chunk)
-        if self._held_bytes >= BUFFER_BYTES:
-            self.hand_on()
-        return len(chunk) if self.fault is None else -1
-
-    def hand_on(self) -> None:
-        """Give the receiver what is held, unless it has refused more."""
-        if self.fault is not None or not self._held:
-            return
-        held, self._held, self._held_bytes = b"".join(self._held), [], 0
-        try:
-            self._begin()
-            self._receiver.write(held)
-        except BaseException as fault:
-            self.fault = fault
-
-    def idle(self, *_: int) -> bool:
-        """Whether to leave. What a slow server sent is not held any longer."""
-        self.hand_on()
-        try:
-            if self.fault is None:
-                self._receiver.idle()
-        except BaseException as fault:
-            self.fault = fault
-        if self.response.status and not self._wanted:
-            now = time.monotonic()
-            self._aside_since_s = self._aside_since_s or now
-            self.enough |= now - self._aside_since_s > ASIDE_S
-        return self.enough or self.fault is not None
-
-    def close(self) -> None:
-        """Hand on the end of the body; an empty one begins, too."""
-        self.hand_on()
-        if self.fault is not None:
-            raise self.fault
-        if self._wanted:
-            self._begin()
-
-    @property
-    def _wanted(self) -> bool:
-        return self.response.status in (200, 206)
-
-    def _begin(self) -> None:
-        if self._begun:
-            return
-        self._begun = True
-        # what libcurl leaves encoded would be stored as the file
-        encoding = self.response.headers.get("content-encoding", "")
-        if encoding.lower() not in ("", "identity"):
-            raise TransferError(f"sent as {encoding[:40]!r}, though asked for unencoded")
-        self._receiver.begin(self.response)
-
-
-class _Text:
-    """Keeps a short body in memory."""
-
-    def __init__(self, limit: int, stop: threading.Event | None) -> None:
-        self.body = bytearray()
-        self._limit = limit
-        self._stop = stop
-
-    def idle(self) -> None:
+    def _step(self) -> None:
+        """Let libcurl work. Wait for it, up to a second, if nothing arrives at once."""
         if self._stop is not None and self._stop.is_set():
             raise TransferError("stopped")
+        before = len(self._chunks)
+        _, running = self._multi.perform()
+        self._running = running > 0
+        # select returns -1 while libcurl has no socket yet
+        if self._running and len(self._chunks) == before and self._multi.select(HOLD_S) < 0:
+            time.sleep(0.01)
 
-    def begin(self, response: Response) -> None:
-        pass
+    def _check_end(self) -> None:
+        """Raise the error that ended the transfer, if any. libcurl's messages may quote the URL."""
+        _, _, failed = self._multi.info_read()
+        if not failed:
+            return
+        if self._refused:
+            raise self._refused[0]
+        status = self._curl.getinfo(pycurl.HTTP_CONNECTCODE)
+        if 400 <= status < 500:
+            raise TransferError(f"the proxy refused {self._host} (status {status})")
+        code = failed[0][1]
+        reason = f"{self._host}: libcurl error {code}"
+        if code in UNTRUSTED:
+            raise TransferError(
+                f"{reason}: the certificate cannot be checked. Set SSL_CERT_FILE to a file of the "
+                "root certificates that you trust"
+            )
+        if code in CUT:
+            raise CutError(f"connection cut or not made ({reason})")
+        raise TransferError(reason)
 
-    def write(self, chunk: bytes) -> None:
-        self.body += chunk
-        if len(self.body) > self._limit:
-            raise TransferError(f"the answer is longer than {self._limit} bytes")
 
-
-def read(
-    client: Client, request: Request, *, limit: int = 2**24, stop: threading.Event | None = None
-) -> tuple[Response, bytes]:
-    """A short answer, such as a listing: status and headers, and the body of a status 200."""
-    text = _Text(limit, stop)
-    response = client.get(request, text)
-    return response, bytes(text.body)
+def _drain(body: Iterator[bytes]) -> None:
+    """Read the rest of an unwanted body, unless it is long, so that its connection is reused."""
+    until_s, count = time.monotonic() + UNWANTED_S, 0
+    for chunk in body:
+        count += len(chunk)
+        if count > UNWANTED_BYTES or time.monotonic() > until_s:
+            return
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
@@ -331,10 +286,10 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def _proxy(url: str, host: str) -> str:
-    """The proxy that the environment names for this URL; '' for none.
+    """The proxy that the environment names for this URL; '' if none.
 
-    ``no_proxy`` names hosts, with or without a port, and domains; addresses only as they are
-    written in the URL.
+    ``no_proxy`` names hosts, with or without a port, and domains. It matches IP addresses only as
+    the URL writes them.
     """
     scheme, _, port = _origin(url)
     if any(urllib.request.proxy_bypass(name) for name in (host, f"{host}:{port}")):

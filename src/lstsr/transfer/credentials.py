@@ -1,4 +1,4 @@
-"""Keys and passwords: from the environment or ~/.netrc, nowhere else."""
+"""Read keys and passwords from the environment or ~/.netrc, and from nowhere else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from lstsr.errors import LstsrError, TransferError
 
 @dataclass(frozen=True)
 class Key:
-    """Where lstsr looks for a service's key, where users get one, and what works without it."""
+    """The key of a service.
+
+    ``variable`` and ``host`` say where lstsr looks for it (environment, ~/.netrc), ``where`` how
+    users get one, ``without`` what works without it.
+    """
 
     service: str
     variable: str
@@ -22,9 +26,9 @@ class Key:
     without: str
 
     def read(self) -> str:
-        """The key. Raises TransferError where there is none."""
-        entry = _netrc(self.host)
-        key = os.environ.get(self.variable) or (entry[1] if entry else "")
+        """The key. Raises TransferError if it is missing."""
+        login = _netrc(self.host)
+        key = os.environ.get(self.variable) or (login[1] if login else "")
         if not key:
             raise TransferError(
                 f"{self.service} needs a key: set {self.variable}, or the password of machine "
@@ -34,21 +38,37 @@ class Key:
 
     @property
     def help(self) -> str:
-        """What to tell someone whose key is missing or refused."""
+        """Advice for users whose key is missing or refused."""
         return f"{self.where}; without it, {self.without}"
 
 
+KMA = Key(
+    service="KMA API hub",
+    variable="KMA_API_KEY",
+    host="apihub.kma.go.kr",
+    where="register and apply for the satellite data at https://apihub.kma.go.kr",
+    without="GK2A Level 1B comes from the public bucket",
+)
+NOSC = Key(
+    service="NOSC OpenAPI",
+    variable="NOSC_API_KEY",
+    host="nosc.go.kr",
+    where="register at https://nosc.go.kr",
+    without="its OPeNDAP folders are open",
+)
+
+
 def basic(host: str) -> tuple[str, ...]:
-    """The HTTP basic authentication header for a host in ~/.netrc; () for any other host."""
-    entry = _netrc(host)
-    if entry is None:
+    """The header of HTTP basic authentication for a host in ~/.netrc; () for any other host."""
+    login = _netrc(host)
+    if login is None:
         return ()
-    encoded = base64.b64encode(f"{entry[0]}:{entry[1]}".encode()).decode()
+    encoded = base64.b64encode(":".join(login).encode()).decode()
     return (f"Authorization: Basic {encoded}",)
 
 
 def _netrc(host: str) -> tuple[str, str] | None:
-    """Login and password of a host, in any case. `default` is left out: it would go to anyone."""
+    """Login and password of a host, in any case. `default` is ignored: it would go to any host."""
     path = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
     try:
         hosts = netrc.netrc(path).hosts

@@ -1,4 +1,4 @@
-"""Where a transfer may connect to."""
+"""The guard: which URLs and IP addresses a transfer may connect to."""
 
 from __future__ import annotations
 
@@ -12,68 +12,64 @@ from lstsr.errors import TransferError
 
 ALLOW = "LSTSR_ALLOW_HOSTS"
 """Environment variable: host names, separated by spaces or commas, that may be private."""
-
 AMBIGUOUS = frozenset("\\ \t\r\n")
-"""Parsers of URLs disagree on these, and so on which host is meant."""
+"""URL parsers disagree on these characters, and so on the host."""
 HOST = re.compile(r"[a-z0-9._:-]+")
-"""No `%` (a zone, or a letter that libcurl decodes), no letters that it turns into others (IDN)."""
+"""No `%` (a zone, or a letter that libcurl decodes), no letters that it converts (IDN)."""
 NUMBER = re.compile(r"(^|\.)(\d+|0x[0-9a-f]*)\.?$")
-"""An end that makes a host an IPv4 address, perhaps a faulty one (WHATWG URL, 3.5)."""
+"""An end that makes a host an IPv4 address, perhaps a malformed one (WHATWG URL, 3.5)."""
 UNICAST = ipaddress.IPv6Network("2000::/3")
-"""All that is assigned for public use (IANA, Internet Protocol Version 6 Address Space)."""
+"""All addresses for public use (IANA, Internet Protocol Version 6 Address Space)."""
 WRAPPING = ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96")
 """NAT64 (RFC 6052) and IPv4-compatible addresses: the last four bytes are an IPv4 address."""
 
 
 class Guard:
-    """Refuses other schemes than http(s), from https down to http, and private addresses.
+    """Refuses schemes other than http(s), redirects from https to http, and private addresses.
 
-    A catalog, or a server that redirects, could otherwise make this program ask services that only
-    this machine can reach. ``allow_private`` and LSTSR_ALLOW_HOSTS name the hosts that may be such.
+    Without it, a catalog or a redirect could make lstsr ask services that only this machine can
+    reach. ``allow_private`` and LSTSR_ALLOW_HOSTS name the hosts that may be private.
     """
 
     def __init__(self, allow_private: frozenset[str] = frozenset()) -> None:
         listed = os.environ.get(ALLOW, "").replace(",", " ").split()
         self._allowed = {_bare(name) for name in (*allow_private, *listed)}
 
-    def allows(self, host: str) -> bool:
-        """Whether this host was allowed by name."""
-        return _bare(host) in self._allowed
-
     def check(self, url: str, *, secret: bool, came_from: str = "") -> str:
-        """The host of ``url``. Raises TransferError, without the URL, where it is refused.
+        """The host of ``url``. Raises TransferError, without the URL, if it is refused.
 
-        A host that is written as a private address is refused here, for a proxy would connect to
-        it; whatever else resolves to one is by ``check_peer``.
+        This refuses a host that is written as a private address, because a proxy would connect to
+        it. ``check_peer`` refuses other hosts that resolve to one.
         """
         try:
             parts = urlsplit(url)
             scheme, host, _ = parts.scheme.lower(), parts.hostname, parts.port
         except ValueError:
-            raise TransferError("what cannot be understood as a URL; refused") from None
+            raise TransferError("refused a URL that cannot be understood") from None
         if "@" in parts.netloc or AMBIGUOUS & set(url) or not url.isascii():
-            raise TransferError("a URL that can be read in two ways; refused")
+            raise TransferError("refused a URL that can be read in two ways")
         if scheme not in ("http", "https") or not host:
             raise TransferError(
-                f"redirected to {scheme or 'no'}://; only http and https are served"
+                f"refused a redirect to {scheme or 'no'}://; lstsr reads only http and https"
             )
         address = _written(host)
         if not HOST.fullmatch(host) or (not address and NUMBER.search(host)):
-            raise TransferError("a URL whose host can be read in two ways; refused")
+            raise TransferError("refused a URL whose host can be read in two ways")
         if urlsplit(came_from).scheme.lower() == "https" and scheme == "http":
-            raise TransferError(f"redirected from https to plain http at {host}; refused")
-        if secret and scheme == "http" and not self.allows(host):
-            raise TransferError(f"a key would travel in plain http to {host}; refused")
+            raise TransferError(f"refused a redirect from https to plain http at {host}")
+        if secret and scheme == "http" and _bare(host) not in self._allowed:
+            raise TransferError(f"refused to send a key in plain http to {host}")
         if address:
             self.check_peer(host, address)
         return host
 
     def check_peer(self, host: str, peer: str) -> None:
-        """Raises TransferError where ``host``, which is at the IP address ``peer``, is private."""
-        if not self.allows(host) and not _public(ipaddress.ip_address(peer.split("%")[0])):
-            raise TransferError(
-                f"{host} is the private address {peer}; refused unless {ALLOW} names it"
-            )
+        """Raise TransferError if ``host``, at the IP address ``peer``, is private."""
+        if _bare(host) in self._allowed or _public(ipaddress.ip_address(peer.split("%")[0])):
+            return
+        raise TransferError(
+            f"{host} is the private address {peer}. lstsr connects to it only if {ALLOW} names it"
+        )
 
 
 def _bare(host: str) -> str:
@@ -81,9 +77,9 @@ def _bare(host: str) -> str:
 
 
 def _written(host: str) -> str:
-    """The address that a host name spells, in any form that a resolver takes; '' for others.
+    """The IP address that a host name spells, in any form that a resolver reads; '' for others.
 
-    `127.1`, `2130706433` and `0x7f.0.0.1` are 127.0.0.1 to inet_aton, localhost is by RFC 6761.
+    `127.1`, `2130706433` and `0x7f.0.0.1` are 127.0.0.1 to inet_aton; localhost is by RFC 6761.
     """
     name = _bare(host)
     if ":" in name:

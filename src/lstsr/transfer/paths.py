@@ -1,28 +1,40 @@
-"""File names that come from catalogs, kept inside the folder that they are meant for."""
+"""Name the file of an address, and keep names from catalogs inside their folder."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from lstsr.errors import LstsrError
 
+KMA_LST = "https://apihub.kma.go.kr/api/typ05/api/GK2A/LE2/LST/KO/data?date="
+"""GK2A LST of the Korean area on KMA's API hub; a time follows (YYYYMMDDHHMM, UTC)."""
 MAX_BYTES = 200
-"""Of one part of a name: common file systems take 255; room is left for `.part.json`."""
+"""Of one part of a name: common file systems take 255; `.part.json` needs some of them."""
 FORBIDDEN = frozenset('\\<>:"|?*')
 RESERVED = frozenset(
     ["con", "prn", "aux", "nul"] + [f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)]
 )
-"""Device names of Windows, where a run's folder may be looked at."""
+"""Device names of Windows, where people may open the folder of a run."""
 OURS = (".part", ".part.json")
-"""Endings of files that have not arrived yet."""
+"""Endings of unfinished downloads."""
+
+
+def file_name(address: str) -> str:
+    """The last part of the address's path, or KMA's own file name if the address has none."""
+    stamp = address.removeprefix(KMA_LST)
+    if stamp != address and re.fullmatch(r"\d{12}", stamp):
+        return f"gk2a_ami_le2_lst_ko020lc_{stamp}.nc"
+    return urlsplit(address).path.rpartition("/")[2]
 
 
 def safe_path(folder: Path, name: str) -> Path:
     """``folder / name`` for a name from a catalog, which may hold subfolders (`AMI/L1B/x.nc`).
 
     Raises LstsrError for a name that is absolute, leads out of the folder (by `..` or through a
-    symbolic link), or that some file system would take for something else.
+    symbolic link), or has a special meaning for some file system.
     """
     for part in name.split("/"):
         if fault := _fault(part):
@@ -36,7 +48,7 @@ def safe_path(folder: Path, name: str) -> Path:
 
 
 def _fault(part: str) -> str:
-    """What is wrong with one part of a name; '' where nothing is."""
+    """What is wrong with one part of a name; '' if nothing."""
     if part in ("", ".", ".."):
         return "it is empty, absolute, or has empty, `.` or `..` parts"
     if any(unicodedata.category(letter).startswith("C") for letter in part):
@@ -48,7 +60,7 @@ def _fault(part: str) -> str:
     if part.split(".")[0].strip().lower() in RESERVED:
         return "it is the name of a device"
     if part.endswith(OURS):
-        return f"{', '.join(OURS)} are kept for downloads themselves"
+        return f"unfinished downloads use the endings {', '.join(OURS)}"
     if len(part.encode()) > MAX_BYTES:
         return f"a part is longer than {MAX_BYTES} bytes"
     return ""

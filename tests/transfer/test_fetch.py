@@ -15,14 +15,9 @@ from pathlib import Path
 import pytest
 
 from lstsr.errors import LstsrError, TransferError
-from lstsr.transfer import download, patience
-from lstsr.transfer.content import HDF5
-from lstsr.transfer.download import (
-    BudgetError,
-    Download,
-    FetchError,
-    fetch,
-)
+from lstsr.transfer import retry
+from lstsr.transfer.fetch import BudgetError, Download, FetchError, fetch
+from lstsr.transfer.sniff import HDF5
 from lstsr.transfer.sources import Sources
 from tests.transfer.server import Answer, Handler, Server, cut, hang_up, status, wanted, whole_file
 
@@ -34,7 +29,7 @@ PROGRAM = """
 import signal
 import sys
 from pathlib import Path
-from lstsr.transfer.download import Download, fetch
+from lstsr.transfer.fetch import Download, fetch
 from lstsr.transfer.sources import Sources
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in background
 fetch([Download(sys.argv[1], Path(sys.argv[2]))], Sources())
@@ -218,14 +213,14 @@ def test_a_fault_of_the_server_passes(server: Server, tmp_path: Path) -> None:
     [
         (status(500), "status 500; gave up after 6 attempts", 6),
         (status(404), "status 404", 1),
-        (status(403), r"refused \(status 403\); a login for 127.0.0.1", 1),
-        (status(200, b"short"), "5 bytes long on the server, 1000000 in the catalog", 1),
+        (status(403), r"refused \(status 403\); lstsr reads a login for 127.0.0.1", 1),
+        (status(200, b"short"), "5 bytes on the server, 1000000 in the catalog", 1),
         (
             status(200, PAGE, Content_Type="text/html; charset=utf-8"),
             "the server sent a web page",
             1,
         ),
-        (status(200, PAGE), "49 bytes long on the server", 1),
+        (status(200, PAGE), "49 bytes on the server", 1),
         (status(200, OTHER), "the checksum is not sha256:.*, twice", 2),
     ],
 )
@@ -258,7 +253,7 @@ def test_a_page_is_known_by_its_content(server: Server, tmp_path: Path) -> None:
 
 def test_a_message_is_no_netcdf_file(server: Server, tmp_path: Path) -> None:
     server.files["/file.bin"] = b'{"result": {"status": 403, "message": "quota"}}'
-    with pytest.raises(TransferError, match="no .nc file"):
+    with pytest.raises(TransferError, match="not a .nc file"):
         get(server, tmp_path / "file.nc")
     assert os.listdir(tmp_path) == []
     server.files["/file.bin"] = HDF5 + b"..."
@@ -279,7 +274,7 @@ def closed(share: float) -> Answer:
 
 def test_a_body_that_may_be_cut_unseen_is_no_file(server: Server, tmp_path: Path) -> None:
     server.always["/file.bin"] = closed(0.3)
-    with pytest.raises(TransferError, match="not tell where the file ends.*write its bytes or che"):
+    with pytest.raises(TransferError, match="not mark the end of the file.*bytes or che"):
         get(server, tmp_path / "file.bin")
     assert os.listdir(tmp_path) == []
 
@@ -304,7 +299,7 @@ def test_a_body_is_as_long_as_announced(server: Server, tmp_path: Path, length: 
         with pytest.raises(TransferError, match="connection cut"):
             get(server, tmp_path / "file.bin")
         assert not (tmp_path / "file.bin").exists()
-    with pytest.raises(TransferError, match=f"{length} bytes long on the server, 1000000 in the"):
+    with pytest.raises(TransferError, match=f"{length} bytes on the server, 1000000 in the"):
         get(server, tmp_path / "file.bin", size=len(DATA))
     assert not (tmp_path / "file.bin").exists()
 
@@ -377,7 +372,7 @@ def test_a_body_longer_than_announced_by_the_catalog_ends(server: Server, tmp_pa
         chunked(handler, [DATA] * 1000)
 
     server.always["/file.bin"] = endless
-    with pytest.raises(TransferError, match="longer than the 1000 bytes announced"):
+    with pytest.raises(TransferError, match="longer than the announced 1000 bytes"):
         get(server, tmp_path / "file.bin", size=1000)
     assert os.listdir(tmp_path) == []
 
@@ -400,7 +395,7 @@ def test_the_server_is_given_the_time_it_asks_for(server: Server, tmp_path: Path
 
 
 def test_but_not_any_time(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "LONGEST_RETRY_AFTER_S", 0.01)
+    monkeypatch.setattr(retry, "LONGEST_RETRY_AFTER_S", 0.01)
     server.faults["/file.bin"] = [status(429, Retry_After="86400")]
     get(server, tmp_path / "file.bin")
     assert (tmp_path / "file.bin").read_bytes() == DATA
@@ -612,7 +607,7 @@ shown: list[Bar] = []
 def test_the_progress_ends_at_its_total(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int | None, cache: str
 ) -> None:
-    monkeypatch.setattr(download, "tqdm", Bar)
+    monkeypatch.setattr("lstsr.transfer.fetch.tqdm", Bar)
     monkeypatch.setenv("LSTSR_CACHE", cache and str(tmp_path / cache))
     wanted = many(server, tmp_path / "first", 6, size)
     fetch(wanted[:1], Sources())

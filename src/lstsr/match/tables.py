@@ -9,12 +9,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lstsr.catalogs.landsat_stac import scene_of
-from lstsr.catalogs.product import Product, Rejected, RemoteFile
+from lstsr.catalogs.results import Product, Rejected, RemoteFile
 from lstsr.files import write_csv
 from lstsr.manifest import ROLES, STATIC
-from lstsr.match.pairs import Triple
+from lstsr.match.triples import Triple
 from lstsr.times import iso
-from lstsr.transfer.download import GB
+from lstsr.transfer.fetch import GB
 
 COLUMNS = ("scene", *ROLES, "lon", "lat", "time", *STATIC) + (
     "score",

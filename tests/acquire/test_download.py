@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lstsr.acquire.remote import download, faults, read_remote
+from lstsr.acquire.download import download, faults, read_remote
 from lstsr.cli import main
 from lstsr.config.reading import resolved
 from lstsr.errors import LstsrError, TransferError

@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 
 from lstsr.errors import TransferError
-from lstsr.transfer.store import Part, cached, place
+from lstsr.transfer.partial import Partial, cache_path, link_or_copy
 
 ADDRESS = "https://host.org/file.bin"
 UNSOUND = '{"source": "x", "validator": null, "total": "many"}'
 
 
 @pytest.fixture
-def begin(tmp_path: Path) -> Callable[..., Part]:
-    return lambda address=ADDRESS: Part(tmp_path / "file.bin", address, threading.Event())
+def begin(tmp_path: Path) -> Callable[..., Partial]:
+    return lambda address=ADDRESS: Partial(tmp_path / "file.bin", address, threading.Event())
 
 
-def test_a_part_is_found_again_and_finished(begin: Callable[..., Part], tmp_path: Path) -> None:
+def test_a_part_is_found_again_and_finished(begin: Callable[..., Partial], tmp_path: Path) -> None:
     with begin() as part:
         part.restart('"tag"', 6)
         part.write(b"abc")
@@ -33,13 +33,13 @@ def test_a_part_is_found_again_and_finished(begin: Callable[..., Part], tmp_path
     assert os.listdir(tmp_path) == ["file.bin"]
 
 
-def test_an_empty_part_leaves_nothing(begin: Callable[..., Part], tmp_path: Path) -> None:
+def test_an_empty_part_leaves_nothing(begin: Callable[..., Partial], tmp_path: Path) -> None:
     with begin() as part:
         part.restart('"tag"', 6)
     assert os.listdir(tmp_path) == []
 
 
-def test_a_part_longer_than_its_notes_say_begins_anew(begin: Callable[..., Part]) -> None:
+def test_a_part_longer_than_its_notes_say_begins_anew(begin: Callable[..., Partial]) -> None:
     with begin() as part:
         part.restart('"tag"', 2)
         part.write(b"abc")
@@ -49,7 +49,7 @@ def test_a_part_longer_than_its_notes_say_begins_anew(begin: Callable[..., Part]
 
 @pytest.mark.parametrize("notes", [None, "", '{"source": "x", "valid', "[1]", '{"a": 1}', UNSOUND])
 def test_a_part_without_sound_notes_begins_anew(
-    begin: Callable[..., Part], tmp_path: Path, notes: str | None
+    begin: Callable[..., Partial], tmp_path: Path, notes: str | None
 ) -> None:
     (tmp_path / "file.bin.part").write_bytes(b"of unknown origin")
     if notes is not None:
@@ -58,7 +58,7 @@ def test_a_part_without_sound_notes_begins_anew(
         assert (part.length, part.notes.validator) == (0, None)
 
 
-def test_a_part_of_another_address_begins_anew(begin: Callable[..., Part]) -> None:
+def test_a_part_of_another_address_begins_anew(begin: Callable[..., Partial]) -> None:
     with begin() as part:
         part.restart('"tag"', 6)
         part.write(b"abc")
@@ -66,13 +66,13 @@ def test_a_part_of_another_address_begins_anew(begin: Callable[..., Part]) -> No
         assert (part.length, part.notes.validator) == (0, None)
 
 
-def test_notes_hold_no_address(begin: Callable[..., Part], tmp_path: Path) -> None:
+def test_notes_hold_no_address(begin: Callable[..., Partial], tmp_path: Path) -> None:
     with begin() as part:
         part.restart('"tag"', 6)
         assert "host.org" not in (tmp_path / "file.bin.part.json").read_text()
 
 
-def test_a_part_has_one_holder_at_a_time(begin: Callable[..., Part], tmp_path: Path) -> None:
+def test_a_part_has_one_holder_at_a_time(begin: Callable[..., Partial], tmp_path: Path) -> None:
     held: list[bytes] = []
 
     def wait() -> None:
@@ -94,20 +94,20 @@ def test_a_part_has_one_holder_at_a_time(begin: Callable[..., Part], tmp_path: P
     assert os.listdir(tmp_path) == ["file.bin"]
 
 
-def test_waiting_for_a_part_can_be_stopped(begin: Callable[..., Part], tmp_path: Path) -> None:
+def test_waiting_for_a_part_can_be_stopped(begin: Callable[..., Partial], tmp_path: Path) -> None:
     stop = threading.Event()
     with begin():
         threading.Timer(0.05, stop.set).start()
         with pytest.raises(TransferError, match="stopped"):
-            Part(tmp_path / "file.bin", ADDRESS, stop)
+            Partial(tmp_path / "file.bin", ADDRESS, stop)
 
 
 def test_the_place_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file.bin"
-    assert cached(path, ADDRESS, None, None) == path
+    assert cache_path(path, ADDRESS, None, None) == path
     monkeypatch.setenv("LSTSR_CACHE", str(tmp_path / "cache"))
     places = {
-        cached(path, *known)
+        cache_path(path, *known)
         for known in [
             (ADDRESS, None, None),
             (ADDRESS, None, 1),
@@ -117,18 +117,18 @@ def test_the_place_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     }
     assert len(places) == 4
     assert all(one.is_relative_to(tmp_path / "cache") for one in places)
-    assert cached(tmp_path / "elsewhere.bin", ADDRESS, None, 1) in places
+    assert cache_path(tmp_path / "elsewhere.bin", ADDRESS, None, 1) in places
 
 
 def test_a_link_shares_bytes_that_nobody_can_write(tmp_path: Path) -> None:
     stored, path = tmp_path / "stored", tmp_path / "run" / "file.bin"
     stored.write_bytes(b"abc")
-    place(stored, path)
+    link_or_copy(stored, path)
     assert path.samefile(stored)
     assert path.stat().st_mode & 0o222 == 0
     path.unlink()
     path.write_bytes(b"mine")
-    place(stored, path)
+    link_or_copy(stored, path)
     assert path.read_bytes() == b"abc"
     assert os.listdir(path.parent) == ["file.bin"]
 
@@ -143,6 +143,6 @@ def test_where_no_link_can_be_made_a_copy_is(
     monkeypatch.setattr(os, "link", refuse)
     stored, path = tmp_path / "stored", tmp_path / "run" / "file.bin"
     stored.write_bytes(b"abc")
-    place(stored, path)
+    link_or_copy(stored, path)
     assert path.read_bytes() == b"abc" and not path.samefile(stored)
     assert os.listdir(path.parent) == ["file.bin"]

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from shapely.geometry import Point, box
 
-from lstsr.catalogs.product import Product, RemoteFile
+from lstsr.catalogs.results import Product, RemoteFile
 from lstsr.config import AlignConfig
 from lstsr.dataset.align import check_times
 from lstsr.errors import SceneError
-from lstsr.match.pairs import Rules, Timeline, match
+from lstsr.match.triples import Rules, Timeline, match
 
 NOON = datetime(2023, 5, 12, 2, 10, tzinfo=UTC)
 EVERYWHERE = box(100, 0, 150, 60)

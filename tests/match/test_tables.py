@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from shapely.geometry import box
 
-from lstsr.acquire.remote import read_remote
+from lstsr.acquire.download import read_remote
 from lstsr.catalogs.nosc import KINDS
-from lstsr.catalogs.product import Product, Rejected, RemoteFile
+from lstsr.catalogs.results import Product, Rejected, RemoteFile
 from lstsr.files import read_csv
-from lstsr.match import manifest
-from lstsr.match.manifest import commonest, volume, within, write
-from lstsr.match.pairs import Triple
+from lstsr.match import tables
+from lstsr.match.tables import commonest, volume, within, write
+from lstsr.match.triples import Triple
 
 EVERYWHERE = box(126, 36, 128, 38)
 TIME = datetime(2023, 5, 12, 2, 8, 12, tzinfo=UTC)
@@ -147,7 +147,7 @@ def test_the_manifest_is_written_last(tmp_path: Path, monkeypatch: pytest.Monkey
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(manifest, "_row", full)
+    monkeypatch.setattr(tables, "_row", full)
     with pytest.raises(OSError, match="No space"):
         write(path, [triple(13)], [Rejected("a", "usgs", None, "x")], {})
     assert path.read_bytes() == before

@@ -10,7 +10,7 @@ from datetime import timedelta
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from lstsr.catalogs.product import Product, Rejected
+from lstsr.catalogs.results import Product, Rejected
 
 MIN_COVER = 0.01
 """Less is no overlap."""

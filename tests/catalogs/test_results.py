@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from lstsr.catalogs.product import checked, hours
+from lstsr.catalogs.results import checked, hours
 from lstsr.errors import LstsrError
 
 

@@ -11,11 +11,10 @@ from typing import NamedTuple
 from lstsr.errors import LstsrError, TransferError
 from lstsr.files import read_csv, sha256, write_csv
 from lstsr.manifest import Scene, beside_manifest, read_manifest
-from lstsr.transfer.download import AbsentError, Download, FetchError, fetch
-from lstsr.transfer.names import file_name
-from lstsr.transfer.paths import safe_path
+from lstsr.transfer.fetch import AbsentError, Download, FetchError, fetch
+from lstsr.transfer.partial import link_or_copy
+from lstsr.transfer.paths import file_name, safe_path
 from lstsr.transfer.sources import Sources, check_address
-from lstsr.transfer.store import place
 
 COLUMNS = ("scene", "file", "address", "bytes", "sha256", "fault")
 ONCE = ".files"
@@ -123,7 +122,7 @@ def _once(folder: Path, one: Download) -> Path:
 def _laid(stored: Path, one: Download) -> dict[str, object]:
     """Give a file its name in a scene; its length and digest."""
     try:
-        place(stored, one.path)
+        link_or_copy(stored, one.path)
         return {"bytes": one.path.stat().st_size, "sha256": sha256(one.path)}
     except OSError as error:
         raise TransferError(f"{one.path}: {error.strerror}; make room, or check rights") from None

@@ -1,4 +1,4 @@
-"""What every catalog tells of a product: when and where it was seen, and its files' addresses."""
+"""What every catalog returns: products with stable addresses, and rejected candidates."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from urllib.parse import unquote
 from shapely.geometry.base import BaseGeometry
 
 from lstsr.errors import LstsrError
-from lstsr.transfer.names import file_name
-from lstsr.transfer.paths import safe_path
+from lstsr.transfer.paths import file_name, safe_path
 from lstsr.transfer.sources import check_address
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """A file: stable address; bytes and checksum where the catalog states them."""
+    """A file: its stable address, and its bytes and checksum if the catalog states them."""
 
     address: str
     size: int | None = None
@@ -27,16 +26,16 @@ class RemoteFile:
 
     @property
     def name(self) -> str:
-        """What it is called on disk."""
+        """Its name on disk."""
         return file_name(self.address)
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """What one sensor saw of one place at one moment.
+    """One observation of a sensor.
 
-    ``time`` is the middle of the observation; ``outline`` is in degrees; ``cloud`` is a share,
-    0..1; the first of ``files`` is the one that a reader opens.
+    ``time`` is the middle of the observation; ``outline`` is in degrees; ``cloud`` is a fraction,
+    0..1; a reader opens the first of ``files``.
     """
 
     name: str
@@ -48,7 +47,7 @@ class Product:
 
 
 class Rejected(NamedTuple):
-    """A candidate that is not used, and why; ``time`` is None where it is not known."""
+    """A candidate that is not used, and why; ``time`` is None if unknown."""
 
     name: str
     source: str
@@ -57,19 +56,23 @@ class Rejected(NamedTuple):
 
 
 @dataclass
-class Found:
-    """What a catalog offers, and what of it cannot be used."""
+class SearchResult:
+    """The products of a search, and the candidates that cannot be used."""
 
     products: list[Product] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
 
+    def reject(self, name: str, source: str, reason: object, time: datetime | None = None) -> None:
+        """Add a rejected candidate."""
+        self.rejected.append(Rejected(name, source, time, str(reason)))
+
 
 def checked(address: str) -> str:
-    """The address of a catalog's entry, known to be stable and harmless.
+    """The address of a catalog entry, after a check that it is stable and harmless.
 
-    Raises LstsrError where it holds a key or signature, or a space, which would part it in a
-    manifest, or where its path, taken for a file name, would be absolute, empty, or lead out of a
-    folder, also in percent signs.
+    Raises LstsrError if it holds a key or signature, or a space, which would split it in a
+    manifest, or if its path, read as a file name, is absolute, empty, or leads out of a folder,
+    also in percent signs.
     """
     parts = check_address(address)
     if address.split() != [address]:
@@ -79,19 +82,19 @@ def checked(address: str) -> str:
 
 
 def time_in(stamp: str, form: str) -> datetime:
-    """The UTC time that is written in a name. Raises LstsrError where there is no such time."""
+    """The UTC time in a file name. Raises LstsrError if it is not a valid time."""
     try:
         return datetime.strptime(stamp, form).replace(tzinfo=UTC)
     except ValueError:
-        raise LstsrError(f"{stamp} is no time") from None
+        raise LstsrError(f"{stamp} is not a valid time") from None
 
 
 def hours(moments: Iterable[datetime], window: timedelta) -> list[datetime]:
-    """The full hours (UTC) that lie, in part at least, within the window around any moment."""
-    found = set()
+    """The full hours (UTC) that overlap the window around any moment."""
+    starts = set()
     for moment in moments:
         hour = (moment - window).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         while hour <= moment + window:
-            found.add(hour)
+            starts.add(hour)
             hour += timedelta(hours=1)
-    return sorted(found)
+    return sorted(starts)

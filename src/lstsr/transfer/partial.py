@@ -1,0 +1,155 @@
+"""Unfinished files on disk: partial files, their locks, and the cache that runs share."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import threading
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from lstsr.errors import TransferError
+
+CACHE = "LSTSR_CACHE"
+"""Environment variable: a folder that keeps downloads for other runs; if unset, there is none."""
+POLL_S = 0.2
+"""How often a download checks whether another process has finished the same file."""
+READ_ONLY = 0o444
+WRITABLE = 0o222
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What a partial file belongs to, stored beside it: enough to resume it, without a URL.
+
+    ``source`` is a digest of the address; ``validator`` the server's ETag or Last-Modified;
+    ``total`` the length of the whole file, bytes.
+    """
+
+    source: str
+    validator: str | None
+    total: int | None
+
+
+class Partial:
+    """The unfinished `NAME.part` of a file. One thread of one process holds it at a time.
+
+    The kernel holds the lock (flock), so the lock ends with its process.
+    """
+
+    def __init__(self, final: Path, address: str, stop: threading.Event) -> None:
+        self.final = final
+        self.path = final.with_name(final.name + ".part")
+        self._notes_path = final.with_name(final.name + ".part.json")
+        self._source = hashlib.sha256(address.encode()).hexdigest()
+        final.parent.mkdir(parents=True, exist_ok=True)
+        self._fd = _lock(self.path, stop)
+        self.length = os.fstat(self._fd).st_size
+        self.notes = Notes(self._source, None, None)
+        try:
+            if self.length and not self._read_notes():
+                self.restart(None, None)
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def __enter__(self) -> Partial:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self.length and _has_name(self._fd, self.path):
+            self.path.unlink()
+            self._notes_path.unlink(missing_ok=True)
+        os.close(self._fd)
+
+    def restart(self, validator: str | None, total: int | None) -> None:
+        """Empty the partial file and note what will fill it."""
+        os.ftruncate(self._fd, 0)
+        self.length = 0
+        self.notes = Notes(self._source, validator, total)
+        # if a crash leaves these notes unfinished, they are not JSON and the file starts again
+        self._notes_path.write_text(json.dumps(asdict(self.notes)))
+
+    def write(self, chunk: bytes) -> None:
+        """Append. Raises OSError if the disk is full; the bytes that fitted stay."""
+        rest = memoryview(chunk)
+        while rest:
+            written = os.pwrite(self._fd, rest, self.length)
+            self.length += written
+            rest = rest[written:]
+
+    def head(self, count: int) -> bytes:
+        """The first bytes."""
+        return os.pread(self._fd, count, 0)
+
+    def finish(self) -> None:
+        """Give the file its final name."""
+        os.fsync(self._fd)  # or a crash of the machine can leave the name without the bytes
+        os.replace(self.path, self.final)
+        self._notes_path.unlink(missing_ok=True)
+
+    def _read_notes(self) -> bool:
+        """Read the notes; False if they are missing or do not fit the bytes on disk."""
+        try:
+            self.notes = Notes(**json.loads(self._notes_path.read_text()))
+            fits = self.notes.total is None or self.length <= self.notes.total
+        except (FileNotFoundError, ValueError, TypeError):
+            return False
+        return fits and self.notes.source == self._source
+
+
+def _lock(path: Path, stop: threading.Event) -> int:
+    """Open and lock a file that still has this name once the lock is held."""
+    while not stop.is_set():
+        fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _has_name(fd, path):
+                return fd
+        except BlockingIOError:
+            stop.wait(POLL_S)
+        except OSError:
+            os.close(fd)
+            raise
+        os.close(fd)
+    raise TransferError("stopped")
+
+
+def _has_name(fd: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def cache_path(path: Path, address: str, checksum: str | None, size: int | None) -> Path:
+    """Where a file for ``path`` is downloaded to: into the cache, or ``path`` without one."""
+    folder = os.environ.get(CACHE)
+    if not folder:
+        return path
+    key = hashlib.sha256(f"{address}\n{checksum or size}".encode()).hexdigest()
+    # the suffix stays, because it decides how the content is checked
+    return Path(folder).expanduser() / key[:2] / (key + path.suffix)
+
+
+def link_or_copy(stored: Path, path: Path) -> None:
+    """Give a stored file another name: a hard link, or a copy if links are not possible.
+
+    Links share their bytes, so the stored file becomes read-only first.
+    """
+    if stored == path:
+        return
+    if stored.stat().st_mode & WRITABLE:
+        stored.chmod(READ_ONLY)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
+        own = Path(folder) / path.name  # no other process uses this name
+        try:
+            os.link(stored, own)
+        except OSError:  # file systems refuse links with various codes
+            shutil.copyfile(stored, own)
+        os.replace(own, path)
