@@ -37,7 +37,7 @@ def test_default_run_is_planned_without_any_file(root: Path) -> None:
         expected = [f"results/models/{row}.safetensors"] if plan.rows[row].train else []
         assert plan.checkpoints(row) == expected
     assert {"split", "shifts", "curves", "scenes-observed-x4"} <= set(plan.figures)
-    modules = ["lstsr.sensors.gk2a", "lstsr.sensors.goci2", "lstsr.sensors.landsat"]
+    modules = ["lstsr.sensors.ami.lst", "lstsr.sensors.goci2.ac", "lstsr.sensors.landsat.product"]
     assert plan.reader_modules == modules
     assert plan.acquire_module == "lstsr.simulate.sample"
 
@@ -205,7 +205,7 @@ def test_faults_of_manifest_and_split_are_found_while_planning(tmp_path: Path) -
 
 def test_the_optical_run_reads_one_image_a_scene_and_has_no_tables_of_lst(root: Path) -> None:
     plan = Plan(load(root / "configs/optical.yaml"))
-    assert plan.reader_modules == ["lstsr.sensors.goci2"]
+    assert plan.reader_modules == ["lstsr.sensors.goci2.ac"]
     (first, *_) = next(iter(plan.shards.values()))
     assert (first.input, first.reference) == (None, None)
     assert first.target.name.startswith("GK2B_GOCI2_L2")

@@ -18,7 +18,7 @@ from lstsr.errors import LstsrError
 from lstsr.geo.aggregate import block_mean_t4, psf_mean_t4
 from lstsr.grid import Grid
 from lstsr.image import SensorImage, Triplet
-from lstsr.sensors import geotiff
+from lstsr.sensors.raster import geotiff
 
 SCALE, ROWS, COLUMNS = 4, 12, 18
 COARSE = Grid("EPSG:32631", Affine(1000, 0, 5e5, 0, -1000, 5.1e6), COLUMNS, ROWS)

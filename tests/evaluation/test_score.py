@@ -35,7 +35,7 @@ from lstsr.evaluation.score import (
 from lstsr.files import read_csv, write_csv
 from lstsr.metrics import score
 from lstsr.predict.scenes import predict_split
-from lstsr.sensors import geotiff
+from lstsr.sensors.raster import geotiff
 from tests.triplets import Sample, config_of, make, names
 
 

@@ -21,7 +21,7 @@ from lstsr.predict.pair import Files, read_pair
 from lstsr.predict.product import Request, make_product
 from lstsr.predict.scenes import predict_split
 from lstsr.registry import CLASSICAL, UNGUIDED, build
-from lstsr.sensors import geotiff
+from lstsr.sensors.raster import geotiff
 from lstsr.simulate.places import names as simulated_names
 from lstsr.simulate.sample import make as simulate
 from lstsr.training.checkpoint import Checkpoint, read_checkpoint, save_checkpoint

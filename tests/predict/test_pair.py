@@ -15,7 +15,7 @@ from affine import Affine
 from lstsr.cli import main
 from lstsr.errors import LstsrError, SceneError
 from lstsr.predict.pair import Files, Options, describe, read_pair, reading_of
-from lstsr.sensors import geotiff
+from lstsr.sensors.raster import geotiff
 from lstsr.training.checkpoint import Checkpoint
 from lstsr.training.row import Row
 from tests.triplets import config_of

@@ -25,7 +25,7 @@ from lstsr.metrics import (
     score_image,
     ubrmse_k,
 )
-from lstsr.sensors import geotiff
+from lstsr.sensors.raster import geotiff
 
 logger = logging.getLogger(__name__)
 IDENTITY = (
