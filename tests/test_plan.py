@@ -41,7 +41,7 @@ def test_default_run_is_planned_without_any_file(root: Path) -> None:
         expected = [f"results/models/{row}.safetensors"] if plan.rows[row].train else []
         assert plan.checkpoints(row) == expected
     assert {"split", "shifts", "curves", "scenes-observed-x4"} <= set(plan.figures)
-    modules = ["lstsr.sensors.gk2a", "lstsr.sensors.goci2", "lstsr.sensors.landsat"]
+    modules = ["lstsr.sensors.ami.lst", "lstsr.sensors.goci2.ac", "lstsr.sensors.landsat.product"]
     assert [name for name in plan.modules("align") if ".sensors." in name] == modules
     assert {"lstsr.simulate.sample", *modules} <= set(plan.modules("acquire"))
 
@@ -210,8 +210,8 @@ def test_faults_of_manifest_and_split_are_found_while_planning(tmp_path: Path) -
 
 def test_the_optical_run_reads_one_image_a_scene_and_has_no_tables_of_lst(root: Path) -> None:
     plan = Plan(load(root / "configs/optical.yaml"))
-    assert "lstsr.sensors.goci2" in plan.modules("align")
-    assert "lstsr.sensors.gk2a" not in plan.modules("align")
+    assert "lstsr.sensors.goci2.ac" in plan.modules("align")
+    assert "lstsr.sensors.ami.lst" not in plan.modules("align")
     (first, *_) = next(iter(plan.shards.values()))
     assert (first.input, first.reference) == (None, None)
     assert first.target.name.startswith("GK2B_GOCI2_L2")
@@ -269,7 +269,7 @@ def test_a_stage_depends_on_the_sections_that_it_reads_and_on_their_modules(root
     assert not reached & {"lstsr.config.models", "lstsr.config.run", "lstsr.rows"}
     assert not {*closure("lstsr.evaluation.table"), *closure("lstsr.evaluation.report")} & {
         "lstsr.geo.resample",
-        "lstsr.sensors.geotiff",
+        "lstsr.sensors.raster.geotiff",
     }
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
 
 from affine import Affine
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pyproj import CRS, Geod, Transformer
 
     Doubles = NDArray[np.float64]
+
+# pyproj and numpy are imported inside functions: planning a run works without them.
+WGS84 = "EPSG:4326"
 # If a projection is true to scale within this share, its coordinates give the distances: a grid of
 # 2 km has exactly 2000 m. Otherwise (degrees, Mercator), distances are measured on the ground.
 TRUE_TO_SCALE = 0.05
@@ -38,20 +41,38 @@ class Grid:
         """(rows, columns)."""
         return self.height, self.width
 
-    @property
+    @cached_property
     def spacing_m(self) -> tuple[float, float]:
         """Spacing of rows and columns near the grid's centre, metres on the ground."""
-        return _spacing_m(self)
+        import numpy as np
+
+        row, column = self.height / 2, self.width / 2
+        lon, lat = self.lonlat_at(
+            np.array([row - 0.5, row + 0.5, row, row]),
+            np.array([column, column, column - 0.5, column + 0.5]),
+        )
+        _, _, ground_m = _geod(self.crs).inv(lon[::2], lat[::2], lon[1::2], lat[1::2])
+        rows_m, columns_m = (
+            _own_or_ground(step * _unit_m(self.crs), float(ground))
+            for step, ground in zip(self.steps, ground_m, strict=True)
+        )
+        return rows_m, columns_m
 
     @property
     def gsd_m(self) -> float:
         """Spacing of columns near the grid's centre, in metres for any coordinate system."""
         return self.spacing_m[1]
 
-    @property
+    @cached_property
     def cell_m(self) -> float:
         """Side of a square with the same area as a cell, metres."""
-        return _cell_m(self)
+        import numpy as np
+
+        rows, columns = np.array([0, 0, 1, 1]) - 0.5, np.array([0, 1, 1, 0]) - 0.5
+        lon, lat = self.lonlat_at(rows + self.height / 2, columns + self.width / 2)
+        area_m2, _ = _geod(self.crs).polygon_area_perimeter(lon, lat)
+        own_m = math.sqrt(abs(self.transform.determinant)) * _unit_m(self.crs)
+        return _own_or_ground(own_m, math.sqrt(abs(area_m2)))
 
     @property
     def steps(self) -> tuple[float, float]:
@@ -67,26 +88,18 @@ class Grid:
 
     def refine(self, scale: int) -> Grid:
         """The grid of the same extent whose cells are ``scale`` times smaller."""
-        return Grid(
-            self.crs,
-            self.transform @ Affine.scale(1 / scale),
-            self.width * scale,
-            self.height * scale,
-        )
+        fine = self.transform @ Affine.scale(1 / scale)
+        return Grid(self.crs, fine, self.width * scale, self.height * scale)
 
     def coarsen(self, scale: int) -> Grid:
         """The grid of the same extent whose cells hold ``scale`` x ``scale`` of this one's.
 
-        Raises ValueError where the size is no multiple of ``scale``.
+        Raises ValueError if the size is not a multiple of ``scale``.
         """
         if self.width % scale or self.height % scale:
             raise ValueError(f"a grid of {self.height} x {self.width} has no cells of {scale}")
-        return Grid(
-            self.crs,
-            self.transform @ Affine.scale(scale),
-            self.width // scale,
-            self.height // scale,
-        )
+        coarse = self.transform @ Affine.scale(scale)
+        return Grid(self.crs, coarse, self.width // scale, self.height // scale)
 
     def window(self, row: int, column: int, height: int, width: int) -> Grid:
         """The part that starts at (row, column)."""
@@ -109,19 +122,28 @@ class Grid:
             fine.transform, precision=1e-6 * min(fine.steps)
         )
 
-    def lon_lat_deg(self) -> tuple[Doubles, Doubles]:
-        """Longitude and latitude (row, column) of the pixels' centres, degrees."""
+    def coordinates(self) -> tuple[Doubles, Doubles]:
+        """X and y (row, column) of the pixel centres, in units of the coordinate system."""
         import numpy as np
 
-        return self.degrees(*np.indices(self.shape) + 0.5)
+        row, column = np.indices(self.shape) + 0.5
+        return self.transform @ (column, row)
 
-    def degrees(self, row: Doubles, column: Doubles) -> tuple[Doubles, Doubles]:
-        """Longitude and latitude of positions in pixels from the grid's upper left corner."""
-        a, b, c, d, e, f, *_ = self.transform
-        lon, lat = _to_degrees(self.crs).transform(
-            a * column + b * row + c, d * column + e * row + f
-        )
-        return lon, lat
+    def lonlat(self) -> tuple[Doubles, Doubles]:
+        """Longitude and latitude (row, column) of the pixel centres, degrees."""
+        return transformer(self.crs, WGS84).transform(*self.coordinates())
+
+    def lonlat_at(self, row: Any, column: Any) -> tuple[Any, Any]:
+        """Longitude and latitude of positions in pixels from the grid's upper-left corner.
+
+        ``row`` and ``column`` are numbers or arrays of one shape, and so is the result.
+        """
+        return transformer(self.crs, WGS84).transform(*(self.transform @ (column, row)))
+
+    def position(self, lon_deg: Any, lat_deg: Any) -> tuple[Any, Any]:
+        """(row, column) in pixels from the upper-left corner; the inverse of ``lonlat_at``."""
+        column, row = ~self.transform @ transformer(WGS84, self.crs).transform(lon_deg, lat_deg)
+        return row, column
 
     def nearest_turn(self, x: Doubles) -> Doubles:
         """Longitudes ``x``, moved by multiples of 360 degrees to within 180 of the grid's centre.
@@ -148,32 +170,25 @@ class Grid:
         return self.is_geographic and abs(self.width * step - _turn(self.crs)) < 0.5 * step
 
 
-@lru_cache(maxsize=256)
-def _spacing_m(grid: Grid) -> tuple[float, float]:
-    import numpy as np
-
-    row, column = grid.height / 2, grid.width / 2
-    lon, lat = grid.degrees(
-        np.array([row - 0.5, row + 0.5, row, row]),
-        np.array([column, column, column - 0.5, column + 0.5]),
-    )
-    _, _, on_ground = _geod(grid.crs).inv(lon[::2], lat[::2], lon[1::2], lat[1::2])
-    rows_m, columns_m = (
-        _own_or_ground(step * _unit_m(grid.crs), float(ground))
-        for step, ground in zip(grid.steps, on_ground, strict=True)
-    )
-    return rows_m, columns_m
+KOREA = Grid(
+    "+proj=lcc +lat_1=30 +lat_2=60 +lat_0=38 +lon_0=126 +datum=WGS84 +units=m",
+    Affine(2000, 0, -900_000, 0, -2000, 900_000),
+    900,
+    900,
+)
+"""KMA's grid of Korea (area KO) at 2 km. KMA does not state the ellipsoid; with WGS84, the grid
+agrees with KMA's own latitudes and longitudes to 1e-5 degree."""
 
 
 @lru_cache(maxsize=256)
-def _cell_m(grid: Grid) -> float:
-    import numpy as np
+def transformer(source: str, target: str) -> Transformer:
+    """Transformation between two coordinate systems; x or longitude comes first.
 
-    rows, columns = np.array([0, 0, 1, 1]) - 0.5, np.array([0, 1, 1, 0]) - 0.5
-    lon, lat = grid.degrees(rows + grid.height / 2, columns + grid.width / 2)
-    area_m2, _ = _geod(grid.crs).polygon_area_perimeter(lon, lat)
-    own_m = math.sqrt(abs(grid.transform.determinant)) * _unit_m(grid.crs)
-    return _own_or_ground(own_m, math.sqrt(abs(area_m2)))
+    Raises pyproj.exceptions.ProjError if PROJ does not understand one of them.
+    """
+    from pyproj import Transformer
+
+    return Transformer.from_crs(source, target, always_xy=True)
 
 
 def _own_or_ground(own_m: float, ground_m: float) -> float:
@@ -186,7 +201,6 @@ def _own_or_ground(own_m: float, ground_m: float) -> float:
     return ground_m
 
 
-@lru_cache(maxsize=64)
 def _unit_m(crs: str) -> float:
     """Metres per unit of a projected coordinate system; NaN for degrees."""
     system = _system(crs)
@@ -195,14 +209,6 @@ def _unit_m(crs: str) -> float:
     return float(system.axis_info[0].unit_conversion_factor) if system.axis_info else 1.0
 
 
-@lru_cache(maxsize=64)
-def _geod(crs: str) -> Geod:
-    from pyproj import Geod
-
-    return _system(crs).get_geod() or Geod(ellps="WGS84")
-
-
-@lru_cache(maxsize=64)
 def _turn(crs: str) -> float:
     """360 degrees of longitude in units of ``crs``; infinite if it is projected."""
     system = _system(crs)
@@ -211,15 +217,14 @@ def _turn(crs: str) -> float:
     return 2 * math.pi / float(system.axis_info[0].unit_conversion_factor)
 
 
+def _geod(crs: str) -> Geod:
+    from pyproj import Geod
+
+    return _system(crs).get_geod() or Geod(ellps="WGS84")
+
+
 @lru_cache(maxsize=64)
-def _to_degrees(crs: str) -> Transformer:
-    from pyproj import Transformer
-
-    return Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
-
-
 def _system(crs: str) -> CRS:
-    # pyproj and numpy are imported only where needed: planning a run works without them
     from pyproj import CRS
 
     return CRS.from_user_input(crs)

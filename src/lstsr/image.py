@@ -15,7 +15,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Viewpoint:
-    """Where a geostationary satellite stands, and the ellipsoid that its pixels are placed on.
+    """Position of a geostationary satellite, and the ellipsoid that its pixels lie on.
 
     ``distance_m`` is from the Earth's centre (42164 km), not from its surface.
     """
@@ -25,15 +25,28 @@ class Viewpoint:
     equatorial_radius_m: float = 6_378_137.0
     polar_radius_m: float = 6_356_752.3
 
+    @property
+    def height_m(self) -> float:
+        """Height above the equator."""
+        return self.distance_m - self.equatorial_radius_m
+
+    @property
+    def crs(self) -> str:
+        """The geostationary projection: scan angles times ``height_m``."""
+        return (
+            f"+proj=geos +lon_0={self.longitude_deg:.7g} +h={self.height_m:.10g} "
+            f"+a={self.equatorial_radius_m:.10g} +b={self.polar_radius_m:.10g} +sweep=y"
+        )
+
 
 @dataclass(frozen=True)
 class SensorImage:
-    """What one sensor saw, calibrated.
+    """A calibrated image of one sensor.
 
-    ``values`` (band, row, column) float32 in ``unit``; ``valid`` (row, column), where all bands are
-    usable (values elsewhere are NaN); ``history`` says what was done, in order. With a
-    ``viewpoint``, pixels are placed where the line of sight meets the ellipsoid, so that terrain
-    appears displaced; without one they stand where they are.
+    ``values`` (band, row, column) float32 in ``unit``, NaN outside ``valid`` (row, column), which
+    marks pixels usable in all bands; ``history`` lists the processing steps in order. If there is
+    a ``viewpoint``, each pixel lies where its line of sight meets the ellipsoid, so that terrain
+    appears displaced; otherwise pixels lie at their true position.
     """
 
     values: Floats
@@ -47,7 +60,7 @@ class SensorImage:
     viewpoint: Viewpoint | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError where arrays, bands and grid disagree."""
+        """Raise ValueError if arrays, bands and grid disagree."""
         if self.values.shape != (len(self.bands), *self.grid.shape):
             raise ValueError(
                 f"values {self.values.shape} against {self.bands} on {self.grid.shape}"
@@ -63,11 +76,11 @@ class SensorImage:
 
 @dataclass(frozen=True)
 class Triplet:
-    """Input, reference and target of one place and moment; reference and target share a fine grid.
+    """Input, reference and target of one scene; reference and target share a fine grid.
 
-    ``shifts`` says how far each was moved to meet the anchor, in fine pixels (row, column).
-    ``water`` is the share of water on the fine grid and ``covariates`` on the coarse one that of
-    which the input's bias is a function, where they are known.
+    ``shifts`` gives the shift that registered each image to the anchor, in fine pixels (row,
+    column). ``water`` is the share of water on the fine grid, and ``covariates`` (coarse grid)
+    predict the input's bias; both are None if unknown.
     """
 
     scene: str
@@ -90,7 +103,7 @@ class Triplet:
 
 
 def alone(scene: str, image: SensorImage) -> Triplet:
-    """The triplet of an image from which inputs are yet to be made: its reference has no band."""
+    """The triplet of an image from which inputs are made later: its reference has no band."""
     nothing = replace(
         image, values=image.values[:0], valid=np.ones(image.grid.shape, bool), bands=()
     )

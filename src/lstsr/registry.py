@@ -98,12 +98,12 @@ STEPS: Mapping[bool, str] = {False: "lstsr.training.step", True: "lstsr.training
 """Whether a row has `train.adversarial`, to the module with its `Step`."""
 
 READERS: Mapping[str, str] = {
-    "geotiff": "lstsr.sensors.geotiff",
-    "landsat": "lstsr.sensors.landsat",
-    "gk2a": "lstsr.sensors.gk2a",
-    "gk2a-l1b": "lstsr.sensors.gk2a_l1b",
-    "goci2": "lstsr.sensors.goci2",
-    "goci2-l1b": "lstsr.sensors.goci2_l1b",
+    "geotiff": "lstsr.sensors.raster.geotiff",
+    "landsat": "lstsr.sensors.landsat.product",
+    "gk2a": "lstsr.sensors.ami.lst",
+    "gk2a-l1b": "lstsr.sensors.ami.l1b",
+    "goci2": "lstsr.sensors.goci2.ac",
+    "goci2-l1b": "lstsr.sensors.goci2.l1b",
 }
 """Product, as in the config, to the module that reads it: `grid`, `read` and `inspect`."""
 

@@ -74,7 +74,7 @@ GRIDS = {
 @pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
 def test_slopes_are_right_on_any_grid(grid: Grid) -> None:
     """Ground that rises by a tenth to the true north, and by a fifth to the east."""
-    lon, lat = grid.lon_lat_deg()
+    lon, lat = grid.lonlat()
     geod = Geod(ellps="WGS84")
     lon0, lat0 = lon[10, 12], lat[10, 12]
     azimuth, _, metres = geod.inv(np.full_like(lon, lon0), np.full_like(lat, lat0), lon, lat)

@@ -16,7 +16,7 @@ from lstsr.cli import main
 from lstsr.errors import LstsrError, SceneError
 from lstsr.predict.pair import Files, Options, describe, read_pair, reading_of
 from lstsr.rows import Row
-from lstsr.sensors import geotiff
+from lstsr.sensors.raster import geotiff
 from lstsr.training.checkpoint import Checkpoint
 from tests.triplets import config_of
 

@@ -24,7 +24,7 @@ from lstsr.predict.product import Request, flags_path, make_product
 from lstsr.predict.scenes import predict_split
 from lstsr.registry import build
 from lstsr.rows import Row
-from lstsr.sensors import geotiff
+from lstsr.sensors.raster import geotiff
 from lstsr.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tests.triplets import Sample, config_of, make, names, scene_files
 

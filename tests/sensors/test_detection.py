@@ -9,7 +9,8 @@ import rasterio
 from affine import Affine
 
 from lstsr.errors import SceneError
-from lstsr.sensors.detection import detect, inspect, is_store
+from lstsr.sensors.detection import detect, inspect
+from lstsr.sensors.raster.opening import is_store
 
 
 def netcdf(path: Path, *variables: str, group: str = "") -> Path:

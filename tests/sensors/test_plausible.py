@@ -11,8 +11,8 @@ from lstsr.config import GeotiffConfig
 from lstsr.errors import SceneError
 from lstsr.grid import Grid
 from lstsr.image import SensorImage
-from lstsr.sensors.calibration import Calibration
 from lstsr.sensors.plausible import checked
+from lstsr.sensors.raster.calibration import Calibration
 
 SIDE = 50
 DRAWN = np.random.default_rng(0)

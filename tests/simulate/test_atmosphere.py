@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lstsr.sensors.gk2a_l1b import WAVENUMBERS, planck, planck_k
+from lstsr.sensors.ami.channels import WAVENUMBERS, planck, planck_k
 from lstsr.simulate.atmosphere import ABSORPTION, Atmosphere, atmosphere_of, emissivity_of
 from lstsr.simulate.world import KELVIN
 

@@ -6,7 +6,7 @@ from pyproj import Transformer
 from lstsr.geo.parallax import apparent
 from lstsr.grid import Grid
 from lstsr.image import Viewpoint
-from lstsr.simulate.clouds import TOP_M, Clouds, clouds_over, leaning
+from lstsr.simulate.clouds import TOP_M, Clouds, clouds_over
 
 GRID = Grid("EPSG:32652", Affine(30, 0, 320_000, 0, -30, 4_100_000), 600, 500)
 VIEWPOINT = Viewpoint(128.2)
@@ -85,19 +85,3 @@ def test_the_wind_takes_clouds_along_and_round():
 def test_shadows_fall_away_from_the_sun(elevation, azimuth, row, column):
     found = centre_of(blob().shadow(elevation, azimuth))
     assert found == pytest.approx((300 + row, 300 + column), abs=0.1)
-
-
-def test_leaning_agrees_with_the_parallax_everywhere():
-    wide = Grid(GRID.crs, Affine(60, 0, 310_000, 0, -60, 4_150_000), 2400, 2400)
-    rows, columns = np.random.default_rng(0).integers(0, 2400, (2, 50))
-    to_degrees = Transformer.from_crs(wide.crs, "EPSG:4326", always_xy=True)
-    lon, lat = to_degrees.transform(*(wide.transform @ (columns + 0.5, rows + 0.5)))
-    back = apparent(lon, lat, np.full(50, 2000.0), VIEWPOINT)
-    x, y = to_degrees.transform(*back, direction="INVERSE")
-    at_column, at_row = ~wide.transform @ (x, y)
-    by_row, by_column = leaning(wide, VIEWPOINT)
-    error_px = np.hypot(
-        rows + 0.5 + 2000 * by_row[rows, columns] - at_row,
-        columns + 0.5 + 2000 * by_column[rows, columns] - at_column,
-    )
-    assert error_px.max() * 60 < 2.0

@@ -1,4 +1,4 @@
-"""The written file has the layout of KMA's, as far as it is known."""
+"""Files of GK2A in the layout of KMA, as far as it is known, and the observation they hold."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -6,15 +6,34 @@ from pathlib import Path
 import netCDF4
 import numpy as np
 import pytest
+from pyproj import Transformer
 
 from lstsr.config import Gk2aConfig
-from lstsr.sensors.ami import AREAS
-from lstsr.sensors.gk2a import read
-from lstsr.simulate.gk2a import SECTOR, level_1_name, write_l1b, write_lst
+from lstsr.grid import Grid
+from lstsr.sensors.ami.channels import WAVENUMBERS, planck, planck_k
+from lstsr.sensors.ami.grids import AREAS
+from lstsr.sensors.ami.lst import read
+from lstsr.simulate import gk2a
+from lstsr.simulate.atmosphere import emissivity_of
+from lstsr.simulate.gk2a import (
+    GOOD,
+    NO_LST,
+    NOT_SEEN,
+    SECTOR,
+    level_1_name,
+    observe_l1b,
+    observe_lst,
+    write_l1b,
+    write_lst,
+)
+from lstsr.simulate.view import View
+from lstsr.simulate.world import World
+from tests.simulate.worlds import FOOTPRINT, FWHM, appears_at, clear, one_cloud
 
 TIME = datetime(2023, 5, 14, 2, 10, tzinfo=UTC)
 SHAPES = {"ko": (900, 900), "ea": (2600, 3000), "fd": (5500, 5500)}
 PROJECTION = "gk2a_imager_projection"
+WAVENUMBERS_OF_LST = {name: WAVENUMBERS[name] for name in ("ir105", "ir112", "ir123")}
 
 
 def lst(area: str) -> tuple[np.ndarray, np.ndarray]:
@@ -176,3 +195,156 @@ def test_korea_s_header_has_no_calibration_no_times_and_no_flags(tmp_path: Path)
         absent = ("DN_to", "Teff", "observation_", "scene_acq", "cfac")
         assert not [name for name in found if name.startswith(absent)]
         assert not [name for name in image.ncattrs() if "quality" in name]
+
+
+# ---- observation: Level 2
+
+
+def exact_gk2a(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gk2a, "NOISE_K", 0.0)
+    for name in ("DRY_K", "PER_VAPOUR_K", "SCATTER_K"):
+        monkeypatch.setattr(gk2a, f"BIAS_{name}", 0.0)
+
+
+def over_footprints(world: World, moved: Grid, cells: np.ndarray, radiance) -> np.ndarray:
+    """Sums over ground pixels: each where it appears, by the area that it appears on."""
+    x, y = appears_at(world)
+    area = np.abs(
+        np.gradient(x, axis=0) * np.gradient(y, axis=1)
+        - np.gradient(x, axis=1) * np.gradient(y, axis=0)
+    )
+    to_world = Transformer.from_crs(moved.crs, world.grid.crs, always_xy=True)
+    means = []
+    for row, column in cells:
+        cx, cy = to_world.transform(*(moved.transform @ (column + 0.5, row + 0.5)))
+        weight = area * np.exp(
+            -0.5 * ((x - cx) / (2100 / FWHM)) ** 2 - 0.5 * ((y - cy) / (2800 / FWHM)) ** 2
+        )
+        means.append((weight * radiance).sum() / weight.sum())
+    return np.array(means)
+
+
+def some(quality: np.ndarray) -> np.ndarray:
+    """A dozen of the good cells."""
+    cells = np.argwhere(quality == GOOD)
+    return cells[:: max(1, len(cells) // 12)]
+
+
+def ground_k(world: World, minutes: float) -> np.ndarray:
+    zenith, azimuth = View(world).angles_deg
+    assert 38 < zenith < 45 and 170 < azimuth < 190
+    warmed = np.asarray(world.warming_k_per_h, float) * minutes / 60
+    return np.asarray(world.directional_k(zenith, azimuth), float) + warmed
+
+
+def test_gk2a_is_the_integral_over_its_footprint(world, monkeypatch):
+    exact_gk2a(monkeypatch)
+    look = observe_lst(world, clear(world.grid), 2.5, np.random.default_rng(4))
+    shift = look.navigation.row_px, look.navigation.column_px
+    assert max(map(abs, shift)) > 0.1
+    cells = some(look.quality)
+    means = over_footprints(world, AREAS["ko"].moved(*shift), cells, ground_k(world, 2.5) ** 4)
+    np.testing.assert_allclose(look.lst_k[*cells.T], means**0.25, atol=0.05)
+
+
+def test_gk2a_bias_and_noise(world, monkeypatch):
+    look = observe_lst(world, clear(world.grid), 0.0, np.random.default_rng(5))
+    exact_gk2a(monkeypatch)
+    exact = observe_lst(world, clear(world.grid), 0.0, np.random.default_rng(5))
+    error = (look.lst_k - exact.lst_k)[look.quality == GOOD]
+    assert look.bias_k != 0
+    assert error.mean() == pytest.approx(look.bias_k, abs=0.15)
+    assert error.std() == pytest.approx(0.3, abs=0.07)
+
+
+def test_gk2a_quality_says_why_there_is_no_lst(world):
+    clouds = one_cloud(world.grid, 60)
+    look = observe_lst(world, clouds, 0.0, np.random.default_rng(0))
+    assert look.lst_k.shape == look.quality.shape == (900, 900)
+    assert (np.isnan(look.lst_k) == (look.quality != GOOD)).all()
+    assert set(np.unique(look.quality)) == {GOOD, NO_LST, NOT_SEEN}
+    without = observe_lst(world, clear(world.grid), 0.0, np.random.default_rng(0))
+    hidden = (look.quality == NO_LST) & (without.quality == GOOD)
+    assert 2 <= hidden.sum() <= 12
+    assert not (hidden & (without.quality != GOOD)).any()
+
+
+def test_gk2a_sees_no_cell_whose_footprint_leaves_the_world(world):
+    look = observe_lst(world, clear(world.grid), 0.0, np.random.default_rng(0))
+    rows, columns = np.nonzero(look.quality != NOT_SEEN)
+    ko = AREAS["ko"]
+    to_world = Transformer.from_crs(ko.crs, world.grid.crs, always_xy=True)
+    x, y = to_world.transform(*(ko.transform @ (columns + 0.5, rows + 0.5)))
+    (west, north), _, (east, south), _ = world.grid.corners
+    # at least two standard deviations of the PSF, less the navigation error
+    assert x.min() - west > 1000 and east - x.max() > 1000
+    assert y.min() - south > 1200
+    # and all of the Landsat footprint is seen
+    (west, north), _, (east, south), _ = FOOTPRINT.corners
+    assert x.min() < west and x.max() > east and y.min() < south and y.max() > north
+
+
+def test_the_same_draws_give_the_same_look_and_others_another(world):
+    clouds = one_cloud(world.grid)
+    one, same, other = (
+        observe_lst(world, clouds, 1.0, np.random.default_rng(seed)) for seed in (7, 7, 8)
+    )
+    np.testing.assert_array_equal(one.lst_k, same.lst_k)
+    assert one.navigation == same.navigation != other.navigation
+
+
+# ---- observation: Level 1B
+
+
+def test_gk2a_l1b_is_the_integral_of_radiance_through_the_atmosphere(world, monkeypatch):
+    """In each channel; the navigation error is that of Level 2 in pixels of the sector."""
+    monkeypatch.setattr(gk2a, "CHANNEL_NOISE_K", dict.fromkeys(WAVENUMBERS_OF_LST, 0.0))
+    look = observe_l1b(world, clear(world.grid), SECTOR, 2.5, np.random.default_rng(4))
+    of_level_2 = observe_lst(world, clear(world.grid), 2.5, np.random.default_rng(4))
+    shift = look.navigation.row_px, look.navigation.column_px
+    assert shift == (of_level_2.navigation.row_px, of_level_2.navigation.column_px)
+    zenith = View(world).angles_deg[0]
+    air_k, cells = look.atmosphere.radiating_k, some(look.quality)
+    assert air_k == pytest.approx(world.air_k - 6)
+    for channel, nu in WAVENUMBERS_OF_LST.items():
+        through = look.atmosphere.transmittance(channel, zenith)
+        emissivity = emissivity_of(world.cover, channel).astype(float)
+        sky = (1 - through) * planck(air_k, nu)
+        seen = through * (emissivity * planck(ground_k(world, 2.5), nu) + (1 - emissivity) * sky)
+        means = over_footprints(world, SECTOR.moved(*shift), cells, seen + sky)
+        found_k = look.brightness_temperature_k[channel][*cells.T]
+        np.testing.assert_allclose(found_k, planck_k(means, nu), atol=0.05)
+
+
+def test_gk2a_l1b_noise_and_what_is_not_seen(world, monkeypatch):
+    look = observe_l1b(world, clear(world.grid), SECTOR, 0.0, np.random.default_rng(5))
+    monkeypatch.setattr(gk2a, "CHANNEL_NOISE_K", dict.fromkeys(WAVENUMBERS_OF_LST, 0.0))
+    exact = observe_l1b(world, clear(world.grid), SECTOR, 0.0, np.random.default_rng(5))
+    assert set(np.unique(look.quality)) == {GOOD, NOT_SEEN}
+    for channel, noise_k in (("ir105", 0.1), ("ir112", 0.1), ("ir123", 0.2)):
+        seen_k = look.brightness_temperature_k[channel]
+        np.testing.assert_array_equal(np.isnan(seen_k), look.quality == NOT_SEEN)
+        error = (seen_k - exact.brightness_temperature_k[channel])[look.quality == GOOD]
+        assert error.std() == pytest.approx(noise_k, rel=0.25)
+
+
+def test_the_margin_of_the_world_suffices_for_all_pixels_over_the_footprint(world):
+    """Those of the sector, placed anywhere a pixel can lie, and moved by the largest errors."""
+    lattice = SECTOR.moved(0.37, 0.61)
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        look = observe_l1b(world, clear(world.grid), lattice, 0.0, rng)
+        to_lattice = Transformer.from_crs(world.grid.crs, lattice.crs, always_xy=True)
+        rows, columns = np.mgrid[0 : FOOTPRINT.height : 4, 0 : FOOTPRINT.width : 4]
+        column, row = ~lattice.transform @ to_lattice.transform(
+            *(FOOTPRINT.transform @ (columns, rows))
+        )
+        assert (look.quality[row.astype(int), column.astype(int)] == GOOD).all()
+
+
+def test_gk2a_l1b_sees_clouds_as_cold_as_their_tops(world):
+    clouds = one_cloud(world.grid, 200)
+    look = observe_l1b(world, clouds, SECTOR, 0.0, np.random.default_rng(0))
+    top_k = world.lst_k.mean() - 0.0065 * 3000
+    for seen_k in look.brightness_temperature_k.values():
+        assert np.nanmin(seen_k) == pytest.approx(top_k, abs=1.0)

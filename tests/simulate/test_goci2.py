@@ -1,16 +1,25 @@
-"""The writer of GOCI-II L2 AC and L1B files: names, layout and fill; L1B through our reader."""
+"""GOCI-II L2 AC and L1B files: names, layout and fill; and the observation that they hold."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import netCDF4
 import numpy as np
 import pytest
+from pyorbital import astronomy
 from pyproj import Transformer
+from scipy.ndimage import gaussian_filter, map_coordinates
 
 from lstsr.config import Goci2L1bConfig
-from lstsr.sensors import goci2_l1b
-from lstsr.simulate.goci2 import slot_grid, write_ac, write_l1b
+from lstsr.sensors.goci2 import l1b
+from lstsr.sensors.goci2.ac import FLAG_BITS
+from lstsr.sensors.goci2.bands import WAVELENGTHS_NM
+from lstsr.simulate import goci2
+from lstsr.simulate.goci2 import Look, observe, radiance, slot_grid, write_ac, write_l1b
+from lstsr.simulate.view import View
+from tests.simulate import worlds
+from tests.simulate.worlds import FOOTPRINT, FWHM, MARGIN, appears_at, clear, inner, one_cloud
 
 NOMINAL = datetime(2023, 5, 14, 2, 15, 30, tzinfo=UTC)
 START, END = NOMINAL.replace(minute=26, second=56), NOMINAL.replace(minute=28, second=0)
@@ -163,7 +172,7 @@ def test_level_1b_has_its_own_names(tmp_path: Path) -> None:
 
 def test_level_1b_comes_back_through_its_reader(tmp_path: Path) -> None:
     config = Goci2L1bConfig(product="goci2-l1b", bands=["toa_412", "toa_865"], cloud_brightness=2.0)
-    image = goci2_l1b.read(level_1b(tmp_path), config)
+    image = l1b.read(level_1b(tmp_path), config)
     assert image.time == "2023-05-14T02:27:28Z"
     assert not image.valid[:2].any() and image.valid[2:].all()
     ratio = image.values[1] / image.values[0]
@@ -171,3 +180,155 @@ def test_level_1b_comes_back_through_its_reader(tmp_path: Path) -> None:
     np.testing.assert_allclose(ratio[2:], expected[2:], rtol=1e-4)
     column, row = ~GRID.transform @ (image.grid.transform @ (30, 25))
     assert (column, row) == pytest.approx((30, 25), abs=0.05)
+
+
+# ---- observation
+
+
+def orthocorrected(look: Look, band: np.ndarray, x, y, shift) -> np.ndarray:
+    """The look's band at apparent places, if the content is first moved by ``shift`` pixels."""
+    to_slot = Transformer.from_crs("EPSG:32652", look.grid.crs, always_xy=True)
+    column, row = ~look.grid.transform @ to_slot.transform(x, y)
+    places = [row - 0.5 - shift[0], column - 0.5 - shift[1]]
+    return map_coordinates(band.astype(float), places, order=3)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_goci2_is_off_by_its_navigation_error_and_nothing_else(world, seed):
+    """Terrain corrected, the shift that fits best is the stated one, in value and sign."""
+    look = observe(world, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(seed))
+    x, y = (inner(axis)[20:-20:8, 20:-20:8] for axis in appears_at(world))
+    truth = gaussian_filter(world.reflectance(865).astype(float), 1.2 * 250 / FWHM / 30)
+    truth = inner(truth)[20:-20:8, 20:-20:8]
+    shift = np.zeros(2)
+    for _ in range(8):  # Gauss-Newton on shift, gain and offset
+        here, south, east = (
+            orthocorrected(look, look.rhoc[865], x, y, shift + step)
+            for step in ((0, 0), (0.1, 0), (0, 0.1))
+        )
+        slopes = [(south - here) / 0.1, (east - here) / 0.1, here, np.ones_like(here)]
+        matrix = np.stack([slope.ravel() for slope in slopes], 1)
+        found = np.linalg.lstsq(matrix, (truth - here).ravel(), rcond=None)[0]
+        shift += found[:2]
+    stated = look.navigation.row_px, look.navigation.column_px
+    assert max(map(abs, stated)) > 0.2
+    assert shift == pytest.approx(stated, abs=0.05)
+    assert np.corrcoef(here.ravel(), truth.ravel())[0, 1] > 0.98
+
+
+def test_goci2_navigation_in_metres_is_that_on_the_ground(world):
+    look = observe(world, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(1))
+    to_ground = Transformer.from_crs(look.grid.crs, world.grid.crs, always_xy=True)
+    moved = look.grid.moved(look.navigation.row_px, look.navigation.column_px)
+    middle = look.grid.width / 2, look.grid.height / 2
+    here = to_ground.transform(*(look.grid.transform @ middle))
+    there = to_ground.transform(*(moved.transform @ middle))
+    assert there[0] - here[0] == pytest.approx(look.navigation.column_m, abs=15)
+    assert here[1] - there[1] == pytest.approx(look.navigation.row_m, abs=15)
+
+
+def test_goci2_bands_carry_noise_and_a_remainder_of_rayleigh(world, monkeypatch):
+    look = observe(world, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(3))
+    monkeypatch.setattr(goci2, "NOISE", (0.0, 0.0))
+    monkeypatch.setattr(goci2, "RAYLEIGH", 0.0)
+    exact = observe(world, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(3))
+    assert set(look.rhoc) == set(WAVELENGTHS_NM)
+    for nm in WAVELENGTHS_NM:
+        error = look.rhoc[nm] - exact.rhoc[nm]
+        assert 0.0018 < error.std() < 0.0042
+        assert error.mean() == pytest.approx(look.rayleigh_443 * (443 / nm) ** 4, abs=2e-4)
+
+
+def test_goci2_window_holds_the_footprint_and_a_margin(world):
+    look = observe(world, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(1))
+    x, y = appears_at(world)
+    to_slot = Transformer.from_crs(world.grid.crs, look.grid.crs, always_xy=True)
+    column, row = ~look.grid.transform @ to_slot.transform(inner(x), inner(y))
+    assert row.min() > 5 and row.max() < look.grid.height - 5
+    assert column.min() > 5 and column.max() < look.grid.width - 5
+    assert all(np.isfinite(band).all() for band in look.rhoc.values())
+
+
+def test_goci2_sees_clouds_displaced_to_the_north(world):
+    clouds = one_cloud(world.grid)
+    look = observe(world, clouds, FOOTPRINT, 18, np.random.default_rng(1))
+    cloud = (look.flag & 1 << FLAG_BITS["CLOUD"]) > 0
+    rows, columns = np.nonzero(cloud)
+    to_ground = Transformer.from_crs(look.grid.crs, world.grid.crs, always_xy=True)
+    right = look.grid.moved(look.navigation.row_px, look.navigation.column_px)
+    x, y = to_ground.transform(*(right.transform @ (columns + 0.5, rows + 0.5)))
+    over = world.grid.transform @ (world.grid.width / 2, world.grid.height / 2)
+    zenith = View(world).angles_deg[0]
+    assert y.mean() - over[1] == pytest.approx(3000 * np.tan(np.radians(zenith)), abs=60)
+    assert abs(x.mean() - over[0]) < 120
+    assert look.rhoc[660][cloud].max() == pytest.approx(0.65, abs=0.03)
+
+
+def test_goci2_flags_land_water_and_coast(world):
+    """West of a meridian of the grid there is sea."""
+    coast = world.grid.width // 2
+    half = replace(
+        world, water=np.broadcast_to(np.arange(world.grid.width) < coast, world.grid.shape)
+    )
+    look = observe(half, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(1))
+    x, y = (inner(axis)[::10, ::10] for axis in appears_at(world))
+    from_coast_m = 30 * (np.arange(0, FOOTPRINT.width, 10) + MARGIN + 0.5 - coast)
+    to_slot = Transformer.from_crs(world.grid.crs, look.grid.crs, always_xy=True)
+    right = look.grid.moved(look.navigation.row_px, look.navigation.column_px)
+    column, row = ~right.transform @ to_slot.transform(x, y)
+    flag = look.flag[row.astype(int), column.astype(int)]
+    assert flag.dtype == np.int32
+    assert (flag[:, from_coast_m > 400] == 1 << 1).all()
+    assert (flag[:, from_coast_m < -400] == 0).all()
+    assert (flag[:, np.abs(from_coast_m) < 20] & 1).all()
+
+
+def test_goci2_flags_clouds_and_their_shadows(world):
+    look = observe(world, one_cloud(world.grid), FOOTPRINT, 18, np.random.default_rng(1))
+    cloud, shadow = (look.flag & 1 << 2) > 0, (look.flag & 1 << 4) > 0
+    shift = look.navigation
+    pixel_m2 = shift.row_m / shift.row_px * shift.column_m / shift.column_px
+    disc_px = np.pi * (40 * 30) ** 2 / pixel_m2
+    assert 0.8 * disc_px < cloud.sum() < 2 * disc_px
+    assert shadow.any() and not (cloud & shadow).any()
+    without = observe(world, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(1))
+    dimmed = (look.rhoc[865] / without.rhoc[865])[shadow]
+    assert 0.35 < dimmed.min() < 0.5 and dimmed.max() < 1.2
+
+
+def test_goci2_radiance_over_black_ground_is_that_of_the_air(world):
+    """Scattering angle from vectors between ground, satellite and another program's sun."""
+    look = observe(world, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(1))
+    black = replace(look, rhoc={nm: np.zeros(look.grid.shape, np.float32) for nm in look.rhoc})
+    row, column = 30, 40
+    to_degrees = Transformer.from_crs(look.grid.crs, "EPSG:4326", always_xy=True)
+    lon, lat = to_degrees.transform(*(look.grid.transform @ (column + 0.5, row + 0.5)))
+    ground = np.array(
+        Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True).transform(lon, lat, 0)
+    )
+    up = np.array([np.cos(np.radians(lat)) * f(np.radians(lon)) for f in (np.cos, np.sin)])
+    up = np.append(up, np.sin(np.radians(lat)))
+    satellite = 42_164_000 * np.array([np.cos(np.radians(128.2)), np.sin(np.radians(128.2)), 0])
+    sight = (satellite - ground) / np.linalg.norm(satellite - ground)
+    naive = worlds.TIME.replace(tzinfo=None)
+    ascension, declination = astronomy.sun_ra_dec(naive)
+    east = ascension - astronomy.gmst(naive)
+    sun = np.array([np.cos(declination) * f(east) for f in (np.cos, np.sin)])
+    sun = np.append(sun, np.sin(declination))
+    phase = 0.75 * (1 + (sun @ sight) ** 2)
+    # thickness of the air: Hansen & Travis (1974); distance of 14 May: 1.0108 au
+    for nm, tau, irradiance in ((412, 0.3185, 1710.526), (865, 0.01554, 971.089)):
+        expected = irradiance / 1.0108**2 / np.pi * tau * phase / (4 * (sight @ up))
+        found = radiance(black, worlds.TIME)[nm]
+        assert found.dtype == np.float32 and found.shape == look.grid.shape
+        assert found[row, column] == pytest.approx(expected, rel=0.01)
+
+
+def test_goci2_radiance_adds_the_ground_s_light(world):
+    look = observe(world, clear(world.grid), FOOTPRINT, 18, np.random.default_rng(1))
+    black = replace(look, rhoc={nm: 0 * band for nm, band in look.rhoc.items()})
+    added = radiance(look, worlds.TIME)[660] - radiance(black, worlds.TIME)[660]
+    lon, lat = 127.26, 36.9
+    cosine = astronomy.cos_zen(worlds.TIME.replace(tzinfo=None), lon, lat)
+    expected = look.rhoc[660] * 1541.451 * cosine / (np.pi * 1.0108**2)
+    np.testing.assert_allclose(added, expected, rtol=0.01)

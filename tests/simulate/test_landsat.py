@@ -1,4 +1,4 @@
-"""The writer of L2SP folders: what stands in the files, read without our reader."""
+"""L2SP folders, read without our reader, and the observation of a world that they hold."""
 
 import json
 import os
@@ -13,10 +13,15 @@ import rasterio
 from affine import Affine
 from pyproj import Transformer
 from rasterio.crs import CRS
+from scipy.ndimage import gaussian_filter
 
 from lstsr.grid import Grid
-from lstsr.simulate.landsat import LandsatProduct, write_l2sp
+from lstsr.simulate.clouds import Clouds
+from lstsr.simulate.landsat import OLI_NM, LandsatProduct, observe, qa_pixel, write_l2sp
 from lstsr.simulate.places import product_id
+from lstsr.simulate.world import World
+from tests.simulate import worlds
+from tests.simulate.worlds import FOOTPRINT, FWHM, MARGIN, clear, inner, one_cloud
 
 BANDS = ("coastal", "blue", "green", "red", "nir08", "swir16", "swir22")
 TIME = datetime(2023, 5, 12, 2, 10, 31, 978399, tzinfo=UTC)
@@ -293,3 +298,79 @@ def test_a_replacement_that_is_cut_short_leaves_a_whole_folder(
 def test_grids_that_landsat_does_not_have_are_refused(grid: Grid) -> None:
     with pytest.raises(ValueError, match="a Landsat grid"):
         replace(product(), grid=grid)
+
+
+# ---- observation
+
+
+def observed(world: World, clouds: Clouds, seed: int = 0):
+    return observe(
+        world,
+        clouds,
+        FOOTPRINT,
+        np.random.default_rng(seed),
+        product_id="LC08_L2SP_115034_20230514_20230528_02_T1",
+        time=worlds.TIME,
+        path=115,
+        row=34,
+    )
+
+
+def test_landsat_lst_is_the_worlds_through_100_m_with_noise_of_that_grain(world):
+    product = observed(world, clear(world.grid))
+    truth = gaussian_filter(world.lst_k.astype(float) ** 4, 100 / FWHM / 30) ** 0.25
+    noise = product.lst_k - inner(truth)
+    assert noise.std() == pytest.approx(0.3, abs=0.02)
+    assert abs(noise.mean()) < 0.02
+    neighbours = np.corrcoef(noise[:, 1:].ravel(), noise[:, :-1].ravel())[0, 1]
+    assert neighbours == pytest.approx(np.exp(-0.25 * (30 / (100 / FWHM)) ** 2), abs=0.05)
+
+
+def test_landsat_reflectance_is_the_worlds(world):
+    product = observed(world, clear(world.grid))
+    for band, nm in OLI_NM.items():
+        error = product.reflectance[band] - inner(world.reflectance(nm))
+        assert error.std() == pytest.approx(0.003, rel=0.05)
+
+
+def test_landsat_sees_clouds_cold_bright_and_uncertain(world):
+    clouds = one_cloud(world.grid)
+    product = observed(world, clouds)
+    cloud = inner(clouds.opacity) == 1
+    below = observed(world, clear(world.grid))
+    assert (below.lst_k - product.lst_k)[cloud].mean() == pytest.approx(
+        below.lst_k[cloud].mean() - world.lst_k.mean() + 0.0065 * 3000, abs=0.5
+    )
+    assert product.reflectance["red"][cloud].mean() == pytest.approx(0.65, abs=0.01)
+    assert product.lst_uncertainty_k[cloud].min() == pytest.approx(2.5)
+    assert 0.7 <= product.lst_uncertainty_k.min() < 0.8
+    assert product.cloud_cover_percent == pytest.approx(100 * cloud.mean(), rel=0.05)
+    assert (below.lst_uncertainty_k == np.float32(0.7)).all()
+
+
+def test_qa_pixel_words_are_those_of_the_collection():
+    """Values that users of Collection 2 know: clear, water, cloud, shadow, dilated cloud."""
+    cloud, shadow, water = np.zeros((3, 40, 40), bool)
+    cloud[10:15, 10:15] = True
+    shadow[5:15, 12:30] = True
+    water[30:] = True
+    qa = qa_pixel(cloud, shadow, water, 30.0)
+    assert set(np.unique(qa)) == {21824, 21952, 22280, 23888, 21762}
+    assert (qa[cloud] == 22280).all()
+    assert (qa[30:] == 21952).all()
+    assert qa[0, 0] == 21824 and qa[12, 25] == 23888
+    # 150 m are five pixels
+    assert qa[12, 19] == 21762 and qa[12, 20] != 21762
+
+
+def test_landsat_flags_cloud_and_its_shadow_on_the_side_away_from_the_sun(world):
+    clouds = one_cloud(world.grid, 15)  # whose shadow falls clear of it
+    qa = observed(world, clouds).qa_pixel
+    assert ((qa >> 3 & 1) == (inner(clouds.opacity) > 0.1)).all()
+    rows, columns = np.nonzero(qa >> 4 & 1)
+    middle = np.array(world.grid.shape) / 2 - MARGIN
+    away = np.array([rows.mean(), columns.mean()]) - middle
+    sun = np.radians(world.sun_azimuth_deg)
+    assert away / np.hypot(*away) == pytest.approx([np.cos(sun), -np.sin(sun)], abs=0.1)
+    expected = 3000 / np.tan(np.radians(world.sun_elevation_deg)) / 30
+    assert np.hypot(*away) == pytest.approx(expected, rel=0.1)

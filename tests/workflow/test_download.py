@@ -21,7 +21,7 @@ from lstsr.files import sha256
 from lstsr.geo.footprint import outline
 from lstsr.manifest import ROLES, Scene
 from lstsr.plan import Plan
-from lstsr.sensors import landsat
+from lstsr.sensors.landsat import product as landsat
 from lstsr.simulate.places import grid_of, names, time_of
 from lstsr.simulate.sample import make
 from tests.catalogs.services import (

@@ -22,11 +22,10 @@ from lstsr.image import SensorImage
 from lstsr.manifest import Scene
 from lstsr.predict.pair import Files
 from lstsr.predict.product import Request, make_product
-from lstsr.sensors import landsat
-from lstsr.sensors.geotiff import read_written
+from lstsr.sensors.landsat import product as landsat
+from lstsr.sensors.raster.geotiff import read_written
 from lstsr.simulate.clouds import clouds_over
-from lstsr.simulate.gk2a import write_lst
-from lstsr.simulate.observe import gk2a
+from lstsr.simulate.gk2a import observe_lst, write_lst
 from lstsr.simulate.places import grid_of, names, place, scene_files, time_of
 from lstsr.simulate.sample import make, world_grid
 from lstsr.simulate.world import world_of
@@ -138,7 +137,7 @@ def test_at_night_the_reference_of_the_day_serves(
         world_grid(grid_of(scene.scene, generate)), place(scene.scene), midnight, generate.seed
     )
     rng = np.random.default_rng(0)
-    look = gk2a(world, clouds_over(world.grid, 0.0, rng), 0.0, rng)
+    look = observe_lst(world, clouds_over(world.grid, 0.0, rng), 0.0, rng)
     coarse = write_lst(tmp_path, midnight, "ko", look.lst_k, look.quality)
     request = Request(
         model="local-linear",

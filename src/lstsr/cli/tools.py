@@ -98,8 +98,8 @@ def match(options: argparse.Namespace) -> None:
     """Find scenes that Landsat, GK2A and GOCI-II all saw, and write a manifest to download."""
     from lstsr.config import load
     from lstsr.match.area import read_area
-    from lstsr.match.tables import commonest, volume, within, write, write_rejected
     from lstsr.match.search import Query, find
+    from lstsr.match.tables import commonest, volume, within, write, write_rejected
     from lstsr.transfer.fetch import GB
     from lstsr.transfer.sources import Sources
 

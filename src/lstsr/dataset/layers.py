@@ -169,7 +169,7 @@ class Layers:
     @cached_property
     def lon_lat_deg(self) -> tuple[Doubles, Doubles]:
         """Longitude and latitude of each pixel's centre."""
-        return self.grid.lon_lat_deg()
+        return self.grid.lonlat()
 
     @cached_property
     def _sun(self) -> tuple[Doubles, Doubles]:

@@ -18,7 +18,7 @@ from lstsr.geo.resample import resample
 from lstsr.image import Floats, Mask, SensorImage
 from lstsr.metrics import score, score_image
 from lstsr.rows import Row
-from lstsr.sensors import geotiff
+from lstsr.sensors.raster import geotiff
 
 logger = logging.getLogger(__name__)
 

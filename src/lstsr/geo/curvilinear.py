@@ -30,7 +30,7 @@ def straightened(image: SensorImage, lon_deg: Doubles, lat_deg: Doubles) -> Sens
 
     known = np.isfinite(lon_deg) & np.isfinite(lat_deg)
     # the search cannot step across unknown places; beside these guesses its steps are wrong
-    guess = image.grid.lon_lat_deg()
+    guess = image.grid.lonlat()
     lon, lat = (
         np.where(known, own, other) for own, other in zip((lon_deg, lat_deg), guess, strict=True)
     )

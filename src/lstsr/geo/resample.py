@@ -115,7 +115,7 @@ def _opened_elsewhere(image: SensorImage, grid: Grid) -> SensorImage:
     """A global image with its columns rolled, so that its edges lie opposite to ``grid``."""
     if not image.grid.around_the_globe:
         return image
-    lon, lat = grid.degrees(np.array([grid.height / 2]), np.array([grid.width / 2]))
+    lon, lat = grid.lonlat_at(np.array([grid.height / 2]), np.array([grid.width / 2]))
     to_image = Transformer.from_crs("EPSG:4326", image.grid.crs, always_xy=True)
     column, _ = ~image.grid.transform @ to_image.transform(lon, lat)
     by = round(float(column[0])) - image.grid.width // 2

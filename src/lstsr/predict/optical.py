@@ -18,7 +18,7 @@ from lstsr.predict.pair import Options, describe, existing, reading_of
 from lstsr.predict.shipped import checkpoint_path
 from lstsr.predict.tiling import tile_of, tiled
 from lstsr.registry import CLASSICAL
-from lstsr.sensors import geotiff
+from lstsr.sensors.raster import geotiff
 from lstsr.sensors.reading import read_image
 from lstsr.training.checkpoint import load_checkpoint
 from lstsr.training.network_io import best_device, predict_scene

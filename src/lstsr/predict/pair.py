@@ -32,9 +32,10 @@ from lstsr.geo.resample import meets
 from lstsr.grid import Grid
 from lstsr.image import SensorImage
 from lstsr.manifest import Scene, read_manifest
-from lstsr.sensors import landsat, selection
 from lstsr.sensors.detection import detect
+from lstsr.sensors.landsat.names import band_cure
 from lstsr.sensors.plausible import option_of
+from lstsr.sensors.raster import selection
 from lstsr.sensors.reading import read_grid, read_image
 from lstsr.times import iso, read_time
 from lstsr.training.checkpoint import Checkpoint
@@ -403,7 +404,7 @@ def _check_role(path: Path, role: str, reading: SensorConfig) -> None:
         )
     if not isinstance(reading, GeotiffConfig):
         return
-    cure = landsat.band_cure(path)
+    cure = band_cure(path)
     if cure and reading.scale is None and not selection.stated(path, reading).calibrated:
         raise LstsrError(f"{path}: {cure}")
 

@@ -31,7 +31,7 @@ from lstsr.predict.pair import Files, Options, Pair, alignment_of, existing, rea
 from lstsr.predict.shipped import checkpoint_path
 from lstsr.predict.tiling import tile_of, tiled
 from lstsr.registry import CLASSICAL, band_options, build
-from lstsr.sensors import geotiff
+from lstsr.sensors.raster import geotiff
 from lstsr.sensors.reading import read_image
 from lstsr.training.checkpoint import Checkpoint, read_checkpoint
 from lstsr.training.network_io import best_device, predict_scene

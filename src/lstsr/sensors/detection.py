@@ -1,4 +1,4 @@
-"""Which product a path holds, found by its content, and what its reader understands of it."""
+"""Detect the product of a path by its content, and inspect it with its reader."""
 
 from __future__ import annotations
 
@@ -6,35 +6,36 @@ from pathlib import Path
 
 from lstsr.errors import SceneError
 from lstsr.registry import reader
-from lstsr.sensors import landsat, netcdf
+from lstsr.sensors import netcdf
 from lstsr.sensors.inspection import Inspection
-from lstsr.sensors.opening import is_store
+from lstsr.sensors.landsat.names import check_path
+from lstsr.sensors.raster.opening import is_store
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 """First bytes of NetCDF-4 files."""
 
 
 def inspect(path: Path, product: str | None = None) -> Inspection:
-    """``path`` through the reader of ``product``, which is found by content unless given.
+    """Inspection of ``path`` by the reader of ``product``; by default the product is detected.
 
     Raises SceneError if no reader understands it, and OSError if it cannot be read from disk.
     """
-    found: Inspection = reader(product or detect(path)).inspect(path)
-    return found
+    inspection: Inspection = reader(product or detect(path)).inspect(path)
+    return inspection
 
 
 def detect(path: Path) -> str:
-    """The product that ``path`` holds: an agency's by its layout, otherwise any raster.
+    """The product of ``path``: an agency's product by its layout, otherwise any raster (geotiff).
 
     Raises SceneError for a part of a product that cannot be read alone, such as an archive.
     """
     if path.is_dir() and is_store(path):
         return "geotiff"
-    landsat.check_path(path)
+    check_path(path)
     if path.is_dir() or "_MTL." in path.name.upper():
         return "landsat"
     if path.exists() and not path.is_file():
-        # a pipe would wait for a writer
+        # opening a pipe would wait for a writer
         raise SceneError(f"{path.name}: neither a file nor a folder. Name a raster")
     with path.open("rb") as file:
         magic = file.read(8)
@@ -42,7 +43,7 @@ def detect(path: Path) -> str:
 
 
 def _netcdf_product(path: Path) -> str:
-    """The agency's product whose layout a NetCDF-4 file has; a plain raster otherwise."""
+    """The product of a NetCDF-4 file by its layout; otherwise a plain raster."""
     try:
         with netcdf.opened(path) as dataset:
             geophysical = dataset.groups.get("geophysical_data")
@@ -51,12 +52,12 @@ def _netcdf_product(path: Path) -> str:
                 return "goci2-l1b" if radiance else "goci2"
             if "image_pixel_values" in dataset.variables:
                 return "gk2a-l1b"
-            # names survive reprojection and cutting by other tools, the layout does not
+            # these names survive reprojection and cutting by other tools; the layout does not
             of_gk2a = any(
                 name == "gk2a_imager_projection" or name.startswith("DQF_")
                 for name in dataset.variables
             )
             return "gk2a" if of_gk2a else "geotiff"
     except SceneError:
-        # its reader says what is wrong with it
+        # the reader reports what is wrong with the file
         return "gk2a" if "gk2a_ami_le2" in path.name.lower() else "geotiff"

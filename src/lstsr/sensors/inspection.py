@@ -1,4 +1,4 @@
-"""What a reader understood of a product file, and whether the file agrees with itself."""
+"""Facts that a reader finds in a product file, and whether the file agrees with itself."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from lstsr.errors import SceneError
 from lstsr.geo.footprint import rim
 from lstsr.grid import Grid
 
+Fact = tuple[str, str]
+"""Name and value."""
+
 
 @dataclass(frozen=True)
 class Assertion:
-    """One thing that must hold in a file, with what was found: ``passed`` or not."""
+    """A claim about a file, the evidence in the file, and whether the claim holds."""
 
     claim: str
     found: str
@@ -20,35 +23,36 @@ class Assertion:
 
 @dataclass(frozen=True)
 class Inspection:
-    """A file as its reader sees it: ``facts`` are (name, value) pairs in the order to print them.
+    """A file as its reader sees it, with ``facts`` in the order to print them.
 
     Facts cover product and sensor, times, grid (coordinate system, size, spacing, corners in
     degrees), bands and units, calibration, flags and the valid share.
     """
 
     product: str
-    facts: tuple[tuple[str, str], ...]
+    facts: tuple[Fact, ...]
     assertions: tuple[Assertion, ...]
 
 
-def grid_facts(placed: Grid) -> list[tuple[str, str]]:
+def grid_facts(grid: Grid) -> list[Fact]:
     """Coordinate system, size and corners of a grid, for `Inspection.facts`."""
     try:
-        corners = ", ".join(f"{lon:.3f} E {lat:.3f} N" for lon, lat in rim(placed, 1))
+        corners = ", ".join(f"{lon:.3f} E {lat:.3f} N" for lon, lat in rim(grid, 1))
     except SceneError:
         corners = "in space, beside the disk"
     return [
-        ("coordinate system", placed.crs),
-        ("size", f"{placed.height} rows x {placed.width} columns of {placed.gsd_m:.2f} m"),
+        ("coordinate system", grid.crs),
+        ("size", f"{grid.height} rows x {grid.width} columns of {grid.gsd_m:.2f} m"),
         ("corners", f"{corners} (outer, clockwise from the upper left)"),
     ]
 
 
-def report(found: Inspection) -> str:
-    """An inspection for people, a fact or an assertion a line."""
-    width = max(len(name) for name, _ in found.facts)
-    facts = [f"{name:<{width}}  {value}" for name, value in found.facts]
+def report(inspection: Inspection) -> str:
+    """An inspection for people, one fact or assertion per line."""
+    width = max(len(name) for name, _ in inspection.facts)
+    facts = [f"{name:<{width}}  {value}" for name, value in inspection.facts]
     checks = [
-        f"{'ok  ' if one.passed else 'FAIL'}  {one.claim}: {one.found}" for one in found.assertions
+        f"{'ok  ' if check.passed else 'FAIL'}  {check.claim}: {check.found}"
+        for check in inspection.assertions
     ]
-    return "\n".join([f"product: {found.product}", *facts, *checks])
+    return "\n".join([f"product: {inspection.product}", *facts, *checks])

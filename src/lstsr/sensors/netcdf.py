@@ -14,10 +14,13 @@ import numpy as np
 from lstsr.errors import SceneError
 
 FILL_VALUE = "_FillValue"
-# Larger numeric attributes are NetCDF defaults for values that were never set.
+# Larger numbers are NetCDF defaults for attributes that were never set.
 LARGEST = 1e20
 # Most characters of an attribute's value in a message.
 LONGEST = 60
+
+Holder = netCDF4.Dataset | netCDF4.Variable
+"""Holder of attributes: a file, a group or a variable."""
 
 
 @contextmanager
@@ -63,20 +66,15 @@ def variable(dataset: netCDF4.Dataset, name: str) -> netCDF4.Variable:
             raise SceneError(f"{file_name(dataset)}: group {group} of {name} is missing")
     if last not in holder.variables:
         raise SceneError(f"{file_name(dataset)}: variable {name} is missing")
-    found = holder.variables[last]
-    # scalars can be characters: they only hold attributes, such as a projection's
-    if found.ndim and not _holds_numbers(found):
+    values = holder.variables[last]
+    is_plain = not isinstance(values.datatype, netCDF4.VLType | netCDF4.CompoundType)
+    # scalars can be characters: they only hold attributes, for example of a projection
+    if values.ndim and not (is_plain and np.dtype(values.dtype).kind in "iuf"):
         raise SceneError(f"{file_name(dataset)}: variable {name} does not hold numbers")
-    return found
+    return values
 
 
-def _holds_numbers(found: netCDF4.Variable) -> bool:
-    """Whether each value is a single number, not a list, text or record."""
-    plain = not isinstance(found.datatype, netCDF4.VLType | netCDF4.CompoundType)
-    return plain and np.dtype(found.dtype).kind in "iuf"
-
-
-def attribute(holder: netCDF4.Dataset | netCDF4.Variable, name: str) -> Any:
+def attribute(holder: Holder, name: str) -> Any:
     """An attribute of a file or variable. Raises SceneError if it is missing or unreadable."""
     if name not in holder.ncattrs():
         raise SceneError(f"{_where(holder)}: attribute {name} is missing")
@@ -86,37 +84,31 @@ def attribute(holder: netCDF4.Dataset | netCDF4.Variable, name: str) -> Any:
         raise SceneError(f"{_where(holder)}: attribute {name} has an unknown type") from None
 
 
-def number(holder: netCDF4.Dataset | netCDF4.Variable, name: str) -> float:
+def number(holder: Holder, name: str) -> float:
     """A numeric attribute; some files store it as text. Only a fill value can be NaN or huge.
 
     Raises SceneError for any other value.
     """
     value = attribute(holder, name)
     try:
-        found = float(np.asarray(value).item())
+        parsed = float(np.asarray(value).item())
     except (TypeError, ValueError):
-        found = nan
+        parsed = nan
     is_fill = name == FILL_VALUE and not isinstance(value, str)
-    if not (is_fill or abs(found) <= LARGEST):
-        raise SceneError(
-            f"{_where(holder)}: attribute {name} = {_shown(value)} is not a usable number"
-        )
-    return found
+    if not (is_fill or abs(parsed) <= LARGEST):
+        shown = " ".join(repr(value).split())
+        shown = shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}..."
+        raise SceneError(f"{_where(holder)}: attribute {name} = {shown} is not a usable number")
+    return parsed
 
 
-def _shown(value: Any) -> str:
-    """``value`` on one short line."""
-    shown = " ".join(repr(value).split())
-    return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}..."
-
-
-def _where(holder: netCDF4.Dataset | netCDF4.Variable) -> str:
+def _where(holder: Holder) -> str:
     """The name of the file and, for a variable, of the variable."""
     inside = isinstance(holder, netCDF4.Variable)
     return f"{file_name(holder)}: {holder.name}" if inside else file_name(holder)
 
 
-def file_name(holder: netCDF4.Dataset | netCDF4.Variable) -> str:
+def file_name(holder: Holder) -> str:
     """The file's name, for messages."""
     dataset = holder if isinstance(holder, netCDF4.Dataset) else holder.group()
     while dataset.parent is not None:

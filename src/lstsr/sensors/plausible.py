@@ -1,4 +1,4 @@
-"""Values that a quantity cannot have: single ones are masked, many are a fault of the reading."""
+"""Impossible values of an image: a few are masked, many mean that the reading is wrong."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lstsr.errors import SceneError
-from lstsr.image import Mask, SensorImage
-from lstsr.sensors.calibration import KELVIN_AT_0_CELSIUS, Calibration
+from lstsr.image import Floats, Mask, SensorImage
+from lstsr.sensors.raster.calibration import KELVIN_AT_0_CELSIUS, Calibration
 
 if TYPE_CHECKING:
     from lstsr.config import SensorConfig
 
 logger = logging.getLogger(__name__)
 RANGES: Mapping[str, tuple[float, float]] = {
-    # the coldest and hottest land surfaces ever measured lie well inside
+    # the coldest and hottest land surfaces ever measured lie well inside this range
     "kelvin": (170.0, 370.0),
-    # clouds and snow in glint reach 1.6; correction of the atmosphere goes below 0 over water
+    # clouds and glinting snow reach 1.6; atmospheric correction gives negative values over water
     "reflectance": (-0.4, 2.0),
     "index": (-1.0, 1.0),
     # the shore of the Dead Sea and the summit of Everest
@@ -35,20 +34,20 @@ QUANTITIES = {
     "metre": "elevations",
 }
 ROUNDING = 1e-3
-"""By so much of its range a value may exceed it."""
+"""A value can exceed the range by this share of it."""
 MOST = 0.01
-"""Share of a scene's valid pixels above which implausible values are a fault of the reading."""
+"""Largest share of impossible values among the valid pixels. More are a fault of the reading."""
 FILL_GAP_K = 30.0
-"""A coldest temperature that lies further below all others than this is a fill value."""
+"""A coldest temperature further below all others than this is a fill value."""
 SPREAD_K = 120.0
-"""No image of land surfaces, the Earth's disk included, has a wider range of temperatures."""
+"""Largest range of temperatures in an image of land surfaces, including the full disk."""
 CONFIGURED = ("input", "reference", "target")
-"""Roles that have a reading; elevation and water are read in one way."""
+"""Roles that have a reading in the config; elevation and water have none."""
 
 
 @dataclass(frozen=True)
 class _Guess:
-    """What stored values between ``low`` and ``high`` may be, and the keys that read them right."""
+    """An explanation of stored values between ``low`` and ``high``, and the keys that fix it."""
 
     low: float
     high: float
@@ -93,9 +92,9 @@ GUESSES: Mapping[str, tuple[_Guess, ...]] = {
 
 @dataclass(frozen=True)
 class _Source:
-    """Where values come from: file, config key, reading, and how stored values became physical.
+    """Origin of values: file, config key, reading, and calibration of each band (if known).
 
-    Errors speak of stored values, which the user can look up.
+    Errors give stored values, which the user can look up.
     """
 
     file: str
@@ -103,8 +102,13 @@ class _Source:
     reading: SensorConfig
     calibrations: Sequence[Calibration]
 
+    @property
+    def role(self) -> str:
+        """Last part of the config key."""
+        return self.key.rpartition(".")[2]
+
     def calibration(self, band: int) -> Calibration:
-        """Scale and offset of a band; those of an image that is not a plain raster are unknown."""
+        """Scale and offset of a band; 1 and 0 if the image is not a plain raster."""
         return self.calibrations[band] if self.calibrations else Calibration(1.0, 0.0)
 
     def stored(self, values: Any, unit: str, band: int) -> Any:
@@ -121,7 +125,7 @@ def checked(
     reading: SensorConfig,
     calibrations: Sequence[Calibration] = (),
 ) -> SensorImage:
-    """``image`` without the values that its quantity cannot have; ``history`` counts them.
+    """``image`` without impossible values of its quantity; ``history`` counts them.
 
     Errors name ``file`` and ``key`` (of the config, such as ``sensors.input``). ``calibrations``
     has one entry per band if the file is a plain raster. For an index or a reflectance, a valid
@@ -142,15 +146,12 @@ def checked(
     if outside.any():
         notes.append(f"masked {outside.sum()} pixels outside {low:g} .. {high:g}")
     if image.unit == "kelvin":
-        _check_spread(image.values[0][image.valid & ~outside], source)
-        fill = _fill(image.values[0], image.valid & ~outside)
-        if fill.sum() > MOST * total:
-            raise SceneError(_fill_refusal(image.values[0], fill, total, source))
+        fill = _fill(image.values[0], image.valid & ~outside, source)
         if fill.any():
             coldest = image.values[0][fill][0]
             notes.append(f"masked {fill.sum()} pixels of exactly {coldest:g}, far below all others")
         outside |= fill
-    if not outside.any():
+    if not notes:
         return image
     for note in notes:
         logger.warning("%s: %s", file, note)
@@ -172,70 +173,70 @@ def _range(unit: str, reading: SensorConfig) -> tuple[float, float]:
     return low - slack, high + slack
 
 
-def _check_spread(values: NDArray[np.float32], source: _Source) -> None:
-    """Raise SceneError if temperatures differ by more than those of land surfaces can."""
-    low, high = np.percentile(values, (1, 99))
+def _fill(values: Floats, valid: Mask, source: _Source) -> Mask:
+    """Pixels of the coldest value, if it is so far below all others that it is a fill value.
+
+    Raises SceneError if there are too many, or if temperatures differ too much.
+    """
+    known = values[valid]
+    low, high = np.percentile(known, (1, 99))
     if high - low > SPREAD_K:
         raise SceneError(
             f"{source.file}: the values lie between {low:g} and {high:g} K, too far apart for "
-            f"land-surface temperatures. {_cure('kelvin', values, 0, source)}"
+            f"land-surface temperatures. {_cure('kelvin', known, 0, source)}"
         )
-
-
-def _fill(values: NDArray[np.float32], valid: Mask) -> Mask:
-    """Pixels of the coldest value, if it is so far below all others that it is no temperature."""
-    known = values[valid]
-    warmer = known[known > known.min()]
-    if not warmer.size or warmer.min() - known.min() <= FILL_GAP_K:
+    coldest = known.min()
+    warmer = known[known > coldest]
+    if not warmer.size or warmer.min() - coldest <= FILL_GAP_K:
         return np.zeros_like(valid)
-    return np.asarray(valid & (values == known.min()))
-
-
-def _fill_refusal(values: NDArray[np.float32], fill: Mask, total: int, source: _Source) -> str:
-    coldest = float(values[fill][0])
-    return (
-        f"{source.file}: {fill.sum() / total:.1%} of the pixels are exactly {coldest:g} K, far "
-        f"below all others. {_cure_of_fill(coldest, 'kelvin', 0, source)}"
-    )
+    fill: Mask = valid & (values == coldest)
+    if fill.sum() > MOST * known.size:
+        raise SceneError(
+            f"{source.file}: {fill.sum() / known.size:.1%} of the pixels are exactly {coldest:g} "
+            f"K, far below all others. {_cure_of_fill(float(coldest), 'kelvin', 0, source)}"
+        )
+    return fill
 
 
 def _refusal(image: SensorImage, outside: Mask, source: _Source) -> str:
-    """What is wrong with the values of an image, and what may cure it."""
+    """The fault in the values of an image, and a likely fix."""
     total = int(image.valid.sum())
     share = outside.sum() / total
-    band = int(np.argmax([_misses(image.unit, plane[image.valid]) for plane in image.values]))
+    low, high = RANGES[image.unit]
+    misses = ((image.values < low) | (image.values > high))[:, image.valid].sum(axis=1)
+    band = int(misses.argmax())
     values = image.values[band][outside]
     name = image.bands[band].removeprefix("band ")
-    names = f" of band {name}" if len(image.bands) > 1 else ""
+    pixels = "of the pixels" + (f" of band {name}" if len(image.bands) > 1 else "")
+    quantity = QUANTITIES[image.unit]
     usual, counts = np.unique(values, return_counts=True)
     fill, repeated = float(usual[counts.argmax()]), int(counts.max())
     cure_of_fill = _cure_of_fill(fill, image.unit, band, source)
-    file = source.file
     if repeated > 0.9 * len(values) and share < 0.999:
         return (
-            f"{file}: {share:.1%} of the pixels{names} are exactly {fill:g}, which are not "
-            f"{QUANTITIES[image.unit]}. {cure_of_fill}"
+            f"{source.file}: {share:.1%} {pixels} are exactly {fill:g}, which are not {quantity}. "
+            f"{cure_of_fill}"
         )
     rest, beside = values[values != fill], ""
     if rest.size and repeated > MOST * total and _lies_apart(fill, rest):
         values = rest
         beside = f". {repeated / total:.1%} are exactly {fill:g}. {cure_of_fill}"
     return (
-        f"{file}: {share:.1%} of the pixels{names} are not {QUANTITIES[image.unit]}: they lie "
+        f"{source.file}: {share:.1%} {pixels} are not {quantity}: they lie "
         f"between {values.min():g} and {values.max():g}"
         f"{_as_stored(values, image.unit, band, source)}. "
         f"{_cure(image.unit, values, band, source)}{beside}"
     )
 
 
-def _lies_apart(value: float, others: NDArray[np.float32]) -> bool:
+def _lies_apart(value: float, others: Floats) -> bool:
     """Whether a value lies outside the range of others by more than a fifth of it."""
     low, high = float(others.min()), float(others.max())
     return max(low - value, value - high) > 0.2 * (high - low)
 
 
-def _as_stored(values: NDArray[np.float32], unit: str, band: int, source: _Source) -> str:
-    """The stored range of values, if it is another one."""
+def _as_stored(values: Floats, unit: str, band: int, source: _Source) -> str:
+    """The stored range of values, if it differs."""
     low, high = (float(source.stored(end, unit, band)) for end in (values.min(), values.max()))
     if np.isclose(low, values.min()) and np.isclose(high, values.max()):
         return ""
@@ -247,70 +248,56 @@ def _as_stored(values: NDArray[np.float32], unit: str, band: int, source: _Sourc
     )
 
 
-def _misses(unit: str, values: NDArray[np.float32]) -> int:
-    low, high = RANGES[unit]
-    return int(((values < low) | (values > high)).sum())
-
-
-def _cure(unit: str, values: NDArray[np.float32], band: int, source: _Source) -> str:
-    """Which reading makes values of ``unit`` of the stored ones."""
-    key, file = source.key, source.file
-    role = _role(key)
-    if role not in CONFIGURED:
+def _cure(unit: str, values: Floats, band: int, source: _Source) -> str:
+    """Readings that turn the stored values into plausible values of ``unit``."""
+    if source.role not in CONFIGURED:
         wanted = "metres" if unit == "metre" else "shares from 0 to 1"
-        return f"Convert {file} to {wanted}, and state its no-data value: gdal_translate -a_nodata"
+        return (
+            f"Convert {source.file} to {wanted}, and state its no-data value: gdal_translate "
+            "-a_nodata"
+        )
     low, high = sorted(source.stored(np.percentile(values, (1, 99)), unit, band))
-    fitting = [
-        (one.what, changed)
-        for one in GUESSES[unit]
-        if one.low <= low and high <= one.high and (changed := _changed(one, unit, band, source))
-    ][:2]
-    option = f"--{option_of(role)}"
-    if not fitting:
-        return (
-            f"Check unit, scale, offset and nodata of {key} (in predict: {option}-unit, "
-            f"{option}-scale ...)"
-        )
+    option = f"--{option_of(source.role)}"
     cures = []
-    for what, keys in fitting:
-        config = ", ".join(f"{name}: {_number(value)}" for name, value in keys.items())
-        options = " ".join(f"{option}-{name} {_number(value)}" for name, value in keys.items())
-        cures.append(f"If they are {what}, set {config} in {key} (in predict: {options})")
-    return ". ".join(cures)
-
-
-def _changed(guess: _Guess, unit: str, band: int, source: _Source) -> dict[str, float | str]:
-    """The keys of a guess that differ from how the values were read."""
-    how, reading = source.calibration(band), source.reading
-    wanted: dict[str, float | str] = {"unit": unit, "scale": 1.0, "offset": 0.0}
-    wanted |= guess.keys
-    used = {"unit": reading.unit, "scale": how.scale, "offset": how.offset}
-    return {name: value for name, value in wanted.items() if value != used[name]}
-
-
-def _cure_of_fill(fill: float, unit: str, band: int, source: _Source) -> str:
-    file, key = source.file, source.key
-    fill = float(source.stored(fill, unit, band))
-    role = _role(key)
-    if role not in CONFIGURED:
-        return (
-            "If this value marks no-data, state it in the file: gdal_translate -a_nodata "
-            f"{fill:g} {file} stated.tif"
-        )
-    return (
-        f"If this value marks no-data, add it as stored ({fill:.6g}) to {key}.nodata (in predict: "
-        f"--{option_of(role)}-nodata {fill:.6g})"
+    for guess in GUESSES[unit]:
+        keys = _changed_keys(guess, unit, band, source)
+        if guess.low <= low and high <= guess.high and keys and len(cures) < 2:
+            config = ", ".join(f"{name}: {value}" for name, value in keys.items())
+            options = " ".join(f"{option}-{name} {value}" for name, value in keys.items())
+            cures.append(
+                f"If they are {guess.what}, set {config} in {source.key} (in predict: {options})"
+            )
+    return ". ".join(cures) or (
+        f"Check unit, scale, offset and nodata of {source.key} (in predict: {option}-unit, "
+        f"{option}-scale ...)"
     )
 
 
-def _number(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:.9g}"
+def _changed_keys(guess: _Guess, unit: str, band: int, source: _Source) -> dict[str, str]:
+    """The keys of a guess that differ from how the values were read."""
+    how, reading = source.calibration(band), source.reading
+    used = {"unit": reading.unit, "scale": how.scale, "offset": how.offset}
+    wanted = {"unit": unit, "scale": 1.0, "offset": 0.0, **guess.keys}
+    return {
+        name: value if isinstance(value, str) else f"{value:.9g}"
+        for name, value in wanted.items()
+        if value != used[name]
+    }
+
+
+def _cure_of_fill(fill: float, unit: str, band: int, source: _Source) -> str:
+    fill = float(source.stored(fill, unit, band))
+    if source.role not in CONFIGURED:
+        return (
+            "If this value marks no-data, state it in the file: gdal_translate -a_nodata "
+            f"{fill:g} {source.file} stated.tif"
+        )
+    return (
+        f"If this value marks no-data, add it as stored ({fill:.6g}) to {source.key}.nodata (in "
+        f"predict: --{option_of(source.role)}-nodata {fill:.6g})"
+    )
 
 
 def option_of(role: str) -> str:
-    """The role as options of `lstsr predict` call it: an image alone is given as --input."""
+    """The name of a role in options of `lstsr predict`; a single image is given as --input."""
     return "input" if role == "target" else role
-
-
-def _role(key: str) -> str:
-    return key.rpartition(".")[2]

@@ -1,4 +1,4 @@
-"""Read an image or a grid from a file, or raise an error of one clear line.
+"""Read an image or a grid from a file of any product.
 
 A reading (`lstsr.config.SensorConfig`) says how to read the files of a role: product, bands, unit,
 scale, offset, no-data, valid range, coordinate system.
@@ -16,9 +16,9 @@ from lstsr.errors import LstsrError, SceneError
 from lstsr.grid import Grid
 from lstsr.image import SensorImage
 from lstsr.registry import reader
-from lstsr.sensors.opening import one_line
 from lstsr.sensors.plausible import checked
-from lstsr.sensors.selection import calibrations
+from lstsr.sensors.raster.opening import one_line
+from lstsr.sensors.raster.selection import calibrations
 
 if TYPE_CHECKING:
     from lstsr.config import SensorConfig

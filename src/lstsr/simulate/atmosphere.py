@@ -1,8 +1,8 @@
-"""The clear sky over a simulated place, as AMI's thermal window channels see through it.
+"""The clear atmosphere over a simulated place in AMI's thermal window channels.
 
-One layer that absorbs, emits and reflects nothing: the radiance at its top is that of the surface
-and of the sky that the surface reflects, let through, and the layer's own (e.g. Li et al. 2013,
-Remote Sensing of Environment 131, eq. 1). Numbers without a source are assumptions;
+One layer absorbs, emits and reflects nothing. The radiance at its top has three parts: surface
+emission and reflected sky radiance, both attenuated, and the layer's own emission (e.g. Li et al.
+2013, Remote Sensing of Environment 131, eq. 1). Numbers without a source are assumptions;
 docs/simulation.md lists them.
 """
 
@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from lstsr.image import Floats
-from lstsr.sensors.gk2a_l1b import WAVENUMBERS, planck
+from lstsr.sensors.ami.channels import WAVENUMBERS, planck
 from lstsr.simulate.spectra import SPECTRA
 from lstsr.simulate.world import KELVIN
 
-# Optical depth of a vertical column of W g/cm2 of water vapour: b W + c W^2, the square for the
-# continuum. IR112 and IR123 give the transmittances of MODIS bands 31 and 32 at 1 to 4 g/cm2 by Mao
-# et al. (2005), International Journal of Remote Sensing 26, 3181, to 0.02.
+# Optical depth of a vertical column of W g/cm2 of water vapour: b W + c W^2; the square is the
+# continuum. IR112 and IR123 agree to 0.02 with the transmittances of MODIS bands 31 and 32 at 1 to
+# 4 g/cm2 by Mao et al. (2005), International Journal of Remote Sensing 26, 3181.
 ABSORPTION = {"ir105": (0.055, 0.0130), "ir112": (0.065, 0.0147), "ir123": (0.121, 0.0156)}
 EMISSIVITY = {
     "conifer": {"ir105": 0.986, "ir112": 0.986, "ir123": 0.987},
@@ -32,21 +32,21 @@ EMISSIVITY = {
     "water": {"ir105": 0.992, "ir112": 0.992, "ir123": 0.987},
 }
 assert set(EMISSIVITY) == set(SPECTRA)
-# The vapour radiates from about a kilometre up, where air is colder than near the ground.
+# The vapour radiates from a height of about 1 km, where air is colder than near the ground.
 COLDER_K = 6.0
-# Column over Korea: at this temperature of the air, its growth with it, and scatter of its log.
+# Water vapour over Korea: column at an air temperature, growth per kelvin, and scatter of its log.
 VAPOUR_G_CM2, VAPOUR_AT_K, VAPOUR_PER_K, VAPOUR_SCATTER = 1.9, KELVIN + 14.5, 0.065, 0.2
 
 
 @dataclass(frozen=True)
 class Atmosphere:
-    """A column of ``water_vapour_g_cm2``, vertical, that radiates at ``radiating_k``."""
+    """A vertical column of ``water_vapour_g_cm2`` that radiates at ``radiating_k``."""
 
     water_vapour_g_cm2: float
     radiating_k: float
 
     def transmittance(self, channel: str, view_zenith_deg: float) -> float:
-        """Share of the radiance (0..1) that comes through along the line of sight."""
+        """Transmittance (0..1) along the line of sight."""
         b, c = ABSORPTION[channel]
         vapour = self.water_vapour_g_cm2
         return exp(-(b * vapour + c * vapour**2) / cos(radians(view_zenith_deg)))
@@ -56,8 +56,8 @@ class Atmosphere:
     ) -> Any:
         """At the top, mW m-2 sr-1 (cm-1)-1: t (e B(Ts) + (1 - e)(1 - t) B(Ta)) + (1 - t) B(Ta).
 
-        The sky that the surface reflects is taken to be as bright as the one along the line of
-        sight; at the zenith angles of Korea that is near its mean over the hemisphere.
+        The reflected sky is assumed to be as bright as the sky along the line of sight. At the view
+        zenith angles of Korea, this is close to its mean over the hemisphere.
         """
         wavenumber = WAVENUMBERS[channel]
         through = self.transmittance(channel, view_zenith_deg)
@@ -67,12 +67,12 @@ class Atmosphere:
 
 
 def atmosphere_of(air_k: float, rng: np.random.Generator) -> Atmosphere:
-    """That of a moment: the warmer the air near the ground, the more vapour it holds."""
+    """The atmosphere over air of ``air_k`` near the ground; warmer air holds more vapour."""
     mean = VAPOUR_G_CM2 * exp(VAPOUR_PER_K * (air_k - VAPOUR_AT_K))
     return Atmosphere(mean * exp(rng.normal(0, VAPOUR_SCATTER)), air_k - COLDER_K)
 
 
 def emissivity_of(cover: Mapping[str, Floats], channel: str) -> Floats:
-    """Emissivity of ground whose shares are ``cover``, of their shape."""
+    """Emissivity of ground with the shares ``cover``, in their shape."""
     shares = (share * np.float32(EMISSIVITY[name][channel]) for name, share in cover.items())
     return np.asarray(sum(shares), np.float32)

@@ -1,4 +1,4 @@
-"""Clouds over a world, and where each sensor's image shows them."""
+"""Clouds over a world: where each sensor's image shows them, and what they hide."""
 
 from __future__ import annotations
 
@@ -6,32 +6,36 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from pyproj import Transformer
 
-from lstsr.geo.parallax import apparent
 from lstsr.grid import Grid
 from lstsr.image import Floats, Viewpoint
 from lstsr.simulate.fields import power_law
+from lstsr.simulate.view import leaning
+from lstsr.simulate.world import LAPSE_K_PER_M, World
 
-# Power spectrum of cloud liquid water over wavenumber, two-dimensional: Cahalan and Snider (1989,
-# Remote Sensing of Environment 28, 95) measured k^(-5/3) along a line, which is k^(-8/3) in a
-# plane; smoother here, so that clouds have few crumbs at the scale of a pixel.
+# Exponent of the two-dimensional power spectrum over wavenumber. Cahalan and Snider (1989, Remote
+# Sensing of Environment 28, 95) measured k^(-5/3) along a line for cloud liquid water, which is
+# k^(-8/3) in a plane. A steeper spectrum avoids clouds of single pixels.
 SLOPE = 3.4
-# In standard deviations of the texture, how far a cloud's edge takes to become opaque.
+# Width of a cloud's edge, from clear to opaque, in standard deviations of the texture.
 EDGE = 0.25
 HIGHEST_SHARE = 0.95
 TOP_M = (1500.0, 4000.0)
 WIND_M_S = 6.0
-"""Standard deviation of each component; mean speed is 7.5 m/s."""
+"""Standard deviation of each component; the mean speed is 7.5 m/s."""
+REFLECTANCE = 0.65
+SHADOW_DIMMING = 0.6
+CLOUDY = 0.1
+"""Mean opacity of a footprint from which a pixel counts as cloudy or in shadow."""
 
 
 @dataclass(frozen=True)
 class Clouds:
     """One layer of clouds: ``opacity`` (H, W), 0 to 1, above the ground of ``grid`` at minute 0.
 
-    The layer repeats itself beyond the grid, so that what the wind takes out on one side comes in
-    on the other. ``share`` is that of the grid which is more than half covered, ``top_m`` the
-    height of the tops, ``wind_m_s`` goes east and north.
+    The layer is periodic: clouds that leave the grid on one side come back on the other. ``share``
+    of the grid is more than half covered, ``top_m`` is the height of the tops, and ``wind_m_s``
+    blows towards east and north.
     """
 
     grid: Grid
@@ -41,10 +45,10 @@ class Clouds:
     wind_m_s: tuple[float, float]
 
     def seen(self, viewpoint: Viewpoint | None, minutes: float = 0.0) -> Floats:
-        """Opacity (H, W) where a sensor's image places it, ``minutes`` after minute 0.
+        """Opacity (H, W) where a sensor's image shows it, ``minutes`` after minute 0.
 
-        From the zenith (None) that is above the ground; a geostationary satellite sees the tops
-        displaced away from itself by their height's parallax.
+        From the zenith (None) it appears above the ground. A geostationary satellite sees the tops
+        displaced away from itself by the parallax of their height.
         """
         if viewpoint is None:
             return self._moved(np.float32(0), np.float32(0), minutes)
@@ -67,7 +71,7 @@ class Clouds:
     def _moved(
         self, rows: Floats | np.float32, columns: Floats | np.float32, minutes: float
     ) -> Floats:
-        """The opacity moved by so many pixels (+ south, east) and by the wind, bilinear."""
+        """The opacity moved by pixels (+ south, east) and by the wind, bilinear."""
         if not self.share:
             return self.opacity
         east, north = (speed * 60 * minutes / self.grid.gsd_m for speed in self.wind_m_s)
@@ -85,34 +89,27 @@ class Clouds:
 
 
 def clouds_over(grid: Grid, mean_share: float, rng: np.random.Generator) -> Clouds:
-    """Clouds whose share is drawn evenly between none and twice ``mean_share``."""
+    """Clouds with a share drawn uniformly between 0 and twice ``mean_share``."""
     share = min(float(rng.uniform(0, 2 * mean_share)), HIGHEST_SHARE)
     top_m = float(rng.uniform(*TOP_M))
     east, north = rng.normal(0, WIND_M_S, 2)
     texture = power_law(grid.shape, SLOPE, rng)
     edge = np.quantile(texture, 1 - share)
-    # half opaque at the edge; nothing where no share is asked for
+    # half opaque at the edge; no clouds at all if the share is 0
     opacity = np.clip((texture - edge) / EDGE + 0.5, 0, 1) * bool(share)
     return Clouds(grid, opacity.astype(np.float32), share, top_m, (float(east), float(north)))
 
 
-def leaning(grid: Grid, viewpoint: Viewpoint) -> tuple[Floats, Floats]:
-    """By how many (rows, columns) of ``grid`` a metre of height appears displaced, each (H, W).
+def under(ground: Floats, opacity: Floats, cloud: float) -> Floats:
+    """A value of the ground mixed with that of ``cloud`` by opacity, in the shape of ``ground``."""
+    return ground + opacity * (np.float32(cloud) - ground)
 
-    The parallax of ``lstsr.geo.parallax.apparent`` at 1000 m on a lattice, and the plane through
-    it: over 150 km the rest is below 0.001 metres per metre.
-    """
-    height, width = grid.shape
-    row, column = np.indices((5, 5)).reshape(2, -1) / 4 * np.array([[height], [width]])
-    to_degrees = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True)
-    to_grid = Transformer.from_crs("EPSG:4326", grid.crs, always_xy=True)
-    lon, lat = to_degrees.transform(*(grid.transform @ (column, row)))
-    x, y = to_grid.transform(*apparent(lon, lat, np.full(lon.shape, 1000.0), viewpoint))
-    to_column, to_row = ~grid.transform @ (x, y)
-    places = np.stack([np.ones_like(row), row, column], 1)
-    moved = np.stack([to_row - row, to_column - column], 1) / 1000
-    plane = np.linalg.lstsq(places, moved, rcond=None)[0].astype(np.float32)
-    rows = np.arange(height, dtype=np.float32)[:, None] + np.float32(0.5)
-    columns = np.arange(width, dtype=np.float32) + np.float32(0.5)
-    by_row, by_column = (a + b * rows + c * columns for a, b, c in plane.T)
-    return by_row, by_column
+
+def shaded(reflectance: Floats, shadow: Floats) -> Floats:
+    """Reflectance of the ground, dimmed by the opacity of a shadow."""
+    return reflectance * (1 - np.float32(SHADOW_DIMMING) * shadow)
+
+
+def top_k(world: World, clouds: Clouds) -> float:
+    """Temperature of the tops: the ground's mean, less the lapse up to the tops."""
+    return float(world.lst_k.mean()) - LAPSE_K_PER_M * clouds.top_m

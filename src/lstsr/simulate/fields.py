@@ -1,4 +1,4 @@
-"""Random fields, the raw material of terrain, cover, weather and clouds."""
+"""Random fields for terrain, cover, weather and clouds."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ def power_law(
 ) -> Floats:
     """A Gaussian random field (rows, columns), mean 0 and variance 1, power ~ wavenumber^-slope.
 
-    With ``coarse`` it is drawn on every so-manieth pixel and interpolated: for fields that are
-    smooth anyway.
+    With ``coarse`` = n it is drawn on every n-th pixel and interpolated, which suits smooth fields.
     """
     rows, columns = (-(-length // coarse) for length in shape)
     waves = fft.rfft2(rng.standard_normal((rows, columns), np.float32))

@@ -1,34 +1,43 @@
-"""Writing GOCI-II Level-2 AC and Level-1B files as NOSC delivers them, as far as is known."""
+"""GOCI-II: its observation of a world, and its Level-2 AC and Level-1B files.
+
+The files follow the layout of NOSC's files as far as it is known.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
-from math import floor
+from functools import partial
+from math import ceil, floor
 from pathlib import Path
 
 import netCDF4
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
-from pyproj import Transformer
 
 from lstsr.files import whole
-from lstsr.grid import Grid
+from lstsr.geo.footprint import outline
+from lstsr.geo.parallax import apparent, view_zenith_deg
+from lstsr.geo.sun import sun_distance_au, sun_position
+from lstsr.grid import WGS84, Grid, transformer
 from lstsr.image import Floats
-from lstsr.sensors.goci2 import FLAG_BITS
-from lstsr.sensors.goci2_bands import WAVELENGTHS_NM
-from lstsr.sensors.goci2_l1b import FILL as NO_RADIANCE
-from lstsr.sensors.goci2_navigation import (
-    EQUATORIAL_M,
-    FILL,
-    HEIGHT_M,
-    LONGITUDE_DEG,
-    POLAR_M,
-    geostationary,
-)
+from lstsr.sensors.goci2.ac import FLAG_BITS
+from lstsr.sensors.goci2.bands import IRRADIANCE, WAVELENGTHS_NM
+from lstsr.sensors.goci2.l1b import FILL as NO_RADIANCE
+from lstsr.sensors.goci2.navigation import FILL, GK2B
+from lstsr.simulate.clouds import CLOUDY, REFLECTANCE, Clouds, shaded, under
+from lstsr.simulate.view import VIEWPOINT, Navigation, View, centre_deg, navigation, steps_m
+from lstsr.simulate.world import World
 
+FWHM_PX = 1.2
+NAVIGATION_PX = 0.7
+NOISE = (0.002, 0.004)
+RAYLEIGH = 0.015
+"""Largest remainder of Rayleigh scattering at 443 nm; it falls with wavelength^-4."""
+MARGIN_PX = 6
 # Spacing of the pixels in the geostationary projection: metres at nadir.
 STEP_M = 250.0
 # Dimensions of lines and pixels.
@@ -36,15 +45,110 @@ AC, L1B = ("number_of_lines", "pixels_per_line"), ("number_of_lines", "number_of
 
 
 def slot_grid(lon: float, lat: float, rows: int, columns: int) -> Grid:
-    """``rows`` x ``columns`` pixels around a point (degrees) on the lattice that slots share.
+    """``rows`` x ``columns`` pixels around a point (degrees), aligned with those of other slots.
 
-    Pixels are 250 m at nadir, the nominal figure; the real step is not confirmed by any file.
+    Pixels are nominally 250 m at nadir; no file has confirmed the real step.
     """
-    crs = geostationary(LONGITUDE_DEG)
-    x, y = Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(lon, lat)
+    x, y = transformer(WGS84, GK2B.crs).transform(lon, lat)
     west = (floor(x / STEP_M) - columns // 2) * STEP_M
     north = (floor(y / STEP_M) + rows // 2) * STEP_M
-    return Grid(crs, Affine(STEP_M, 0, west, 0, -STEP_M, north), columns, rows)
+    return Grid(GK2B.crs, Affine(STEP_M, 0, west, 0, -STEP_M, north), columns, rows)
+
+
+@dataclass(frozen=True)
+class Look:
+    """The content of a slot: Rayleigh-corrected reflectance by wavelength in nm, and its flags."""
+
+    grid: Grid
+    rhoc: dict[int, Floats]
+    flag: np.ndarray
+    navigation: Navigation
+    rayleigh_443: float
+
+
+def observe(
+    world: World, clouds: Clouds, footprint: Grid, minutes: float, rng: np.random.Generator
+) -> Look:
+    """The slot's pixels over the footprint and a margin, ``minutes`` after minute 0.
+
+    They hold the reflectance of the ground, dimmed by shadows of clouds, and of clouds; a remainder
+    of Rayleigh scattering; and noise. Flags are set if more than a tenth of a pixel is cloud or
+    shadow, and by its share of water. Pixels beyond the world are NaN.
+    """
+    slot = _slot_over(footprint, float(world.elevation_m.max()))
+    shift = rng.normal(0, NAVIGATION_PX, 2)
+    rayleigh_443 = float(rng.uniform(0, RAYLEIGH))
+    view = View(world)
+    row_m, column_m = steps_m(slot, world.grid)
+    moved, fwhm_m = slot.moved(*shift), (FWHM_PX * row_m, FWHM_PX * column_m)
+    measured = partial(view.measured, grid=moved, fwhm_m=fwhm_m)
+    opacity = view.blocks(clouds.seen(VIEWPOINT, minutes))
+    shadow = clouds.shadow(world.sun_elevation_deg, world.sun_azimuth_deg, minutes)
+    seen = view.seen(moved, fwhm_m)
+    rhoc = {}
+    for nm in WAVELENGTHS_NM:
+        ground = view.displaced(shaded(world.reflectance(nm), shadow))
+        band = measured(under(ground, opacity, REFLECTANCE))
+        band += rng.uniform(*NOISE) * rng.standard_normal(slot.shape, np.float32)
+        band += rayleigh_443 * (443 / nm) ** 4
+        rhoc[nm] = np.where(seen, band, np.float32(np.nan))
+
+    water = measured(view.displaced(world.water))
+    cloudy = measured(opacity) > CLOUDY
+    in_shadow = measured(view.displaced(shadow)) > CLOUDY
+    flag = np.zeros(slot.shape, np.int32)
+    for name, where in (
+        ("COASTLINE", (water > 0.05) & (water < 0.95)),
+        ("LAND", water < 0.5),
+        ("CLOUD", cloudy),
+        ("CLOUD_SHADOW", in_shadow & ~cloudy),
+    ):
+        flag[where] |= 1 << FLAG_BITS[name]
+    return Look(slot, rhoc, flag, navigation(shift, slot, world.grid), rayleigh_443)
+
+
+def _slot_over(footprint: Grid, height_m: float) -> Grid:
+    """The slot's pixels over a footprint up to ``height_m``, and a margin around."""
+    lon, lat = (np.array(axis) for axis in zip(*outline(footprint), strict=True))
+    top = apparent(lon, lat, np.full(lon.shape, height_m), VIEWPOINT)
+    any_slot = slot_grid(*centre_deg(footprint), 2, 2)
+    row, column = any_slot.position(np.append(lon, top[0]), np.append(lat, top[1]))
+    rows, columns = (ceil(np.ptp(at)) + 2 * MARGIN_PX for at in (row, column))
+    middle = (row.max() + row.min()) / 2, (column.max() + column.min()) / 2
+    return slot_grid(*any_slot.lonlat_at(*middle), rows, columns)
+
+
+def radiance(look: Look, time: datetime) -> dict[int, Floats]:
+    """Radiance at the top of the atmosphere by wavelength in nm, W m-2 um-1 sr-1, at ``time``.
+
+    The atmosphere adds the path reflectance of Rayleigh scattering to the reflectance of the look:
+    single scattering over dark ground at sea level, tau P / (4 cos(sun zenith) cos(view zenith)),
+    with the optical thickness tau of Hansen & Travis (1974), Space Science Reviews 16, 527, and the
+    phase function P = 3/4 (1 + cos^2) of the scattering angle. The model ignores that scattering
+    also dims the ground, and it has no aerosols and gases.
+    """
+    lon, lat = look.grid.lonlat()
+    sun_zenith, sun_azimuth = sun_position(time, lon, lat)
+    zenith = np.radians(view_zenith_deg(lon, lat, VIEWPOINT))
+    # azimuth of the satellite on a sphere: south, corrected for its longitude
+    away = np.radians(lon - VIEWPOINT.longitude_deg)
+    azimuth = np.pi + np.arctan2(np.tan(away), np.sin(np.radians(lat)))
+    sun, view = np.cos(sun_zenith), np.cos(zenith)
+    cosine = -sun * view - np.sin(sun_zenith) * np.sin(zenith) * np.cos(sun_azimuth - azimuth)
+    path = 0.75 * (1 + cosine**2) / (4 * sun * view)
+    per_reflectance = sun / (np.pi * sun_distance_au(time) ** 2)
+    return {
+        nm: ((rhoc + rayleigh_thickness(nm) * path) * IRRADIANCE[nm] * per_reflectance).astype(
+            np.float32
+        )
+        for nm, rhoc in look.rhoc.items()
+    }
+
+
+def rayleigh_thickness(wavelength_nm: float) -> float:
+    """Optical thickness of the clean atmosphere at sea level, Hansen & Travis (1974)."""
+    um = wavelength_nm / 1000
+    return 0.008569 * um**-4 * (1 + 0.0113 * um**-2 + 0.00013 * um**-4)
 
 
 def write_ac(
@@ -57,15 +161,16 @@ def write_ac(
     rhoc: Mapping[int, Floats],
     flag: NDArray[np.integer],
 ) -> Path:
-    """Write one slot, or without ``slot`` a mosaic, seen from ``start`` to ``end``; its path.
+    """Write one slot, or a mosaic without ``slot``, and return its path.
 
-    ``nominal`` is the scan's time, which names the file; ``rhoc`` maps each wavelength in nm to
-    reflectance (rows, columns), NaN where none. Rrs is written as RhoC / pi over water and empty
-    over land: a stand-in, for nothing here reads that ocean product.
+    The satellite sees it from ``start`` to ``end``; ``nominal`` is the scan's time, which names the
+    file. ``rhoc`` maps each wavelength in nm to reflectance (rows, columns), NaN is no-data. Rrs is
+    a placeholder, because nothing here reads this ocean product: RhoC / pi over water, and empty
+    over land.
     """
     part = "" if slot is None else f"_S{slot:03d}"
     path = folder / f"GK2B_GOCI2_L2_{nominal:%Y%m%d_%H%M%S}_LA{part}_AC.nc"
-    with _placed(path, "Level-2 Data", start, end, grid, AC) as dataset:
+    with _new_file(path, "Level-2 Data", start, end, grid, AC) as dataset:
         geophysical = dataset.createGroup("geophysical_data")
         land = (flag >> FLAG_BITS["LAND"] & 1).astype(bool)
         for quantity in ("Rrs", "RhoC"):
@@ -89,19 +194,19 @@ def write_l1b(
     grid: Grid,
     radiance: Mapping[int, Floats],
 ) -> Path:
-    """Write one slot, or without ``slot`` a mosaic, as ``write_ac`` does; its path.
+    """Write one slot, or a mosaic without ``slot``, like ``write_ac``; return its path.
 
-    ``radiance`` maps each wavelength in nm to W m-2 um-1 sr-1 (rows, columns), NaN where none,
-    which the files fill with 0 and no attribute tells.
+    ``radiance`` maps each wavelength in nm to W m-2 um-1 sr-1 (rows, columns), NaN is no-data. The
+    files store 0 there, without an attribute for it.
     """
     part = "" if slot is None else f"_S{slot:03d}"
     path = folder / f"GK2_GOCI2_L1B_{nominal:%Y%m%d_%H%M%S}_LA{part}.nc"
-    with _placed(path, "Level-1B Radiances", start, end, grid, L1B) as dataset:
+    with _new_file(path, "Level-1B Radiances", start, end, grid, L1B) as dataset:
         dataset.setncatts(
             {
-                "nominal_satellite_height": HEIGHT_M,
-                "semi_major_axis": EQUATORIAL_M,
-                "semi_minor_axis": POLAR_M,
+                "nominal_satellite_height": GK2B.height_m,
+                "semi_major_axis": GK2B.equatorial_radius_m,
+                "semi_minor_axis": GK2B.polar_radius_m,
                 "latitude_of_projection_origin": 0.0,
             }
         )
@@ -114,10 +219,10 @@ def write_l1b(
 
 
 @contextmanager
-def _placed(
+def _new_file(
     path: Path, title: str, start: datetime, end: datetime, grid: Grid, dimensions: tuple[str, str]
 ) -> Iterator[netCDF4.Dataset]:
-    """A new file with its common attributes, dimensions and the places of its pixels."""
+    """A new file with its common attributes, dimensions and coordinates."""
     with whole(path) as partial, netCDF4.Dataset(partial, "w", format="NETCDF4") as dataset:
         dataset.setncatts(
             {
@@ -126,21 +231,19 @@ def _placed(
                 "instrument": "GOCI-II",
                 "observation_start_time": f"{start:%Y%m%d_%H%M%S}",
                 "observation_end_time": f"{end:%Y%m%d_%H%M%S}",
-                "sub_longitude": LONGITUDE_DEG,
-                "longitude_of_projection_origin": LONGITUDE_DEG,
-                "perspective_point_height": HEIGHT_M,
+                "sub_longitude": GK2B.longitude_deg,
+                "longitude_of_projection_origin": GK2B.longitude_deg,
+                "perspective_point_height": GK2B.height_m,
             }
         )
         for name, length in zip(dimensions, grid.shape, strict=True):
             dataset.createDimension(name, length)
         yield dataset
-        navigation = dataset.createGroup("navigation_data")
-        row, column = np.indices(grid.shape) + 0.5
-        to_degrees = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True)
-        lon, lat = to_degrees.transform(*(grid.transform @ (column, row)))
-        for name, places in (("latitude", lat), ("longitude", lon)):
+        group = dataset.createGroup("navigation_data")
+        lon, lat = grid.lonlat()
+        for name, degrees in (("latitude", lat), ("longitude", lon)):
             # the full disk has corners beyond the limb
-            _write(navigation, name, dimensions, np.where(np.isfinite(places), places, FILL), "f4")
+            _write(group, name, dimensions, np.where(np.isfinite(degrees), degrees, FILL), "f4")
 
 
 def _write(

@@ -1,7 +1,7 @@
-"""Writer of Landsat 8/9 Collection-2 Level-2 folders (L2SP) as USGS delivers them.
+"""Landsat 8/9: its observation of a world, and the Collection-2 Level-2 folder (L2SP).
 
-Names, numbers and keys: USGS Landsat 8-9 Collection 2 Level 2 Science Product Guide (LSDS-1619). Of
-a product's rasters those are made that tell LST, reflectance and their quality.
+Names, numbers and keys: USGS Landsat 8-9 Collection 2 Level 2 Science Product Guide (LSDS-1619).
+The folder has the rasters of LST, reflectance and their quality.
 """
 
 from __future__ import annotations
@@ -13,17 +13,41 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import cv2
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from pyproj import Transformer
 from rasterio.crs import CRS
 
+from lstsr.geo.aggregate import SIGMAS_PER_FWHM
 from lstsr.grid import Grid
-from lstsr.image import Floats
-from lstsr.sensors.landsat import FILL, REFLECTANCE, UNCERTAINTY_FILL, UNCERTAINTY_SCALE_K
+from lstsr.image import Floats, Mask
+from lstsr.sensors.landsat.names import REFLECTANCE
+from lstsr.sensors.landsat.product import FILL, UNCERTAINTY_FILL, UNCERTAINTY_SCALE_K
+from lstsr.simulate.clouds import CLOUDY, Clouds, shaded, top_k, under
+from lstsr.simulate.clouds import REFLECTANCE as CLOUD_REFLECTANCE
 from lstsr.simulate.places import PROCESSED_AFTER
+from lstsr.simulate.view import blurred, slices
+from lstsr.simulate.world import World
 from lstsr.times import iso
+
+# Centres of the OLI bands, nm (Landsat 8 data users handbook, LSDS-1574, table 2-1).
+OLI_NM = {
+    "coastal": 443.0,
+    "blue": 482.0,
+    "green": 561.5,
+    "red": 654.5,
+    "nir08": 865.0,
+    "swir16": 1608.5,
+    "swir22": 2200.5,
+}
+TIRS_FWHM_M = 100.0
+NOISE_K = 0.3
+NOISE_REFLECTANCE = 0.003
+DILATION_M = 150.0
+UNCERTAINTY_K = (0.7, 2.5)
+"""Far from clouds, and beside them."""
+UNCERTAINTY_REACH_M = 2000.0
 
 LST_SCALE_K, LST_OFFSET_K = 0.00341802, 149.0
 REFLECTANCE_SCALE, REFLECTANCE_OFFSET = 2.75e-05, -0.2
@@ -33,7 +57,7 @@ SPACING_M = 30
 TILE = 256
 NOT_ASSESSED, BEST_QUALITY = "-1.00", "9"
 
-# Level 1 of the same scene, whose keys an L2SP's MTL repeats in groups of their own.
+# Level-1 keys of the same scene, which the MTL of an L2SP repeats in separate groups.
 LEVEL1_REFLECTANCE = "2.0000E-05", "-0.100000"
 LEVEL1_THERMAL = {"K1_CONSTANT_BAND_10": "774.8853", "K2_CONSTANT_BAND_10": "1321.0789"}
 
@@ -42,7 +66,7 @@ Groups = dict[str, dict[str, str]]
 
 @dataclass(frozen=True)
 class LandsatProduct:
-    """What an L2SP holds on ``grid`` (UTM north, 30 m); arrays are (row, column), NaN is no value.
+    """The content of an L2SP on ``grid`` (UTM north, 30 m); arrays are (row, column), NaN no-data.
 
     ``lst_k`` and ``lst_uncertainty_k`` are in kelvin, ``reflectance`` has all bands from coastal to
     swir22; ``qa_pixel`` and ``qa_radsat`` are bits, uint16; ``time`` is the scene's centre, UTC.
@@ -63,7 +87,7 @@ class LandsatProduct:
     row: int
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a grid that Landsat products do not have."""
+        """Raise ValueError if the grid is not a Landsat grid."""
         step = self.grid.transform
         if (step.a, step.b, step.d, step.e) != (SPACING_M, 0, 0, -SPACING_M):
             raise ValueError(f"a Landsat grid has pixels of {SPACING_M} m, north up: {step}")
@@ -72,15 +96,90 @@ class LandsatProduct:
 
     @property
     def utm_zone(self) -> int:
-        """Of the grid."""
+        """UTM zone of the grid."""
         return (CRS.from_string(self.grid.crs).to_epsg() or 0) - 32600
+
+
+def observe(
+    world: World,
+    clouds: Clouds,
+    footprint: Grid,
+    rng: np.random.Generator,
+    *,
+    product_id: str,
+    time: datetime,
+    path: int,
+    row: int,
+) -> LandsatProduct:
+    """The L2SP product of ``footprint``, a part of the world's pixels, at minute 0.
+
+    LST is the world's through a PSF of 100 m, with noise of that grain. Clouds have the temperature
+    and brightness of their tops. The uncertainty grows towards clouds, as in real products.
+    """
+    inner = slices(world.grid, footprint)
+    opacity = clouds.seen(None)[inner]
+    shadow = clouds.shadow(world.sun_elevation_deg, world.sun_azimuth_deg)[inner]
+    sigma_px = TIRS_FWHM_M / SIGMAS_PER_FWHM / world.grid.gsd_m
+    radiance = blurred(world.lst_k**4, sigma_px, sigma_px)[inner]
+    lst_k = under(radiance, opacity, top_k(world, clouds) ** 4) ** np.float32(0.25)
+    noise = blurred(rng.standard_normal(footprint.shape, np.float32), sigma_px, sigma_px)
+    # the factor restores the standard deviation that the blur takes from white noise
+    lst_k += NOISE_K * 2 * np.sqrt(np.pi) * sigma_px * noise
+    cloud = opacity > CLOUDY
+    return LandsatProduct(
+        product_id=product_id,
+        grid=footprint,
+        time=time,
+        lst_k=lst_k,
+        lst_uncertainty_k=_uncertainty_k(cloud, footprint.gsd_m),
+        reflectance={
+            band: under(shaded(world.reflectance(nm)[inner], shadow), opacity, CLOUD_REFLECTANCE)
+            + NOISE_REFLECTANCE * rng.standard_normal(footprint.shape, np.float32)
+            for band, nm in OLI_NM.items()
+        },
+        qa_pixel=qa_pixel(cloud, shadow > CLOUDY, world.water[inner], footprint.gsd_m),
+        qa_radsat=np.zeros(footprint.shape, np.uint16),
+        sun_azimuth_deg=world.sun_azimuth_deg,
+        sun_elevation_deg=world.sun_elevation_deg,
+        cloud_cover_percent=100 * float(cloud.mean()),
+        path=path,
+        row=row,
+    )
+
+
+def qa_pixel(cloud: Mask, shadow: Mask, water: Mask, gsd_m: float) -> np.ndarray:
+    """QA_PIXEL, uint16, of a Landsat scene without fill, cirrus or snow.
+
+    Bits: 1 dilated cloud, 3 cloud, 4 shadow, 6 clear (neither cloud nor dilated), 7 water; and from
+    bit 8 on, two bits each for the confidence (1 low, 3 high) of cloud, shadow, snow and cirrus.
+    """
+    reach = round(DILATION_M / gsd_m)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    near = cv2.dilate(cloud.astype(np.uint8), disc).astype(bool)
+    # a cloudy pixel has no other flag
+    dilated, in_shadow = near & ~cloud, shadow & ~near
+    qa = np.full(cloud.shape, 1 << 12 | 1 << 14, np.uint16)
+    qa |= np.where(cloud, 1 << 3 | 3 << 8, 1 << 8).astype(np.uint16)
+    qa |= np.where(in_shadow, 1 << 4 | 3 << 10, 1 << 10).astype(np.uint16)
+    qa |= np.where(dilated, 1 << 1, 0).astype(np.uint16)
+    qa |= np.where(near, 0, 1 << 6).astype(np.uint16)
+    qa |= np.where(water & ~near & ~in_shadow, 1 << 7, 0).astype(np.uint16)
+    return qa
+
+
+def _uncertainty_k(cloud: Mask, gsd_m: float) -> Floats:
+    """ST_QA: decays with the distance to the nearest cloud."""
+    far, near = UNCERTAINTY_K
+    if not cloud.any():
+        return np.full(cloud.shape, far, np.float32)
+    distance = cv2.distanceTransform((~cloud).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    return far + (near - far) * np.exp(-distance * np.float32(gsd_m / UNCERTAINTY_REACH_M))
 
 
 def write_l2sp(folder: Path, product: LandsatProduct) -> Path:
     """Write ``folder / product_id``: eleven rasters, and the MTL as text and as JSON.
 
-    Written under a temporary name and renamed, so that a folder of that name is always whole; one
-    that was there is replaced. Returns the folder made.
+    The folder appears only when it is complete, and replaces an older one. Returns the folder.
     """
     made = folder / product.product_id
     partial, replaced = (
@@ -95,7 +194,7 @@ def write_l2sp(folder: Path, product: LandsatProduct) -> Path:
     stem = f"{product.product_id}_MTL"
     (partial / f"{stem}.txt").write_text(_odl(groups))
     (partial / f"{stem}.json").write_text(json.dumps({"LANDSAT_METADATA_FILE": groups}, indent=2))
-    # removed under another name: a removal that is cut short leaves half a folder
+    # rename before removal: an interrupted removal leaves half a folder
     if made.exists():
         made.rename(replaced)
     partial.rename(made)
@@ -235,23 +334,15 @@ def _groups(product: LandsatProduct) -> Groups:
 
 
 def _projection(product: LandsatProduct) -> dict[str, str]:
-    """Where the raster lies: its corners are the centres of its corner pixels."""
+    """The position of the raster: corners are the centres of its corner pixels."""
     grid = product.grid
-    to_degrees = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True)
-    left, top, right, bottom = 0.5, 0.5, grid.width - 0.5, grid.height - 0.5
-    corners = {
-        corner: grid.transform @ centre
-        for corner, centre in {
-            "UL": (left, top),
-            "UR": (right, top),
-            "LL": (left, bottom),
-            "LR": (right, bottom),
-        }.items()
-    }
     degrees: dict[str, str] = {}
     metres: dict[str, str] = {}
-    for corner, (x, y) in corners.items():
-        lon, lat = to_degrees.transform(x, y)
+    for corner in ("UL", "UR", "LL", "LR"):
+        row = 0.5 if corner[0] == "U" else grid.height - 0.5
+        column = 0.5 if corner[1] == "L" else grid.width - 0.5
+        x, y = grid.transform @ (column, row)
+        lon, lat = grid.lonlat_at(row, column)
         degrees |= {f"CORNER_{corner}_LAT_PRODUCT": f"{lat:.5f}"}
         degrees |= {f"CORNER_{corner}_LON_PRODUCT": f"{lon:.5f}"}
         metres |= {f"CORNER_{corner}_PROJECTION_X_PRODUCT": f"{x:.3f}"}
@@ -283,6 +374,6 @@ def _odl(groups: Groups) -> str:
 
 
 def _odl_value(text: str) -> str:
-    """Numbers and dates are bare, all else is quoted."""
+    """Numbers and dates are bare, other values are quoted."""
     bare = re.fullmatch(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?|\d{4}-\d\d-\d\d(T[\d:]+Z)?", text)
     return text if bare else f'"{text}"'

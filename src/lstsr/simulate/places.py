@@ -1,4 +1,4 @@
-"""Where and when the simulated scenes lie and what their files are called: light, for planning."""
+"""Positions, times and file names of the simulated scenes. Planning a run imports this module."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 CRS = "EPSG:32652"
 LANDSAT_M = 30
-# The north-western corner of place 0; from there three abreast, southwards.
+# The north-western corner of place 0. Rows of three places go south from there.
 EAST_M, NORTH_M = 300_000, 4_180_000
 ABREAST = 3
 GAP_M = 12_000
-# Places stay inside the GK2A KO area (its southern edge lies at 29.7 N): below this northing
-# the rows go on in three more columns, to the west.
+# Places stay inside the GK2A KO area, whose southern edge lies at 29.7 N. Below this northing, the
+# rows continue in three more columns to the west.
 SOUTH_M = 3_330_000
 
 SEASON = date(2023, 3, 1), date(2023, 11, 30)
-PASSAGE = time(2, 8), timedelta(minutes=4)
+OVERPASS = time(2, 8), timedelta(minutes=4)
 GOCI2_NOMINAL = time(2, 15, 30)
 GOCI2_SLOT = 7
 PROCESSED_AFTER = timedelta(days=14)
@@ -39,7 +39,7 @@ PATH, ROW, ROW_LAT_DEG, ROW_STEP_DEG = 115, 34, 37.3, 1.43
 
 
 def names(config: GenerateConfig) -> list[str]:
-    """The scenes that ``make`` can make, known before anything runs: ``p03-20230514``."""
+    """The scenes that ``make`` can make, such as ``p03-20230514``, known before anything runs."""
     return [
         f"p{number:02d}-{day:%Y%m%d}"
         for number in range(config.places)
@@ -53,15 +53,15 @@ def place(name: str) -> int:
 
 
 def grid_of(name: str, config: GenerateConfig) -> Grid:
-    """The Landsat grid of a scene's place, pixel centres on multiples of 30 m; none overlap.
+    """The Landsat grid of a scene's place, with pixel centres on multiples of 30 m.
 
-    It depends on the place's number and ``size_km`` alone, not on how many others there are.
+    Places do not overlap. The grid depends only on the place's number and ``size_km``.
     """
     step = config.size_km * 1000 + GAP_M
     rows = (NORTH_M - SOUTH_M) // step
     row, column = divmod(place(name), ABREAST)
-    block, row = divmod(row, rows)
-    x = EAST_M + (column - ABREAST * block) * step
+    band, row = divmod(row, rows)
+    x = EAST_M + (column - ABREAST * band) * step
     y = NORTH_M - row * step
     size = math.ceil(config.size_km * 1000 / LANDSAT_M)
     half = LANDSAT_M / 2
@@ -71,27 +71,24 @@ def grid_of(name: str, config: GenerateConfig) -> Grid:
 
 def centre(name: str, config: GenerateConfig) -> tuple[float, float]:
     """Longitude and latitude of the middle of a scene, degrees."""
-    from pyproj import Transformer
-
     grid = grid_of(name, config)
-    x, y = grid.transform @ (grid.width / 2, grid.height / 2)
-    lon, lat = Transformer.from_crs(CRS, "EPSG:4326", always_xy=True).transform(x, y)
+    lon, lat = grid.lonlat_at(grid.height / 2, grid.width / 2)
     return round(lon, 4), round(lat, 4)
 
 
 def time_of(name: str) -> datetime:
-    """When Landsat passes, UTC: between 02:08 and 02:12."""
-    start, span = PASSAGE
+    """Time of Landsat's overpass, UTC: between 02:08 and 02:12."""
+    start, span = OVERPASS
     return _at(name, start) + timedelta(seconds=_draw("passage", name) % span.seconds)
 
 
 def gk2a_time_of(name: str) -> datetime:
-    """The KO slot that matches, UTC: 02:10 or 02:12."""
+    """Time of the matching KO slot, UTC: 02:10 or 02:12."""
     return _at(name, time(2, 10 + 2 * (_draw("slot", name) % 2)))
 
 
 def goci2_time_of(name: str, config: GenerateConfig) -> datetime:
-    """The nominal time of the GOCI-II scan, UTC; its slot of Korea is seen 12 minutes later."""
+    """The nominal time of the GOCI-II scan, UTC. It sees the slot of Korea 12 minutes later."""
     aged = config.aged_reference
     return _at(name, GOCI2_NOMINAL) - timedelta(days=aged.days if aged else 0)
 
@@ -108,7 +105,7 @@ def path_row(name: str, config: GenerateConfig) -> tuple[int, int]:
 
 
 def product_id(satellite: int, path: int, row: int, time: datetime) -> str:
-    """The name of a tier-1 L2SP product that was processed a fortnight after ``time``."""
+    """The name of a tier-1 L2SP product, processed two weeks after ``time``."""
     processed = time + PROCESSED_AFTER
     return f"LC{satellite:02d}_L2SP_{path:03d}{row:03d}_{time:%Y%m%d}_{processed:%Y%m%d}_02_T1"
 
@@ -116,8 +113,8 @@ def product_id(satellite: int, path: int, row: int, time: datetime) -> str:
 def scene_files(name: str, folder: Path, config: GenerateConfig) -> Scene:
     """The manifest row of a scene: its files under ``folder / name``, its centre and time.
 
-    The target is the folder of the Landsat product, the input GK2A's LST file and the reference the
-    GOCI-II slot; at level 1 that of IR112, and of Level 1B.
+    The target is the folder of the Landsat product. At level 2, the input is GK2A's LST file and
+    the reference the GOCI-II slot (AC); at level 1, they are IR112 and the slot of Level 1B.
     """
     lon, lat = centre(name, config)
     landsat = time_of(name)
@@ -141,7 +138,7 @@ def scene_files(name: str, folder: Path, config: GenerateConfig) -> Scene:
 def image_files(name: str, folder: Path, config: GenerateConfig, product: str) -> Scene:
     """The manifest row of a scene of one optical image: the Landsat product, or the GOCI-II slot.
 
-    Raises LstsrError where the sample holds no such ``product``.
+    Raises LstsrError if the sample does not contain ``product``.
     """
     scene = scene_files(name, folder, config)
     goci2 = {2: "goci2", 1: "goci2-l1b"}[config.level]
@@ -156,7 +153,7 @@ def image_files(name: str, folder: Path, config: GenerateConfig, product: str) -
 
 
 def _days(number: int, config: GenerateConfig) -> list[date]:
-    """The dates of a place, in order: asking for more keeps those that were there."""
+    """The dates of a place, in order. With more dates, the previous ones stay."""
     first, last = SEASON
     season = [first + timedelta(days=day) for day in range((last - first).days + 1)]
     return sorted(sorted(season, key=lambda day: _draw(config.seed, number, day))[: config.dates])
@@ -167,5 +164,5 @@ def _at(name: str, clock: time) -> datetime:
 
 
 def _draw(*of: object) -> int:
-    """A number that depends on the words alone, the same on every machine."""
+    """A number that depends only on the words and is the same on every machine."""
     return int.from_bytes(hashlib.sha256(" ".join(map(str, of)).encode()).digest()[:8])

@@ -1,11 +1,11 @@
-"""The simulated Korean sample: a scene's three products, its elevation, and the truth behind."""
+"""The simulated Korean sample: products, elevation, water and truth of each scene."""
 
 from __future__ import annotations
 
 import json
 import math
 from dataclasses import asdict, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +16,9 @@ from lstsr.geo.coarsen import coarsened
 from lstsr.grid import Grid
 from lstsr.image import Floats, SensorImage
 from lstsr.manifest import Scene
-from lstsr.sensors import geotiff
-from lstsr.simulate import observe
+from lstsr.sensors.raster import geotiff
+from lstsr.simulate import gk2a, goci2, landsat
 from lstsr.simulate.clouds import Clouds, clouds_over
-from lstsr.simulate.gk2a import SCAN_TIME, SECTOR, write_lst
-from lstsr.simulate.gk2a import write_l1b as write_gk2a_l1b
-from lstsr.simulate.goci2 import write_ac
-from lstsr.simulate.goci2 import write_l1b as write_goci2_l1b
-from lstsr.simulate.landsat import write_l2sp
 from lstsr.simulate.places import (
     GOCI2_SLOT,
     gk2a_time_of,
@@ -34,13 +29,14 @@ from lstsr.simulate.places import (
     scene_files,
     time_of,
 )
+from lstsr.simulate.view import BLOCK
 from lstsr.simulate.world import World, world_of
 
 if TYPE_CHECKING:
     from lstsr.config import GenerateConfig
 
-# The world goes on around a footprint, further than any sensor's footprint and parallax reach:
-# in world pixels (8.16 km), a multiple of the blocks of the truth.
+# The world extends beyond a footprint by more than any sensor's PSF and parallax, in world pixels
+# (8.16 km). It is a multiple of the blocks of the truth.
 MARGIN = 272
 TRUTH_BLOCK, STATIC_BLOCK = 8, 3
 TRUTH_FOLDER = "truth"
@@ -49,13 +45,14 @@ SLOT_START, SLOT_END = timedelta(minutes=11, seconds=26), timedelta(minutes=12, 
 
 
 def make(name: str, folder: Path, config: GenerateConfig) -> Scene:
-    """Make the files of a scene: name, size, cloud share and seed give the same ones anywhere.
+    """Make the files of a scene. Equal name, size, cloud share and seed give equal files.
 
-    Beside the products and the elevation stands ``truth``: the LST without noise and clouds in
-    blocks of 240 m, and ``truth.json`` with what registration and harmonisation should find.
+    The folder ``truth`` holds the LST without noise and clouds in blocks of 240 m, and
+    ``truth.json`` with the values that registration and harmonisation should find.
     """
     scene = scene_files(name, folder, config)
     assert scene.input and scene.reference and scene.dem and scene.water
+    home = scene.target.parent
     footprint = grid_of(name, config)
     moment = time_of(name)
     seeds = np.random.SeedSequence([config.seed, place(name), int(f"{moment:%Y%m%d}")]).spawn(4)
@@ -64,7 +61,7 @@ def make(name: str, folder: Path, config: GenerateConfig) -> Scene:
     clouds = clouds_over(world.grid, config.clouds, of_clouds)
 
     path, row = path_row(name, config)
-    landsat = observe.landsat(
+    product = landsat.observe(
         world,
         clouds,
         footprint,
@@ -74,61 +71,67 @@ def make(name: str, folder: Path, config: GenerateConfig) -> Scene:
         path=path,
         row=row,
     )
-    write_l2sp(scene.target.parent, landsat)
-
-    make_gk2a = {2: _lst, 1: _l1b}[config.level]
-    after = gk2a_time_of(name) - moment
-    truth_of_gk2a = make_gk2a(scene.input.parent, world, clouds, gk2a_time_of(name), after, of_gk2a)
-
-    truth_of_goci2 = _goci2(name, scene.reference.parent, world, clouds, config, of_goci2)
+    landsat.write_l2sp(home, product)
+    input_truth = _make_gk2a(name, home, world, clouds, config.level, of_gk2a)
+    reference_truth = _make_goci2(name, home, world, clouds, config, of_goci2)
 
     elevation = _raster(world.elevation_m, world.grid, "elevation", "metre")
     geotiff.write(scene.dem, coarsened(elevation, STATIC_BLOCK))
     water = _raster(world.water.astype(np.float32), world.grid, "water", "share")
     geotiff.write(scene.water, coarsened(water, STATIC_BLOCK))
-    truth = scene.target.parent / TRUTH_FOLDER
-    _write_truth(truth / "lst_240m.tif", world, footprint, scene.time)
-    _write_json(
-        truth / "truth.json",
-        {
-            "scene": name,
-            "input": {
-                **truth_of_gk2a,
-                "psf_fwhm_m": dict(zip(("row", "column"), observe.GK2A_FWHM_M, strict=True)),
-            },
-            "reference": truth_of_goci2,
-            "target": {
-                "psf_fwhm_m": observe.TIRS_FWHM_M,
-                "cloud_share": landsat.cloud_cover_percent / 100,
-            },
-            "clouds": _described(clouds),
-            "warming_k_per_h": float(np.mean(world.warming_k_per_h)),
+    _write_truth(home / TRUTH_FOLDER / "lst_240m.tif", world, footprint, scene.time)
+    east_m_s, north_m_s = clouds.wind_m_s
+    truth = {
+        "scene": name,
+        "input": {
+            **input_truth,
+            "psf_fwhm_m": dict(zip(("row", "column"), gk2a.FWHM_M, strict=True)),
         },
-    )
+        "reference": reference_truth,
+        "target": {
+            "psf_fwhm_m": landsat.TIRS_FWHM_M,
+            "cloud_share": product.cloud_cover_percent / 100,
+        },
+        "clouds": {
+            "share": clouds.share,
+            "top_m": clouds.top_m,
+            "wind_east_m_s": east_m_s,
+            "wind_north_m_s": north_m_s,
+        },
+        "warming_k_per_h": float(np.mean(world.warming_k_per_h)),
+    }
+    with whole(home / TRUTH_FOLDER / "truth.json") as partial:
+        partial.write_text(json.dumps(truth, indent=2) + "\n")
     return scene
 
 
 def world_grid(footprint: Grid) -> Grid:
     """The world around a footprint: its pixels, a margin, and sides of whole blocks."""
-    whole_blocks = math.lcm(TRUTH_BLOCK, STATIC_BLOCK, observe.BLOCK)
-    height, width = (
-        math.ceil((side + 2 * MARGIN) / whole_blocks) * whole_blocks for side in footprint.shape
-    )
+    side = math.lcm(TRUTH_BLOCK, STATIC_BLOCK, BLOCK)
+    height, width = (math.ceil((length + 2 * MARGIN) / side) * side for length in footprint.shape)
     return footprint.window(-MARGIN, -MARGIN, height, width)
 
 
-def _lst(
-    folder: Path,
-    world: World,
-    clouds: Clouds,
-    time: datetime,
-    after: timedelta,
-    rng: np.random.Generator,
+def _make_gk2a(
+    name: str, folder: Path, world: World, clouds: Clouds, level: int, rng: np.random.Generator
 ) -> dict[str, Any]:
-    """Write GK2A's Level 2, seen so long ``after`` minute 0; return what stands behind it."""
+    """Write GK2A's LST, or the window channels of Level 1B; return the truth behind them."""
+    time = gk2a_time_of(name)
+    after = time - time_of(name)
+    if level == 1:
+        # the middle of the scan
+        minutes = (after + gk2a.SCAN_TIME["la"] / 2).total_seconds() / 60
+        scan = gk2a.observe_l1b(world, clouds, gk2a.SECTOR, minutes, rng)
+        for channel, seen_k in scan.brightness_temperature_k.items():
+            gk2a.write_l1b(folder, time, "la", channel, gk2a.SECTOR, seen_k, scan.quality)
+        return {
+            "shift": asdict(scan.navigation),
+            "atmosphere": asdict(scan.atmosphere),
+            "minutes_after_target": minutes,
+        }
     minutes = after.total_seconds() / 60
-    look = observe.gk2a(world, clouds, minutes, rng)
-    write_lst(folder, time, "ko", look.lst_k, look.quality)
+    look = gk2a.observe_lst(world, clouds, minutes, rng)
+    gk2a.write_lst(folder, time, "ko", look.lst_k, look.quality)
     return {
         "shift": asdict(look.navigation),
         "bias_k": look.bias_k,
@@ -137,30 +140,7 @@ def _lst(
     }
 
 
-def _l1b(
-    folder: Path,
-    world: World,
-    clouds: Clouds,
-    time: datetime,
-    after: timedelta,
-    rng: np.random.Generator,
-) -> dict[str, Any]:
-    """Write the window channels of GK2A's Level 1B, whose scan starts so long ``after`` minute 0.
-
-    Return what stands behind them, seen in the middle of the scan.
-    """
-    minutes = (after + SCAN_TIME["la"] / 2).total_seconds() / 60
-    look = observe.gk2a_l1b(world, clouds, SECTOR, minutes, rng)
-    for channel, seen_k in look.brightness_temperature_k.items():
-        write_gk2a_l1b(folder, time, "la", channel, SECTOR, seen_k, look.quality)
-    return {
-        "shift": asdict(look.navigation),
-        "atmosphere": asdict(look.atmosphere),
-        "minutes_after_target": minutes,
-    }
-
-
-def _goci2(
+def _make_goci2(
     name: str,
     folder: Path,
     world: World,
@@ -168,9 +148,9 @@ def _goci2(
     config: GenerateConfig,
     rng: np.random.Generator,
 ) -> dict[str, Any]:
-    """Write the GOCI-II slot, of an earlier day and its own clouds if so configured.
+    """Write the GOCI-II slot, of an earlier day with its own clouds if so configured.
 
-    Return what stands behind it.
+    Return the truth behind it.
     """
     moment, nominal = time_of(name), goci2_time_of(name, config)
     start, end = nominal + SLOT_START, nominal + SLOT_END
@@ -181,17 +161,17 @@ def _goci2(
         world = world_of(world.grid, place(name), seen_at, config.seed)
         clouds = clouds_over(world.grid, config.aged_reference.clouds, rng)
     minutes = (middle - seen_at).total_seconds() / 60
-    look = observe.goci2(world, clouds, grid_of(name, config), minutes, rng)
+    look = goci2.observe(world, clouds, grid_of(name, config), minutes, rng)
     slot = folder, nominal, GOCI2_SLOT, start, end, look.grid
     if config.level == 1:
-        write_goci2_l1b(*slot, observe.goci2_radiance(look, middle))
+        goci2.write_l1b(*slot, goci2.radiance(look, middle))
     else:
-        write_ac(*slot, look.rhoc, look.flag)
+        goci2.write_ac(*slot, look.rhoc, look.flag)
     return {
         "shift": asdict(look.navigation),
         "rayleigh_443": look.rayleigh_443,
         "minutes_after_target": (middle - moment).total_seconds() / 60,
-        "psf_fwhm_px": observe.GOCI2_FWHM_PX,
+        "psf_fwhm_px": goci2.FWHM_PX,
     }
 
 
@@ -201,39 +181,16 @@ def _write_truth(path: Path, world: World, footprint: Grid, time: str) -> None:
     start = MARGIN // TRUTH_BLOCK
     height, width = (math.ceil(side / TRUTH_BLOCK) for side in footprint.shape)
     inner = slice(start, start + height), slice(start, start + width)
-    geotiff.write(
-        path,
-        replace(
-            blocks,
-            values=blocks.values[:, *inner],
-            valid=blocks.valid[inner],
-            grid=blocks.grid.window(start, start, height, width),
-        ),
+    cut = replace(
+        blocks,
+        values=blocks.values[:, *inner],
+        valid=blocks.valid[inner],
+        grid=blocks.grid.window(start, start, height, width),
     )
+    geotiff.write(path, cut)
 
 
 def _raster(values: Floats, grid: Grid, band: str, unit: str, time: str = "") -> SensorImage:
-    return SensorImage(
-        values[None].astype(np.float32),
-        np.ones(grid.shape, bool),
-        grid,
-        (band,),
-        unit,
-        "simulated world",
-        time,
-    )
-
-
-def _described(clouds: Clouds) -> dict[str, Any]:
-    east, north = clouds.wind_m_s
-    return {
-        "share": clouds.share,
-        "top_m": clouds.top_m,
-        "wind_east_m_s": east,
-        "wind_north_m_s": north,
-    }
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    with whole(path) as partial:
-        partial.write_text(json.dumps(content, indent=2) + "\n")
+    valid = np.ones(grid.shape, bool)
+    values = values[None].astype(np.float32)
+    return SensorImage(values, valid, grid, (band,), unit, "simulated world", time)

@@ -1,4 +1,4 @@
-"""What stays the same at a place: terrain, coast, rivers, and what covers the ground."""
+"""The surface of a simulated place: terrain, coast, rivers and land cover, equal for all dates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lstsr.grid import Grid
 from lstsr.image import Floats, Mask
 from lstsr.simulate.fields import power_law, ramp
 
-# Every figure here is an assumption, chosen to look like southern Korea; docs/simulation.md.
+# Every number here is an assumption that imitates southern Korea; see docs/simulation.md.
 RELIEF_M = (120.0, 440.0)
 COASTAL_SHARE = 0.35
 PARCEL_M = (140.0, 320.0)
@@ -22,11 +22,11 @@ PARCEL_M = (140.0, 320.0)
 class Surface:
     """Fields (rows, columns) of one place.
 
-    ``forest``, ``city``, ``field`` and ``water`` are the shares of a pixel's ground, 1 together;
-    ``conifer`` is the share of the forest, ``parcel`` a number in 0..1 that all pixels of a parcel
-    of farmland share and ``paddy`` whether it is a rice paddy; ``vigour`` (about 1) is how densely
-    plants stand; ``bright`` (about 0 +- 1) varies the soil, ``hidden`` (same) what no optical band
-    shows: depth and conductivity of the ground, and the water that roots reach.
+    ``forest``, ``city``, ``field`` and ``water`` are shares of a pixel's ground that add up to 1;
+    ``conifer`` is a share of the forest. ``parcel`` is a number in 0..1 for each parcel of
+    farmland, and ``paddy`` marks rice paddies. ``vigour`` (about 1) is the density of plants,
+    ``bright`` (about 0 +- 1) varies the soil, and ``hidden`` (same) varies properties that no
+    optical band shows: depth and conductivity of the ground, and the water that roots reach.
     """
 
     elevation_m: Floats
@@ -98,9 +98,9 @@ def _elevation(rng: np.random.Generator, shape: tuple[int, int]) -> Floats:
 
 
 def _sea(rng: np.random.Generator, shape: tuple[int, int]) -> tuple[Floats, Floats]:
-    """The share of sea, at some places a ragged coast along one side; and a rise behind the shore.
+    """The share of sea, with a ragged coast on one side at some places; and the rise inland.
 
-    The latter goes from 0 to 1 within a few kilometres.
+    The rise goes from 0 at the shore to 1 within a few kilometres.
     """
     coastal, towards = rng.random() < COASTAL_SHARE, rng.uniform(0, 2 * np.pi)
     ragged = power_law(shape, 3.0, rng, 4)
@@ -113,7 +113,7 @@ def _sea(rng: np.random.Generator, shape: tuple[int, int]) -> tuple[Floats, Floa
 
 
 def _rivers(rng: np.random.Generator, shape: tuple[int, int], elevation: Floats) -> Floats:
-    """Shares of rivers, in the lowlands along a contour of a smooth field, and of reservoirs."""
+    """The share of rivers (lowlands along a contour of a smooth field) and of reservoirs."""
     course = np.abs(power_law(shape, 4.0, rng, 4))
     low = 1 - ramp(elevation, 130, 30)
     lake = ramp(power_law(shape, 3.4, rng, 2) - elevation / 400, 1.9, 0.03)
@@ -124,13 +124,13 @@ def _rivers(rng: np.random.Generator, shape: tuple[int, int], elevation: Floats)
 def _parcels(
     rng: np.random.Generator, shape: tuple[int, int], step_m: float
 ) -> tuple[Floats, Mask]:
-    """A number for each parcel of farmland, spread over its pixels, and which are paddies."""
+    """The number of each pixel's parcel of farmland, and whether it is a paddy."""
     warp = 6 * power_law(shape, 3.4, rng, 4)
     side = rng.uniform(*PARCEL_M, 2) / step_m
     row = ((np.arange(shape[0])[:, None] + 3 * warp) / side[0]).astype(np.int64)
     column = ((np.arange(shape[1]) + 3 * warp[::-1]) / side[1]).astype(np.int64)
     number = (row * 7919 + column) % 65536
     drawn, wetness = rng.random((2, 65536), np.float32)
-    # paddies lie together, along the same valleys
+    # paddies form groups along the same valleys
     wetland = power_law(shape, 3.2, rng, 4)
     return drawn[number], wetland + 0.5 * (wetness[number] - 0.5) > -0.2

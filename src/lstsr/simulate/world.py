@@ -1,4 +1,4 @@
-"""A simulated place at one moment: its skin temperature and its reflectance, without any sensor.
+"""A simulated place at one moment: skin temperature and reflectance, without any sensor.
 
 Skin temperature closes the surface energy balance Rn = G + H + LE of each pixel, linearised about
 air temperature (Monteith & Unsworth 2013, Principles of Environmental Physics, ch. 13). Numbers
@@ -13,7 +13,6 @@ from math import cos, exp, pi, sin
 
 import cv2
 import numpy as np
-from pyproj import Transformer
 
 from lstsr.geo.sun import sun_position
 from lstsr.grid import Grid
@@ -24,21 +23,21 @@ from lstsr.simulate.surface import Surface, surface_of
 
 SOLAR_CONSTANT = 1361.0  # W m-2 (Kopp & Lean 2011)
 STEFAN_BOLTZMANN = 5.670374e-8  # W m-2 K-4
-AIR_HEAT_CAPACITY = 1200.0  # J m-3 K-1, of air at sea level
+AIR_HEAT_CAPACITY = 1200.0  # J m-3 K-1, at sea level
 VON_KARMAN = 0.41
-LAPSE_K_PER_M = 0.0065  # of the standard atmosphere
+LAPSE_K_PER_M = 0.0065  # standard atmosphere
 KELVIN = 273.15
 # Momentum roughness length (m), Brutsaert (1982), Evaporation into the Atmosphere, Table 5.1.
 ROUGHNESS_M = {"forest": 0.5, "city": 0.3, "field": 0.1}
 HEAT_ROUGHNESS = 0.1  # of the momentum roughness
-BLENDING_M = 40.0  # height where wind and air temperature no longer feel single pixels
-FREE_CONVECTION_M_S = 0.0055  # conductance of still, heated air
+BLENDING_M = 40.0  # height above which single pixels do not affect wind and air temperature
+FREE_CONVECTION_M_S = 0.0055  # conductance of calm, heated air
 EMISSIVITY = {"green": 0.985, "soil": 0.96, "city": 0.95, "flooded": 0.985}
 # Share of net radiation that goes into the ground.
 GROUND_HEAT = {"green": 0.06, "soil": 0.28, "city": 0.38, "flooded": 0.28}
-# Cosine of the sun's zenith below which its light does not count.
+# Smallest cosine of the sun's zenith angle at which sunlight counts.
 LOWEST_SUN = 0.05
-# Diurnal cycle of the air: amplitude, UTC hour of the maximum, UTC hour that weather refers to.
+# Diurnal cycle of the air: amplitude, UTC hour of the maximum, UTC hour of the weather.
 DIURNAL_K, WARMEST_H, MORNING_H = 4.5, 5.5, 2.17
 NIGHT_COOLING_K_PER_H = -0.4
 # Kernels of Vinnikov et al. (2012), Geophysical Research Letters 39, L02802: emissivity, solar.
@@ -49,9 +48,9 @@ KERNEL_EMISSIVITY, KERNEL_SOLAR = -0.0138, 0.0140
 class World:
     """One place at one moment, on a grid of 30 m; fields are (rows, columns).
 
-    ``lst_k`` is the skin temperature seen from above, ``warming_k_per_h`` its rate of change,
-    ``rough`` (0..1) how much of the ground casts shade within a pixel, ``cover`` the share of the
-    ground of each spectrum, ``light`` its illumination relative to flat ground and ``air_k`` the
+    ``lst_k`` is the skin temperature seen from above and ``warming_k_per_h`` its rate of change.
+    ``rough`` (0..1) is the share of ground that casts shade within a pixel, ``cover`` the share of
+    each land cover, ``light`` the illumination relative to flat ground, and ``air_k`` the
     temperature of the air near the ground at sea level.
     """
 
@@ -72,8 +71,8 @@ class World:
     def reflectance(self, wavelength_nm: float) -> Floats:
         """Surface reflectance of a narrow band, 380 to 2200 nm: covers mixed by their shares.
 
-        Wet soil is darker, bright soil brighter; slopes are lit as they lie, for neither Landsat's
-        nor GOCI-II's products correct that.
+        Soil is darker if wet. Slopes keep their illumination, because neither Landsat's nor
+        GOCI-II's products correct it.
         """
         total = np.zeros(self.grid.shape, np.float32)
         for name, share in self.cover.items():
@@ -84,10 +83,10 @@ class World:
         return lit
 
     def directional_k(self, view_zenith_deg: float, view_azimuth_deg: float) -> Floats:
-        """What a sensor at that direction (azimuth from north) takes for skin temperature, kelvin.
+        """Skin temperature as seen from a direction (azimuth from north), kelvin.
 
         T (1 + A phi + D psi) with the emissivity and solar kernels of Vinnikov et al. (2012), eq. 4
-        and 5, weighted by how rough the ground is: smooth water and soil look alike from all sides.
+        and 5, weighted by ``rough``: smooth water and soil look the same from all sides.
         """
         view, sun = np.radians(view_zenith_deg), np.radians(90 - self.sun_elevation_deg)
         between = np.radians(view_azimuth_deg - self.sun_azimuth_deg)
@@ -116,7 +115,7 @@ class Weather:
 
 
 def world_of(grid: Grid, place: int, time: datetime, seed: int) -> World:
-    """The place number ``place`` of the world ``seed`` at a moment; equal calls, equal worlds."""
+    """The place number ``place`` of the world ``seed`` at a moment. Equal calls give one world."""
     ground = surface_of(grid, place, seed)
     day = time.astimezone(UTC).timetuple().tm_yday
     rng = np.random.default_rng([seed, place, time.year, day])
@@ -167,10 +166,10 @@ def skin_minus_air_k(
 ) -> Floats:
     """Skin minus air temperature that closes the energy balance, kelvin (rows, columns).
 
-    Rn = (1 - albedo) S + e (L - s T_air^4) - 4 e s T_air^3 d with d the result, G = g Rn,
-    LE = f (Rn - G) and H = C d / r: so d = (1 - f)(1 - g) Rn0 / (C / r + (1 - f)(1 - g) 4 e s T^3).
-    The evaporative fraction f grows with green vegetation and moisture; 1 / r is the neutral
-    aerodynamic conductance k^2 u / (ln(z / z0) ln(z / z0h)) beside that of free convection.
+    With Rn = (1 - albedo) S + e (L - s T_air^4) - 4 e s T_air^3 d, G = g Rn, LE = f (Rn - G) and
+    H = C d / r, the result is d = (1 - f)(1 - g) Rn0 / (C / r + (1 - f)(1 - g) 4 e s T^3). The
+    evaporative fraction f grows with green vegetation and moisture. 1 / r is the sum of the neutral
+    aerodynamic conductance k^2 u / (ln(z / z0) ln(z / z0h)) and that of free convection.
     """
     bare = np.clip(1 - green - ground.city - flooded, 0, 1)
     sealed = ground.city
@@ -237,14 +236,13 @@ def _weather(rng: np.random.Generator, day: int) -> Weather:
 
 def _sun(grid: Grid, time: datetime) -> tuple[float, float]:
     """Zenith and azimuth (clockwise from north) of the sun over the middle of the grid, radians."""
-    x, y = grid.transform @ (grid.width / 2, grid.height / 2)
-    lon, lat = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True).transform(x, y)
+    lon, lat = grid.lonlat_at(grid.height / 2, grid.width / 2)
     zenith, azimuth = sun_position(time, lon, lat)
     return float(zenith), float(azimuth)
 
 
 def _since_morning_k(time: datetime) -> float:
-    """How much warmer the air is than at the passage of Landsat: a cosine over the day."""
+    """Air temperature minus that at the overpass of Landsat: a cosine over the day."""
     moment = time.astimezone(UTC)
     hours = np.array([moment.hour + moment.minute / 60 + moment.second / 3600, MORNING_H])
     now, morning = np.cos(2 * pi * (hours - WARMEST_H) / 24)
@@ -252,7 +250,7 @@ def _since_morning_k(time: datetime) -> float:
 
 
 def _warming_k_per_h(grid: Grid, time: datetime, zenith: float, excess_k: Floats) -> Floats | float:
-    """Of the land: by day the air warms and skin minus air follows the sun; by night both cool."""
+    """Warming of the land: by day, skin minus air follows the sun; by night, both cool."""
     if cos(zenith) < LOWEST_SUN:
         return NIGHT_COOLING_K_PER_H
     later, _ = _sun(grid, time + timedelta(minutes=30))
@@ -277,10 +275,10 @@ def _rises(day: int, middle: int, width: float) -> float:
 
 
 def _cover(ground: Surface, day: int) -> tuple[Floats, dict[str, Floats]]:
-    """Green share of each pixel's ground, and the share of each spectrum, at a day of the year.
+    """Green share of each pixel's ground, and the share of each land cover, at a day of the year.
 
-    Leaves unfold about 25 April and fall about 5 November; paddies are flooded from mid-May, green
-    from July, cut in October; other farmland grows parcel by parcel at its own time.
+    Leaves unfold about 25 April and fall about 5 November. Paddies are flooded from mid-May, green
+    from July and cut in October. Each other parcel of farmland has its own growing season.
     """
     leaf = _rises(day, 115, 7) * (1 - _rises(day, 309, 8))
     vigour = ground.vigour
@@ -313,7 +311,7 @@ def _cover(ground: Surface, day: int) -> tuple[Floats, dict[str, Floats]]:
 
 
 def _moisture(rng: np.random.Generator, ground: Surface, weather: Weather) -> Floats:
-    """Wetness of the root zone, 0..1: the weather's, showers, paddies, and what no one sees."""
+    """Wetness of the root zone, 0..1, from weather, showers, paddies and hidden properties."""
     showers = power_law(ground.elevation_m.shape, 3.0, rng, 8)
     roots = power_law(ground.elevation_m.shape, 2.4, rng, 2)
     wet = weather.wetness + 0.04 * showers + 0.10 * roots + 0.05 * ground.hidden

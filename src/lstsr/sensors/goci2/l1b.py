@@ -1,0 +1,211 @@
+"""GK2B/GOCI-II Level-1B: radiance of a slot or a mosaic, as top-of-atmosphere reflectance.
+
+The files hold neither solar irradiance nor angles nor flags. lstsr computes the sun's position from
+the time and each pixel's coordinates, and finds clouds by a simple colour test. The layout follows
+public readers. docs/first-real-file.md lists what to check on a first real file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import netCDF4
+import numpy as np
+
+from lstsr.errors import SceneError
+from lstsr.geo.sun import sun_distance_au, sun_position
+from lstsr.grid import Grid
+from lstsr.image import Floats, Mask, SensorImage
+from lstsr.sensors.goci2.bands import (
+    INDICES,
+    IRRADIANCE,
+    bands_check,
+    extremes,
+    normalised_difference,
+    physical,
+    with_indices,
+)
+from lstsr.sensors.goci2.navigation import (
+    GK2B,
+    coordinates,
+    fitted,
+    navigation,
+    observed,
+    time_check,
+)
+from lstsr.sensors.inspection import Inspection, grid_facts
+from lstsr.sensors.netcdf import file_name, opened, variable
+from lstsr.times import iso
+
+if TYPE_CHECKING:
+    from lstsr.config import Goci2L1bConfig
+
+FILL = 0.0
+# The cloud test uses this wavelength, at which land is dark, and NDVI.
+CLOUD_NM = 412
+
+
+def grid(path: Path, sensor: Goci2L1bConfig) -> Grid:
+    """The grid of the image that ``read`` returns. Raises like `navigation`."""
+    with opened(path) as dataset:
+        _check_product(dataset)
+        return navigation(dataset).output
+
+
+def read(path: Path, sensor: Goci2L1bConfig) -> SensorImage:
+    """The bands of ``sensor`` by day, outside likely clouds.
+
+    Reflectance is at the top of the atmosphere, with the sun's position at each pixel at the middle
+    of the file's own observation times, which span one minute in a slot and 20 in a mosaic.
+    ``ndvi`` and ``ndwi`` are computed from it. A curvilinear file is resampled once. Raises
+    SceneError if the file is truncated, is not Level 1B, lacks a variable, has coordinates that are
+    not those of an image, has times far from the time in its name, or holds no valid pixel, as at
+    night or under cloud.
+    """
+    with opened(path) as dataset:
+        _check_product(dataset)
+        pixels, time = navigation(dataset), observed(dataset)
+        cosine = _by_day(dataset, time, sensor.min_sun_elevation_deg)
+
+        @cache
+        def toa(wavelength_nm: int) -> Floats:
+            values = reflectance(_radiance(dataset, wavelength_nm), wavelength_nm, time, cosine)
+            inside = (values >= sensor.valid_min) & (values <= sensor.valid_max)
+            return np.where(inside, values, np.float32(np.nan))
+
+        values = np.stack(list(with_indices(sensor.bands, "toa_", toa).values()))
+        known: Mask = np.all(np.isfinite(values), axis=0)
+        clear = _clear(toa, cosine, sensor)
+        valid: Mask = known & clear
+        if not valid.any():
+            raise SceneError(f"{path.name}: no valid pixel: {_why_none(known, sensor)}")
+        values[:, ~valid] = np.nan
+        image = SensorImage(
+            values,
+            valid,
+            pixels.grid,
+            tuple(sensor.bands),
+            "reflectance",
+            sensor.sensor,
+            iso(time),
+            (
+                f"read {path.name}",
+                f"to top-of-atmosphere reflectance, the sun {sun_distance_au(time):.5f} au away",
+                f"without likely clouds, {(known & ~clear).mean():.1%}",
+            ),
+            GK2B,
+        )
+        return pixels.resampled(dataset, image)
+
+
+def reflectance(radiance: Floats, wavelength_nm: int, time: datetime, cosine: Floats) -> Floats:
+    """Reflectance pi d^2 L / (F0 cosine) from radiance L in W m-2 um-1 sr-1, in its shape.
+
+    d is the sun's distance in au, F0 the irradiance, and ``cosine`` the cosine of the sun's zenith
+    angle (e.g. Chander et al. 2009, Remote Sensing of Environment 113, 893).
+    """
+    factor = np.pi * sun_distance_au(time) ** 2 / IRRADIANCE[wavelength_nm]
+    values: Floats = np.float32(factor) * radiance / cosine
+    return values
+
+
+def inspect(path: Path) -> Inspection:
+    """Facts about the file, and how well a regular grid fits it."""
+    with opened(path) as dataset:
+        _check_product(dataset)
+        pixels, times = fitted(dataset), time_check(dataset)
+        present, complete = bands_check("L_TOA", dataset["geophysical_data"].variables)
+        bands = [_band_facts(dataset, nm) for nm in present]
+        sun = _sun_facts(dataset, observed(dataset)) if times.passed else "unknown without a time"
+    facts = (
+        ("file", path.name),
+        ("observed", times.found),
+        ("sun", sun),
+        *grid_facts(pixels.output),
+        ("bands", "radiance, W m-2 um-1 sr-1; " + "; ".join(bands)),
+    )
+    return Inspection("GK2B/GOCI-II L1B", facts, (pixels.check, times, complete))
+
+
+def _check_product(dataset: netCDF4.Dataset) -> None:
+    group = dataset.groups.get("geophysical_data")
+    if group is not None and "RhoC" in group.groups:
+        raise SceneError(
+            f"{file_name(dataset)}: Level 2 AC (RhoC), not Level 1B. Name the L1B file, or set the "
+            "sensor's product to goci2."
+        )
+    if group is None or not any(name.startswith("L_TOA_") for name in group.variables):
+        raise SceneError(
+            f"{file_name(dataset)}: the file has no L_TOA. Name a Level 1B file "
+            "(GK2_GOCI2_L1B_...nc)."
+        )
+
+
+def _radiance(dataset: netCDF4.Dataset, wavelength_nm: int) -> Floats:
+    """L_TOA (line, pixel), W m-2 um-1 sr-1; NaN at fill, as around the edges."""
+    name = f"geophysical_data/L_TOA_{wavelength_nm}"
+    radiance = physical(dataset, name, FILL).astype(np.float32)
+    return np.where(radiance > 0, radiance, np.float32(np.nan))
+
+
+def _by_day(dataset: netCDF4.Dataset, time: datetime, min_elevation_deg: float) -> Floats:
+    """Cosine of the sun's zenith angle; NaN if the sun is lower than that or unknown."""
+    elevation_deg = _sun_elevation_deg(dataset, time)
+    day = elevation_deg >= min_elevation_deg
+    if not day.any():
+        raise SceneError(
+            f"{file_name(dataset)}: night: at {time:%Y-%m-%d %H:%M} UTC the sun is at most "
+            f"{np.nanmax(elevation_deg):.1f} degrees high, but min_sun_elevation_deg is "
+            f"{min_elevation_deg:g}. Name a daytime scan"
+        )
+    return np.where(day, np.sin(np.radians(elevation_deg)), np.float32(np.nan))
+
+
+def _sun_elevation_deg(dataset: netCDF4.Dataset, time: datetime) -> Floats:
+    """Sun elevation of each pixel (line, pixel); NaN if its coordinates are unknown."""
+    lon, lat = (degrees.astype(np.float32) for degrees in coordinates(dataset))
+    zenith, _ = sun_position(time, lon, lat)
+    return np.float32(90) - np.degrees(zenith)
+
+
+def _clear(toa: Callable[[int], Floats], cosine: Floats, sensor: Goci2L1bConfig) -> Mask:
+    """Pixels that are dark in blue, or green by NDVI. Unknown pixels count as bright.
+
+    The reflectance of the air in blue doubles from summer to winter. Multiplied by ``cosine``, the
+    cosine of the sun's zenith angle, it stays at about 0.15.
+    """
+    bright = ~(toa(CLOUD_NM) * cosine <= sensor.cloud_brightness)
+    green = normalised_difference(*(toa(nm) for nm in INDICES["ndvi"])) > sensor.cloud_ndvi
+    return green | ~bright
+
+
+def _why_none(known: Mask, sensor: Goci2L1bConfig) -> str:
+    if not known.any():
+        return (
+            f"no daytime pixel has all of {', '.join(sensor.bands)} within "
+            f"{sensor.valid_min:g} .. {sensor.valid_max:g}. Name another file"
+        )
+    return (
+        f"all known pixels ({known.mean():.1%}) look like cloud. Name another scan, or change the "
+        "sensor's cloud_brightness or cloud_ndvi"
+    )
+
+
+def _sun_facts(dataset: netCDF4.Dataset, time: datetime) -> str:
+    elevation_deg = _sun_elevation_deg(dataset, time)
+    return (
+        f"{np.nanmin(elevation_deg):.1f} to {np.nanmax(elevation_deg):.1f} degrees high, "
+        f"{sun_distance_au(time):.5f} au away"
+    )
+
+
+def _band_facts(dataset: netCDF4.Dataset, wavelength_nm: int) -> str:
+    """Valid share of a band, its range, and its stored type."""
+    values = _radiance(dataset, wavelength_nm)
+    kind = variable(dataset, f"geophysical_data/L_TOA_{wavelength_nm}").dtype
+    share = np.isfinite(values).mean()
+    return f"L_TOA_{wavelength_nm} {share:.1%}{extremes(values)}, {kind}"

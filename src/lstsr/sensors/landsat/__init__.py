@@ -1,0 +1,1 @@
+"""Landsat 8 and 9 products: metadata, quality bands, names."""
