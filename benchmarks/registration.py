@@ -20,7 +20,7 @@ from tqdm import tqdm
 from lstsr.config import Config, load
 from lstsr.dataset.align import cells_within, read_terrain
 from lstsr.errors import SceneError
-from lstsr.geo.coregister import Registration, register, register_input
+from lstsr.geo.registration import Registration, register, register_input
 from lstsr.geo.parallax import Terrain
 from lstsr.geo.resample import resample
 from lstsr.image import SensorImage

@@ -25,7 +25,7 @@ from lstsr.dataset.align import (
 )
 from lstsr.dataset.layers import Ground
 from lstsr.errors import SceneError
-from lstsr.geo.coregister import Registration
+from lstsr.geo.registration import Registration
 from lstsr.geo.parallax import Terrain, apparent
 from lstsr.geo.resample import resample
 from lstsr.grid import Grid

@@ -25,7 +25,7 @@ from lstsr.dataset.layers import UNKNOWN, Ground, with_bands
 from lstsr.errors import LstsrError, SceneError
 from lstsr.files import read_csv, write_csv
 from lstsr.geo.coarsen import at_least
-from lstsr.geo.coregister import Registration, register, register_input
+from lstsr.geo.registration import Registration, register, register_input
 from lstsr.geo.resample import meets, resample
 from lstsr.grid import Grid
 from lstsr.image import SensorImage, Triplet, alone

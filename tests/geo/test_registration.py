@@ -15,7 +15,7 @@ from rasterio.warp import Resampling, reproject
 from scipy import ndimage
 from skimage.registration import phase_cross_correlation
 
-from lstsr.geo.coregister import Registration, fit_psf, register, register_input
+from lstsr.geo.registration import Registration, fit_psf, register, register_input
 
 Array = NDArray[np.floating[Any]]
 Mask = NDArray[np.bool_]
