@@ -18,10 +18,10 @@ import numpy as np
 from tqdm import tqdm
 
 from lstsr.config import Config, load
-from lstsr.dataset.align import cells_within, read_terrain
+from lstsr.dataset.assembly import cells_within, read_ground
 from lstsr.errors import SceneError
-from lstsr.geo.registration import Registration, register, register_input
 from lstsr.geo.parallax import Terrain
+from lstsr.geo.registration import Registration, register, register_input
 from lstsr.geo.resample import resample
 from lstsr.image import SensorImage
 from lstsr.manifest import Scene
@@ -96,7 +96,8 @@ def errors(config: Config, folder: Path, with_terrain: bool) -> dict[str, list[f
     for scene in tqdm(scenes(config, folder)):
         truth = json.loads((folder / scene.scene / "truth" / "truth.json").read_text())
         try:
-            images = unmoved(scene, config, read_terrain(scene.dem) if with_terrain else None)
+            terrain = read_ground(scene.dem, None).terrain if with_terrain else None
+            images = unmoved(scene, config, terrain)
         except SceneError as error:
             print(f"{scene.scene}: {error}")
             continue
@@ -114,7 +115,7 @@ def mismatched(config: Config, folder: Path, pairs: int) -> dict[str, int]:
     images = {}
     for scene in scenes(config, folder):
         try:
-            images[scene.scene] = unmoved(scene, config, read_terrain(scene.dem))
+            images[scene.scene] = unmoved(scene, config, read_ground(scene.dem, None).terrain)
         except SceneError:
             continue
     rng = np.random.default_rng(0)

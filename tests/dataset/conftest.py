@@ -58,7 +58,6 @@ def _arrays(seed: int, centre_k: float, offset_k: float) -> SceneArrays:
         reference_valid=rng.random(fine) < 0.9,
         target=rng.normal(centre_k, 5, fine).astype(np.float32),
         scored=rng.random(fine) < 0.7,
-        centre_k=centre_k,
         offset_k=offset_k,
     )
 

@@ -25,8 +25,8 @@ from lstsr.dataset.align import (
 )
 from lstsr.dataset.layers import Ground
 from lstsr.errors import SceneError
-from lstsr.geo.registration import Registration
 from lstsr.geo.parallax import Terrain, apparent
+from lstsr.geo.registration import Registration
 from lstsr.geo.resample import resample
 from lstsr.grid import Grid
 from lstsr.image import SensorImage, Viewpoint
@@ -173,12 +173,12 @@ def test_images_that_do_not_overlap_are_refused_by_name(world: World) -> None:
     found = images(world)
     far = replace(found["target"], grid=found["target"].grid.moved(0, 4000))
     with pytest.raises(
-        SceneError, match="^input and target share 0.0% of .*: target looks elsewhere$"
+        SceneError, match="^input and target share 0.0% of .*: target shows another place$"
     ):
         to_triplet("a", found | {"target": far}, settings())
     far = replace(found["reference"], grid=found["reference"].grid.moved(4000, 0))
     with pytest.raises(
-        SceneError, match="^all three images share 0.0% .*: reference looks elsewhere$"
+        SceneError, match="^all three images share 0.0% .*: reference shows another place$"
     ):
         to_triplet("a", found | {"reference": far}, settings())
 

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from affine import Affine
 
-from lstsr.dataset.harmonise import Harmonisation, Samples, covariates_of, fit
-from lstsr.dataset.layers import UNKNOWN
-from lstsr.errors import LstsrError, SceneError
+from lstsr.dataset.harmonise import Harmonisation, Samples, fit
+from lstsr.errors import LstsrError
 from lstsr.grid import Grid
-from lstsr.image import SensorImage, Viewpoint
+from lstsr.image import SensorImage
 
 GRID = Grid("EPSG:32652", Affine(2000, 0, 400_000, 0, -2000, 4_100_000), 24, 20)
 COLUMNS = ("ndvi", "season_cos", "elevation")
@@ -115,39 +114,3 @@ def test_too_little_is_refused() -> None:
     )
     with pytest.raises(LstsrError, match="were fitted"):
         found.correction_k(other)
-
-
-def test_covariates_of_a_scene() -> None:
-    fine = GRID.refine(4)
-    ndvi = np.kron(
-        np.arange(480, dtype=np.float32).reshape(20, 24) / 640, np.ones((4, 4), np.float32)
-    )
-    valid = np.ones(fine.shape, bool)
-    valid[:4, :4] = False
-    ndvi[~valid] = np.nan
-    reference = SensorImage(ndvi[None], valid, fine, ("ndvi",), "index", "optical")
-    coarse = SensorImage(
-        np.full((1, *GRID.shape), 300, np.float32),
-        np.ones(GRID.shape, bool),
-        GRID,
-        ("lst",),
-        "kelvin",
-        "coarse",
-        "2023-07-02T02:24:00Z",
-    )
-    made = covariates_of(
-        ["ndvi", "hour", "season", "view_zenith"], coarse, Viewpoint(128.2), reference, UNKNOWN
-    )
-    assert made is not None
-    assert made.bands[:3] == ("ndvi", "hour_cos", "hour_sin")
-    assert made.bands[3:] == ("season_cos", "season_sin", "view_zenith")
-    np.testing.assert_allclose(made.values[0].ravel()[1:], np.arange(1, 480) / 640, rtol=1e-6)
-    assert np.isnan(made.values[0, 0, 0])
-    hour = np.degrees(np.arctan2(made.values[2], made.values[1])) / 15
-    np.testing.assert_allclose(hour % 24, 2.4 + 128 / 15, atol=0.1)
-    assert made.values[3].mean() == pytest.approx(-1, abs=0.01), "half a year after New Year"
-    assert covariates_of([], coarse, None, reference, UNKNOWN) is None
-    with pytest.raises(SceneError, match="no time"):
-        covariates_of(
-            ["season"], SensorImage(**{**vars(coarse), "time": ""}), None, reference, UNKNOWN
-        )

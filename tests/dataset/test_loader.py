@@ -31,8 +31,8 @@ def test_header_and_splits(dataset_path: Path) -> None:
     assert dataset.scenes("train") == ["b", "a"]
     assert dataset.scenes("validation") == ["c"]
     assert dataset.scenes("test") == []
-    place = dataset.place("c")
-    assert (place.split, place.crs, place.transform[4]) == ("validation", "EPSG:5179", -250.0)
+    entry = dataset.scene_meta("c")
+    assert (entry.split, entry.crs, entry.transform[4]) == ("validation", "EPSG:5179", -250.0)
     assert dataset.row("dctnet-base-x4-observed-s0") == {"model": "dctnet", "scale": 4}
 
 
@@ -60,7 +60,6 @@ def test_windows(
         reference_valid=whole.reference_valid[fine],
         target=whole.target[fine],
         scored=whole.scored[fine],
-        centre_k=whole.centre_k,
         offset_k=whole.offset_k,
     )
     assert_same(Dataset(dataset_path).window("a", KEY, *window), expected)
@@ -82,12 +81,12 @@ def test_faults_name_the_file_and_the_cure(dataset_path: Path, tmp_path: Path) -
     with pytest.raises(LstsrError, match=r"keys: observed-x4"):
         dataset.scene("a", "observed-x8")
     with pytest.raises(LstsrError, match=r"holds no scene z; scenes: b, a, c"):
-        dataset.place("z")
+        dataset.scene_meta("z")
     with pytest.raises(LstsrError, match=r"holds no row x; rows: dctnet-base"):
         dataset.row("x")
     with pytest.raises(LstsrError, match=r"leaves scene a of 12 x 14"):
         dataset.window("a", KEY, 10, 0, 4, 4)
-    with pytest.raises(LstsrError, match="run the dataset stage"):
+    with pytest.raises(LstsrError, match="Run the dataset stage"):
         Dataset(tmp_path / "missing.safetensors")
     bare = tmp_path / "bare.safetensors"
     save_file({"x": np.zeros(1)}, bare)
@@ -104,13 +103,13 @@ def test_a_file_of_an_older_version_that_does_not_say_its_origin_is_refused(
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     del header["origin"]
     save_file(tensors, tmp_path / "old.safetensors", {"lstsr": json.dumps(header)})
-    with pytest.raises(LstsrError, match=r"old\.safetensors: the header lacks .*'origin'; rebuild"):
+    with pytest.raises(LstsrError, match=r"old\.safetensors: the header lacks .*'origin'. Rebuild"):
         Dataset(tmp_path / "old.safetensors")
 
 
 def test_scale_of_a_key() -> None:
     assert scale_of("degraded-block-x8") == 8
-    with pytest.raises(LstsrError, match="no track key"):
+    with pytest.raises(LstsrError, match="not a track key"):
         scale_of("observed")
 
 

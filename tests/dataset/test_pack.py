@@ -13,7 +13,8 @@ from lstsr.config import Block, DatasetConfig
 from lstsr.dataset.align import read_triplet
 from lstsr.dataset.layers import with_bands
 from lstsr.dataset.loader import Dataset, key_of
-from lstsr.dataset.pack import add_rows, coarse_input, pack
+from lstsr.dataset.pack import add_rows, pack
+from lstsr.dataset.tracks import coarse_input
 from lstsr.errors import LstsrError
 from lstsr.geo.aggregate import block_mean_t4, psf_mean_t4
 from lstsr.grid import Grid
@@ -97,9 +98,9 @@ def test_the_header_says_what_the_file_holds(dataset: Dataset) -> None:
         "validation": ["c"],
         "test": ["d"],
     }
-    place = dataset.place("a")
-    assert tuple(place.transform) == (250, 0, 5e5, 0, -250, 5.1e6)
-    assert place.time == "2020-07-01"
+    entry = dataset.scene_meta("a")
+    assert tuple(entry.transform) == (250, 0, 5e5, 0, -250, 5.1e6)
+    assert entry.time == "2020-07-01"
 
 
 def test_values_and_masks_come_back_as_they_were(dataset: Dataset) -> None:
@@ -119,13 +120,14 @@ def test_values_and_masks_come_back_as_they_were(dataset: Dataset) -> None:
             assert np.isfinite(values).all(), "gaps are filled"
         assert 250 < arrays.target.min() < arrays.target.max() < 340
         inside = truth.input.values[0][truth.input.valid]
-        assert arrays.centre_k == pytest.approx(inside.astype(float).mean(), abs=1e-6)
+        centre_k = dataset.scene_meta(name).centre_k["observed-x4"]
+        assert centre_k == pytest.approx(inside.astype(float).mean(), abs=1e-6)
 
 
 def test_the_offset_is_how_much_warmer_the_target_is(dataset: Dataset) -> None:
     for name in SPLITS:
-        assert dataset.place(name).offset_k["observed-x4"] == pytest.approx(-2, abs=0.3)
-        assert dataset.place(name).offset_k["degraded-block-x8"] == 0
+        assert dataset.scene_meta(name).offset_k["observed-x4"] == pytest.approx(-2, abs=0.3)
+        assert dataset.scene_meta(name).offset_k["degraded-block-x8"] == 0
 
 
 def test_scored_is_what_all_three_know(dataset: Dataset) -> None:
@@ -362,7 +364,7 @@ def richer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_observed_input_is_also_held_harmonised(richer: Path, tmp_path: Path) -> None:
     dataset = packed(richer, tmp_path / "dataset.safetensors")
     assert dataset.meta.harmonisation is not None
-    assert set(dataset.place("d").centre_k) == {b.key for b in BLOCKS} | {"harmonised-x4"}
+    assert set(dataset.scene_meta("d").centre_k) == {b.key for b in BLOCKS} | {"harmonised-x4"}
     for seed, name in enumerate(SPLITS):
         plain, better = (dataset.scene(name, f"{kind}-x4") for kind in ("observed", "harmonised"))
         np.testing.assert_array_equal(plain.scored, better.scored)
@@ -371,7 +373,8 @@ def test_an_observed_input_is_also_held_harmonised(richer: Path, tmp_path: Path)
         # the input is 2 K warm, and warmer by 1.5 K a degree
         added = (better.input - plain.input)[seen]
         np.testing.assert_allclose(added, (-2 - 1.5 * (zenith - 42))[seen], atol=0.35)
-        assert better.centre_k == pytest.approx(float(better.input[seen].mean()), abs=1e-3)
+        centre_k = dataset.scene_meta(name).centre_k["harmonised-x4"]
+        assert centre_k == pytest.approx(float(better.input[seen].mean()), abs=1e-3)
         assert abs(better.offset_k) < 0.3 < abs(plain.offset_k)
 
 
@@ -425,7 +428,9 @@ def test_a_fold_is_the_dataset_of_its_own_splits(richer: Path, tmp_path: Path) -
                 key = key_of("observed", 4, harmonised=True, fold=fold)
                 one, other = dataset.scene(name, key), alone.scene(name, "harmonised-x4")
                 np.testing.assert_array_equal(one.input, other.input)
-                assert (one.centre_k, one.offset_k) == (other.centre_k, other.offset_k)
+                entry, expected = dataset.scene_meta(name), alone.scene_meta(name)
+                assert entry.centre_k[key] == expected.centre_k["harmonised-x4"]
+                assert one.offset_k == other.offset_k
     assert len({Dataset(path, fold=fold).meta.reference_mean for fold in range(3)}) == 3
 
 
@@ -436,7 +441,7 @@ def test_folds_that_a_file_lacks_are_named(dataset: Dataset, folder: Path, tmp_p
     assert [one["n_scenes"]["train"] for one in statistics["folds"]] == [2, 2, 2]
     with pytest.raises(LstsrError, match="the split has 3 folds, but the row names none"):
         Dataset(path, fold=None)
-    with pytest.raises(LstsrError, match="holds no fold 3; run the dataset stage"):
+    with pytest.raises(LstsrError, match="holds no fold 3. Run the dataset stage"):
         Dataset(path, fold=3)
     with pytest.raises(LstsrError, match="holds no fold 1"):
         Dataset(dataset.path, fold=1)

@@ -221,16 +221,21 @@ def _locator(image: SensorImage, grid: Grid, height_m: float = 0.0) -> Locator:
     to_image = Transformer.from_crs(between, image.grid.crs, always_xy=True)
 
     def locate(row: Doubles, column: Doubles) -> Pair:
-        x, y = grid.transform @ (column + 0.5, row + 0.5)
+        x, y = _transformed(grid.transform, column + 0.5, row + 0.5)
         if viewpoint:
             x, y = apparent(*to_degrees.transform(x, y), height_m, viewpoint)
         x, y = to_image.transform(x, y)
         reached = np.isfinite(x) & np.isfinite(y)
         x, y = (np.where(reached, axis, np.nan) for axis in (x, y))
-        column, row = ~image.grid.transform @ (image.grid.nearest_turn(x), y)
+        column, row = _transformed(~image.grid.transform, image.grid.nearest_turn(x), y)
         return row - 0.5, column - 0.5
 
     return locate
+
+
+def _transformed(transform: Affine, x: Doubles, y: Doubles) -> Pair:
+    a, b, c, d, e, f, *_ = transform
+    return a * x + b * y + c, d * x + e * y + f
 
 
 def _positions(

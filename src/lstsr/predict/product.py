@@ -369,7 +369,6 @@ def _predict(
             whole.input_valid[cells],
             whole.reference[:, *pixels],
             whole.reference_valid[pixels],
-            whole.centre_k,
         )
         return predict_scene(network, scene, normalisation, device)
 

@@ -118,7 +118,7 @@ def _predict(
 
 
 def _image(dataset: Dataset, name: str, values: np.ndarray, row: dict[str, Any]) -> SensorImage:
-    scene = dataset.place(name)
+    scene = dataset.scene_meta(name)
     transform = dataset.transform(name, key_of(row["track"], row["scale"]))
     bands = banded(values)
     valid: Mask = np.all(np.isfinite(bands), axis=0)
