@@ -123,7 +123,7 @@ def test_a_row_can_be_shown_some_channels_in_its_own_order(
     swapped = Dataset(dataset_path, ["nir", "red"]).window("b", KEY, 2, 3, 4, 5).reference
     np.testing.assert_array_equal(swapped, truth["b"].reference[::-1, 8:24, 12:32])
     assert Dataset(dataset_path).fingerprint == dataset.fingerprint
-    with pytest.raises(LstsrError, match="no channel swir; there are red, nir"):
+    with pytest.raises(LstsrError, match="no channel swir, only red, nir"):
         Dataset(dataset_path, ["swir"])
 
 
@@ -164,7 +164,7 @@ def test_a_guide_can_be_shuffled(
     assert dataset.window("b", KEY, 1, 0, 3, 3).reference.shape == (2, 12, 12)
     back = dataset.scene("b", KEY).reference
     np.testing.assert_array_equal(back, truth["a"].reference[:, :36, :40])
-    with pytest.raises(LstsrError, match="all scenes of train are of one place, guide shuffled"):
+    with pytest.raises(LstsrError, match="all scenes of train show one place, but guide shuffled"):
         Dataset(dataset_path, guide="shuffled").scene("a", KEY)
 
 

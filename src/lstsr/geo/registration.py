@@ -20,7 +20,6 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy import fft, ndimage, optimize
 
-from lstsr.geo.aggregate import SIGMAS_PER_FWHM
 from lstsr.image import Mask
 
 Array = NDArray[np.floating[Any]]
@@ -51,6 +50,9 @@ MAX_FIT_CELLS = 1.0
 MIN_FIT_CORRELATION = 0.8
 # Least share of a cell's PSF on valid pixels, and least number of such cells, to fit the PSF.
 MIN_PSF_FILLED, MIN_PSF_CELLS = 0.8, 60
+# Full width at half maximum of a Gaussian in standard deviations. The exact value of
+# `aggregate.SIGMAS_PER_FWHM` would move the shifts of earlier runs by 1e-5 pixel.
+SIGMAS_PER_FWHM = 2.3548
 
 
 @dataclass(frozen=True)
