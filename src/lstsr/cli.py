@@ -253,7 +253,7 @@ def dataset(options: argparse.Namespace) -> None:
     """Pack the aligned triplets, and account for shifts and exclusions."""
     from lstsr.acquire.index import read_index as read_acquired
     from lstsr.config import AlignConfig, Block, DatasetConfig, SplitConfig
-    from lstsr.dataset.align import COLUMNS, read_index, record
+    from lstsr.dataset.align import COLUMNS
     from lstsr.dataset.exclusions import check_share, exclusions
     from lstsr.dataset.pack import pack
     from lstsr.files import read_csv, whole, write_csv
@@ -262,14 +262,14 @@ def dataset(options: argparse.Namespace) -> None:
 
     settings = options.settings
     acquired = [one for index in options.acquired for one in read_acquired(index)]
-    aligned = [one for index in options.aligned for one in read_index(index)]
+    aligned = [row for index in options.aligned for row in read_csv(index)]
     lost = exclusions(acquired, aligned)
     digests = [f"{role}_sha256" for role in ROLES]
     write_csv(options.excluded, ("scene", "stage", "reason", *digests), lost)
-    write_csv(options.shifts, COLUMNS, map(record, sorted(aligned, key=lambda one: one.scene)))
+    write_csv(options.shifts, COLUMNS, sorted(aligned, key=lambda row: row["scene"]))
     limit = AlignConfig.model_validate(settings["align"]).max_excluded_share
     check_share(len(lost), len(acquired), limit, [record["reason"] for record in lost])
-    good = {one.scene for one in aligned if not one.reason}
+    good = {row["scene"] for row in aligned if not row["reason"]}
     assigned: dict[str, Any] = {}
     for row in read_csv(options.splits):
         if "fold" in row:

@@ -17,14 +17,13 @@ from lstsr.dataset.align import (
     Aligned,
     align,
     check_times,
-    read_index,
     read_triplet,
-    record,
     to_triplet,
     write_index,
 )
 from lstsr.dataset.layers import Ground
 from lstsr.errors import SceneError
+from lstsr.files import read_csv
 from lstsr.geo.parallax import Terrain, apparent
 from lstsr.geo.registration import Registration
 from lstsr.geo.resample import resample
@@ -273,8 +272,12 @@ def test_the_index_keeps_what_was_measured(tmp_path: Path) -> None:
         ),
     ]
     write_index(tmp_path / "index.csv", aligned)
-    assert read_index(tmp_path / "index.csv") == aligned
-    assert record(aligned[0])["reference_row"] == 0.8123456789
+    first, second, third = read_csv(tmp_path / "index.csv")
+    assert (first["scene"], first["reason"], first["input_row"]) == ("a", "", "")
+    assert (float(first["reference_row"]), first["reference_tiles"]) == (0.8123456789, "9")
+    assert (second["scene"], second["reason"]) == ("b", "no valid pixel; check, nodata")
+    assert (third["reference_column"], third["input_row"]) == ("-1.25", "3.0")
+    assert (third["input_psf_rows_cells"], third["input_psf_columns_cells"]) == ("1.4", "1.05")
 
 
 def test_the_reference_is_also_held_as_it_was_delivered(world: World) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,8 +15,8 @@ from lstsr.dataset.assembly import UNMOVED, Recipe, assemble, cells_within, read
 from lstsr.dataset.history import earlier_targets
 from lstsr.dataset.layers import UNKNOWN, Ground, with_bands
 from lstsr.errors import LstsrError, SceneError
-from lstsr.files import read_csv, write_csv
-from lstsr.geo.coarsen import at_least
+from lstsr.files import write_csv
+from lstsr.geo.coarsen import coarsened_to
 from lstsr.geo.registration import Registration, register, register_input
 from lstsr.geo.resample import meets, resample
 from lstsr.grid import Grid
@@ -35,13 +34,12 @@ logger = logging.getLogger(__name__)
 FINEST = 1.5
 """An image can be interpolated to pixels that are narrower than its own by this factor."""
 OPTIONAL = ("water", "covariates")
-MOVED = ("reference", "input")
 MEASURED = ("row", "column", "peak_correlation", "tiles", "residual")
 PSF = ("input_psf_rows_cells", "input_psf_columns_cells")
 AGE = "reference_age_h"
 COLUMNS = (
     *("scene", "reason", AGE),
-    *(f"{role}_{name}" for role in MOVED for name in MEASURED),
+    *(f"{role}_{name}" for role in ("reference", "input") for name in MEASURED),
     *PSF,
 )
 
@@ -98,7 +96,7 @@ def align(
     row, column = triplet.shifts["target"]
     geotiff.write(
         folder / scene.scene / "target_native.tif",
-        at_least(images["target"], triplet.target.grid.gsd_m),
+        coarsened_to(images["target"], triplet.target.grid.gsd_m),
         {"moved_row": repr(row), "moved_column": repr(column)},
     )
     return Aligned(scene.scene, "", registrations, age_h)
@@ -281,11 +279,11 @@ def _registrations(
 
 
 def write_index(path: Path, aligned: Iterable[Aligned]) -> None:
-    """A CSV with one row per scene."""
-    write_csv(path, COLUMNS, map(record, aligned))
+    """A CSV with the columns `COLUMNS` and one row per scene."""
+    write_csv(path, COLUMNS, map(_record, aligned))
 
 
-def record(aligned: Aligned) -> dict[str, object]:
+def _record(aligned: Aligned) -> dict[str, object]:
     """A scene's row: its name, the reason for its exclusion, and the measurements."""
     row: dict[str, object] = {"scene": aligned.scene, "reason": aligned.reason}
     if aligned.reference_age_h is not None:
@@ -295,25 +293,6 @@ def record(aligned: Aligned) -> dict[str, object]:
         if role == "input":
             row |= dict(zip(PSF, measured.psf_cells, strict=True))
     return row
-
-
-def read_index(path: Path) -> list[Aligned]:
-    """The inverse of ``write_index``."""
-    return [
-        Aligned(
-            row["scene"],
-            row["reason"],
-            {role: _registration(row, role) for role in MOVED if row[f"{role}_row"]},
-            float(row[AGE]) if row[AGE] else None,
-        )
-        for row in read_csv(path)
-    ]
-
-
-def _registration(row: dict[str, str], role: str) -> Registration:
-    y, x, peak, tiles, residual = (float(row[f"{role}_{name}"]) for name in MEASURED)
-    rows, columns = (float(row[name]) if role == "input" else math.nan for name in PSF)
-    return Registration(y, x, peak, int(tiles), residual, True, (rows, columns))
 
 
 def read_triplet(folder: Path, scene: str) -> Triplet:

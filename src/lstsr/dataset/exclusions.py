@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from lstsr.acquire.index import Acquired
-from lstsr.dataset.align import Aligned
 from lstsr.errors import LstsrError
 from lstsr.manifest import ROLES
 
 
-def exclusions(acquired: Iterable[Acquired], aligned: Iterable[Aligned]) -> list[dict[str, str]]:
-    """One record per scene that a fault in its content excludes: name, stage, reason, digests."""
-    reasons = {scene.scene: scene.reason for scene in aligned if scene.reason}
+def exclusions(
+    acquired: Iterable[Acquired], aligned: Iterable[Mapping[str, str]]
+) -> list[dict[str, str]]:
+    """One record per scene that a fault in its content excludes: name, stage, reason, digests.
+
+    ``aligned`` are rows of the indices of stage align (`align.write_index`).
+    """
+    reasons = {row["scene"]: row["reason"] for row in aligned}
     records = []
     for entry in acquired:
         name = entry.scene.scene

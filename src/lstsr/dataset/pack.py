@@ -20,7 +20,7 @@ from lstsr.dataset.assembly import centre_of
 from lstsr.dataset.harmonise import Harmonisation, fit_harmonisation
 from lstsr.dataset.layers import mostly
 from lstsr.dataset.loader import HEADER, coarse_array, fine_array
-from lstsr.dataset.statistics import ReferenceStatistics
+from lstsr.dataset.statistics import reference_statistics, reference_sums
 from lstsr.dataset.tracks import CoarseInput, coarse_inputs, widened_triplet, widening
 from lstsr.errors import LstsrError, SceneError
 from lstsr.files import whole
@@ -56,9 +56,10 @@ def pack(
     averaged. The input of an observed block is also harmonised, if scenes have covariates.
 
     Returns the statistics: reference values over valid pixels of training scenes, number of scenes
-    by split, wild cells (`wild_k`) left out by block, and the harmonisation. Raises LstsrError if a
-    split of ``wanted`` has no scene left, a scene has no pixel to score, scenes have pixels of very
-    different size, or no training scene has the history that is among the layers.
+    by split, wild cells (`wild_k`) left out by block, the harmonisation, and as ``unscored`` the
+    scenes that are excluded because they have no pixel to score, with reasons. Raises LstsrError if
+    a split of ``wanted`` has no scene left, scenes have pixels of very different size, or no
+    training scene has the history that is among the layers.
     """
     folds = _by_fold(splits)
     _check_splits(folds, wanted)
@@ -69,7 +70,7 @@ def pack(
         )
         for fold, chosen in folds.items()
     }
-    training = {fold: ReferenceStatistics() for fold in folds}
+    sums: dict[str, np.ndarray] = {}
     tensors: Tensors = {}
     scenes: list[dict[str, Any]] = []
     spacings_m: dict[str, float] = {}
@@ -86,9 +87,7 @@ def pack(
         tensors |= arrays
         wild.update({block.key: inputs[block.key].wild for block in blocks})
         spacings_m[name] = aligned.target.grid.gsd_m
-        for fold, chosen in folds.items():
-            if chosen[name] == "train":
-                training[fold].add(aligned)
+        sums[name] = reference_sums(aligned)
         scenes.append(
             {
                 "scene": name,
@@ -106,8 +105,7 @@ def pack(
     lst = first.target.unit == "kelvin"
     fitted = [
         {
-            "reference_mean": training[fold].mean,
-            "reference_std": training[fold].std,
+            **reference_statistics(sums[name] for name in chosen if chosen[name] == "train"),
             "n_scenes": dict(sorted(Counter(chosen.values()).items())),
             "harmonisation": bias.to_dict() if (bias := harmonisations[fold]) else None,
         }

@@ -53,9 +53,20 @@ def psf_mean_t4(
     cells. It weights T^4 of the valid pixels. The fraction is the share of its weight on them.
     """
     powers, mask = _masked_powers(values_k, valid, scale, 4)
-    rows, columns = (_psf_weights(length, scale, fwhm) for length in mask.shape)
+    sigma = fwhm * scale / SIGMAS_PER_FWHM
+    weights = (gaussian_weights(length // scale, length, sigma) for length in mask.shape)
+    rows, columns = (of_axis / of_axis.sum(axis=1, keepdims=True) for of_axis in weights)
     fraction = rows @ mask @ columns.T
     return _root(rows @ powers @ columns.T, fraction, 4, min_fraction), fraction
+
+
+def gaussian_weights(cells: int, pixels: int, sigma: float, shift: float = 0.0) -> Doubles:
+    """Gaussians of ``sigma`` pixels around the centres of coarse cells, (cells, pixels).
+
+    Their highest value is 1. The centres are moved by ``shift`` cells.
+    """
+    centres = (np.arange(cells) + 0.5 + shift) * (pixels / cells) - 0.5
+    return np.exp(-0.5 * ((np.arange(pixels) - centres[:, None]) / sigma) ** 2)
 
 
 def _masked_powers(
@@ -85,11 +96,3 @@ def _blocks(image: NDArray, scale: int) -> NDArray:
     """(..., H, W) as (..., H / scale, scale, W / scale, scale)."""
     *bands, height, width = image.shape
     return image.reshape(*bands, height // scale, scale, width // scale, scale)
-
-
-def _psf_weights(length: int, scale: int, fwhm: float) -> Doubles:
-    """Weight of each pixel in each coarse cell, (length / scale, length). Each row sums to 1."""
-    centres = (np.arange(length // scale) + 0.5) * scale
-    distance = np.arange(length) + 0.5 - centres[:, None]
-    weights = np.exp(-0.5 * (distance / (fwhm * scale / SIGMAS_PER_FWHM)) ** 2)
-    return weights / weights.sum(axis=1, keepdims=True)

@@ -28,7 +28,7 @@ def coarsened(image: SensorImage, scale: int, min_fraction: float = 0.5) -> Sens
     )
 
 
-def at_least(image: SensorImage, gsd_m: float) -> SensorImage:
+def coarsened_to(image: SensorImage, gsd_m: float) -> SensorImage:
     """``image``, averaged over whole blocks of pixels to about ``gsd_m`` if it is finer."""
     scale = round(gsd_m / image.grid.gsd_m)
     return coarsened(image, scale) if scale > 1 else image

@@ -20,6 +20,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy import fft, ndimage, optimize
 
+from lstsr.geo.aggregate import gaussian_weights
 from lstsr.image import Mask
 
 Array = NDArray[np.floating[Any]]
@@ -244,14 +245,11 @@ def _misfit(design: Array, measured: Array) -> Array:
 
 
 def _psf_weights(cells: int, pixels: int, shift: float, sigma: float) -> Array:
-    """Gaussians of ``sigma`` pixels around the cells' centres, (cells, pixels).
+    """A Gaussian PSF of integral 1 for each cell, (cells, pixels), at its centre plus ``shift``.
 
-    The centres are moved by ``shift`` cells: the PSF looks ahead as far as the input has to move.
+    The PSF looks ahead by as many cells as the input has to move.
     """
-    centres = (np.arange(cells) + 0.5 + shift) * (pixels / cells) - 0.5
-    distance = (np.arange(pixels) - centres[:, None]) / sigma
-    weights: Array = np.exp(-(distance**2) / 2) / (sigma * sqrt(2 * pi))
-    return weights
+    return gaussian_weights(cells, pixels, sigma, shift) / (sigma * sqrt(2 * pi))
 
 
 def _log_gradient(image: Array, valid: Mask) -> tuple[Array, Mask]:

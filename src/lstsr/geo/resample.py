@@ -295,10 +295,9 @@ def _average(image: SensorImage, grid: Grid, min_fraction: float, rim: int) -> S
     locate = _locator(image, grid)
     for columns in _strips(locate, grid.height, slice(0, grid.width)):
         strip = grid.window(0, columns.start, grid.height, columns.stop - columns.start)
-        part = _under(image, locate, grid.height, columns)
+        part = _under(image, locate, grid.height, columns, rim)
         if part is None:
             continue
-        part = _rimmed(part, rim)
         fraction = _averaged(part.valid[None], part.grid, strip)[0]
         known = np.where(part.valid, part.values.astype(np.float64), np.nan)
         means = _averaged(known**power, part.grid, strip, np.nan)
@@ -320,32 +319,27 @@ def _strips(locate: Locator, height: int, columns: slice) -> Iterator[slice]:
     yield from _strips(locate, height, slice(middle, columns.stop))
 
 
-def _under(image: SensorImage, locate: Locator, height: int, columns: slice) -> SensorImage | None:
-    """The part of ``image`` under some columns, with a margin; None if there is none."""
+def _under(
+    image: SensorImage, locate: Locator, height: int, columns: slice, rim: int
+) -> SensorImage | None:
+    """The part of ``image`` under some columns; None if there is none.
+
+    ``rim`` invalid pixels are added around it, because GDAL ignores the part of a cell beyond an
+    image.
+    """
     pixels = (np.linspace(-2, height + 1, 65), np.linspace(columns.start - 2, columns.stop + 1, 65))
     row, column = locate(*np.meshgrid(*pixels, indexing="ij"))
-    if not np.isfinite(row + column).all():
-        return image
-    window = _window(row, column, image.grid.shape, margin=4)
-    size = [side.stop - side.start for side in window]
-    if min(size) <= 0:
-        return None
+    window: Tile = slice(0, image.grid.height), slice(0, image.grid.width)
+    if np.isfinite(row + column).all():
+        window = _window(row, column, image.grid.shape, margin=4)
+        if any(side.stop <= side.start for side in window):
+            return None
+    valid = np.pad(image.valid[window], rim)
     return replace(
         image,
-        values=image.values[:, *window],
-        valid=image.valid[window],
-        grid=image.grid.window(window[0].start, window[1].start, *size),
-    )
-
-
-def _rimmed(image: SensorImage, width: int) -> SensorImage:
-    """``image`` with ``width`` invalid pixels around: GDAL ignores the part of a cell beyond it."""
-    size = [length + 2 * width for length in image.grid.shape]
-    return replace(
-        image,
-        values=np.pad(image.values, ((0, 0), (width, width), (width, width))),
-        valid=np.pad(image.valid, width),
-        grid=image.grid.window(-width, -width, *size),
+        values=np.pad(image.values[:, *window], ((0, 0), (rim, rim), (rim, rim))),
+        valid=valid,
+        grid=image.grid.window(window[0].start - rim, window[1].start - rim, *valid.shape),
     )
 
 
