@@ -1,4 +1,4 @@
-"""How well the shifts of the simulated sample are found, with and without the terrain's parallax.
+"""Accuracy of the shifts measured in the simulated sample, with and without terrain parallax.
 
     python benchmarks/registration.py CONFIG.yaml GENERATED_FOLDER [--pairs 200]
 
@@ -91,7 +91,7 @@ def error_px(found: Registration, truth: dict[str, float], fine_m: float) -> flo
 
 
 def errors(config: Config, folder: Path, with_terrain: bool) -> dict[str, list[float]]:
-    """Of all accepted scenes, by role; what is not accepted is printed."""
+    """Errors of all accepted scenes, by role. Prints the scenes that are not accepted."""
     found: dict[str, list[float]] = {role: [] for role in ROLES}
     for scene in tqdm(scenes(config, folder)):
         truth = json.loads((folder / scene.scene / "truth" / "truth.json").read_text())
@@ -111,7 +111,7 @@ def errors(config: Config, folder: Path, with_terrain: bool) -> dict[str, list[f
 
 
 def mismatched(config: Config, folder: Path, pairs: int) -> dict[str, int]:
-    """How many of so many pairs of different places are accepted, by role."""
+    """Number of accepted pairs among ``pairs`` pairs of different places, by role."""
     images = {}
     for scene in scenes(config, folder):
         try:

@@ -1,4 +1,4 @@
-"""Which scenes were lost, where and why; and when that is too many."""
+"""Records of excluded scenes, and the limit on their share."""
 
 from pathlib import Path
 

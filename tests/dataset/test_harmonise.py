@@ -1,4 +1,4 @@
-"""Harmonisation against biases that were put in."""
+"""Harmonisation, compared with known biases of simulated scenes."""
 
 import json
 
@@ -17,7 +17,7 @@ SLOPES = np.array([2.0, -1.0, 0.003])
 
 
 def field(rng: np.random.Generator) -> SensorImage:
-    """NDVI and elevation vary from cell to cell and from scene to scene, the season only so."""
+    """NDVI and elevation vary within and between scenes, the season only between them."""
     ndvi = rng.uniform(0.2, 0.6) + rng.uniform(-0.2, 0.2, GRID.shape)
     season = np.full(GRID.shape, rng.uniform(-1, 1))
     elevation = rng.uniform(100, 500) + rng.uniform(-100, 400, GRID.shape)
@@ -31,7 +31,7 @@ def covariates(values: np.ndarray) -> SensorImage:
 
 
 def scene(rng: np.random.Generator, noise_k: float, scatter_k: float = 0.0) -> Samples:
-    """Target minus input = 0.7 + 2 ndvi - season + 0.003 elevation, and a scene's own level."""
+    """Target minus input is 0.7 + 2 ndvi - season + 0.003 elevation plus a scene's own level."""
     known = field(rng)
     difference = 0.7 + np.tensordot(SLOPES, known.values.astype(float), 1)
     difference += rng.normal(0, scatter_k) + rng.normal(0, noise_k, GRID.shape)
@@ -51,7 +51,7 @@ def test_the_bias_that_was_put_in_is_found() -> None:
 
 
 def test_levels_of_scenes_do_not_disturb_what_holds_within_them() -> None:
-    """Levels that scatter by 3 K: slopes within are found, none is invented between."""
+    """Scene levels scatter by 3 K. The fit finds slopes within scenes and none between them."""
     rng = np.random.default_rng(2)
     found = fit(COLUMNS, [scene(rng, 0.2, scatter_k=3.0) for _ in range(8)])
     ndvi, season, elevation = found.within.columns
@@ -62,7 +62,7 @@ def test_levels_of_scenes_do_not_disturb_what_holds_within_them() -> None:
 
 
 def test_every_scene_weighs_the_same() -> None:
-    """A scene with all its cells that is off by 10 K counts no more than one with a few."""
+    """A scene that is off by 10 K with all its cells counts like a scene with a few cells."""
     rng = np.random.default_rng(1)
     scenes = [scene(rng, 0.1) for _ in range(10)]
     odd = scenes.pop()

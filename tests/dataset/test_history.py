@@ -1,4 +1,4 @@
-"""Earlier LST as a layer: what it holds, and that no target of the same day or later enters."""
+"""Layer history: its content; no target of the same day or later enters."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -78,7 +78,7 @@ def test_only_targets_of_earlier_days_within_reach_are_read(
         return Scene(name, None, None, tmp_path / f"{name}.tif", time=time)
 
     def absent(name: str, time: str) -> Scene:
-        """A file that cannot be opened: reading it would be an error."""
+        """A missing file: an attempt to read it would raise."""
         return Scene(name, None, None, tmp_path / f"{name}.tif", time=time)
 
     (tmp_path / "broken.tif").write_text("not a raster")
@@ -134,7 +134,7 @@ ALIGN = AlignConfig.model_validate(
 
 
 def test_no_target_of_the_scenes_own_day_or_later_reaches_its_layers(tmp_path: Path) -> None:
-    """Other values in a later target, or in the scene's own, change no byte of what guides."""
+    """Other values in a later target, or in the scene's own, do not change the reference."""
     here = names(SAMPLE)[:3]
     first, middle, last = (make(name, tmp_path / "sample", SAMPLE) for name in here)
     others = [

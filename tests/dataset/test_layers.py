@@ -1,4 +1,4 @@
-"""Layers beside the reference, against slopes and angles known by hand."""
+"""Layers and covariates, compared with slopes and angles known by hand."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ ABOVE = Viewpoint(128.2)
 
 
 def plane(down: float, east: float) -> Ground:
-    """Ground that rises by ``down`` to the south and by ``east`` to the east, metres a metre."""
+    """Ground that rises by ``down`` to the south and by ``east`` to the east, metres per metre."""
     wide = GRID.window(-8, -8, GRID.height + 16, GRID.width + 16).refine(2)
     rows, columns = np.mgrid[: wide.height, : wide.width] * wide.gsd_m
     return Ground(Terrain((500 + down * rows + east * columns).astype(np.float32), wide))

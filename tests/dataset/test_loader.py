@@ -1,4 +1,4 @@
-"""Scenes and windows of the dataset file against the arrays it was written from."""
+"""Scenes and windows of the dataset file, compared with the arrays that it was written from."""
 
 import dataclasses
 import json
@@ -128,7 +128,7 @@ def test_a_row_can_be_shown_some_channels_in_its_own_order(
 
 
 def of_two_places(dataset_path: Path, path: Path, rows: int, columns: int) -> Path:
-    """The file with scene b elsewhere and cut to so many coarse cells."""
+    """The file with scene b moved to another place and cut to ``rows`` x ``columns`` cells."""
     with safe_open(dataset_path, "np") as file:
         meta = json.loads(file.metadata()["lstsr"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -1,4 +1,4 @@
-"""Images averaged over blocks, against the averages of their arrays."""
+"""Images averaged over blocks, compared with averages of their arrays."""
 
 import numpy as np
 from affine import Affine

@@ -192,8 +192,8 @@ class Dataset:
 
     def water(self, name: str, key: str) -> Mask | None:
         """(H, W): the fine pixels that are mostly water; None if unknown."""
-        array = self._fine_array(name, key, "water")
-        return self._mask(array, self._whole(name, key)) if array in self._names else None
+        whole, array = self._whole(name, key), self._fine_array(name, key, "water")
+        return self._mask(array, whole) if array in self._names else None
 
     def scene(self, name: str, key: str) -> SceneArrays:
         """The whole scene."""
