@@ -1,4 +1,4 @@
-"""How well the shifts of the simulated sample are found, with and without the terrain's parallax.
+"""Accuracy of the shifts measured in the simulated sample, with and without terrain parallax.
 
     python benchmarks/registration.py CONFIG.yaml GENERATED_FOLDER [--pairs 200]
 
@@ -18,10 +18,10 @@ import numpy as np
 from tqdm import tqdm
 
 from lstsr.config import Config, load
-from lstsr.dataset.align import cells_within, read_terrain
+from lstsr.dataset.assembly import cells_within, read_ground
 from lstsr.errors import SceneError
-from lstsr.geo.coregister import Registration, register, register_input
 from lstsr.geo.parallax import Terrain
+from lstsr.geo.registration import Registration, register, register_input
 from lstsr.geo.resample import resample
 from lstsr.image import SensorImage
 from lstsr.manifest import Scene
@@ -91,12 +91,13 @@ def error_px(found: Registration, truth: dict[str, float], fine_m: float) -> flo
 
 
 def errors(config: Config, folder: Path, with_terrain: bool) -> dict[str, list[float]]:
-    """Of all accepted scenes, by role; what is not accepted is printed."""
+    """Errors of all accepted scenes, by role. Prints the scenes that are not accepted."""
     found: dict[str, list[float]] = {role: [] for role in ROLES}
     for scene in tqdm(scenes(config, folder)):
         truth = json.loads((folder / scene.scene / "truth" / "truth.json").read_text())
         try:
-            images = unmoved(scene, config, read_terrain(scene.dem) if with_terrain else None)
+            terrain = read_ground(scene.dem, None).terrain if with_terrain else None
+            images = unmoved(scene, config, terrain)
         except SceneError as error:
             print(f"{scene.scene}: {error}")
             continue
@@ -110,11 +111,11 @@ def errors(config: Config, folder: Path, with_terrain: bool) -> dict[str, list[f
 
 
 def mismatched(config: Config, folder: Path, pairs: int) -> dict[str, int]:
-    """How many of so many pairs of different places are accepted, by role."""
+    """Number of accepted pairs among ``pairs`` pairs of different places, by role."""
     images = {}
     for scene in scenes(config, folder):
         try:
-            images[scene.scene] = unmoved(scene, config, read_terrain(scene.dem))
+            images[scene.scene] = unmoved(scene, config, read_ground(scene.dem, None).terrain)
         except SceneError:
             continue
     rng = np.random.default_rng(0)

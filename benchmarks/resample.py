@@ -5,7 +5,7 @@
 The source has SIZE x SIZE pixels of 250 m (at nadir) in the scan of a satellite at 128.2 E, centred
 on Korea; it is brought to SIZE x SIZE pixels of 250 m in UTM zone 52 around the same place. It
 samples a field in UTM coordinates: 300 K and plane waves of 8, 6, 4 and 2 K, 90, 40, 16 and 8 km
-long, in four directions. Each run is a process of its own; the methods take turns. Prints, for one
+long, in four directions. Each run is a separate process; the methods take turns. Prints, for one
 and two threads: median seconds of the resampling alone, peak memory of the process (the source
 included), and RMSE against the field, a rim of 2 % left out.
 """
@@ -49,7 +49,7 @@ BLOCK_ROWS = 64
 
 
 def main() -> None:
-    """Compare the methods, or run one of them for the comparison."""
+    """Compare the methods, or run a single one in a worker process."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=10_000, help="rows and columns of both images")
     parser.add_argument("--worker", nargs=3, metavar=("METHOD", "THREADS", "SOURCE"))
@@ -82,7 +82,7 @@ def compare(size: int) -> None:
 
 
 def start(method: str, threads: int, source: Path) -> dict[str, float]:
-    """The figures of one run, in a process of its own."""
+    """The figures of one run, in a separate process."""
     command = [sys.executable, __file__, "--worker", method, str(threads), str(source)]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
@@ -139,7 +139,7 @@ def blocks(grid: Grid) -> Iterator[tuple[slice, Floats]]:
 
 
 def waves_k(x_m: NDArray[np.float64], y_m: NDArray[np.float64]) -> Floats:
-    """The field at places in UTM."""
+    """The field at points in UTM."""
     total = np.full(x_m.shape, 300.0)
     for amplitude_k, length_km, direction_deg, phase in WAVES:
         turn = np.radians(direction_deg)
@@ -154,7 +154,7 @@ def field_k(grid: Grid) -> Floats:
 
 
 def rmse_k(values: Floats, grid: Grid) -> float:
-    """Root of the mean squared error inside the rim; NaN where a pixel there is missing."""
+    """Root mean squared error inside the rim; NaN if a pixel there is missing."""
     rim = grid.height // 50
     inner = values[rim:-rim, rim:-rim]
     squares = [

@@ -98,7 +98,7 @@ def test_words_about_code_change_nothing(copy: Copy, change: Callable[[str], str
         ("models/rrdb.py", {"esrnet"}),
         ("models/dctnet.py", set()),
         ("geo/fill.py", {"align", "pack"}),
-        ("geo/coregister.py", {"align", "pack"}),
+        ("geo/registration.py", {"align", "pack"}),
         ("evaluation/figures.py", {"figures"}),
         ("cli.py", set()),
         ("registry.py", set()),
@@ -124,12 +124,12 @@ def test_an_import_inside_a_function_counts_and_one_for_type_checking_does_not(
             ("if typing.TYPE_CHECKING:\n    from lstsr.geo.added import VALUE", set()),
         ]
     ):
-        text = (copy.package / "geo/coregister.py").read_text()
+        text = (copy.package / "geo/registration.py").read_text()
         (copy.package / "geo/added.py").write_text("VALUE = 1\n")
-        copy.edit("geo/coregister.py", appended(f"\n{code}\n"))
+        copy.edit("geo/registration.py", appended(f"\n{code}\n"))
         before = copy.fingerprints()
         assert copy.changed_by("geo/added.py", appended("MORE = 2\n"), before) == stages, index
-        (copy.package / "geo/coregister.py").write_text(text)
+        (copy.package / "geo/registration.py").write_text(text)
 
 
 def test_a_stage_depends_on_its_own_model_only() -> None:

@@ -1,4 +1,4 @@
-"""Small georeferenced triplets for tests: a world, a coarse sensor and an optical one, as GeoTIFFs.
+"""Small georeferenced triplets for tests, as GeoTIFFs of a coarse, an optical and a fine sensor.
 
 LST falls with vegetation and elevation; the coarse sensor sees it through a blur wider than its
 cell, with bias, noise and a navigation error, the optical one with another.
@@ -41,7 +41,7 @@ SENSORS = {
 
 @dataclass(frozen=True)
 class Sample:
-    """So many scenes of so many coarse cells a side."""
+    """Number and size of the scenes: ``coarse_size`` coarse cells along a side."""
 
     scenes: int = 12
     coarse_size: int = 32
@@ -50,7 +50,7 @@ class Sample:
 
 
 def config_of(**more: Any) -> Config:
-    """A run on such triplets at x4, observed."""
+    """A run on these triplets: track observed at x4."""
     return validate(
         {
             "dataset": "sample",
@@ -74,7 +74,7 @@ def write_manifest(folder: Path, sample: Sample) -> None:
 
 
 def names(sample: Sample) -> list[str]:
-    """The scenes that ``make`` can make."""
+    """Names of all scenes of a sample."""
     return [f"sample-{index:03d}" for index in range(sample.scenes)]
 
 
@@ -87,7 +87,7 @@ def scene_files(name: str, folder: Path) -> Scene:
 
 
 def grid_of(name: str, sample: Sample) -> Grid:
-    """The fine grid of a scene: four abreast, a scene's width apart, so that no two overlap."""
+    """The fine grid of a scene. Scenes lie four in a row, a scene's width apart."""
     size = sample.coarse_size * sample.scale
     row, column = divmod(names(sample).index(name), 4)
     x = ORIGIN[0] + 2 * column * size * FINE_M
@@ -169,13 +169,13 @@ OPTICAL = {
 
 
 def optical_config_of(**more: Any) -> Config:
-    """A run of task optical on such images at x2."""
+    """A run of task optical at x2 on the images of `write_images`."""
     blocks = [{"track": "degraded-block", "scale": 2}]
     return config_of(**({"task": "optical", "sensors": OPTICAL, "blocks": blocks} | more))
 
 
 def write_images(folder: Path, sample: Sample) -> list[Scene]:
-    """Images of four bands of reflectance, cloudy in places, and their ``folder``/scenes.csv."""
+    """Images of four bands of reflectance, partly cloudy, and their ``folder``/scenes.csv."""
     scenes, lines = [], ["scene,target"]
     for name in names(sample):
         rng = np.random.default_rng([sample.seed, names(sample).index(name)])

@@ -1,4 +1,4 @@
-"""A small dataset file, written by hand after its description."""
+"""A small dataset file, written by hand from the description of its format."""
 
 import json
 from pathlib import Path
@@ -58,14 +58,13 @@ def _arrays(seed: int, centre_k: float, offset_k: float) -> SceneArrays:
         reference_valid=rng.random(fine) < 0.9,
         target=rng.normal(centre_k, 5, fine).astype(np.float32),
         scored=rng.random(fine) < 0.7,
-        centre_k=centre_k,
         offset_k=offset_k,
     )
 
 
 @pytest.fixture(scope="session")
 def truth() -> dict[str, SceneArrays]:
-    """What the file holds."""
+    """The arrays of the file, by scene."""
     return {
         scene["scene"]: _arrays(seed, scene["centre_k"][KEY], scene["offset_k"][KEY])
         for seed, scene in enumerate(META["scenes"])
@@ -74,7 +73,7 @@ def truth() -> dict[str, SceneArrays]:
 
 @pytest.fixture(scope="session")
 def dataset_path(tmp_path_factory: pytest.TempPathFactory, truth: dict[str, SceneArrays]) -> Path:
-    """The file."""
+    """Path of the file."""
     tensors: dict[str, np.ndarray] = {}
     for name, arrays in truth.items():
         tensors[f"{name}/fine1/reference"] = arrays.reference

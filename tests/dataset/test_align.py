@@ -1,4 +1,4 @@
-"""Align: where content lies after it, against fields known at every point of the map."""
+"""Alignment, compared with fields that are known at every point of the map."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -17,16 +17,15 @@ from lstsr.dataset.align import (
     Aligned,
     align,
     check_times,
-    read_index,
     read_triplet,
-    record,
     to_triplet,
     write_index,
 )
 from lstsr.dataset.layers import Ground
 from lstsr.errors import SceneError
-from lstsr.geo.coregister import Registration
+from lstsr.files import read_csv
 from lstsr.geo.parallax import Terrain, apparent
+from lstsr.geo.registration import Registration
 from lstsr.geo.resample import resample
 from lstsr.grid import Grid
 from lstsr.image import SensorImage, Viewpoint
@@ -50,7 +49,7 @@ def settings(**registration: Any) -> AlignConfig:
 
 
 class World:
-    """A random temperature that can be looked up at any place of the map."""
+    """A random temperature with a value at every point of the map."""
 
     def __init__(self, seed: int = 0, step_m: float = 125.0) -> None:
         rng = np.random.default_rng(seed)
@@ -71,7 +70,7 @@ class World:
         return map_coordinates(self._lst, places, order=3, mode="nearest")
 
     def image(self, grid: Grid, unit: str = "kelvin", seen: Grid | None = None) -> SensorImage:
-        """What a sensor says of ``grid`` while it looks at ``seen``: a displaced sensor."""
+        """The image of a displaced sensor: content of ``seen``, delivered on ``grid``."""
         lst = self.lst(seen or grid)
         values = lst if unit == "kelvin" else 0.5 - (lst - 300) / 60
         return SensorImage(
@@ -90,12 +89,12 @@ def world() -> World:
 
 
 def bigger(grid: Grid, pixels: int = 12) -> Grid:
-    """The same cells with more around them."""
+    """The grid with ``pixels`` more on each side."""
     return grid.window(-pixels, -pixels, grid.height + 2 * pixels, grid.width + 2 * pixels)
 
 
 def images(world: World) -> dict[str, SensorImage]:
-    """Input, and a target and reference that reach beyond it, all where they should be."""
+    """An input, and a target and reference that extend beyond it, all without displacement."""
     return {
         "input": world.image(COARSE),
         "reference": world.image(bigger(FINE), "index"),
@@ -138,7 +137,7 @@ def test_a_fixed_shift_of_the_reference_brings_it_back(world: World) -> None:
 
 
 def test_the_others_follow_an_input_that_is_displaced(world: World) -> None:
-    """The input must move by +2, -1 fine pixels to match, and stays: so target and reference go."""
+    """The input is off by +2, -1 fine pixels but is the anchor, so target and reference move."""
     found = images(world)
     found["input"] = world.image(COARSE, seen=COARSE.moved(2 / 4, -1 / 4))
     triplet, _ = to_triplet("a", found, settings(constant={"input": (2, -1)}))
@@ -146,13 +145,13 @@ def test_the_others_follow_an_input_that_is_displaced(world: World) -> None:
     truth = world.lst(FINE.moved(2, -1))
     assert off(triplet.target, truth) < 0.05
     assert off(triplet.reference, 0.5 - (truth - 300) / 60) < 0.05 / 60
-    # and so target and input show the same content
+    # target and input now show the same content
     centres = triplet.target.values[0].reshape(24, 4, 28, 4)[:, 1:3, :, 1:3].mean((1, 3))
     assert np.sqrt(np.nanmean((centres - triplet.input.values[0])[1:-1, 1:-1] ** 2)) < 0.3
 
 
 def test_both_shifts_are_measured_and_undone(world: World) -> None:
-    """Reference displaced by (0.8, 1.1), input by (1.2, -0.8) fine pixels: found, with signs."""
+    """The reference is displaced by (0.8, 1.1) fine pixels, the input by (1.2, -0.8)."""
     found = images(world)
     own = found["reference"].grid
     found["reference"] = world.image(own, "index", seen=own.moved(0.8, 1.1))
@@ -173,18 +172,18 @@ def test_images_that_do_not_overlap_are_refused_by_name(world: World) -> None:
     found = images(world)
     far = replace(found["target"], grid=found["target"].grid.moved(0, 4000))
     with pytest.raises(
-        SceneError, match="^input and target share 0.0% of .*: target looks elsewhere$"
+        SceneError, match="^input and target share 0.0% of .*: target shows another place$"
     ):
         to_triplet("a", found | {"target": far}, settings())
     far = replace(found["reference"], grid=found["reference"].grid.moved(4000, 0))
     with pytest.raises(
-        SceneError, match="^all three images share 0.0% .*: reference looks elsewhere$"
+        SceneError, match="^all three images share 0.0% .*: reference shows another place$"
     ):
         to_triplet("a", found | {"reference": far}, settings())
 
 
 def test_masks_that_leave_nothing_in_common_are_refused(world: World) -> None:
-    """Each shares half of the grid with the input, but not with each other."""
+    """Target and reference cover different halves of the input's grid."""
     found = images(world)
     middle = found["target"].grid.width // 2
     west, east = (np.zeros(found["target"].grid.shape, bool) for _ in range(2))
@@ -216,7 +215,9 @@ def test_what_align_writes_is_read_as_the_same_triplet(
     scene: Scene, world: World, tmp_path: Path
 ) -> None:
     config = settings(constant={"input": (0.5, 0.0)})
-    stale = tmp_path / "aligned" / "s-1" / "covariates.tif"  # of a config that had some
+    stale = (
+        tmp_path / "aligned" / "s-1" / "covariates.tif"
+    )  # from an earlier config with covariates
     stale.parent.mkdir(parents=True)
     stale.touch()
     one = align(scene, SENSORS, config, tmp_path / "aligned")
@@ -273,12 +274,16 @@ def test_the_index_keeps_what_was_measured(tmp_path: Path) -> None:
         ),
     ]
     write_index(tmp_path / "index.csv", aligned)
-    assert read_index(tmp_path / "index.csv") == aligned
-    assert record(aligned[0])["reference_row"] == 0.8123456789
+    first, second, third = read_csv(tmp_path / "index.csv")
+    assert (first["scene"], first["reason"], first["input_row"]) == ("a", "", "")
+    assert (float(first["reference_row"]), first["reference_tiles"]) == (0.8123456789, "9")
+    assert (second["scene"], second["reason"]) == ("b", "no valid pixel; check, nodata")
+    assert (third["reference_column"], third["input_row"]) == ("-1.25", "3.0")
+    assert (third["input_psf_rows_cells"], third["input_psf_columns_cells"]) == ("1.4", "1.05")
 
 
 def test_the_reference_is_also_held_as_it_was_delivered(world: World) -> None:
-    """The same places and mask as the registered one, but resampled as if there were no shift."""
+    """The copy has the grid and mask of the registered reference, but its shift is zero."""
     found = images(world)
     own = found["reference"].grid
     found["reference"] = world.image(own, "index", seen=own.moved(1, 0.5))
@@ -286,7 +291,7 @@ def test_the_reference_is_also_held_as_it_was_delivered(world: World) -> None:
     clear[40:50, 30:60] = False
     found["reference"] = replace(found["reference"], valid=clear)
     fixed = {"reference": (1, 0.5), "input": (2, -1)}
-    for configured in (settings(constant=fixed), on_a_lattice(constant=fixed)):
+    for configured in (settings(constant=fixed), on_a_common_grid(constant=fixed)):
         both = configured.model_copy(update={"layers": ["unregistered"]})
         alone, _ = to_triplet("a", found, configured)
         held, _ = to_triplet("a", found, both)
@@ -303,39 +308,39 @@ def test_the_reference_is_also_held_as_it_was_delivered(world: World) -> None:
         np.testing.assert_array_equal(held.target.values, alone.target.values)
 
 
-def on_a_lattice(**registration: Any) -> AlignConfig:
-    """Cells of 1 km on whole kilometres, as COARSE's are; the target is the truth."""
+def on_a_common_grid(**registration: Any) -> AlignConfig:
+    """A grid of 1 km cells on whole kilometres, like COARSE. The target is the anchor."""
     off = {"reference": False, "input": False}
-    lattice = {"crs": "EPSG:32631", "spacing_m": 1000}
+    common = {"crs": "EPSG:32631", "spacing_m": 1000}
     return AlignConfig.model_validate(
-        {"anchor": "target", "grid": lattice, "scale": 4, "registration": off | registration}
+        {"anchor": "target", "grid": common, "scale": 4, "registration": off | registration}
     )
 
 
-def test_the_target_stays_and_the_others_come_onto_the_lattice(world: World) -> None:
+def test_the_target_stays_and_the_others_come_onto_the_common_grid(world: World) -> None:
     """The input must move by +2, -1 fine pixels to match: half and a quarter of its cells."""
     wide = bigger(COARSE, 3)
     found = images(world) | {
         "input": world.image(wide, seen=wide.moved(2 / 4, -1 / 4)),
         "reference": world.image(bigger(FINE), "index", seen=bigger(FINE).moved(-1, 0.5)),
-        # a corner beyond the lattice's: cells that it fills in part are left out
+        # extends beyond the grid: cells that it covers in part are left out
         "target": world.image(FINE.window(-1, -2, FINE.height + 3, FINE.width + 2)),
     }
     fixed = {"input": (2, -1), "reference": (-1, 0.5)}
-    triplet, _ = to_triplet("a", found, on_a_lattice(constant=fixed))
+    triplet, _ = to_triplet("a", found, on_a_common_grid(constant=fixed))
     assert triplet.input.grid.shape == COARSE.shape
     np.testing.assert_allclose(triplet.input.grid.corners, COARSE.corners)
     assert triplet.shifts == {"input": (2.0, -1.0), "reference": (-1.0, 0.5), "target": (0.0, 0.0)}
     truth = world.lst(FINE)
     np.testing.assert_allclose(triplet.target.values[0], truth, atol=1e-3)
     assert off(triplet.reference, 0.5 - (truth - 300) / 60) < 0.2 / 60
-    unmoved, _ = to_triplet("a", found, on_a_lattice())
-    # between cells of so rough a field bilinear values are off themselves
+    unmoved, _ = to_triplet("a", found, on_a_common_grid())
+    # in such a rough field, bilinear interpolation has an error of its own
     assert off(triplet.input, world.lst(COARSE)) < 0.7 * off(unmoved.input, world.lst(COARSE))
 
 
 def test_terrain_brings_displaced_images_onto_the_target(world: World) -> None:
-    """A plateau of 1000 m: what a geostationary sensor places 3 to 4 pixels north comes back."""
+    """A geostationary sensor displaces a plateau of 1000 m by 3 to 4 pixels to the north."""
     seen_from = Viewpoint(9.0)  # due south of the scene, at 46 N
     height = Terrain(np.full(bigger(FINE, 60).shape, 1000, np.float32), bigger(FINE, 60))
     found = images(world) | {"target": world.image(FINE)}
@@ -351,8 +356,8 @@ def test_terrain_brings_displaced_images_onto_the_target(world: World) -> None:
     assert row < -3, "north by more than 3 pixels of 250 m"
     placed = world.image(grid, "index", seen=grid.moved(-row, -column))
     found["reference"] = replace(placed, viewpoint=seen_from)
-    right, _ = to_triplet("a", found, on_a_lattice(), Ground(height))
-    wrong, _ = to_triplet("a", found, on_a_lattice())
+    right, _ = to_triplet("a", found, on_a_common_grid(), Ground(height))
+    wrong, _ = to_triplet("a", found, on_a_common_grid())
     truth = 0.5 - (world.lst(FINE) - 300) / 60
     assert off(right.reference, truth) < 0.2 / 60
     assert off(wrong.reference, truth) > 1.0 / 60
@@ -374,7 +379,7 @@ def test_images_of_other_times_are_refused(scene: Scene, world: World, tmp_path:
     assert check_times(timed, wide) == pytest.approx(23.0), "hours that the reference is older"
     with pytest.raises(SceneError, match=r"^reference .* is 23 hours older than .* allows 20"):
         check_times(timed, wide.model_copy(update={"reference_max_age_h": 20.0}))
-    # ten seconds too much read as too much
+    # the message shows that ten seconds too much are too much
     with pytest.raises(SceneError, match=r" is 23 hours older than .* allows 22.9972"):
         check_times(timed, wide.model_copy(update={"reference_max_age_h": 23 - 10 / 3600}))
     with pytest.raises(SceneError, match=r" is 21 minutes from .* allows 20.8333"):
@@ -385,16 +390,8 @@ def test_images_of_other_times_are_refused(scene: Scene, world: World, tmp_path:
 
 @pytest.mark.parametrize("role", ["input", "target"])
 def test_no_image_is_interpolated_to_much_finer_pixels(world: World, role: str) -> None:
-    """Input and target were swapped, or the scale is more than the target holds."""
+    """Input and target are swapped, or the scale is too large for the target."""
     found = images(world)
     found[role] = world.image(found[role].grid.coarsen(4))
     with pytest.raises(SceneError, match=f"^{role} has pixels of .*Lower align.scale"):
-        to_triplet("a", found, settings() if role == "target" else lattice())
-
-
-def lattice() -> AlignConfig:
-    grid = {"crs": "EPSG:32631", "spacing_m": 1000}
-    off = {"reference": False, "input": False}
-    return AlignConfig.model_validate(
-        {"scale": 4, "anchor": "target", "grid": grid, "registration": off}
-    )
+        to_triplet("a", found, settings() if role == "target" else on_a_common_grid())

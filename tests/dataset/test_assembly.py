@@ -1,4 +1,4 @@
-"""What assembly refuses: elevations elsewhere, and grids whose cells are not what they say."""
+"""Assembly refuses elevations of another place and grids whose cells have another size."""
 
 import numpy as np
 import pytest

@@ -1,11 +1,10 @@
-"""Which scenes were lost, where and why; and when that is too many."""
+"""Records of excluded scenes, and the limit on their share."""
 
 from pathlib import Path
 
 import pytest
 
 from lstsr.acquire.index import Acquired
-from lstsr.dataset.align import Aligned
 from lstsr.dataset.exclusions import check_share, exclusions
 from lstsr.errors import LstsrError
 from lstsr.manifest import Scene
@@ -21,7 +20,11 @@ def acquired(name: str, reason: str = "") -> Acquired:
 def test_each_lost_scene_is_named_once_with_stage_reason_and_digests() -> None:
     found = exclusions(
         [acquired("a"), acquired("b", "no coordinate system"), acquired("c"), acquired("d")],
-        [Aligned("a"), Aligned("d", "cannot be registered"), Aligned("c")],
+        [
+            {"scene": "a", "reason": ""},
+            {"scene": "d", "reason": "cannot be registered"},
+            {"scene": "c", "reason": ""},
+        ],
     )
     assert found == [
         {

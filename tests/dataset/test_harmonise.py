@@ -1,4 +1,4 @@
-"""Harmonisation against biases that were put in."""
+"""Harmonisation, compared with known biases of simulated scenes."""
 
 import json
 
@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from affine import Affine
 
-from lstsr.dataset.harmonise import Harmonisation, Samples, covariates_of, fit
-from lstsr.dataset.layers import UNKNOWN
-from lstsr.errors import LstsrError, SceneError
+from lstsr.dataset.harmonise import Harmonisation, Samples, fit
+from lstsr.errors import LstsrError
 from lstsr.grid import Grid
-from lstsr.image import SensorImage, Viewpoint
+from lstsr.image import SensorImage
 
 GRID = Grid("EPSG:32652", Affine(2000, 0, 400_000, 0, -2000, 4_100_000), 24, 20)
 COLUMNS = ("ndvi", "season_cos", "elevation")
@@ -18,7 +17,7 @@ SLOPES = np.array([2.0, -1.0, 0.003])
 
 
 def field(rng: np.random.Generator) -> SensorImage:
-    """NDVI and elevation vary from cell to cell and from scene to scene, the season only so."""
+    """NDVI and elevation vary within and between scenes, the season only between them."""
     ndvi = rng.uniform(0.2, 0.6) + rng.uniform(-0.2, 0.2, GRID.shape)
     season = np.full(GRID.shape, rng.uniform(-1, 1))
     elevation = rng.uniform(100, 500) + rng.uniform(-100, 400, GRID.shape)
@@ -32,7 +31,7 @@ def covariates(values: np.ndarray) -> SensorImage:
 
 
 def scene(rng: np.random.Generator, noise_k: float, scatter_k: float = 0.0) -> Samples:
-    """Target minus input = 0.7 + 2 ndvi - season + 0.003 elevation, and a scene's own level."""
+    """Target minus input is 0.7 + 2 ndvi - season + 0.003 elevation plus a scene's own level."""
     known = field(rng)
     difference = 0.7 + np.tensordot(SLOPES, known.values.astype(float), 1)
     difference += rng.normal(0, scatter_k) + rng.normal(0, noise_k, GRID.shape)
@@ -52,7 +51,7 @@ def test_the_bias_that_was_put_in_is_found() -> None:
 
 
 def test_levels_of_scenes_do_not_disturb_what_holds_within_them() -> None:
-    """Levels that scatter by 3 K: slopes within are found, none is invented between."""
+    """Scene levels scatter by 3 K. The fit finds slopes within scenes and none between them."""
     rng = np.random.default_rng(2)
     found = fit(COLUMNS, [scene(rng, 0.2, scatter_k=3.0) for _ in range(8)])
     ndvi, season, elevation = found.within.columns
@@ -63,7 +62,7 @@ def test_levels_of_scenes_do_not_disturb_what_holds_within_them() -> None:
 
 
 def test_every_scene_weighs_the_same() -> None:
-    """A scene with all its cells that is off by 10 K counts no more than one with a few."""
+    """A scene that is off by 10 K with all its cells counts like a scene with a few cells."""
     rng = np.random.default_rng(1)
     scenes = [scene(rng, 0.1) for _ in range(10)]
     odd = scenes.pop()
@@ -115,39 +114,3 @@ def test_too_little_is_refused() -> None:
     )
     with pytest.raises(LstsrError, match="were fitted"):
         found.correction_k(other)
-
-
-def test_covariates_of_a_scene() -> None:
-    fine = GRID.refine(4)
-    ndvi = np.kron(
-        np.arange(480, dtype=np.float32).reshape(20, 24) / 640, np.ones((4, 4), np.float32)
-    )
-    valid = np.ones(fine.shape, bool)
-    valid[:4, :4] = False
-    ndvi[~valid] = np.nan
-    reference = SensorImage(ndvi[None], valid, fine, ("ndvi",), "index", "optical")
-    coarse = SensorImage(
-        np.full((1, *GRID.shape), 300, np.float32),
-        np.ones(GRID.shape, bool),
-        GRID,
-        ("lst",),
-        "kelvin",
-        "coarse",
-        "2023-07-02T02:24:00Z",
-    )
-    made = covariates_of(
-        ["ndvi", "hour", "season", "view_zenith"], coarse, Viewpoint(128.2), reference, UNKNOWN
-    )
-    assert made is not None
-    assert made.bands[:3] == ("ndvi", "hour_cos", "hour_sin")
-    assert made.bands[3:] == ("season_cos", "season_sin", "view_zenith")
-    np.testing.assert_allclose(made.values[0].ravel()[1:], np.arange(1, 480) / 640, rtol=1e-6)
-    assert np.isnan(made.values[0, 0, 0])
-    hour = np.degrees(np.arctan2(made.values[2], made.values[1])) / 15
-    np.testing.assert_allclose(hour % 24, 2.4 + 128 / 15, atol=0.1)
-    assert made.values[3].mean() == pytest.approx(-1, abs=0.01), "half a year after New Year"
-    assert covariates_of([], coarse, None, reference, UNKNOWN) is None
-    with pytest.raises(SceneError, match="no time"):
-        covariates_of(
-            ["season"], SensorImage(**{**vars(coarse), "time": ""}), None, reference, UNKNOWN
-        )

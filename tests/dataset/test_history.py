@@ -1,4 +1,4 @@
-"""Earlier LST as a layer: what it holds, and that no target of the same day or later enters."""
+"""Layer history: its content; no target of the same day or later enters."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from affine import Affine
 from lstsr.acquire.index import describe
 from lstsr.config import AlignConfig, GenerateConfig, GeotiffConfig, SensorsConfig
 from lstsr.dataset.align import align
-from lstsr.dataset.history import Earlier, earlier_targets, known, overlapping, past_of
+from lstsr.dataset.history import Earlier, earlier_targets, history_layers, known, overlapping
 from lstsr.errors import SceneError
 from lstsr.geo.coarsen import coarsened
 from lstsr.grid import Grid
@@ -44,27 +44,29 @@ def test_targets_of_other_levels_and_clouds_join_without_a_step(truth: np.ndarra
     north[:24], south[16:36] = True, True
     earlier = [Earlier(image(truth + 12, north), 40.0), Earlier(image(truth - 9, south), 8.0)]
     coarse = coarsened(image(truth), SCALE)
-    past = past_of(coarse, earlier, SCALE)
+    past = history_layers(coarse, earlier, SCALE)
     seen = north | south
     expected_k = np.where(seen, truth - coarse.values.mean(), 0)
-    np.testing.assert_allclose(past.anomaly_k, expected_k, atol=0.01)
-    np.testing.assert_array_equal(past.count, 1.0 * north + south)
-    np.testing.assert_array_equal(past.age_days, np.where(south, 8, np.where(north, 40, 0)))
+    np.testing.assert_allclose(past["history"], expected_k, atol=0.01)
+    np.testing.assert_array_equal(past["history_count"], 1.0 * north + south)
+    np.testing.assert_array_equal(past["history_age"], np.where(south, 8, np.where(north, 40, 0)))
 
 
 def test_a_warmer_input_leaves_the_layer_as_it_is(truth: np.ndarray) -> None:
     coarse = coarsened(image(truth), SCALE)
     warmer = replace(coarse, values=coarse.values + 5)
-    plain, moved = (past_of(one, [Earlier(image(truth), 9.0)], SCALE) for one in (coarse, warmer))
-    np.testing.assert_allclose(plain.anomaly_k, moved.anomaly_k, atol=1e-4)
+    plain, moved = (
+        history_layers(one, [Earlier(image(truth), 9.0)], SCALE) for one in (coarse, warmer)
+    )
+    np.testing.assert_allclose(plain["history"], moved["history"], atol=1e-4)
 
 
 def test_a_target_under_the_clouds_of_the_input_does_not_count(truth: np.ndarray) -> None:
     coarse, left = coarsened(image(truth), SCALE), np.zeros(FINE.shape, bool)
     left[:, :8] = True
     coarse.valid[:, :2] = False
-    past = past_of(coarse, [Earlier(image(truth, left), 9.0)], SCALE)
-    for values in (past.anomaly_k, past.age_days, past.count):
+    past = history_layers(coarse, [Earlier(image(truth, left), 9.0)], SCALE)
+    for values in past.values():
         assert not values.any()
 
 
@@ -76,7 +78,7 @@ def test_only_targets_of_earlier_days_within_reach_are_read(
         return Scene(name, None, None, tmp_path / f"{name}.tif", time=time)
 
     def absent(name: str, time: str) -> Scene:
-        """A file that cannot be opened: reading it would be an error."""
+        """A missing file: an attempt to read it would raise."""
         return Scene(name, None, None, tmp_path / f"{name}.tif", time=time)
 
     (tmp_path / "broken.tif").write_text("not a raster")
@@ -132,7 +134,7 @@ ALIGN = AlignConfig.model_validate(
 
 
 def test_no_target_of_the_scenes_own_day_or_later_reaches_its_layers(tmp_path: Path) -> None:
-    """Other values in a later target, or in the scene's own, change no byte of what guides."""
+    """Other values in a later target, or in the scene's own, do not change the reference."""
     here = names(SAMPLE)[:3]
     first, middle, last = (make(name, tmp_path / "sample", SAMPLE) for name in here)
     others = [

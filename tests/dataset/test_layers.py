@@ -1,4 +1,4 @@
-"""Layers beside the reference, against slopes and angles known by hand."""
+"""Layers and covariates, compared with slopes and angles known by hand."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import pytest
 from affine import Affine
 from pyproj import Geod
 
-from lstsr.dataset.layers import UNKNOWN, Ground, Layers, with_layers
+from lstsr.dataset.layers import UNKNOWN, Ground, Layers, covariates_of, with_layers
 from lstsr.errors import SceneError
 from lstsr.geo.parallax import Terrain
 from lstsr.grid import Grid
@@ -19,7 +19,7 @@ ABOVE = Viewpoint(128.2)
 
 
 def plane(down: float, east: float) -> Ground:
-    """Ground that rises by ``down`` to the south and by ``east`` to the east, metres a metre."""
+    """Ground that rises by ``down`` to the south and by ``east`` to the east, metres per metre."""
     wide = GRID.window(-8, -8, GRID.height + 16, GRID.width + 16).refine(2)
     rows, columns = np.mgrid[: wide.height, : wide.width] * wide.gsd_m
     return Ground(Terrain((500 + down * rows + east * columns).astype(np.float32), wide))
@@ -128,7 +128,7 @@ def test_layers_follow_the_bands_and_share_one_mask() -> None:
         ("slope", NOON, ABOVE, "column dem"),
         ("water", NOON, ABOVE, "column water"),
         ("sun_zenith", "", ABOVE, "no time"),
-        ("view_zenith", NOON, None, "no geostationary satellite"),
+        ("view_zenith", NOON, None, "not come from a geostationary satellite"),
     ],
 )
 def test_what_is_missing_is_named(
@@ -136,3 +136,40 @@ def test_what_is_missing_is_named(
 ) -> None:
     with pytest.raises(SceneError, match=said):
         with_layers(reference(), [name], time, viewpoint, UNKNOWN)
+
+
+def test_covariates_of_a_scene() -> None:
+    grid = Grid("EPSG:32652", Affine(2000, 0, 400_000, 0, -2000, 4_100_000), 24, 20)
+    fine = grid.refine(4)
+    ndvi = np.kron(
+        np.arange(480, dtype=np.float32).reshape(20, 24) / 640, np.ones((4, 4), np.float32)
+    )
+    valid = np.ones(fine.shape, bool)
+    valid[:4, :4] = False
+    ndvi[~valid] = np.nan
+    reference = SensorImage(ndvi[None], valid, fine, ("ndvi",), "index", "optical")
+    coarse = SensorImage(
+        np.full((1, *grid.shape), 300, np.float32),
+        np.ones(grid.shape, bool),
+        grid,
+        ("lst",),
+        "kelvin",
+        "coarse",
+        "2023-07-02T02:24:00Z",
+    )
+    made = covariates_of(
+        ["ndvi", "hour", "season", "view_zenith"], coarse, Viewpoint(128.2), reference, UNKNOWN
+    )
+    assert made is not None
+    assert made.bands[:3] == ("ndvi", "hour_cos", "hour_sin")
+    assert made.bands[3:] == ("season_cos", "season_sin", "view_zenith")
+    np.testing.assert_allclose(made.values[0].ravel()[1:], np.arange(1, 480) / 640, rtol=1e-6)
+    assert np.isnan(made.values[0, 0, 0])
+    hour = np.degrees(np.arctan2(made.values[2], made.values[1])) / 15
+    np.testing.assert_allclose(hour % 24, 2.4 + 128 / 15, atol=0.1)
+    assert made.values[3].mean() == pytest.approx(-1, abs=0.01), "half a year after New Year"
+    assert covariates_of([], coarse, None, reference, UNKNOWN) is None
+    with pytest.raises(SceneError, match="no time"):
+        covariates_of(
+            ["season"], SensorImage(**{**vars(coarse), "time": ""}), None, reference, UNKNOWN
+        )

@@ -1,4 +1,4 @@
-"""Scenes and windows of the dataset file against the arrays it was written from."""
+"""Scenes and windows of the dataset file, compared with the arrays that it was written from."""
 
 import dataclasses
 import json
@@ -32,8 +32,8 @@ def test_header_and_splits(dataset_path: Path) -> None:
     assert dataset.scenes("train") == ["b", "a"]
     assert dataset.scenes("validation") == ["c"]
     assert dataset.scenes("test") == []
-    place = dataset.place("c")
-    assert (place.split, place.crs, place.transform[4]) == ("validation", "EPSG:5179", -250.0)
+    entry = dataset.scene_meta("c")
+    assert (entry.split, entry.crs, entry.transform[4]) == ("validation", "EPSG:5179", -250.0)
     assert dataset.row("dctnet-base-x4-observed-s0") == {"model": "dctnet", "scale": 4}
 
 
@@ -61,7 +61,6 @@ def test_windows(
         reference_valid=whole.reference_valid[fine],
         target=whole.target[fine],
         scored=whole.scored[fine],
-        centre_k=whole.centre_k,
         offset_k=whole.offset_k,
     )
     assert_same(Dataset(dataset_path).window("a", KEY, *window), expected)
@@ -83,12 +82,12 @@ def test_faults_name_the_file_and_the_cure(dataset_path: Path, tmp_path: Path) -
     with pytest.raises(LstsrError, match=r"keys: observed-x4"):
         dataset.scene("a", "observed-x8")
     with pytest.raises(LstsrError, match=r"holds no scene z; scenes: b, a, c"):
-        dataset.place("z")
+        dataset.scene_meta("z")
     with pytest.raises(LstsrError, match=r"holds no row x; rows: dctnet-base"):
         dataset.row("x")
     with pytest.raises(LstsrError, match=r"leaves scene a of 12 x 14"):
         dataset.window("a", KEY, 10, 0, 4, 4)
-    with pytest.raises(LstsrError, match="run the dataset stage"):
+    with pytest.raises(LstsrError, match="Run the dataset stage"):
         Dataset(tmp_path / "missing.safetensors")
     bare = tmp_path / "bare.safetensors"
     save_file({"x": np.zeros(1)}, bare)
@@ -105,13 +104,13 @@ def test_a_file_of_an_older_version_that_does_not_say_its_origin_is_refused(
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     del header["origin"]
     save_file(tensors, tmp_path / "old.safetensors", {"lstsr": json.dumps(header)})
-    with pytest.raises(LstsrError, match=r"old\.safetensors: the header lacks .*'origin'; rebuild"):
+    with pytest.raises(LstsrError, match=r"old\.safetensors: the header lacks .*'origin'. Rebuild"):
         Dataset(tmp_path / "old.safetensors")
 
 
 def test_scale_of_a_key() -> None:
     assert scale_of("degraded-block-x8") == 8
-    with pytest.raises(LstsrError, match="no track key"):
+    with pytest.raises(LstsrError, match="not a track key"):
         scale_of("observed")
 
 
@@ -125,12 +124,12 @@ def test_a_row_can_be_shown_some_channels_in_its_own_order(
     swapped = Dataset(dataset_path, ["nir", "red"]).window("b", KEY, 2, 3, 4, 5).reference
     np.testing.assert_array_equal(swapped, truth["b"].reference[::-1, 8:24, 12:32])
     assert Dataset(dataset_path).fingerprint == dataset.fingerprint
-    with pytest.raises(LstsrError, match="no channel swir; there are red, nir"):
+    with pytest.raises(LstsrError, match="no channel swir, only red, nir"):
         Dataset(dataset_path, ["swir"])
 
 
 def of_two_places(dataset_path: Path, path: Path, rows: int, columns: int) -> Path:
-    """The file with scene b elsewhere and cut to so many coarse cells."""
+    """The file with scene b moved to another place and cut to ``rows`` x ``columns`` cells."""
     with safe_open(dataset_path, "np") as file:
         meta = json.loads(file.metadata()["lstsr"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -166,7 +165,7 @@ def test_a_guide_can_be_shuffled(
     assert dataset.window("b", KEY, 1, 0, 3, 3).reference.shape == (2, 12, 12)
     back = dataset.scene("b", KEY).reference
     np.testing.assert_array_equal(back, truth["a"].reference[:, :36, :40])
-    with pytest.raises(LstsrError, match="all scenes of train are of one place, guide shuffled"):
+    with pytest.raises(LstsrError, match="all scenes of train show one place, but guide shuffled"):
         Dataset(dataset_path, guide="shuffled").scene("a", KEY)
 
 

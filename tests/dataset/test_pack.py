@@ -1,4 +1,4 @@
-"""The dataset file, made from rasters on disk and read back by the loader that training uses."""
+"""The dataset file: packed from rasters on disk and read back by the loader of training."""
 
 import shutil
 from collections.abc import Iterator
@@ -13,7 +13,8 @@ from lstsr.config import Block, DatasetConfig
 from lstsr.dataset.align import read_triplet
 from lstsr.dataset.layers import with_bands
 from lstsr.dataset.loader import Dataset
-from lstsr.dataset.pack import add_rows, coarse_input, pack
+from lstsr.dataset.pack import add_rows, pack
+from lstsr.dataset.tracks import coarse_input
 from lstsr.errors import LstsrError
 from lstsr.geo.aggregate import block_mean_t4, psf_mean_t4
 from lstsr.grid import Grid
@@ -98,9 +99,9 @@ def test_the_header_says_what_the_file_holds(dataset: Dataset) -> None:
         "validation": ["c"],
         "test": ["d"],
     }
-    place = dataset.place("a")
-    assert tuple(place.transform) == (250, 0, 5e5, 0, -250, 5.1e6)
-    assert place.time == "2020-07-01"
+    entry = dataset.scene_meta("a")
+    assert tuple(entry.transform) == (250, 0, 5e5, 0, -250, 5.1e6)
+    assert entry.time == "2020-07-01"
 
 
 def test_values_and_masks_come_back_as_they_were(dataset: Dataset) -> None:
@@ -120,13 +121,14 @@ def test_values_and_masks_come_back_as_they_were(dataset: Dataset) -> None:
             assert np.isfinite(values).all(), "gaps are filled"
         assert 250 < arrays.target.min() < arrays.target.max() < 340
         inside = truth.input.values[0][truth.input.valid]
-        assert arrays.centre_k == pytest.approx(inside.astype(float).mean(), abs=1e-6)
+        centre_k = dataset.scene_meta(name).centre_k["observed-x4"]
+        assert centre_k == pytest.approx(inside.astype(float).mean(), abs=1e-6)
 
 
 def test_the_offset_is_how_much_warmer_the_target_is(dataset: Dataset) -> None:
     for name in SPLITS:
-        assert dataset.place(name).offset_k["observed-x4"] == pytest.approx(-2, abs=0.3)
-        assert dataset.place(name).offset_k["degraded-block-x8"] == 0
+        assert dataset.scene_meta(name).offset_k["observed-x4"] == pytest.approx(-2, abs=0.3)
+        assert dataset.scene_meta(name).offset_k["degraded-block-x8"] == 0
 
 
 def test_scored_is_what_all_three_know(dataset: Dataset) -> None:
@@ -140,7 +142,7 @@ def test_scored_is_what_all_three_know(dataset: Dataset) -> None:
 
 @pytest.mark.parametrize("scale", [4, 8])
 def test_a_degraded_input_is_the_block_mean_of_the_target(dataset: Dataset, scale: int) -> None:
-    """18 columns of 4 are 9 cells of 8; cells less than half valid are gaps."""
+    """18 columns of 4 pixels are 9 cells of 8. Cells that are less than half valid are invalid."""
     for seed, name in enumerate(SPLITS):
         one, arrays = triplet(name, seed), dataset.scene(name, f"degraded-block-x{scale}")
         blocks, fraction = block_mean_t4(one.target.values[0], one.target.valid, scale)
@@ -163,7 +165,7 @@ def test_the_psf_track_is_blurred_more(dataset: Dataset) -> None:
 
 
 def test_a_scale_that_does_not_divide_the_scene_leaves_the_rest_out() -> None:
-    """12 x 18 cells of 4 pixels are 9 x 14 cells of 5 pixels, and 3 rows and 2 columns over."""
+    """12 x 18 cells of 4 pixels are 9 x 14 cells of 5 pixels; 3 rows and 2 columns remain."""
     one = triplet("a", 0)
     coarse = coarse_input(one, "degraded-block", 5, SETTINGS)
     blocks, _ = block_mean_t4(one.target.values[0, :45, :70], one.target.valid[:45, :70], 5)
@@ -307,7 +309,7 @@ def test_an_export_is_the_same_data_with_rows(dataset: Dataset, tmp_path: Path) 
 
 
 def test_an_observed_block_of_smaller_scale_sees_wider_pixels(folder: Path, tmp_path: Path) -> None:
-    """1 km cells over 250 m pixels: observed x2 is scored at 500 m, on whole blocks alone."""
+    """With 1 km cells and 250 m pixels, observed x2 is scored at 500 m, on fully valid blocks."""
     blocks = [*BLOCKS[:1], Block(track="observed", scale=2), Block(track="degraded-block", scale=2)]
     pack(tmp_path / "d.safetensors", folder, SPLITS, "small", blocks, SETTINGS, CONFIG)
     dataset = Dataset(tmp_path / "d.safetensors")
@@ -363,16 +365,17 @@ def richer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_observed_input_is_also_held_harmonised(richer: Path, tmp_path: Path) -> None:
     dataset = packed(richer, tmp_path / "dataset.safetensors")
     assert dataset.meta.harmonisation is not None
-    assert set(dataset.place("d").centre_k) == {b.key for b in BLOCKS} | {"harmonised-x4"}
+    assert set(dataset.scene_meta("d").centre_k) == {b.key for b in BLOCKS} | {"harmonised-x4"}
     for seed, name in enumerate(SPLITS):
         plain, better = (dataset.scene(name, f"{kind}-x4") for kind in ("observed", "harmonised"))
         np.testing.assert_array_equal(plain.scored, better.scored)
         zenith = with_more(name, seed).covariates.values[0]
         seen = plain.input_valid
-        # the input is 2 K warm, and warmer by 1.5 K a degree
+        # the input is 2 K too warm, and 1.5 K more per degree
         added = (better.input - plain.input)[seen]
         np.testing.assert_allclose(added, (-2 - 1.5 * (zenith - 42))[seen], atol=0.35)
-        assert better.centre_k == pytest.approx(float(better.input[seen].mean()), abs=1e-3)
+        centre_k = dataset.scene_meta(name).centre_k["harmonised-x4"]
+        assert centre_k == pytest.approx(float(better.input[seen].mean()), abs=1e-3)
         assert abs(better.offset_k) < 0.3 < abs(plain.offset_k)
 
 
@@ -397,7 +400,7 @@ FOLDS = {
 
 
 def test_a_fold_is_the_dataset_of_its_own_splits(richer: Path, tmp_path: Path) -> None:
-    """Statistics, harmonisation and arrays equal those of a file of this fold alone."""
+    """Statistics, harmonisation and arrays equal the ones of a file with only this fold."""
     aligned = tmp_path / "aligned"
     shutil.copytree(richer, aligned)
     shutil.copytree(richer / "a", aligned / "e")
@@ -426,7 +429,9 @@ def test_a_fold_is_the_dataset_of_its_own_splits(richer: Path, tmp_path: Path) -
                 key = key_of("observed", 4, harmonised=True, fold=fold)
                 one, other = dataset.scene(name, key), alone.scene(name, "harmonised-x4")
                 np.testing.assert_array_equal(one.input, other.input)
-                assert (one.centre_k, one.offset_k) == (other.centre_k, other.offset_k)
+                entry, expected = dataset.scene_meta(name), alone.scene_meta(name)
+                assert entry.centre_k[key] == expected.centre_k["harmonised-x4"]
+                assert one.offset_k == other.offset_k
     assert len({Dataset(path, fold=fold).meta.reference_mean for fold in range(3)}) == 3
 
 
@@ -437,7 +442,7 @@ def test_folds_that_a_file_lacks_are_named(dataset: Dataset, folder: Path, tmp_p
     assert [one["n_scenes"]["train"] for one in statistics["folds"]] == [2, 2, 2]
     with pytest.raises(LstsrError, match="the split has 3 folds, but the row names none"):
         Dataset(path, fold=None)
-    with pytest.raises(LstsrError, match="holds no fold 3; run the dataset stage"):
+    with pytest.raises(LstsrError, match="holds no fold 3. Run the dataset stage"):
         Dataset(path, fold=3)
     with pytest.raises(LstsrError, match="holds no fold 1"):
         Dataset(dataset.path, fold=1)
@@ -475,7 +480,7 @@ def test_pixels_without_a_reference_can_be_scored(folder: Path) -> None:
 
 
 def test_an_image_alone_is_averaged_plainly_and_scored_where_it_is_valid(tmp_path: Path) -> None:
-    """Of 27 x 37 pixels the last row and column make no block; a block needs half its pixels."""
+    """The last row and column of 27 x 37 pixels fill no block; a block needs half its pixels."""
     rng = np.random.default_rng(0)
     grid = Grid("EPSG:32631", Affine(3, 0, 5e5, 0, -3, 5.1e6), 37, 27)
     values, valid = rng.random((3, *grid.shape)), np.ones(grid.shape, bool)
@@ -510,7 +515,7 @@ def test_an_image_alone_is_averaged_plainly_and_scored_where_it_is_valid(tmp_pat
 
 
 def with_history(one: Triplet, count: np.ndarray) -> Triplet:
-    """Earlier LST 3 K above the mean, 9 days old, where ``count`` is not 0."""
+    """Earlier LST 3 K above the mean and 9 days old, at pixels whose ``count`` is not 0."""
     names, reference = ("history", "history_age", "history_count"), one.reference
     layers = np.stack([np.where(count > 0, 3.0, 0), np.where(count > 0, 9.0, 0), count])
     return replace(one, reference=with_bands(reference, names, layers))

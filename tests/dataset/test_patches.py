@@ -1,4 +1,4 @@
-"""Candidate windows against counting pixels one window at a time."""
+"""Candidate windows, compared with a count of pixels in each window."""
 
 from pathlib import Path
 

@@ -51,7 +51,6 @@ def test_all_pictures_of_a_scene_share_the_stretch_of_its_target() -> None:
         input_valid=scored[::2, ::2],
         reference=np.empty((0, 32, 32), np.float32),
         reference_valid=scored,
-        centre_k=0.5,
         target=target,
         scored=scored,
         offset_k=0.0,

@@ -204,7 +204,6 @@ def test_land_and_water_are_scored_apart() -> None:
         input_valid=np.ones((2, 2), bool),
         reference=np.zeros((1, 8, 8), np.float32),
         reference_valid=scored,
-        centre_k=300.0,
         target=target,
         scored=scored,
         offset_k=0.0,

@@ -1,4 +1,4 @@
-"""Block means against two-component pixels and a loop; the PSF by its response to single pixels."""
+"""Block means of two-component pixels and in a loop; the PSF's response to single pixels."""
 
 import numpy as np
 import pytest

@@ -1,10 +1,10 @@
-"""Images averaged over blocks, against the averages of their arrays."""
+"""Images averaged over blocks, compared with averages of their arrays."""
 
 import numpy as np
 from affine import Affine
 
 from lstsr.geo.aggregate import block_mean_t4
-from lstsr.geo.coarsen import at_least, coarsened
+from lstsr.geo.coarsen import coarsened, coarsened_to
 from lstsr.grid import Grid
 from lstsr.image import SensorImage
 
@@ -40,5 +40,5 @@ def test_reflectance_is_averaged_plainly_and_half_filled_blocks_may_be_refused()
 
 def test_an_image_is_brought_to_about_a_spacing_and_left_alone_where_it_has_it() -> None:
     image = an_image(np.full((1, 25, 25), 300.0), np.ones((25, 25), bool), "kelvin")
-    assert at_least(image, 250).grid.gsd_m == 240
-    assert at_least(image, 40) is image
+    assert coarsened_to(image, 250).grid.gsd_m == 240
+    assert coarsened_to(image, 40) is image

@@ -1,4 +1,4 @@
-"""Images that are bent: a field that tells each pixel's place, read back upright."""
+"""Curvilinear images: a field of coordinates, resampled to a regular grid."""
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def test_what_is_invalid_or_without_a_place_takes_its_neighbours_with_it() -> No
 
 
 def test_unknown_places_do_not_stop_the_search() -> None:
-    """Wherever it may begin: the middle and the corners, and between halves of the image."""
+    """Gaps in the middle, at the corners, and between halves of the image."""
     image, lon, lat = shown(GRID, 0.3)
     for rows, columns in ((slice(25, 35), slice(0, 80)), (slice(0, 3), slice(0, 3))):
         lon[rows, columns] = lat[rows, columns] = np.nan

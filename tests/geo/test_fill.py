@@ -1,4 +1,4 @@
-"""Filling of gaps: what stood there has no influence, what comes is plausible."""
+"""Filling of gaps: values under the mask have no influence, filled values are plausible."""
 
 import numpy as np
 import pytest

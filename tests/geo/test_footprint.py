@@ -1,4 +1,4 @@
-"""Footprints against corners through PROJ: anywhere, across 180 degrees, around a pole."""
+"""Footprints, compared with corners from PROJ: also across 180 degrees and around a pole."""
 
 from collections.abc import Callable
 
@@ -83,7 +83,7 @@ def test_longitudes_to_360_are_brought_home_and_the_whole_globe_stays_whole() ->
 @pytest.mark.parametrize("pole", POLAR)
 @pytest.mark.parametrize("beside_m", [0, 95_000, 99_900])
 def test_an_outline_around_a_pole_covers_it(pole: float, beside_m: float) -> None:
-    """Also where the pole lies a hundred metres from the rim."""
+    """Also if the pole lies a hundred metres from the rim."""
     x = beside_m - 100_000
     found = outline(Grid(POLAR[pole], Affine(1000, 0, x, 0, -1000, 100_000), 200, 200))
     shape = Polygon(found)

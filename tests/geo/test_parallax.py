@@ -1,4 +1,4 @@
-"""Parallax against its textbook relation, and against going there and back."""
+"""Parallax, compared with its textbook relation and with a round trip."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Resampling against analytic fields of longitude and latitude, and block sums on nested grids."""
+"""Resampling, compared with analytic fields and with block sums on nested grids."""
 
 import tracemalloc
 import warnings
@@ -32,7 +32,7 @@ def coordinates(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
 
 
 def field_k(grid: Grid) -> np.ndarray:
-    """A smooth temperature, some twenty fine pixels a wave, without any symmetry."""
+    """A smooth temperature without symmetry; a wave is about twenty fine pixels long."""
     lon, lat = coordinates(grid)
     wave = np.sin(lon * 2 * np.pi / 0.07 + 0.4) * np.cos(lat * 2 * np.pi / 0.05)
     return 300 + 8 * wave + 40 * (lat - 46) + 25 * (lon - 3)
@@ -62,7 +62,7 @@ def places(grid: Grid, source: Grid) -> tuple[np.ndarray, np.ndarray]:
 
 
 def waves_k(grid: Grid) -> np.ndarray:
-    """Plane waves of 8, 6, 4 and 2 K, 90, 40, 16 and 8 km long in UTM, as the benchmark has."""
+    """Plane waves of 8, 6, 4 and 2 K, 90, 40, 16 and 8 km long in UTM, as in the benchmark."""
     row, column = np.indices(grid.shape) + 0.5
     to_utm = Transformer.from_crs(grid.crs, UTM52, always_xy=True)
     x, y = to_utm.transform(*(grid.transform @ (column, row)))
@@ -97,7 +97,7 @@ def test_a_field_of_the_earth_arrives_where_it_belongs(
 
 
 def test_places_are_exact_across_a_wide_scene() -> None:
-    """The row that each pixel came from, over 1000 columns of which none is straight in UTM."""
+    """The row that each pixel was read from, over 1000 columns that are not straight in UTM."""
     source = around(UTM, 3, 46, 250, 80, 1100)
     grid = around(SINUSOIDAL, 3, 46, 231.656358, 8, 1000)
     (_, lat), (_, truth) = coordinates(source), coordinates(grid)
@@ -118,7 +118,7 @@ def test_content_moves_south_and_east_by_a_positive_shift() -> None:
 
 
 def test_a_geostationary_scan_arrives_within_a_hundredth_of_a_kelvin() -> None:
-    """What bilinear interpolation itself errs by; GDAL's affine warp errs by 0.025 K here."""
+    """The error of bilinear interpolation alone; GDAL's affine warp errs by 0.025 K here."""
     source, grid = (around(crs, 128, 36.5, 250, 600, 600) for crs in (SCAN, UTM52))
     arrived = resample(image(waves_k(source), source), grid)
     assert arrived.valid.mean() > 0.95
@@ -126,7 +126,7 @@ def test_a_geostationary_scan_arrives_within_a_hundredth_of_a_kelvin() -> None:
 
 
 def test_a_geostationary_scan_is_hardly_displaced() -> None:
-    """The place that each pixel was read at; GDAL's affine warp is off by 0.05 pixel here."""
+    """The position that each pixel was read at; GDAL's affine warp errs by 0.05 pixel here."""
     source, grid = (around(crs, 128, 36.5, 250, 600, 600) for crs in (SCAN, UTM52))
     arrived = resample(image(np.indices(source.shape), source, unit="index"), grid)
     displacement = np.hypot(*(arrived.values - places(grid, source)))
@@ -144,7 +144,7 @@ def test_a_window_of_a_far_larger_source_costs_a_window_and_is_part_of_the_whole
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert cropped.valid.all()
-    # the two lattices have their nodes in different places: 0.01 pixel, where the waves climb
+    # the nodes of the two lie at different pixels: an error of 0.01 pixel, and the waves climb
     # by several kelvin a pixel
     np.testing.assert_allclose(cropped.values[0], expected, atol=0.04)
     assert peak < scene.valid.nbytes, "not one array as large as the source is made"
@@ -179,7 +179,7 @@ def test_an_image_keeps_its_viewpoint_until_terrain_is_taken_out() -> None:
 
 @pytest.mark.parametrize("lon", [127.0, 129.5])
 def test_averages_stand_within_a_twentieth_of_a_fine_pixel(lon: float) -> None:
-    """From UTM at 30 m to a Lambert grid of 250 m; a cell's mean of places is its centre's.
+    """From UTM at 30 m to a Lambert grid of 250 m; the mean position of a cell is its centre.
 
     GDAL's own approximation of coordinates is off by 0.12 pixel here.
     """
@@ -203,7 +203,7 @@ def test_averages_stand_within_a_twentieth_of_a_fine_pixel(lon: float) -> None:
     ids=["scan-utm", "scan-lcc", "scan-utm-2km", "scan-lcc-2km", "sinusoidal-utm", "utm-utm"],
 )
 def test_no_pixel_is_read_a_fiftieth_of_a_pixel_away(source: Grid, grid: Grid) -> None:
-    """The lattice's error is below 0.01; OpenCV 4 rounds to 1/32 on top of it."""
+    """Interpolation between nodes errs by less than 0.01; OpenCV 4 also rounds to 1/32."""
     arrived = resample(image(np.indices(source.shape), source, unit="index"), grid)
     error = np.abs(arrived.values - places(grid, source))[:, arrived.valid]
     assert arrived.valid.mean() > 0.6
@@ -391,7 +391,7 @@ def test_history_says_what_was_done() -> None:
 
 
 def test_reading_at_places_is_bilinear_and_takes_what_it_is_given() -> None:
-    """Larger than a tile; a ramp is exact between pixels, NaN and the outside are nowhere."""
+    """A ramp, larger than a tile, is exact between pixels; NaN and the outside are invalid."""
     source = Grid(UTM, Affine(250, 0, 500_000, 0, -250, 5_100_000), 60, 50)
     row, column = np.indices(source.shape, np.float32)
     known = np.ones(source.shape, bool)

@@ -1,4 +1,4 @@
-"""The sun against published positions: the worked example of the SPA, the apsides of the Earth."""
+"""The sun, compared with published positions: the example of the SPA, the Earth's apsides."""
 
 from datetime import UTC, datetime, timedelta, timezone
 

@@ -101,8 +101,8 @@ def test_the_index_lists_every_scene_and_its_file_opens(
         assert float(entry["predict_seconds"]) > 0
         image = geotiff.read_written(tmp_path / entry["file"])
         scene = dataset.scene(entry["scene"], f"{track}-x{scale}")
-        place = dataset.place(entry["scene"])
-        assert image.grid.transform.almost_equals(rasterio.Affine(*place.transform))
+        known = dataset.scene_meta(entry["scene"])
+        assert image.grid.transform.almost_equals(rasterio.Affine(*known.transform))
         assert image.grid.shape == scene.target.shape
         assert (image.unit, image.bands, image.sensor) == ("kelvin", ("lst",), "local-linear base")
         covered = scene.input_valid.repeat(scale, 0).repeat(scale, 1)
@@ -112,7 +112,10 @@ def test_the_index_lists_every_scene_and_its_file_opens(
         network = build("local-linear", scale, 1)
         meta = dataset.meta
         normalisation = Normalisation(
-            scene.centre_k, meta.scale_k, meta.reference_mean, meta.reference_std
+            known.centre_k[f"{track}-x{scale}"],
+            meta.scale_k,
+            meta.reference_mean,
+            meta.reference_std,
         )
         expected = np.where(covered, predict_scene(network, scene, normalisation), np.nan)
         np.testing.assert_allclose(image.values[0], expected, atol=1e-3)
@@ -169,7 +172,9 @@ def test_a_trained_row_comes_from_its_checkpoint(
         times = float(entry["train_seconds"]), float(entry["train_cpu_s"])
         assert (entry["steps"], *times) == ("1", 12.5, 9.5)
         scene = dataset.scene(entry["scene"], "observed-x4")
-        normalisation = described.normalisation(scene.centre_k)
+        normalisation = described.normalisation(
+            dataset.scene_meta(entry["scene"]).centre_k["observed-x4"]
+        )
         guided, unguided = (
             predict_scene(one, scene, normalisation)
             for one in (SelfEnsemble(network) if ensemble else network, build("bicubic", 4, 1))

@@ -77,8 +77,8 @@ def test_a_network_predicts_and_follows_the_level_of_its_input(name: str) -> Non
     def predicted(offset_k: float) -> np.ndarray:
         seen = level_k + np.float32(offset_k)
         everywhere = np.ones(level_k.shape, bool), np.ones(fine, bool)
-        scene = SceneInputs(seen, everywhere[0], reference, everywhere[1], float(seen.mean()))
-        return predict_scene(network, scene, found.normalisation(scene.centre_k))
+        scene = SceneInputs(seen, everywhere[0], reference, everywhere[1])
+        return predict_scene(network, scene, found.normalisation(float(seen.mean())))
 
     plain = predicted(0)
     assert plain.shape == fine and np.isfinite(plain).all()

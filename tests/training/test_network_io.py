@@ -37,7 +37,9 @@ def test_a_warmer_scene_is_warmer_by_as_much(data: Path, scene: SceneArrays) -> 
     normalisation = scene_normalisation(Dataset(data), "d", "observed-x4")
     warm = replace(scene, input=scene.input + 7)
     here = predict_scene(network, scene, normalisation)
-    there = predict_scene(network, warm, replace(normalisation, centre_k=scene.centre_k + 7))
+    there = predict_scene(
+        network, warm, replace(normalisation, centre_k=normalisation.centre_k + 7)
+    )
     assert here.std() > 1
     np.testing.assert_allclose(there - here, 7, atol=2e-3)
 

@@ -16,7 +16,7 @@ import rasterio
 from lstsr.acquire.index import describe
 from lstsr.config import Config, load
 from lstsr.dataset.align import Aligned, align, read_triplet
-from lstsr.geo.coregister import Registration
+from lstsr.geo.registration import Registration
 from lstsr.geo.resample import resample
 from lstsr.image import SensorImage
 from lstsr.manifest import Scene

@@ -189,7 +189,7 @@ def dataset(options: argparse.Namespace) -> None:
     """Pack the aligned triplets. Write the tables of shifts and exclusions."""
     from lstsr.acquire.index import read_index as read_acquired
     from lstsr.config import load
-    from lstsr.dataset.align import COLUMNS, read_index, record
+    from lstsr.dataset.align import COLUMNS
     from lstsr.dataset.exclusions import check_share, exclusions
     from lstsr.dataset.pack import pack
     from lstsr.files import read_csv, whole, write_csv
@@ -199,14 +199,15 @@ def dataset(options: argparse.Namespace) -> None:
 
     config = load(options.config)
     acquired = [scene for index in options.acquired for scene in read_acquired(index)]
-    aligned = [scene for index in options.aligned for scene in read_index(index)]
+    aligned = [row for index in options.aligned for row in read_csv(index)]
     lost = exclusions(acquired, aligned)
     columns = ("scene", "stage", "reason", *(f"{role}_sha256" for role in ROLES))
     write_csv(options.excluded, columns, lost)
-    write_csv(options.shifts, COLUMNS, map(record, sorted(aligned, key=lambda one: one.scene)))
+    shifts = [{name: row[name] for name in COLUMNS} for row in aligned]
+    write_csv(options.shifts, COLUMNS, sorted(shifts, key=lambda row: row["scene"]))
     limit = config.align.max_excluded_share
     check_share(len(lost), len(acquired), limit, [exclusion["reason"] for exclusion in lost])
-    good = {scene.scene for scene in aligned if not scene.reason}
+    good = {row["scene"] for row in aligned if not row["reason"]}
     assigned: dict[str, Any] = {}
     for row in read_csv(options.splits):
         if row["scene"] not in good:

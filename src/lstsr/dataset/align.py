@@ -1,31 +1,23 @@
-"""Align: the three files of a scene become a triplet on nested grids, registered to sub-pixel."""
+"""Alignment: the files of a scene become a triplet on nested grids, registered to sub-pixel."""
 
 from __future__ import annotations
 
 import logging
-import math
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lstsr.config import channels_of, unregistered
-from lstsr.dataset.assembly import (
-    UNMOVED,
-    Recipe,
-    Shift,
-    assemble,
-    cells_within,
-    read_ground,
-)
+from lstsr.dataset.assembly import UNMOVED, Recipe, assemble, cells_within, read_ground
 from lstsr.dataset.history import earlier_targets
 from lstsr.dataset.layers import UNKNOWN, Ground, with_bands
 from lstsr.errors import LstsrError, SceneError
-from lstsr.files import read_csv, write_csv
-from lstsr.geo.coarsen import at_least
-from lstsr.geo.coregister import Registration, register, register_input
+from lstsr.files import write_csv
+from lstsr.geo.coarsen import coarsened_to
+from lstsr.geo.registration import Registration, register, register_input
 from lstsr.geo.resample import meets, resample
 from lstsr.grid import Grid
 from lstsr.image import SensorImage, Triplet, alone
@@ -42,20 +34,19 @@ logger = logging.getLogger(__name__)
 FINEST = 1.5
 """An image can be interpolated to pixels that are narrower than its own by this factor."""
 OPTIONAL = ("water", "covariates")
-MOVED = ("reference", "input")
 MEASURED = ("row", "column", "peak_correlation", "tiles", "residual")
 PSF = ("input_psf_rows_cells", "input_psf_columns_cells")
 AGE = "reference_age_h"
 COLUMNS = (
     *("scene", "reason", AGE),
-    *(f"{role}_{name}" for role in MOVED for name in MEASURED),
+    *(f"{role}_{name}" for role in ("reference", "input") for name in MEASURED),
     *PSF,
 )
 
 
 @dataclass(frozen=True)
 class Aligned:
-    """What became of a scene: the two registrations against the target, or why it is excluded.
+    """The result of a scene: the registrations against the target, or why it is excluded.
 
     ``reference_age_h`` is by how many hours the reference is older than the input. ``files`` are
     the names of the rasters in the scene's folder.
@@ -75,16 +66,16 @@ def align(
     folder: Path,
     others: Sequence[Scene] = (),
 ) -> Aligned:
-    """Read, register and resample one scene, and write its four rasters to ``folder``.
+    """Read, register and resample one scene, and write its rasters to ``folder``.
 
-    For layer history, ``others`` are the scenes whose earlier targets are read. An image alone
-    stays on its own grid and is the one raster. A fault of the scene's content excludes it, by
-    reason; anything else is raised.
+    For layer history, ``others`` are the scenes whose earlier targets are read. An optical image
+    stays on its own grid and is the only raster. A fault in the scene's content excludes the scene,
+    with a reason; any other fault is raised.
     """
     try:
         images = {role: _read(scene, role, sensors) for role in sensors.roles}
         if sensors.alone:
-            return _place_alone(scene.scene, images["target"], settings, folder)
+            return _write_alone(scene.scene, images["target"], settings, folder)
         age_h = check_times(images, settings)
         matched = _matched(scene, sensors, settings.registration)
         ground = read_ground(scene.dem, scene.water)
@@ -104,25 +95,25 @@ def align(
         if image is not None:
             geotiff.write(path, image)
             files.append(path.name)
-        else:  # that of an earlier config would be taken for current
+        else:  # a file of an earlier config would be read as current
             path.unlink(missing_ok=True)
     row, column = triplet.shifts["target"]
     geotiff.write(
         folder / scene.scene / "target_native.tif",
-        at_least(images["target"], triplet.target.grid.gsd_m),
+        coarsened_to(images["target"], triplet.target.grid.gsd_m),
         {"moved_row": repr(row), "moved_column": repr(column)},
     )
     return Aligned(scene.scene, "", registrations, age_h, tuple(files))
 
 
-def _place_alone(name: str, image: SensorImage, settings: AlignConfig, folder: Path) -> Aligned:
-    """Write an image that has neither input nor reference; SceneError where most is unusable."""
+def _write_alone(name: str, image: SensorImage, settings: AlignConfig, folder: Path) -> Aligned:
+    """Write an optical image. Raises SceneError if too few of its pixels are valid."""
     if image.valid_fraction < settings.min_valid:
         raise SceneError(
-            f"{image.valid_fraction:.1%} of the target are usable, align.min_valid asks "
+            f"{image.valid_fraction:.1%} of the target are usable, but align.min_valid requires "
             f"{settings.min_valid:.0%}: clouds?"
         )
-    shutil.rmtree(folder / name, ignore_errors=True)  # what an earlier config left
+    shutil.rmtree(folder / name, ignore_errors=True)  # rasters of an earlier config
     geotiff.write(folder / name / "target.tif", image)
     return Aligned(name, files=("target.tif",))
 
@@ -136,13 +127,13 @@ def _read(scene: Scene, role: str, sensors: SensorsConfig) -> SensorImage:
 def check_times(images: dict[str, SensorImage], settings: AlignConfig) -> float | None:
     """By how many hours the reference is older than the input, negative if newer; None if unknown.
 
-    Raises SceneError where input and target, or reference and input, lie too far apart in time.
+    Raises SceneError if input and target, or reference and input, are too far apart in time.
     """
     most_min = settings.time_window_min
     if most_min is not None:
         for role in ("input", "target"):
             if not images[role].time:
-                raise SceneError(f"{role} has no time, which align.time_window_min asks for")
+                raise SceneError(f"{role} has no time, but align.time_window_min needs one")
         apart_min = abs(hours_between(images["target"], images["input"])) * 60
         if apart_min > most_min:
             raise SceneError(
@@ -186,13 +177,13 @@ def to_triplet(
     ground: Ground = UNKNOWN,
     matched: SensorImage | None = None,
 ) -> tuple[Triplet, dict[str, Registration]]:
-    """The anchor stays where it is; the others are moved onto it, resampled once each.
+    """The triplet of three images, and the registrations of reference and input to the target.
 
-    Registrations are of the reference and of the input against the target, in fine pixels; the
-    reference is matched to ``matched`` where that is given, and gets ``settings.layers`` of the
-    ``ground`` as further channels. With the layer ``unregistered`` it also holds itself as it was
-    delivered: resampled without any shift, while input and target stand as always. Raises
-    SceneError where the images do not overlap or cannot be registered.
+    The anchor stays in place; the others are moved onto it and resampled once each. Shifts are in
+    fine pixels. The reference is matched to ``matched`` if it is given, and gets
+    ``settings.layers`` of the ``ground`` as further channels. With the layer ``unregistered`` it
+    also holds a copy of its bands that is resampled without any shift. Raises SceneError if the
+    images do not overlap or cannot be registered.
     """
     scale, terrain = settings.scale, ground.terrain
     coarse_grid = _coarse_grid(images, settings)
@@ -206,18 +197,19 @@ def to_triplet(
     }
     _check_overlap(images, unmoved, scale, settings.min_valid)
     fixed = unmoved["target"] if matched is None else resample(matched, grid)
-    found = _registrations(unmoved, fixed, settings.registration, scale)
-    for role, one in found.items():
-        if not one.accepted:
+    registrations = _registrations(unmoved, fixed, settings.registration, scale)
+    shifts = dict.fromkeys(ROLES, UNMOVED)
+    for role, measured in registrations.items():
+        if not measured.accepted:
             raise SceneError(
                 f"{role} cannot be registered to the target "
-                f"(peak correlation {one.peak_correlation:.2f}, {one.tiles} tiles)"
+                f"(peak correlation {measured.peak_correlation:.2f}, {measured.tiles} tiles)"
             )
-    shifts = {role: _shift(found.get(role)) for role in ROLES}
+        shifts[role] = measured.row, measured.column
     anchor_row, anchor_column = shifts[settings.anchor]
     moved = {role: (r - anchor_row, c - anchor_column) for role, (r, c) in shifts.items()}
-    names = channels_of([name for name in settings.layers if name != "unregistered"])
-    recipe = Recipe(names, settings.covariates)
+    layers = channels_of([layer for layer in settings.layers if layer != "unregistered"])
+    recipe = Recipe(layers, settings.covariates)
     made = assemble(images, coarse_grid, scale, moved, recipe, ground)
     reference = made.reference
     if "unregistered" in settings.layers:
@@ -226,18 +218,18 @@ def to_triplet(
         reference = with_bands(reference, bands, delivered.values)
     target = resample(images["target"], grid, moved["target"])
     triplet = Triplet(name, made.input, reference, target, moved, made.water, made.covariates)
-    return triplet, found
+    return triplet, registrations
 
 
 def _coarse_grid(images: dict[str, SensorImage], settings: AlignConfig) -> Grid:
-    """The input's own grid, or those whole cells of the configured one that the target can fill."""
+    """The input's own grid, or the cells of the configured grid that lie inside the target."""
     if settings.grid is None:
         return images["input"].grid
     return cells_within(images["target"].grid, settings.grid)
 
 
 def _check_spacing(image: SensorImage, grid: Grid, role: str) -> None:
-    """Raise SceneError where an image would be interpolated to much finer pixels than its own."""
+    """Raise SceneError if an image would be interpolated to much finer pixels than its own."""
     if image.grid.cell_m > FINEST * grid.cell_m:
         raise SceneError(
             f"{role} has pixels of {image.grid.cell_m:.4g} m, but align.scale and align.grid ask "
@@ -249,22 +241,17 @@ def _check_spacing(image: SensorImage, grid: Grid, role: str) -> None:
 def _check_overlap(
     images: dict[str, SensorImage], unmoved: dict[str, SensorImage], scale: int, least: float
 ) -> None:
+    """Raise SceneError if the images share too few valid pixels."""
     shared = unmoved["input"].valid.repeat(scale, 0).repeat(scale, 1)
     for role, names in (("target", "input and target"), ("reference", "all three images")):
         shared = shared & unmoved[role].valid
         if shared.mean() < least:
-            elsewhere = [
-                one for one in ("input", role) if not meets(images[one].grid, unmoved[one].grid)
-            ]
-            cause = f"{elsewhere[0]} looks elsewhere" if elsewhere else "clouds?"
+            outside = [r for r in ("input", role) if not meets(images[r].grid, unmoved[r].grid)]
+            cause = f"{outside[0]} shows another place" if outside else "clouds?"
             raise SceneError(
-                f"{names} share {shared.mean():.1%} of the grid, align.min_valid asks "
+                f"{names} share {shared.mean():.1%} of the grid, but align.min_valid requires "
                 f"{least:.0%}: {cause}"
             )
-
-
-def _shift(found: Registration | None) -> Shift:
-    return (found.row, found.column) if found else UNMOVED
 
 
 def _registrations(
@@ -273,15 +260,16 @@ def _registrations(
     settings: RegistrationConfig,
     scale: int,
 ) -> dict[str, Registration]:
+    """Shifts of reference and input against the target, measured or constant."""
     coarse, reference, target = (unmoved[role] for role in ROLES)
-    found = {}
+    registrations = {}
     if settings.reference:
         band = reference.bands.index(settings.reference_band or reference.bands[0])
-        found["reference"] = register(
+        registrations["reference"] = register(
             reference.values[band], fixed.values[0], reference.valid, fixed.valid
         )
     if settings.input:
-        found["input"] = register_input(
+        registrations["input"] = register_input(
             coarse.values[0],
             coarse.valid,
             target.values[0],
@@ -290,77 +278,41 @@ def _registrations(
             psf_cells=settings.input_psf_cells,
         )
     for role, (row, column) in settings.constant.items():
-        found[role] = Registration(row, column, 1.0, 0, 0.0, True)
-    return found
+        registrations[role] = Registration(row, column, 1.0, 0, 0.0, True)
+    return registrations
 
 
 def write_index(path: Path, aligned: Iterable[Aligned]) -> None:
-    """One CSV row a scene. Column ``files`` names its rasters, so that a missing one is noticed."""
-    records = (record(one) | {"files": " ".join(one.files)} for one in aligned)
+    """A CSV with one row per scene. Column ``files`` names the rasters, so that a loss shows."""
+    records = (_record(scene) | {"files": " ".join(scene.files)} for scene in aligned)
     write_csv(path, (*COLUMNS, "files"), records)
 
 
-def record(one: Aligned) -> dict[str, object]:
-    """A scene's row: its name, the reason against it, and what was measured."""
-    row: dict[str, object] = {"scene": one.scene, "reason": one.reason}
-    if one.reference_age_h is not None:
-        row[AGE] = round(one.reference_age_h, 3)
-    for role, found in one.registrations.items():
-        row |= {f"{role}_{name}": getattr(found, name) for name in MEASURED}
-    if "input" in one.registrations:
-        row |= dict(zip(PSF, one.registrations["input"].psf_cells, strict=True))
+def _record(aligned: Aligned) -> dict[str, object]:
+    """A scene's row: its name, the reason for its exclusion, and the measurements."""
+    row: dict[str, object] = {"scene": aligned.scene, "reason": aligned.reason}
+    if aligned.reference_age_h is not None:
+        row[AGE] = round(aligned.reference_age_h, 3)
+    for role, measured in aligned.registrations.items():
+        row |= {f"{role}_{name}": getattr(measured, name) for name in MEASURED}
+        if role == "input":
+            row |= dict(zip(PSF, measured.psf_cells, strict=True))
     return row
 
 
-def read_index(path: Path) -> list[Aligned]:
-    """What ``write_index`` wrote."""
-    return [
-        Aligned(
-            row["scene"],
-            row["reason"],
-            {role: _registration(row, role) for role in MOVED if row[f"{role}_row"]},
-            float(row[AGE]) if row[AGE] else None,
-            tuple(row["files"].split()),
-        )
-        for row in read_csv(path)
-    ]
-
-
-def _registration(row: dict[str, str], role: str) -> Registration:
-    value = {name: row[f"{role}_{name}"] for name in MEASURED}
-    rows, columns = (float(row[name]) if role == "input" else math.nan for name in PSF)
-    return Registration(
-        float(value["row"]),
-        float(value["column"]),
-        float(value["peak_correlation"]),
-        int(value["tiles"]),
-        float(value["residual"]),
-        True,
-        (rows, columns),
-    )
-
-
 def read_triplet(folder: Path, scene: str) -> Triplet:
-    """The triplet that ``align`` wrote; of an image alone that of `alone`."""
-    target = folder / scene / "target.tif"
-    if not target.exists():
+    """The triplet that ``align`` wrote; for an optical image, the one of `image.alone`."""
+    paths = {name: folder / scene / f"{name}.tif" for name in (*ROLES, *OPTIONAL)}
+    if not paths["target"].exists():
         raise LstsrError(
-            f"{target} is missing. Delete the tables in {folder.parent}/align to align all scenes "
-            "again"
+            f"{paths['target']} is missing. Delete the tables in {folder.parent}/align to align "
+            "all scenes again"
         )
-    if not (folder / scene / "input.tif").exists():
-        return alone(scene, geotiff.read_written(target))
-    images = {role: geotiff.read_written(folder / scene / f"{role}.tif") for role in ROLES}
-    known = {
+    if not paths["input"].exists():
+        return alone(scene, geotiff.read_written(paths["target"]))
+    images: dict[str, Any] = {
         name: geotiff.read_written(path)
-        for name in OPTIONAL
-        if (path := folder / scene / f"{name}.tif").exists()
+        for name, path in paths.items()
+        if name in ROLES or path.exists()
     }
-    return Triplet(
-        scene,
-        images["input"],
-        images["reference"],
-        images["target"],
-        water=known.get("water"),
-        covariates=known.get("covariates"),
-    )
+    return Triplet(scene, **images)

@@ -1,8 +1,8 @@
 """Assembly of a network's inputs from rasters, the same for training and for every prediction.
 
-Read and calibrate (`read_image`), place on nested grids (`assemble`), average if the product's
-pixels are wider than the aligned ones (`widened`), correct the input's bias (`harmonised`), fill
-and mask (`network_scene`). No other module opens a raster of a scene.
+The steps: read and calibrate (`read_image`), resample to nested grids (`assemble`), average if the
+product's pixels are wider than the aligned ones (`widened`), correct the input's bias
+(`harmonise.harmonised`), fill and mask (`network_scene`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +19,8 @@ from affine import Affine
 from pyproj import Transformer
 
 from lstsr.config import HISTORY, GeotiffConfig
-from lstsr.dataset.harmonise import Harmonisation, covariates_of
-from lstsr.dataset.history import past_of
-from lstsr.dataset.layers import UNKNOWN, Ground, with_layers
+from lstsr.dataset.history import history_layers
+from lstsr.dataset.layers import UNKNOWN, Ground, covariates_of, with_layers
 from lstsr.dataset.loader import SceneInputs
 from lstsr.errors import SceneError
 from lstsr.geo.coarsen import coarsened
@@ -41,45 +40,38 @@ UNMOVED: Shift = (0.0, 0.0)
 ELEVATION = GeotiffConfig(sensor="DEM", unit="metre", names=["elevation"])
 WATER = GeotiffConfig(sensor="water mask", unit="index", names=["water"])
 MOST_CELLS = 2**24
-"""A scene of more coarse cells does not fit into memory."""
+"""Largest number of coarse cells of a scene that fits into memory."""
 TOLERANCE_CELLS = 1e-6
-"""Rounding tolerance for a corner that lies on the lattice, as a fraction of a cell."""
-
-
-def read_terrain(dem: Path | None) -> Terrain | None:
-    """Elevation in metres. Raises SceneError if the file cannot be read."""
-    if dem is None:
-        return None
-    image = read_image(dem, ELEVATION, "dem")
-    return Terrain(image.values[0], image.grid)
-
-
-def read_water(path: Path | None) -> SensorImage | None:
-    """Share of water, 0..1. Raises SceneError if the file cannot be read or has other values."""
-    if path is None:
-        return None
-    image = read_image(path, WATER, "water")
-    low, high = image.values[0][image.valid].min(), image.values[0][image.valid].max()
-    if low < 0 or high > 1:
-        raise SceneError(
-            f"{path.name}: the share of water is {low:g} .. {high:g}. Scale it to 0 .. 1"
-        )
-    return image
+"""Rounding tolerance for a corner that lies on the edge of a cell, as a fraction of a cell."""
 
 
 def read_ground(dem: Path | None, water: Path | None) -> Ground:
-    """Elevation and water of a scene. Raises like `read_terrain` and `read_water`."""
-    return Ground(read_terrain(dem), read_water(water))
+    """Elevation (metres) and share of water (0..1) of a scene, if it has such files.
+
+    Raises SceneError if a file cannot be read, or if a share of water has other values.
+    """
+    terrain = share = None
+    if dem is not None:
+        image = read_image(dem, ELEVATION, "dem")
+        terrain = Terrain(image.values[0], image.grid)
+    if water is not None:
+        share = read_image(water, WATER, "water")
+        low, high = share.values[0][share.valid].min(), share.values[0][share.valid].max()
+        if low < 0 or high > 1:
+            raise SceneError(
+                f"{water.name}: the share of water is {low:g} .. {high:g}. Scale it to 0 .. 1"
+            )
+    return Ground(terrain, share)
 
 
-def cells_within(grid: Grid, lattice: GridConfig) -> Grid:
-    """The whole cells of ``lattice`` inside the box around the corners of ``grid``.
+def cells_within(grid: Grid, common: GridConfig) -> Grid:
+    """The whole cells of the ``common`` grid inside the box around the corners of ``grid``.
 
     Raises SceneError if there is none.
     """
-    to_lattice = Transformer.from_crs(grid.crs, lattice.crs, always_xy=True)
-    x, y = to_lattice.transform(*np.transpose(grid.corners))
-    step = lattice.spacing_m
+    to_common = Transformer.from_crs(grid.crs, common.crs, always_xy=True)
+    x, y = to_common.transform(*np.transpose(grid.corners))
+    step = common.spacing_m
     if not np.isfinite([x, y]).all():
         raise SceneError("align.grid.crs does not cover the image. Choose another one")
     left, bottom = (math.ceil(axis.min() / step - TOLERANCE_CELLS) for axis in (x, y))
@@ -92,7 +84,7 @@ def cells_within(grid: Grid, lattice: GridConfig) -> Grid:
             "one scene. Check align.grid.spacing_m"
         )
     transform = Affine(step, 0, left * step, 0, -step, top * step)
-    cells = Grid(lattice.crs, transform, right - left, top - bottom)
+    cells = Grid(common.crs, transform, right - left, top - bottom)
     if not math.isclose(cells.gsd_m, step, rel_tol=TRUE_TO_SCALE):
         raise SceneError(
             f"cells of {step:g} m of align.grid.crs are {cells.gsd_m:.4g} m wide on the ground "
@@ -154,10 +146,10 @@ def assemble(
     coarse = resample(images["input"], coarse_grid, (row / scale, column / scale), terrain=terrain)
     plain = resample(images["reference"], grid, shifts.get("reference", UNMOVED), terrain=terrain)
     viewpoint = images["input"].viewpoint
-    past = past_of(coarse, ground.earlier, scale) if recipe.history else None
+    history = history_layers(coarse, ground.earlier, scale) if recipe.history else None
     return Assembled(
         coarse,
-        with_layers(plain, recipe.layers, coarse.time, viewpoint, ground, past),
+        with_layers(plain, recipe.layers, coarse.time, viewpoint, ground, history),
         covariates_of(recipe.covariates, coarse, viewpoint, plain, ground),
         ground.water_on(grid),
     )
@@ -180,27 +172,14 @@ def widened(image: SensorImage, factor: int) -> SensorImage:
     return image if factor == 1 else coarsened(image, factor, 1.0)
 
 
-def harmonised(
-    image: SensorImage, covariates: SensorImage, harmonisation: Harmonisation
-) -> SensorImage:
-    """The input, corrected for the bias that its covariates explain."""
-    return replace(
-        image,
-        values=image.values + harmonisation.correction_k(covariates),
-        history=(*image.history, "harmonised with the target's sensor"),
-    )
-
-
 def network_scene(coarse: SensorImage, reference: SensorImage) -> SceneInputs:
-    """A network's inputs from two images on nested grids: filled values, masks and the centre."""
-    of_lst = coarse.unit == "kelvin"
-    values = coarse.values[0] if of_lst else coarse.values
+    """A network's inputs from two images on nested grids: filled values and masks."""
+    values = coarse.values[0] if coarse.unit == "kelvin" else coarse.values
     return SceneInputs(
         fill(values, coarse.valid),
         coarse.valid,
         fill(reference.values, reference.valid),
         reference.valid,
-        centre_of(values, coarse.valid),
     )
 
 

@@ -1,31 +1,35 @@
-"""The run's account of its scenes: which were excluded and why, and how far each was moved."""
+"""Scenes that were excluded, at which stage and why, and a limit on their share."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from lstsr.acquire.index import Acquired
-from lstsr.dataset.align import Aligned
 from lstsr.errors import LstsrError
 from lstsr.manifest import ROLES
 
 
-def exclusions(acquired: Iterable[Acquired], aligned: Iterable[Aligned]) -> list[dict[str, str]]:
-    """One record a scene excluded by a fault of its content: name, stage, reason, digests."""
-    reasons = {one.scene: one.reason for one in aligned if one.reason}
+def exclusions(
+    acquired: Iterable[Acquired], aligned: Iterable[Mapping[str, str]]
+) -> list[dict[str, str]]:
+    """One record per scene that a fault in its content excludes: name, stage, reason, digests.
+
+    ``aligned`` are rows of the indices of stage align (`align.write_index`).
+    """
+    reasons = {row["scene"]: row["reason"] for row in aligned}
     records = []
-    for one in acquired:
-        name = one.scene.scene
-        reason = one.reason or reasons.get(name)
+    for entry in acquired:
+        name = entry.scene.scene
+        reason = entry.reason or reasons.get(name)
         if reason:
-            stage = "acquire" if one.reason else "align"
-            digests = {f"{role}_sha256": one.digests.get(role, "") for role in ROLES}
+            stage = "acquire" if entry.reason else "align"
+            digests = {f"{role}_sha256": entry.digests.get(role, "") for role in ROLES}
             records.append({"scene": name, "stage": stage, "reason": reason, **digests})
     return records
 
 
 def check_share(excluded: int, scenes: int, max_share: float, reasons: Iterable[str]) -> None:
-    """Raise LstsrError where more than ``max_share`` of the scenes were lost."""
+    """Raise LstsrError if more than ``max_share`` of the scenes were excluded."""
     if excluded / scenes > max_share:
         first = "; ".join(reason.rstrip(".") for reason in list(reasons)[:3])
         raise LstsrError(

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 DAY_S = 86_400
+ANOMALY, AGE, COUNT = HISTORY
 
 
 @dataclass(frozen=True)
@@ -41,28 +42,15 @@ class Earlier:
     age_days: float
 
 
-@dataclass(frozen=True)
-class Past:
-    """Earlier LST on a fine grid, each (row, column); all are 0 where none is known.
-
-    ``anomaly_k`` is the mean over the earlier targets, relative to the mean of the valid input.
-    ``age_days`` is the age of the newest of them and ``count`` is their number.
-    """
-
-    anomaly_k: NDArray[np.float64]
-    age_days: NDArray[np.float64]
-    count: NDArray[np.float64]
-
-
 def overlapping(acquired: Iterable[Acquired]) -> dict[str, list[Scene]]:
     """By scene, the other usable scenes whose footprints overlap its own."""
-    usable = [one for one in acquired if not one.reason]
-    scenes = {one.scene.scene: one.scene for one in usable}
-    found: dict[str, list[Scene]] = {name: [] for name in scenes}
-    for one, other in conflicts([one.place for one in usable]):
-        found[one].append(scenes[other])
-        found[other].append(scenes[one])
-    return found
+    usable = [entry for entry in acquired if not entry.reason]
+    scenes = {entry.scene.scene: entry.scene for entry in usable}
+    neighbours: dict[str, list[Scene]] = {name: [] for name in scenes}
+    for name, other in conflicts([entry.place for entry in usable]):
+        neighbours[name].append(scenes[other])
+        neighbours[other].append(scenes[name])
+    return neighbours
 
 
 def earlier_targets(
@@ -77,8 +65,8 @@ def earlier_targets(
     now = read_time(time)
     if now is None:
         raise SceneError("layer history: the input has no time (manifest column time, or --time)")
-    found = []
-    for scene in sorted(scenes, key=lambda one: one.scene):
+    earlier = []
+    for scene in sorted(scenes, key=lambda scene: scene.scene):
         stated = read_time(scene.time)
         if stated and _age_days(stated, now, max_age_days) is None:
             continue
@@ -97,8 +85,8 @@ def earlier_targets(
             )
         age_days = _age_days(then, now, max_age_days)
         if age_days is not None:
-            found.append(Earlier(resample(image, grid), age_days))
-    return sorted(found, key=lambda one: -one.age_days)
+            earlier.append(Earlier(resample(image, grid), age_days))
+    return sorted(earlier, key=lambda target: -target.age_days)
 
 
 def _age_days(then: datetime, now: datetime, max_age_days: float) -> float | None:
@@ -107,41 +95,47 @@ def _age_days(then: datetime, now: datetime, max_age_days: float) -> float | Non
     return age_days if then.date() < now.date() and age_days <= max_age_days else None
 
 
-def past_of(coarse: SensorImage, earlier: Sequence[Earlier], scale: int) -> Past:
-    """The mean of ``earlier`` on the fine grid, which refines that of ``coarse`` by ``scale``.
+def history_layers(
+    coarse: SensorImage, earlier: Sequence[Earlier], scale: int
+) -> dict[str, NDArray[np.float64]]:
+    """The layers of `HISTORY` on the fine grid, each (row, column), 0 if there is no history.
 
-    Each target is first brought to the level of the input ``coarse``: its median difference over
-    their common cells is subtracted. So season and weather drop out, and clouds leave no steps. A
+    They are the mean of ``earlier`` relative to the mean of the valid input (kelvin), the days
+    since the newest of them, and their number. The fine grid refines that of the input ``coarse``
+    by ``scale``. Each target is first brought to the level of the input: its median difference over
+    their common cells is subtracted. So season and weather cancel out, and clouds leave no steps. A
     target without a common cell does not count.
     """
     shape = coarse.grid.refine(scale).shape
     total, age, count = (np.zeros(shape) for _ in HISTORY)
-    for one in earlier:
-        means = coarsened(one.image, scale)
+    for target in earlier:
+        means = coarsened(target.image, scale)
         common = means.valid & coarse.valid
         if not common.any():
             continue
         level_k = np.median((means.values[0].astype(np.float64) - coarse.values[0])[common])
-        valid = one.image.valid
-        total[valid] += one.image.values[0, valid] - level_k
-        age[valid] = one.age_days
+        valid = target.image.valid
+        total[valid] += target.image.values[0, valid] - level_k
+        age[valid] = target.age_days
         count[valid] += 1
-    known = count > 0
-    if known.any():
+    seen = count > 0
+    if seen.any():
         centre_k = coarse.values[0, coarse.valid].mean(dtype=np.float64)
-        total[known] = total[known] / count[known] - centre_k
-    return Past(total, age, count)
+        total[seen] = total[seen] / count[seen] - centre_k
+    return {ANOMALY: total, AGE: age, COUNT: count}
 
 
 def known(bands: Sequence[str], values: NDArray) -> Mask:
-    """Where each channel of ``values`` (band, pixel) is known: history if its count is not 0."""
-    found = np.ones(values.shape, bool)
-    anomaly, age, count = HISTORY
-    for name in {anomaly, age}.intersection(bands):
-        found[bands.index(name)] = values[bands.index(count)] > 0
-    return found
+    """Whether each channel of ``values`` (band, pixel) is known: history if its count is not 0."""
+    mask = np.ones(values.shape, bool)
+    for name in {ANOMALY, AGE}.intersection(bands):
+        mask[bands.index(name)] = values[bands.index(COUNT)] > 0
+    return mask
 
 
 def described(earlier: Sequence[Earlier]) -> str:
     """The times of the earlier targets, for the tags of a product."""
-    return ", ".join(one.image.time or f"{one.age_days:.2f} days old" for one in earlier) or "none"
+    return (
+        ", ".join(target.image.time or f"{target.age_days:.2f} days old" for target in earlier)
+        or "none"
+    )

@@ -1,18 +1,19 @@
-"""Further channels of the reference: terrain, water, view and sun, and earlier LST."""
+"""Layers (further channels of the reference) and covariates (predictors of the input's bias)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from pyproj import Geod
 
-from lstsr.dataset.history import Earlier, Past
+from lstsr.dataset.history import Earlier
 from lstsr.errors import SceneError
+from lstsr.geo.coarsen import coarsened
 from lstsr.geo.parallax import Terrain, view_zenith_deg
 from lstsr.geo.resample import elevation_on, resample
 from lstsr.geo.sun import sun_position
@@ -21,14 +22,13 @@ from lstsr.image import Mask, SensorImage, Viewpoint
 
 Doubles = NDArray[np.float64]
 WGS84 = Geod(ellps="WGS84")
+# Least share of valid fine pixels for the NDVI of a cell.
+NDVI_FRACTION = 0.25
 
 
 @dataclass(frozen=True)
 class Ground:
-    """What is known of a place beside its images.
-
-    Elevation, the share of water (0..1), and targets of earlier days on the scene's fine grid.
-    """
+    """Elevation, share of water (0..1) and earlier targets on the scene's fine grid, if known."""
 
     terrain: Terrain | None = None
     water: SensorImage | None = None
@@ -43,7 +43,7 @@ UNKNOWN = Ground()
 
 
 def mostly(share: SensorImage) -> Mask:
-    """Where a share (0..1) is known and more than a half."""
+    """Pixels whose share (0..1) is known and more than a half."""
     return share.valid & (share.values[0] > 0.5)
 
 
@@ -53,24 +53,26 @@ def with_layers(
     time: str,
     viewpoint: Viewpoint | None,
     ground: Ground,
-    past: Past | None = None,
+    history: Mapping[str, Doubles] | None = None,
 ) -> SensorImage:
     """``reference`` with the layers ``names`` as further bands, on its own grid.
 
-    Time and viewpoint, on which sun and view depend, are those of the input. A pixel is valid where
-    all its bands are. Raises SceneError where a layer needs an elevation, a water share, a time or
-    a viewpoint that is not there. ``past`` is needed for the layer history.
+    Time and viewpoint, which determine sun and view, are those of the input. ``history`` holds
+    the layers of history by name, if they are asked for. A pixel is valid if all its bands are.
+    Raises SceneError if a layer needs an elevation, a share of water, a time or a viewpoint that is
+    missing.
     """
     if not names:
         return reference
-    made = Layers(reference.grid, time, viewpoint, ground, past)
-    return with_bands(reference, names, np.stack([getattr(made, name)() for name in names]))
+    held, made = history or {}, Layers(reference.grid, time, viewpoint, ground)
+    values = [held[name] if name in held else getattr(made, name)() for name in names]
+    return with_bands(reference, names, np.stack(values))
 
 
 def with_bands(reference: SensorImage, names: Sequence[str], values: NDArray) -> SensorImage:
-    """``reference`` with further bands (band, row, column), NaN where unknown, on its own grid.
+    """``reference`` with further bands (band, row, column), NaN if unknown, on its own grid.
 
-    A pixel is valid where all its bands are.
+    A pixel is valid if all its bands are.
     """
     valid = reference.valid & np.isfinite(values).all(axis=0)
     all_values = np.concatenate([reference.values, values.astype(np.float32)])
@@ -78,15 +80,50 @@ def with_bands(reference: SensorImage, names: Sequence[str], values: NDArray) ->
     return replace(reference, values=all_values, valid=valid, bands=(*reference.bands, *names))
 
 
+def covariates_of(
+    names: Sequence[str],
+    coarse: SensorImage,
+    viewpoint: Viewpoint | None,
+    reference: SensorImage,
+    ground: Ground,
+) -> SensorImage | None:
+    """The covariates ``names`` on the grid of ``coarse``, at its time; NaN if unknown.
+
+    An angle gives two bands, its cosine and its sine. ``reference`` lies on a grid that nests in
+    the one of ``coarse``. Raises SceneError if data are missing. None if no names are given.
+    """
+    if not names:
+        return None
+    made = Layers(coarse.grid, coarse.time, viewpoint, ground)
+    bands: dict[str, Doubles] = {}
+    for name in names:
+        if name == "ndvi":
+            cells = coarsened(reference, reference.grid.width // coarse.grid.width, NDVI_FRACTION)
+            bands[name] = cells.values[reference.bands.index(name)]
+        elif name in ("hour", "season"):
+            turn = np.full(coarse.grid.shape, getattr(made, name)())
+            bands |= {f"{name}_cos": np.cos(turn), f"{name}_sin": np.sin(turn)}
+        else:
+            bands[name] = getattr(made, name)()
+    return SensorImage(
+        np.stack(list(bands.values())).astype(np.float32),
+        np.ones(coarse.grid.shape, bool),
+        coarse.grid,
+        tuple(bands),
+        "covariate",
+        coarse.sensor,
+        coarse.time,
+    )
+
+
 @dataclass(frozen=True)
 class Layers:
-    """The layers of one grid and moment, a method each; arrays (row, column), NaN where unknown."""
+    """The layers of one grid and moment, a method each; arrays (row, column), NaN if unknown."""
 
     grid: Grid
     time: str
     viewpoint: Viewpoint | None
     ground: Ground
-    past: Past | None = None
 
     def elevation(self) -> Doubles:
         """Metres; unknown elevation, as over the sea, counts as 0."""
@@ -116,15 +153,17 @@ class Layers:
     def view_zenith(self) -> Doubles:
         """Angle at the ground between the vertical and the input's satellite, degrees."""
         if self.viewpoint is None:
-            raise SceneError("layer view_zenith: the input comes from no geostationary satellite")
-        return view_zenith_deg(*self.lon_lat_deg, self.viewpoint)
+            raise SceneError(
+                "layer view_zenith: the input does not come from a geostationary satellite"
+            )
+        return view_zenith_deg(*self._lon_lat_deg, self.viewpoint)
 
     def sun_zenith(self) -> Doubles:
         """Degrees."""
         return np.degrees(self._sun[0])
 
     def illumination(self) -> Doubles:
-        """Cosine of the angle between the sun and the normal of the slope, 0 where self-shadowed.
+        """Cosine of the angle between the sun and the normal of the slope, 0 if self-shadowed.
 
         cos i = cos z cos s + sin z sin s cos(azimuth - aspect) (e.g. Iqbal 1983, eq. 1.6.5a).
         """
@@ -134,22 +173,23 @@ class Layers:
         direct += np.sin(zenith) * np.sin(slope) * np.cos(azimuth - aspect)
         return np.clip(direct, 0, None)
 
-    def history(self) -> Doubles:
-        """Mean of earlier LST at the level of the input, kelvin about its mean; 0 where unknown."""
-        return self._known_past.anomaly_k
+    def hour(self) -> float:
+        """Local solar time at the middle of the scene as an angle, radians."""
+        time, lon_deg = self._moment.astimezone(UTC), self._lon_lat_deg[0].mean()
+        return 2 * np.pi * ((time.hour + time.minute / 60) / 24 + lon_deg / 360)
 
-    def history_age(self) -> Doubles:
-        """Days since the newest earlier target; 0 where there is none."""
-        return self._known_past.age_days
+    def season(self) -> float:
+        """The day of the year as an angle, radians."""
+        return 2 * np.pi * self._moment.astimezone(UTC).timetuple().tm_yday / 365.25
 
-    def history_count(self) -> Doubles:
-        """Number of earlier targets; 0 marks pixels without history."""
-        return self._known_past.count
-
-    @property
-    def _known_past(self) -> Past:
-        assert self.past is not None
-        return self.past
+    @cached_property
+    def _moment(self) -> datetime:
+        if not self.time:
+            raise SceneError(
+                "layers of the sun and covariates hour and season: the input has no time (manifest "
+                "column time, or its tag)"
+            )
+        return datetime.fromisoformat(self.time)
 
     @cached_property
     def _elevation_m(self) -> Doubles:
@@ -163,21 +203,16 @@ class Layers:
     @cached_property
     def _inclination(self) -> tuple[Doubles, Doubles]:
         """Slope and aspect (azimuth that the slope faces, clockwise from north), radians."""
-        north, east = rise(self._elevation_m, *self.lon_lat_deg)
+        north, east = rise(self._elevation_m, *self._lon_lat_deg)
         return np.arctan(np.hypot(north, east)), np.arctan2(-east, -north)
 
     @cached_property
-    def lon_lat_deg(self) -> tuple[Doubles, Doubles]:
-        """Longitude and latitude of each pixel's centre."""
+    def _lon_lat_deg(self) -> tuple[Doubles, Doubles]:
         return self.grid.lonlat()
 
     @cached_property
     def _sun(self) -> tuple[Doubles, Doubles]:
-        if not self.time:
-            raise SceneError(
-                "layers of the sun: the input has no time (manifest column time, or its tag)"
-            )
-        zenith, azimuth = sun_position(datetime.fromisoformat(self.time), *self.lon_lat_deg)
+        zenith, azimuth = sun_position(self._moment, *self._lon_lat_deg)
         return zenith.astype(float), azimuth.astype(float)
 
 

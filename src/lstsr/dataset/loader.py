@@ -1,11 +1,11 @@
-"""Reading the dataset file: whole scenes or windows of them, numpy only."""
+"""The dataset file as training reads it: header, and whole scenes or windows, with numpy only."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,18 @@ from lstsr.tracks import Guide, scale_of
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+Window = tuple[slice, slice]
+HEADER = "lstsr"
+"""Key of the header among the file's metadata."""
 
 
 @dataclass(frozen=True)
 class SceneMeta:
-    """What the header says of one scene.
+    """The header's entry of one scene.
 
     By track key, in kelvin, ``centre_k`` is the mean of its valid input and ``offset_k`` the median
     of target minus input over its cells. ``crs`` and ``transform`` (the six numbers of `Grid`)
-    place its aligned fine grid, ``time`` is when the input was taken.
+    describe its aligned fine grid, ``time`` is when the input was taken.
     """
 
     scene: str
@@ -71,18 +74,16 @@ class DatasetMeta:
 
 @dataclass(frozen=True)
 class SceneInputs:
-    """What a network sees of a scene or a window of it: raw units, filled and finite everywhere.
+    """Inputs of a network for a scene or a window: raw units, filled and finite everywhere.
 
     ``input`` (h, w) in kelvin, or (B, h, w) of an optical image; ``reference`` (C, H, W); the
-    masks ``input_valid`` (h, w) and ``reference_valid`` (H, W) are bool. ``centre_k`` is of the
-    whole scene, also in a window.
+    masks ``input_valid`` (h, w) and ``reference_valid`` (H, W) are bool.
     """
 
     input: Floats
     input_valid: Mask
     reference: Floats
     reference_valid: Mask
-    centre_k: float
 
     @property
     def scale(self) -> int:
@@ -92,9 +93,9 @@ class SceneInputs:
 
 @dataclass(frozen=True)
 class SceneArrays(SceneInputs):
-    """The same with the truth: ``target`` (H, W) or (B, H, W) like the input, finite everywhere.
+    """Inputs with the truth: ``target`` (H, W) or (B, H, W) like the input, finite everywhere.
 
-    ``scored`` (H, W), bool, marks the pixels that enter loss and scores; ``offset_k`` is the whole
+    ``scored`` (H, W), bool, marks the pixels that enter loss and scores. ``offset_k`` is the whole
     scene's median of target minus input, which no network can know.
     """
 
@@ -117,21 +118,20 @@ class Dataset:
         guide: Guide = "own",
         fold: int | None = 0,
     ) -> None:
-        """Open ``path``, of whose reference only ``channels`` are shown (default: all, in order).
+        """Open ``path`` and show ``channels`` of its reference (default: all, in order).
 
-        For ablations the ``guide`` may be off, which shows the mean of each channel everywhere;
-        turned, which shows the scene's own turned by 180 degrees: as real, but of no use; or
-        shuffled, which shows that of another place of the same split, mirrored at its edges where
-        it is too small. ``fold`` chooses the splits and statistics of a file with folds; None is
-        for a file without. Raises LstsrError where the file is missing, not made by the dataset
-        stage, or lacks a channel or the fold.
+        The ``guide`` of an ablation is off: the mean of each channel everywhere; turned: the
+        scene's own reference turned by 180 degrees; or shuffled: the reference of another place of
+        the same split, mirrored at its edges if it is too small. ``fold`` chooses the splits and
+        statistics of a file with folds; None is for a file without. Raises LstsrError if the file
+        is missing, was not made by the dataset stage, or lacks a channel or the fold.
         """
         self.path = Path(path)
         try:
             self._file = safe_open(self.path, framework="np")
         except (OSError, SafetensorError) as error:
             raise LstsrError(
-                f"{path}: cannot be read as a dataset ({error}); run the dataset stage"
+                f"{path}: cannot be read as a dataset ({error}). Run the dataset stage"
             ) from error
         self._names = frozenset(self._file.keys())
         self._guide = guide
@@ -140,7 +140,7 @@ class Dataset:
         for name in shown:
             if name not in held.reference_bands:
                 raise LstsrError(
-                    f"{path}: holds no channel {name}; there are {', '.join(held.reference_bands)}"
+                    f"{path}: has no channel {name}, only {', '.join(held.reference_bands)}"
                 )
         self._channels = [held.reference_bands.index(name) for name in shown]
         self.meta = replace(
@@ -162,15 +162,15 @@ class Dataset:
         """Names of the scenes of one split, in the file's order."""
         return [scene.scene for scene in self.meta.scenes if scene.split == split]
 
-    def place(self, name: str) -> SceneMeta:
-        """Where and when a scene is."""
+    def scene_meta(self, name: str) -> SceneMeta:
+        """The header's entry of a scene."""
         if name not in self._scenes:
             raise LstsrError(f"{self.path}: holds no scene {name}; scenes: {_some(self._scenes)}")
         return self._scenes[name]
 
     def transform(self, name: str, key: str) -> tuple[float, ...]:
         """The six numbers that map (column, row) of the scene's fine pixels to (x, y)."""
-        a, b, c, d, e, f = self.place(name).transform
+        a, b, c, d, e, f = self.scene_meta(name).transform
         wider = self.meta.widening[key]
         return a * wider, b * wider, c, d * wider, e * wider, f
 
@@ -182,22 +182,17 @@ class Dataset:
 
     def shape(self, name: str, key: str) -> tuple[int, int]:
         """(rows, columns) of the scene in coarse cells."""
-        rows, columns = self._slice(name, key, "input").get_shape()[-2:]
+        rows, columns = self._array(coarse_array(name, key, "input")).get_shape()[-2:]
         return rows, columns
 
     def scored(self, name: str, key: str) -> Mask:
         """(H, W): the fine pixels that enter loss and scores, without reading anything else."""
-        rows, columns = self.shape(name, key)
-        scale = scale_of(key)
-        return self._mask(name, key, "scored", 0, 0, rows * scale, columns * scale)
+        return self._mask(coarse_array(name, key, "scored"), self._whole(name, key))
 
     def water(self, name: str, key: str) -> Mask | None:
-        """(H, W): the fine pixels that are mostly water; None where no one knows."""
-        rows, columns = (length * scale_of(key) for length in self.shape(name, key))
-        there = (name, f"fine{self.meta.widening[key]}", "water")
-        if "/".join(there) not in self._names:
-            return None
-        return self._mask(*there, 0, 0, rows, columns)
+        """(H, W): the fine pixels that are mostly water; None if unknown."""
+        whole, array = self._whole(name, key), self._fine_array(name, key, "water")
+        return self._mask(array, whole) if array in self._names else None
 
     def scene(self, name: str, key: str) -> SceneArrays:
         """The whole scene."""
@@ -213,150 +208,142 @@ class Dataset:
                 f"{self.path}: the window of {height} x {width} coarse cells at ({row}, {column}) "
                 f"leaves scene {name} of {rows} x {columns}"
             )
-        coarse = (row, column, height, width)
-        top, left, fine_height, fine_width = fine = tuple(c * scale_of(key) for c in coarse)
-        there = (name, f"fine{self.meta.widening[key]}")
-        rows_fine, columns_fine = slice(top, top + fine_height), slice(left, left + fine_width)
-        reference, reference_valid = self._shown_reference(name, key, fine)
+        scale = scale_of(key)
+        cells = slice(row, row + height), slice(column, column + width)
+        pixels = (
+            slice(row * scale, (row + height) * scale),
+            slice(column * scale, (column + width) * scale),
+        )
+        reference, reference_valid = self._shown_reference(name, key, pixels)
         return SceneArrays(
-            input=self._slice(name, key, "input")[..., row : row + height, column : column + width],
-            input_valid=self._mask(name, key, "input_valid", *coarse),
+            input=self._array(coarse_array(name, key, "input"))[..., *cells],
+            input_valid=self._mask(coarse_array(name, key, "input_valid"), cells),
             reference=reference,
             reference_valid=reference_valid,
-            target=self._slice(*there, "target")[..., rows_fine, columns_fine],
-            scored=self._mask(name, key, "scored", *fine),
-            centre_k=self._scenes[name].centre_k[key],
+            target=self._array(self._fine_array(name, key, "target"))[..., *pixels],
+            scored=self._mask(coarse_array(name, key, "scored"), pixels),
             offset_k=self._scenes[name].offset_k[key],
         )
 
-    def _shown_reference(self, name: str, key: str, fine: tuple[int, ...]) -> tuple[Floats, Mask]:
-        """Reference and mask of a fine window (row, column, height, width), as ``guide`` says.
+    def _shown_reference(self, name: str, key: str, pixels: Window) -> tuple[Floats, Mask]:
+        """Reference and mask of a fine window, as ``guide`` asks.
 
-        Wherever a guide comes from, the mask is that of the scene's own: what a row is shown must
-        not decide where it gives way to its fallback.
+        The mask is always the scene's own, so that all guides give way to the fallback at the same
+        pixels.
         """
-        top, left, height, width = fine
+        everywhere = np.ones([side.stop - side.start for side in pixels], bool)
         if not self._channels:
-            return np.empty((0, height, width), np.float32), np.ones((height, width), bool)
+            return np.empty((0, *everywhere.shape), np.float32), everywhere
         if self._guide == "off":
             mean = np.array(self.meta.reference_mean, np.float32)[:, None, None]
-            everywhere = np.ones((height, width), bool)
             return mean * everywhere, everywhere
-        valid = self._mask(name, f"fine{self.meta.widening[key]}", "reference_valid", *fine)
-        if self._guide == "turned":
-            rows, columns = (length * scale_of(key) for length in self.shape(name, key))
-            turned = rows - top - height, columns - left - width, height, width
-            return self._held_reference(name, key, turned)[:, ::-1, ::-1], valid
-        if self._guide == "shuffled":
-            return self._shuffled_reference(name, key, fine), valid
-        return self._held_reference(name, key, fine), valid
-
-    def _held_reference(self, name: str, key: str, fine: tuple[int, ...]) -> Floats:
-        """The shown channels of a fine window of a scene's reference."""
-        top, left, height, width = fine
-        held = self._slice(name, f"fine{self.meta.widening[key]}", "reference")
-        rows, columns = slice(top, top + height), slice(left, left + width)
-        # each channel by itself: a file holds more than a row is shown
-        return np.concatenate([held[k : k + 1, rows, columns] for k in self._channels])
-
-    def _shuffled_reference(self, name: str, key: str, fine: tuple[int, ...]) -> Floats:
-        """The same window of a scene elsewhere, mirrored at the edges where that one is smaller."""
-        other = self._elsewhere(name, key)
+        valid = self._mask(self._fine_array(name, key, "reference_valid"), pixels)
+        if self._guide not in ("turned", "shuffled"):
+            return self._reference(name, key, pixels), valid
+        turned = self._guide == "turned"
+        source = name if turned else self._elsewhere(name, key)
         rows, columns = (
-            _mirrored(start, length, cells * scale_of(key))
-            for start, length, cells in zip(fine[:2], fine[2:], self.shape(other, key), strict=True)
+            _turned(side, whole.stop) if turned else _mirrored(side, whole.stop)
+            for side, whole in zip(pixels, self._whole(source, key), strict=True)
         )
         top, left = int(rows.min()), int(columns.min())
-        around = top, left, int(rows.max()) - top + 1, int(columns.max()) - left + 1
-        reference = self._held_reference(other, key, around)
-        return reference[:, (rows - top)[:, None], columns - left]
+        around = slice(top, int(rows.max()) + 1), slice(left, int(columns.max()) + 1)
+        held = self._reference(source, key, around)
+        return held[:, (rows - top)[:, None], columns - left], valid
+
+    def _reference(self, name: str, key: str, pixels: Window) -> Floats:
+        """The shown channels of a fine window of a scene's reference."""
+        held = self._array(self._fine_array(name, key, "reference"))
+        # channel by channel, because a file can hold more than a row sees
+        return np.concatenate([held[k : k + 1, *pixels] for k in self._channels])
 
     def _elsewhere(self, name: str, key: str) -> str:
-        """Another scene of the split, from half its list away on the first that is apart."""
-        here = self.place(name)
+        """Another scene of the split: the first from half the list on that shares no ground."""
+        here = self.scene_meta(name)
         names = self.scenes(here.split)
         first = names.index(name) + len(names) // 2
-        for step in range(len(names)):
-            other = names[(first + step) % len(names)]
-            if self.place(other).crs != here.crs or self._apart(name, other, key):
+        west, south, east, north = self._bounds(name, key)
+        for other in names[first % len(names) :] + names[: first % len(names)]:
+            left, bottom, right, top = self._bounds(other, key)
+            apart = right <= west or east <= left or top <= south or north <= bottom
+            if self.scene_meta(other).crs != here.crs or apart:
                 return other
         raise LstsrError(
-            f"{self.path}: all scenes of {here.split} are of one place, guide shuffled needs two"
+            f"{self.path}: all scenes of {here.split} show one place, but guide shuffled needs two"
         )
 
-    def _apart(self, one: str, other: str, key: str) -> bool:
-        """Whether the images of two scenes share no ground."""
-        (left, right), (bottom, top) = self._span(one, key)
-        (left_, right_), (bottom_, top_) = self._span(other, key)
-        return right <= left_ or right_ <= left or top <= bottom_ or top_ <= bottom
-
-    def _span(self, name: str, key: str) -> tuple[list[float], list[float]]:
-        """From where to where an image reaches in x and in y, metres or degrees of its grid."""
+    def _bounds(self, name: str, key: str) -> tuple[float, float, float, float]:
+        """Least x and y and largest x and y of an image, in units of its grid."""
         a, _, c, _, e, f = self.transform(name, key)
-        height, width = (cells * scale_of(key) for cells in self.shape(name, key))
-        return sorted((c, c + a * width)), sorted((f, f + e * height))
+        rows, columns = self._whole(name, key)
+        x, y = sorted((c, c + a * columns.stop)), sorted((f, f + e * rows.stop))
+        return x[0], y[0], x[1], y[1]
 
-    def _slice(self, *parts: str) -> Any:
-        """The lazy tensor ``scene/.../name``."""
-        name = "/".join(parts)
+    def _whole(self, name: str, key: str) -> Window:
+        """The window of all fine pixels of a scene."""
+        rows, columns = (slice(0, cells * scale_of(key)) for cells in self.shape(name, key))
+        return rows, columns
+
+    def _fine_array(self, name: str, key: str, array: str) -> str:
+        return fine_array(name, self.meta.widening[key], array)
+
+    def _array(self, name: str) -> Any:
+        """An array of the file, read when it is sliced."""
         if name not in self._names:
+            known = self._scenes.get(name.split("/")[0], self.meta.scenes[0]).centre_k
             raise LstsrError(
-                f"{self.path}: holds no {name}; scenes: {_some(self._scenes)}; "
-                f"keys: {_some(self._scenes.get(parts[0], self.meta.scenes[0]).centre_k)}"
+                f"{self.path}: holds no {name}; scenes: {_some(self._scenes)}; keys: {_some(known)}"
             )
         return self._file.get_slice(name)
 
-    def _mask(self, *where: Any) -> Mask:
+    def _mask(self, name: str, window: Window) -> Mask:
         """A window of a mask that is packed eight pixels to a byte along its rows."""
-        *parts, row, column, height, width = where
-        first, last = column // 8, -(-(column + width) // 8)
-        packed = self._slice(*parts)[row : row + height, first:last]
-        start = column - 8 * first
-        return np.unpackbits(packed, axis=-1)[:, start : start + width].astype(bool)
+        rows, columns = window
+        first = columns.start // 8
+        packed = self._array(name)[rows, first : -(-columns.stop // 8)]
+        bits = np.unpackbits(packed, axis=-1)[:, columns.start - 8 * first :]
+        return bits[:, : columns.stop - columns.start].astype(bool)
 
 
-def _mirrored(start: int, length: int, held: int) -> NDArray[np.intp]:
-    """The pixels start .. start + length of a line of ``held`` ones, mirrored at its ends."""
-    steps = np.arange(start, start + length) % (2 * held)
-    return np.minimum(steps, 2 * held - 1 - steps)
+def _turned(side: slice, length: int) -> NDArray[np.intp]:
+    """The pixels of a side in a line of ``length`` that is read from its end."""
+    return length - 1 - np.arange(side.start, side.stop)
 
 
-def _read_meta(path: Path, header: dict[str, str] | None, fold: int | None) -> DatasetMeta:
+def _mirrored(side: slice, length: int) -> NDArray[np.intp]:
+    """The pixels of a side in a line of ``length`` that is mirrored at its ends."""
+    steps = np.arange(side.start, side.stop) % (2 * length)
+    return np.minimum(steps, 2 * length - 1 - steps)
+
+
+def coarse_array(scene: str, key: str, name: str) -> str:
+    """Name in the file of an array of one track: input, input_valid or scored."""
+    return f"{scene}/{key}/{name}"
+
+
+def fine_array(scene: str, widening: int, name: str) -> str:
+    """Name in the file of an array of fine pixels: target, reference, reference_valid or water."""
+    return f"{scene}/fine{widening}/{name}"
+
+
+def _read_meta(path: Path, metadata: dict[str, str] | None, fold: int | None) -> DatasetMeta:
     """The typed header of a dataset file, with the splits and statistics of a fold."""
     try:
-        values = _of_fold(path, json.loads((header or {})["lstsr"]), fold)
-        return DatasetMeta(
-            dataset=values["dataset"],
-            origin=values["origin"],
-            version=values["version"],
-            target_m=values["target_m"],
-            widening=values["widening"],
-            target_bands=tuple(values["target_bands"]),
-            target_unit=values["target_unit"],
-            reference_bands=tuple(values["reference_bands"]),
-            reference_mean=tuple(values["reference_mean"]),
-            reference_std=tuple(values["reference_std"]),
-            scale_k=float(values["scale_k"]),
-            scenes=tuple(
-                SceneMeta(
-                    scene["scene"],
-                    scene["split"],
-                    scene["centre_k"],
-                    scene["offset_k"],
-                    scene["crs"],
-                    tuple(scene["transform"]),
-                    scene["time"],
-                )
-                for scene in values["scenes"]
-            ),
-            config=values["config"],
-            rows=values.get("rows", {}),
-            harmonisation=values["harmonisation"],
-        )
+        values = {"rows": {}} | _of_fold(path, json.loads((metadata or {})[HEADER]), fold)
+        values["scenes"] = [_typed(SceneMeta, scene) for scene in values["scenes"]]
+        values["scale_k"] = float(values["scale_k"])
+        meta: DatasetMeta = _typed(DatasetMeta, values)
+        return meta
     except (KeyError, TypeError, ValueError) as error:
         raise LstsrError(
-            f"{path}: the header lacks or garbles {error}; rebuild it with the dataset stage"
+            f"{path}: the header lacks or garbles {error}. Rebuild it with the dataset stage"
         ) from error
+
+
+def _typed(kind: type, values: Mapping[str, Any]) -> Any:
+    """A JSON object as a dataclass. Lists become tuples. Raises KeyError if a field is missing."""
+    held = {field.name: values[field.name] for field in fields(kind)}
+    return kind(**{n: tuple(v) if isinstance(v, list) else v for n, v in held.items()})
 
 
 def _of_fold(path: Path, values: dict[str, Any], fold: int | None) -> dict[str, Any]:
@@ -365,14 +352,14 @@ def _of_fold(path: Path, values: dict[str, Any], fold: int | None) -> dict[str, 
     if fold is None and folds:
         raise LstsrError(f"{path}: the split has {len(folds)} folds, but the row names none")
     if fold and fold >= len(folds):
-        raise LstsrError(f"{path}: holds no fold {fold}; run the dataset stage with split.folds")
+        raise LstsrError(f"{path}: holds no fold {fold}. Run the dataset stage with split.folds")
     if not folds:
         return values
     scenes = [scene | {"split": scene["splits"][fold]} for scene in values["scenes"]]
     return values | folds[fold] | {"scenes": scenes}
 
 
-def _some(names: Any) -> str:
+def _some(names: Iterable[str]) -> str:
     """A few names for an error message."""
     listed = list(names)
     return ", ".join(listed[:6]) + (" ..." if len(listed) > 6 else "")

@@ -13,7 +13,7 @@ from lstsr.dataset.loader import Dataset, SceneArrays
 from lstsr.errors import LstsrError
 from lstsr.evaluation.score_files import COLUMNS, COST, IMAGE_COLUMNS, SURFACE_METRICS, TARGET_GRID
 from lstsr.files import read_csv, write_csv
-from lstsr.geo.coarsen import at_least
+from lstsr.geo.coarsen import coarsened_to
 from lstsr.geo.resample import resample
 from lstsr.image import Floats, Mask, SensorImage
 from lstsr.metrics import score, score_image
@@ -90,7 +90,7 @@ def score_on_target_grid(image: SensorImage, scene: SceneArrays, target: Path) -
     The prediction is moved back by what the target was moved by, so the target is not resampled;
     where its pixels are finer than the prediction's, they are averaged over whole blocks.
     """
-    native = at_least(geotiff.read_written(target), image.grid.gsd_m)
+    native = coarsened_to(geotiff.read_written(target), image.grid.gsd_m)
     tags = geotiff.tags(target)
     shift = (-float(tags["moved_row"]), -float(tags["moved_column"]))
     scored = SensorImage(

@@ -1,4 +1,4 @@
-"""Averaging fine temperatures over coarse cells, as a coarse sensor does: in radiance."""
+"""Means of fine pixels over coarse cells. Temperatures are averaged as T^4, as a sensor does."""
 
 from __future__ import annotations
 
@@ -7,76 +7,92 @@ from numpy.typing import ArrayLike, NDArray
 
 from lstsr.errors import LstsrError
 
-# FWHM of a Gaussian in standard deviations: 2 sqrt(2 ln 2)
+Doubles = NDArray[np.float64]
+# full width at half maximum of a Gaussian, in standard deviations
 SIGMAS_PER_FWHM = 2.0 * np.sqrt(2.0 * np.log(2.0))
+
+
+def power_of(unit: str) -> int:
+    """Power to which values of ``unit`` are raised before they are averaged: 4 for kelvin, else 1.
+
+    A sensor averages radiance, and a grey body radiates in proportion to T^4 (Stefan-Boltzmann).
+    """
+    return 4 if unit == "kelvin" else 1
+
+
+def block_mean(
+    values: ArrayLike, valid: ArrayLike, scale: int, power: int, min_fraction: float = 0.0
+) -> tuple[Doubles, Doubles]:
+    """Mean of each ``scale`` x ``scale`` block, and the valid share of the block.
+
+    The mean is (sum of v x^p / sum of v)^(1/p), with v = 1 at valid pixels and the power p. It is
+    (..., H / scale, W / scale), NaN if no pixel, or a share below ``min_fraction``, is valid. The
+    share is (H / scale, W / scale). ``values`` (..., H, W) can hold anything outside ``valid``
+    (H, W). Raises LstsrError if the size is not a multiple of ``scale``, shapes differ, or a valid
+    value is not finite.
+    """
+    powers, mask = _masked_powers(values, valid, scale, power)
+    fraction = _blocks(mask, scale).mean(axis=(-3, -1))
+    means = _root(_blocks(powers, scale).mean(axis=(-3, -1)), fraction, power, min_fraction)
+    return means, fraction
 
 
 def block_mean_t4(
     values_k: ArrayLike, valid: ArrayLike, scale: int, min_fraction: float = 0.0
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean temperature of each ``scale`` x ``scale`` block, and the valid share of the block.
-
-    A sensor averages radiance, and a grey body radiates in proportion to T^4 (Stefan-Boltzmann), so
-    T_block = (sum of v T^4 / sum of v)^(1/4) with v = 1 where valid. Both results are (H / scale,
-    W / scale); the temperature is NaN where no pixel, or a share below ``min_fraction``, is valid.
-    ``values_k`` (H, W) in kelvin may hold anything outside ``valid``. Raises LstsrError where the
-    size is no multiple of ``scale``, shapes differ, or a valid value is not finite.
-    """
-    t4, mask = _masked_t4(values_k, valid, scale)
-    fraction = blocks(mask, scale).mean(axis=(1, 3))
-    return _mean_k(blocks(t4, scale).mean(axis=(1, 3)), fraction, min_fraction), fraction
+) -> tuple[Doubles, Doubles]:
+    """`block_mean` of temperatures (H, W) in kelvin, as T^4."""
+    return block_mean(values_k, valid, scale, 4, min_fraction)
 
 
 def psf_mean_t4(
     values_k: ArrayLike, valid: ArrayLike, scale: int, fwhm: float, min_fraction: float = 0.0
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What ``block_mean_t4`` gives, seen through a Gaussian point spread function.
+) -> tuple[Doubles, Doubles]:
+    """`block_mean_t4` with the weights of a Gaussian point spread function.
 
-    The PSF is centred on the coarse cell, with a full width at half maximum of ``fwhm`` coarse
-    cells, and weighs T^4 of the valid pixels; the fraction is the share of its weight on them.
-    Shapes, result and faults are those of ``block_mean_t4``.
+    The PSF is centred on the coarse cell and has a full width at half maximum of ``fwhm`` coarse
+    cells. It weights T^4 of the valid pixels. The fraction is the share of its weight on them.
     """
-    t4, mask = _masked_t4(values_k, valid, scale)
-    rows, columns = (_psf_weights(length, scale, fwhm) for length in t4.shape)
+    powers, mask = _masked_powers(values_k, valid, scale, 4)
+    sigma = fwhm * scale / SIGMAS_PER_FWHM
+    weights = (gaussian_weights(length // scale, length, sigma) for length in mask.shape)
+    rows, columns = (of_axis / of_axis.sum(axis=1, keepdims=True) for of_axis in weights)
     fraction = rows @ mask @ columns.T
-    return _mean_k(rows @ t4 @ columns.T, fraction, min_fraction), fraction
+    return _root(rows @ powers @ columns.T, fraction, 4, min_fraction), fraction
 
 
-def _masked_t4(
-    values_k: ArrayLike, valid: ArrayLike, scale: int
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """T^4, 0 outside the mask, and the mask."""
-    values = np.asarray(values_k, np.float64)
-    mask = np.asarray(valid, bool)
-    if values.shape != mask.shape or any(length % scale for length in values.shape):
+def gaussian_weights(cells: int, pixels: int, sigma: float, shift: float = 0.0) -> Doubles:
+    """Gaussians of ``sigma`` pixels around the centres of coarse cells, (cells, pixels).
+
+    Their highest value is 1. The centres are moved by ``shift`` cells.
+    """
+    centres = (np.arange(cells) + 0.5 + shift) * (pixels / cells) - 0.5
+    return np.exp(-0.5 * ((np.arange(pixels) - centres[:, None]) / sigma) ** 2)
+
+
+def _masked_powers(
+    values: ArrayLike, valid: ArrayLike, scale: int, power: int
+) -> tuple[Doubles, NDArray[np.bool_]]:
+    """``values`` to the power, 0 outside the mask, and the mask."""
+    array, mask = np.asarray(values, np.float64), np.asarray(valid, bool)
+    if array.shape[-2:] != mask.shape or any(length % scale for length in mask.shape):
         raise LstsrError(
-            f"cannot average {values.shape} with a mask of {mask.shape} in blocks of {scale}: "
+            f"cannot average {array.shape} with a mask of {mask.shape} in blocks of {scale}: "
             "give equal shapes that are multiples of the scale"
         )
-    t4 = np.where(mask, values, 0.0) ** 4
-    if not np.isfinite(t4).all():
-        raise LstsrError("temperatures to average are not finite inside the mask: mask them")
-    return t4, mask
+    powers = np.where(mask, array, 0.0) ** power
+    if not np.isfinite(powers).all():
+        raise LstsrError("values to average are not finite inside the mask: mask them")
+    return powers, mask
 
 
-def _mean_k(
-    total: NDArray[np.float64], fraction: NDArray[np.float64], min_fraction: float
-) -> NDArray[np.float64]:
-    """(total / fraction)^(1/4), NaN where the fraction is 0 or below ``min_fraction``."""
+def _root(total: Doubles, fraction: Doubles, power: int, min_fraction: float) -> Doubles:
+    """(total / fraction)^(1/power), NaN if the fraction is 0 or below ``min_fraction``."""
     with np.errstate(invalid="ignore"):
-        mean_k = (total / fraction) ** 0.25
-    return np.where(fraction >= min_fraction, mean_k, np.nan)
+        means = (total / fraction) ** (1 / power)
+    return np.where(fraction >= min_fraction, means, np.nan)
 
 
-def blocks(image: NDArray, scale: int) -> NDArray:
-    """(H, W) as (H / scale, scale, W / scale, scale)."""
-    height, width = image.shape
-    return image.reshape(height // scale, scale, width // scale, scale)
-
-
-def _psf_weights(length: int, scale: int, fwhm: float) -> NDArray[np.float64]:
-    """(length / scale, length): the weight of each pixel in each coarse cell; a row's sum is 1."""
-    centres = (np.arange(length // scale) + 0.5) * scale
-    distance = np.arange(length) + 0.5 - centres[:, None]
-    weights = np.exp(-0.5 * (distance / (fwhm * scale / SIGMAS_PER_FWHM)) ** 2)
-    return weights / weights.sum(axis=1, keepdims=True)
+def _blocks(image: NDArray, scale: int) -> NDArray:
+    """(..., H, W) as (..., H / scale, scale, W / scale, scale)."""
+    *bands, height, width = image.shape
+    return image.reshape(*bands, height // scale, scale, width // scale, scale)

@@ -1,4 +1,4 @@
-"""Images whose pixels lie on no regular grid, each at a longitude and latitude of its own."""
+"""Curvilinear images: each pixel has its own longitude and latitude, off any regular grid."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ Doubles = NDArray[np.float64]
 
 
 def straightened(image: SensorImage, lon_deg: Doubles, lat_deg: Doubles) -> SensorImage:
-    """``image`` on ``north_up(image.grid)``, read where its pixels really are, bilinear.
+    """``image`` on the regular grid ``north_up(image.grid)``, bilinear.
 
     ``image.grid`` is the regular grid nearest to ``lon_deg`` and ``lat_deg`` (row, column), the
-    pixels' own places, NaN where unknown. A pixel is valid where the four around its place are and
-    their places are known. Places are inverted by the gradient search of Trishchenko (2018, IEEE
-    TGRS 56, 4016), as pyresample implements it.
+    true positions of the pixels, NaN if unknown. A pixel is valid if the four pixels around it are
+    valid and have known positions. The positions are inverted by the gradient search of
+    Trishchenko (2018, IEEE TGRS 56, 4016), as implemented in pyresample.
     """
-    # slow to import, and seldom needed
+    # slow to import, and rarely needed
     from pyresample.geometry import AreaDefinition, SwathDefinition
     from pyresample.gradient import gradient_resampler_indices
 
     known = np.isfinite(lon_deg) & np.isfinite(lat_deg)
-    # the search cannot step across unknown places; beside these guesses its steps are wrong
+    # the search cannot step across unknown positions, and its steps beside these guesses are wrong
     guess = image.grid.lonlat()
     lon, lat = (
         np.where(known, own, other) for own, other in zip((lon_deg, lat_deg), guess, strict=True)
@@ -46,14 +46,8 @@ def straightened(image: SensorImage, lon_deg: Doubles, lat_deg: Doubles) -> Sens
 
 def north_up(grid: Grid) -> Grid:
     """The upright grid that covers ``grid``, with the spacing of its columns and rows."""
-    x, y = (np.array(axis) for axis in zip(*grid.corners, strict=True))
-    step_x, step_y = (
-        float(np.hypot(*steps))
-        for steps in (
-            (grid.transform.a, grid.transform.d),
-            (grid.transform.b, grid.transform.e),
-        )
-    )
+    x, y = np.transpose(grid.corners)
+    step_y, step_x = grid.steps
     return Grid(
         grid.crs,
         Affine(step_x, 0, float(x.min()), 0, -step_y, float(y.max())),

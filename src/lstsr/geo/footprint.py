@@ -11,7 +11,7 @@ from lstsr.errors import SceneError
 from lstsr.globe import Outline, centred
 from lstsr.grid import Grid
 
-# Steps along the rim per point. They are so short that no step crosses half the globe.
+# Steps along the rim per point: short enough that no step crosses half the globe.
 STEPS = 64
 
 
@@ -53,13 +53,13 @@ def _pairs(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> Outline:
 def _pole_inside(grid: Grid) -> float | None:
     """Latitude of the pole inside ``grid``; None if there is none or the pole is a whole row."""
     crs = CRS.from_user_input(grid.crs)
-    if crs.is_geographic and not crs.is_derived:  # the pole is a whole row
+    if crs.is_geographic and not crs.is_derived:
         return None
     to_grid = Transformer.from_crs("EPSG:4326", grid.crs, always_xy=True)
     for pole in (90.0, -90.0):
-        place = to_grid.transform(0.0, pole)
-        if np.isfinite(place).all():
-            column, row = ~grid.transform @ place
+        point = to_grid.transform(0.0, pole)
+        if np.isfinite(point).all():
+            column, row = ~grid.transform @ point
             if 0 < column < grid.width and 0 < row < grid.height:
                 return pole
     return None

@@ -1,4 +1,4 @@
-"""Terrain parallax: where a geostationary satellite sees what stands above the ellipsoid."""
+"""Terrain parallax: the displacement of high ground in images of a geostationary satellite."""
 
 from __future__ import annotations
 
@@ -24,12 +24,11 @@ class Terrain:
 def apparent(
     lon_deg: ArrayLike, lat_deg: ArrayLike, height_m: ArrayLike, viewpoint: Viewpoint
 ) -> tuple[Doubles, Doubles]:
-    """Longitude and geodetic latitude where the line of sight through a point meets the ellipsoid.
+    """Longitude and geodetic latitude at which the line of sight to a point meets the ellipsoid.
 
-    The point stands ``height_m`` above the ellipsoid; there, a product without terrain correction
-    shows it. The line from the satellite S through the point P is S + t (P - S); with the
-    coordinates scaled to a unit sphere, t is the smaller root of a quadratic. NaN where the line
-    misses the ellipsoid, which is where the point is beyond the limb.
+    A product without terrain correction shows a point ``height_m`` above the ellipsoid there. The
+    line from the satellite S through the point P is S + t (P - S). In coordinates scaled to a unit
+    sphere, t is the smaller root of a quadratic. NaN if the point is beyond the limb.
     """
     satellite, axes = _satellite(viewpoint), _axes(viewpoint)
     point = _ecef(lon_deg, lat_deg, height_m, viewpoint)

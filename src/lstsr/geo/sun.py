@@ -1,8 +1,8 @@
-"""Where the sun stands and how far it is, by the series of Spencer.
+"""Position and distance of the sun, from the Fourier series of Spencer.
 
 Spencer, J. W. (1971): Fourier series representation of the position of the sun. Search 2 (5), 172.
-They take a day as a whole and all years as equal: the sun may stand 0.4 degrees off, about the
-equinoxes, and 0.0005 au, about perihelion.
+The series depend on the day of the year alone. Errors reach 0.4 degrees near the equinoxes and
+0.0005 au near perihelion.
 """
 
 from __future__ import annotations
@@ -15,6 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Angles = NDArray[np.floating[Any]]
+# coefficients of 1, cos t, sin t, cos 2t, sin 2t, cos 3t, sin 3t, with t the day angle
+DECLINATION = (0.006918, -0.399912, 0.070257, -0.006758, 0.000907, -0.002697, 0.00148)
+EQUATION_OF_TIME = (0.000075, 0.001868, -0.032077, -0.014615, -0.040849)
+INVERSE_SQUARE_DISTANCE = (1.000110, 0.034221, 0.001280, 0.000719, 0.000077)
+MINUTES_PER_RADIAN = 229.18
 
 
 def sun_position(
@@ -22,23 +27,8 @@ def sun_position(
 ) -> tuple[Angles, Angles]:
     """Zenith angle and azimuth (clockwise from north) of the sun, radians, without refraction."""
     moment = time.astimezone(UTC)
-    turn = _day_angle(moment)
-    declination = (
-        0.006918
-        - 0.399912 * cos(turn)
-        + 0.070257 * sin(turn)
-        - 0.006758 * cos(2 * turn)
-        + 0.000907 * sin(2 * turn)
-        - 0.002697 * cos(3 * turn)
-        + 0.00148 * sin(3 * turn)
-    )
-    equation_min = 229.18 * (
-        0.000075
-        + 0.001868 * cos(turn)
-        - 0.032077 * sin(turn)
-        - 0.014615 * cos(2 * turn)
-        - 0.040849 * sin(2 * turn)
-    )
+    declination = _series(DECLINATION, moment)
+    equation_min = MINUTES_PER_RADIAN * _series(EQUATION_OF_TIME, moment)
     clock_h = moment.hour + moment.minute / 60 + moment.second / 3600
     solar_h = clock_h + lon_deg / 15 + equation_min / 60
     hour_angle, lat = np.radians(15 * (solar_h - 12)), np.radians(lat_deg)
@@ -50,16 +40,12 @@ def sun_position(
 
 def sun_distance_au(time: datetime) -> float:
     """Distance between Earth and sun, astronomical units."""
-    turn = _day_angle(time.astimezone(UTC))
-    inverse_square = (
-        1.000110
-        + 0.034221 * cos(turn)
-        + 0.001280 * sin(turn)
-        + 0.000719 * cos(2 * turn)
-        + 0.000077 * sin(2 * turn)
-    )
-    return float(inverse_square**-0.5)
+    return float(_series(INVERSE_SQUARE_DISTANCE, time.astimezone(UTC)) ** -0.5)
 
 
-def _day_angle(moment: datetime) -> float:
-    return 2 * pi * (moment.timetuple().tm_yday - 1) / 365
+def _series(coefficients: tuple[float, ...], moment: datetime) -> float:
+    """A Fourier series of the day angle."""
+    day_angle = 2 * pi * (moment.timetuple().tm_yday - 1) / 365
+    turns = (day_angle * order for order in (1, 2, 3))
+    terms = [1.0, *(value for turn in turns for value in (cos(turn), sin(turn)))]
+    return sum(a * term for a, term in zip(coefficients, terms, strict=False))

@@ -74,7 +74,6 @@ def make_image(
             image.valid[cells],
             np.empty((0, *fine), np.float32),
             np.ones(fine, bool),
-            normalisation.centre_k,
         )
         return predict_scene(network, scene, normalisation, device)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from lstsr.config import AlignConfig, Block, GeotiffConfig, SensorConfig, channels_of
+from lstsr.config import AlignConfig, GeotiffConfig, SensorConfig, channels_of
 from lstsr.dataset.align import hours_between
 from lstsr.dataset.assembly import (
     Assembled,
@@ -19,14 +19,13 @@ from lstsr.dataset.assembly import (
     Shift,
     assemble,
     cells_within,
-    harmonised,
     read_ground,
     widened,
 )
-from lstsr.dataset.harmonise import Harmonisation
+from lstsr.dataset.harmonise import Harmonisation, harmonised
 from lstsr.dataset.history import described, earlier_targets
 from lstsr.dataset.layers import Ground
-from lstsr.dataset.pack import widening
+from lstsr.dataset.tracks import widening
 from lstsr.errors import LstsrError
 from lstsr.geo.resample import meets
 from lstsr.grid import Grid
@@ -190,8 +189,7 @@ def read_pair(files: Files, trained: Checkpoint | None, scale: int | None) -> Pa
         ratio = scale or _ratio(files, coarse.grid, fine.grid)
         return Pair(images, notes, coarse.grid, ratio, 1, ground, recipe, correction)
     bounds = _extent(files) if files.extent else fine.grid
-    block = Block.model_validate({"track": trained.row.track, "scale": trained.row.scale})
-    cells, wider = cells_within(bounds, align.grid), widening(block, align.scale)
+    cells, wider = cells_within(bounds, align.grid), widening(trained.row.key, align.scale)
     if files.history:
         reading = _validated(trained.readings["target"], "history")
         earlier = earlier_targets(

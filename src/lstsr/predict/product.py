@@ -22,7 +22,7 @@ from lstsr.dataset.layers import mostly
 from lstsr.dataset.loader import SceneInputs
 from lstsr.errors import LstsrError
 from lstsr.files import check_output, check_suffix
-from lstsr.geo.coregister import Registration, register, register_input
+from lstsr.geo.registration import Registration, register, register_input
 from lstsr.geo.resample import meets, resample
 from lstsr.image import Mask, SensorImage
 from lstsr.models.normalisation import Normalisation
@@ -369,7 +369,6 @@ def _predict(
             whole.input_valid[cells],
             whole.reference[:, *pixels],
             whole.reference_valid[pixels],
-            whole.centre_k,
         )
         return predict_scene(network, scene, normalisation, device)
 

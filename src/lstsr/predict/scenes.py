@@ -119,7 +119,7 @@ def _predict(
 
 
 def _image(dataset: Dataset, name: str, values: np.ndarray, row: Row) -> SensorImage:
-    scene = dataset.place(name)
+    scene = dataset.scene_meta(name)
     transform = dataset.transform(name, row.block)
     bands = banded(values)
     valid: Mask = np.all(np.isfinite(bands), axis=0)

@@ -126,7 +126,6 @@ def oriented(scene: SceneArrays, turns: int, flip: bool) -> SceneArrays:
         input_valid=orient(scene.input_valid),
         reference=orient(scene.reference),
         reference_valid=orient(scene.reference_valid),
-        centre_k=scene.centre_k,
         offset_k=scene.offset_k,
         target=orient(scene.target),
         scored=orient(scene.scored),

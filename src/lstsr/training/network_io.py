@@ -23,7 +23,7 @@ def scene_normalisation(
     """
     meta = dataset.meta
     if kind == "input":
-        centre_k, scale_k = dataset.place(name).centre_k[key], meta.scale_k
+        centre_k, scale_k = dataset.scene_meta(name).centre_k[key], meta.scale_k
     else:
         centre_k, scale_k = _affine(dataset, name, key, kind, "input")
     return Normalisation(centre_k, scale_k, meta.reference_mean, meta.reference_std)

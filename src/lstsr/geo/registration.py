@@ -1,12 +1,12 @@
-"""Sub-pixel registration of images of different kind: reflectance or NDVI against temperature.
+"""Sub-pixel shift between two images, which can show different quantities (NDVI and LST).
 
-Both images are cut into overlapping tiles. Each tile gives a surface of correlation against shift:
-the mean surface tells whether the pair matches at all, the median of the tiles' peaks tells the
-shift, their scatter how far to trust it. An improvement over zero shift would prove nothing, for
-mismatched pairs improve too.
+Both images are cut into overlapping tiles. Each tile gives the correlation at each shift. The mean
+over the tiles shows whether the pair matches at all, the median of the tiles' peaks is the shift,
+and the scatter of the peaks is its uncertainty. Correlation that improves on zero shift proves
+nothing, because mismatched pairs improve too.
 
-Signs: (row, column) says how far the content of the moving image has to be moved to match the fixed
-one, + south and east: ``moved[r, c] = moving[r - row, c - column]``.
+Signs: a shift (row, column), + south and east, moves the content of the moving image onto the
+fixed one: ``moved[r, c] = moving[r - row, c - column]``.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy import fft, ndimage, optimize
 
+from lstsr.geo.aggregate import gaussian_weights
 from lstsr.image import Mask
 
 Array = NDArray[np.floating[Any]]
 
-# What may be believed, from 62 real MODIS/ASTER scenes and deliberately mismatched pairs of them:
-# 930 of whole scenes (256 x 256 pixels), 1240 each of cut-outs of 128 x 128 and 96 x 96.
+# Thresholds come from 62 real MODIS/ASTER scenes and deliberately mismatched pairs of them: 930 of
+# whole scenes (256 x 256 pixels), 1240 each of cut-outs of 128 x 128 and 96 x 96.
 # NDVI to LST: whole scenes peak at 0.34 or more, mismatched at 0.04 at most (0.11 for 128 x 128).
 MIN_PEAK = 0.15
 # Coarse LST: from 0.71 against LST and 0.40 against NDVI; mismatched at 0.09 at most (0.20).
 MIN_PEAK_INPUT = 0.25
-# NDVI to LST: at most 0.25 pixel (0.38), the variation within a scene included.
+# NDVI to LST: at most 0.25 pixel (0.38), including the variation within a scene.
 MAX_RESIDUAL_PIXELS = 1.0
 # Coarse LST: at most 0.13 cell against LST; against NDVI two scenes exceed 0.25, both wrong by 0.3.
 MAX_RESIDUAL_CELLS = 0.25
@@ -38,32 +39,34 @@ MAX_RESIDUAL_CELLS = 0.25
 MIN_TILES = 4
 # Least share of a tile that is valid in both images.
 MIN_CLEAR = 0.4
-# Standard deviation of the Gaussian whose mean is taken away from the input.
+# Standard deviation of the Gaussian mean that is subtracted from the input.
 HIGH_PASS_CELLS = 1.0
-# GK2A over Korea, rows and columns, where the search for the PSF of a scene starts.
+# GK2A over Korea, rows and columns: the start of the search for a scene's PSF.
 TYPICAL_PSF_CELLS = (1.4, 1.05)
 MAX_FWHM_CELLS = 4.0
-# So far the fitted centre of the PSF may lie from the tiles' shift: up to 0.43 cell of true pairs.
+# Largest distance of the fitted centre of the PSF from the tiles' shift; true pairs: up to 0.43.
 MAX_FIT_CELLS = 1.0
 # Simulated GK2A LST against Landsat LST: 24 scenes of 31 x 31 cells, 55 to 96 % clear, from 0.91;
 # 1640 mismatched and mirrored pairs of 30 x 30 cells at most 0.64 within MAX_FIT_CELLS.
 MIN_FIT_CORRELATION = 0.8
-# A cell enters the fit of the PSF where so much of it lies on valid pixels, and so many must be.
+# Least share of a cell's PSF on valid pixels, and least number of such cells, to fit the PSF.
 MIN_PSF_FILLED, MIN_PSF_CELLS = 0.8, 60
-_FWHM = 2.3548  # of a Gaussian, in standard deviations: 2 sqrt(2 ln 2)
+# Full width at half maximum of a Gaussian in standard deviations. The exact value of
+# `aggregate.SIGMAS_PER_FWHM` would move the shifts of earlier runs by 1e-5 pixel.
+SIGMAS_PER_FWHM = 2.3548
 
 
 @dataclass(frozen=True)
 class Registration:
-    """How far to move one image to match another, in fine pixels (+ south, east), and how sure.
+    """Shift of one image onto another, in fine pixels (+ south, east), and its quality.
 
     ``peak_correlation`` is the highest (absolute) value of the mean correlation surface, ``tiles``
-    how many tiles have such a peak of their own, ``residual`` the median distance of their shifts
-    from the median shift, in fine pixels. Without such tiles the shift is NaN and the residual
-    infinite. ``accepted`` asks for the peak, inside the search, and for four tiles that agree or,
-    where the coarse sensor's PSF was fitted, for a fit near the tiles' shift that explains the
-    scene. ``psf_cells`` is that PSF: full width at half maximum along rows and columns, coarse
-    cells.
+    the number of tiles with such a peak of their own, ``residual`` the median distance of their
+    shifts from the median shift, in fine pixels. Without such tiles the shift is NaN and the
+    residual infinite. ``accepted`` requires a high peak inside the search range, and four tiles
+    that agree. If the PSF of the coarse sensor was fitted, it requires a fit near the tiles' shift
+    that explains the scene instead. ``psf_cells`` is the fitted PSF: full width at half maximum
+    along rows and columns, coarse cells.
     """
 
     row: float
@@ -83,13 +86,12 @@ def register(
     *,
     search: int = 5,
     tile: int = 64,
-    min_peak: float = MIN_PEAK,
 ) -> Registration:
-    """Shift between two images (row, column) of one fine grid that need not show the same quantity.
+    """Shift between two images (row, column) on one fine grid, which can show other quantities.
 
-    What they share is where their edges lie: the logarithm of the gradient is correlated, so that
-    neither the sign of the contrast nor a few strong edges decide. ``search`` is the largest shift
-    and ``tile`` the side of a tile, in pixels. Raises ValueError where the shapes differ.
+    The position of edges is common to both, so the logarithm of the gradient is correlated. The
+    sign of the contrast and a few strong edges then do not decide. ``search`` is the largest shift
+    and ``tile`` the side of a tile, in pixels. Raises ValueError if the shapes differ.
     """
     surfaces = _surfaces(
         *_log_gradient(moving, moving_valid),
@@ -97,7 +99,7 @@ def register(
         search=search,
         tile=tile,
     )
-    return _registration(surfaces, min_peak, MAX_RESIDUAL_PIXELS)
+    return _registration(surfaces, MIN_PEAK, MAX_RESIDUAL_PIXELS)
 
 
 def register_input(
@@ -110,29 +112,30 @@ def register_input(
     psf_cells: float | tuple[float, float] | None = 1.0,
     search: int | None = None,
     tile_cells: int = 16,
-    min_peak: float = MIN_PEAK_INPUT,
 ) -> Registration:
     """Shift of a coarse image against a fine one, in fine pixels, matched at the fine step.
 
-    The fine image (height * scale, width * scale) is blurred as the coarse sensor would (Gaussian,
-    ``psf_cells`` its full width at half maximum along rows and columns, in coarse cells) and read
-    at the centres of the coarse cells (height, width), displaced by each candidate shift: block
-    averages correlated on the coarse grid would find only a part of it. Both are high-passed alike,
-    so that no large-scale trend decides. The contrast may be inverse, as of NDVI to temperature.
+    The fine image (height * scale, width * scale) is blurred like the coarse sensor (Gaussian,
+    ``psf_cells`` its full width at half maximum along rows and columns, in coarse cells). It is
+    read at the centres of the coarse cells (height, width), displaced by each candidate shift.
+    Block averages correlated on the coarse grid would find only a part of the shift. Both images
+    pass the same high-pass filter, so that large-scale trends do not decide. The contrast can be
+    inverse, as between NDVI and temperature.
 
-    Without ``psf_cells`` centre and widths of the PSF are fitted to the whole scene (`fit_psf`),
-    starting from the tiles' shift, however few and scattered they are: accepted is a fit within
-    MAX_FIT_CELLS of it, inside the search, that correlates by MIN_FIT_CORRELATION.
-    ``search`` is the largest shift in fine pixels (two coarse cells unless given), ``tile_cells``
-    the side of a tile in coarse cells. Raises ValueError where the shapes do not fit.
+    If ``psf_cells`` is None, the centre and widths of the PSF are fitted to the whole scene
+    (`fit_psf`). The fit starts from the tiles' shift, even if the tiles are few. It is accepted
+    within MAX_FIT_CELLS of that shift and inside the search range, from MIN_FIT_CORRELATION on.
+    ``search`` is the largest shift in fine pixels (default: two coarse cells), ``tile_cells`` the
+    side of a tile in coarse cells. Raises ValueError if the shapes do not fit.
     """
     search = 2 * scale if search is None else search
-    psf = np.broadcast_to(TYPICAL_PSF_CELLS if psf_cells is None else psf_cells, 2) / _FWHM * scale
-    blurred, share = _smooth(fixed, fixed_valid, psf)
-    background, _ = _smooth(fixed, fixed_valid, np.hypot(psf, HIGH_PASS_CELLS * scale))
+    fwhm_cells = np.broadcast_to(TYPICAL_PSF_CELLS if psf_cells is None else psf_cells, 2)
+    sigma = fwhm_cells / SIGMAS_PER_FWHM * scale
+    blurred, share = _smooth(fixed, fixed_valid, sigma)
+    background, _ = _smooth(fixed, fixed_valid, np.hypot(sigma, HIGH_PASS_CELLS * scale))
     trend, _ = _smooth(input, input_valid, HIGH_PASS_CELLS)
 
-    # Each coarse cell becomes one pixel of the fine grid, next to the centre it stands for.
+    # each coarse cell becomes one pixel of the fine grid, the one next to the cell's centre
     at = slice(scale // 2, None, scale)
     cells, cells_valid = np.zeros(fixed.shape), np.zeros(fixed.shape, bool)
     if cells[at, at].shape != input.shape:
@@ -152,43 +155,38 @@ def register_input(
     total = surfaces.sum(0)
     if -total.min() > total.max():
         surfaces = -surfaces
-    if psf_cells is None:  # the tiles only start the fit: one of them suffices
-        found = _registration(surfaces, min_peak, inf, 1)
-    else:
-        found = _registration(surfaces, min_peak, MAX_RESIDUAL_CELLS * scale)
-    found = replace(found, row=found.row + beside_centre, column=found.column + beside_centre)
-    if psf_cells is not None or not found.tiles:
-        return found
+    # the tiles only start the fit of a PSF, so that one of them is enough
+    limits = (inf, 1) if psf_cells is None else (MAX_RESIDUAL_CELLS * scale, MIN_TILES)
+    result = _registration(surfaces, MIN_PEAK_INPUT, *limits)
+    start = result.row + beside_centre, result.column + beside_centre
+    result = replace(result, row=start[0], column=start[1])
+    if psf_cells is not None or not result.tiles:
+        return result
     fit = fit_psf(
-        input, input_valid, fixed, fixed_valid, scale, (found.row / scale, found.column / scale)
+        input, input_valid, fixed, fixed_valid, scale, (start[0] / scale, start[1] / scale)
     )
     row, column = fit.row * scale, fit.column * scale
-    left = hypot(row - found.row, column - found.column) / scale
-    return replace(
-        found,
-        row=row,
-        column=column,
-        accepted=found.accepted
-        and left <= MAX_FIT_CELLS
+    accepted = (
+        result.accepted
+        and hypot(row - start[0], column - start[1]) / scale <= MAX_FIT_CELLS
         and max(abs(row), abs(column)) <= search
-        and fit.correlation >= MIN_FIT_CORRELATION,
-        psf_cells=(fit.fwhm_rows, fit.fwhm_columns),
+        and fit.correlation >= MIN_FIT_CORRELATION
     )
+    psf = fit.fwhm_rows, fit.fwhm_columns
+    return replace(result, row=row, column=column, accepted=accepted, psf_cells=psf)
 
 
 @dataclass(frozen=True)
 class PsfFit:
-    """How a coarse image is made of a fine one, in coarse cells: shift, as in `Registration`, FWHM.
+    """Shift (as in `Registration`) and FWHM between a coarse and a fine image, in coarse cells.
 
-    ``rms`` is what remains between the two, in the input's units; ``correlation`` (absolute) is
-    theirs once the plane is taken away from both.
+    ``correlation`` (absolute) is measured after a plane is subtracted from both images.
     """
 
     row: float
     column: float
     fwhm_rows: float
     fwhm_columns: float
-    rms: float
     correlation: float
 
 
@@ -205,7 +203,7 @@ def fit_psf(
     Least squares of input = a + b blur(fixed) + plane over the cells with a completely valid PSF.
     Centre and widths are iterated from ``start`` (coarse cells). For each of them, a, b and the
     plane are solved directly (variable projection, Golub & Pereyra 1973). Outliers such as cloud
-    edges get less weight.
+    edges get less weight. If too few cells are clear, all is NaN and the correlation is 0.
     """
     centre = _mean(fixed, fixed_valid)
     filled = np.where(fixed_valid, fixed - centre, 0).astype(float)
@@ -213,57 +211,49 @@ def fit_psf(
     def seen(parameters: Array) -> tuple[Array, Array]:
         """``fixed`` through the PSF at each cell, and the share of the PSF that is valid."""
         row, column, *log_fwhm = parameters
-        along = [
-            _weights(cells, pixels, by, fwhm * scale / _FWHM)
-            for cells, pixels, by, fwhm in zip(
-                input.shape, fixed.shape, (row, column), np.exp(log_fwhm), strict=True
-            )
-        ]
-        share = along[0] @ fixed_valid @ along[1].T
-        return centre + along[0] @ filled @ along[1].T / np.maximum(share, 1e-9), share
+        sigma_rows, sigma_columns = np.exp(log_fwhm) * scale / SIGMAS_PER_FWHM
+        rows = _psf_weights(input.shape[0], fixed.shape[0], row, sigma_rows)
+        columns = _psf_weights(input.shape[1], fixed.shape[1], column, sigma_columns).T
+        share = rows @ fixed_valid @ columns
+        return centre + rows @ filled @ columns / np.maximum(share, 1e-9), share
 
-    first = np.array([*start, *np.log(np.broadcast_to(TYPICAL_PSF_CELLS, 2))])
-    _, share = seen(first)
-    cells = input_valid & (share >= MIN_PSF_FILLED)
+    first = np.array([*start, *np.log(TYPICAL_PSF_CELLS)])
+    cells = input_valid & (seen(first)[1] >= MIN_PSF_FILLED)
+    if cells.sum() < MIN_PSF_CELLS:
+        return PsfFit(nan, nan, nan, nan, 0.0)
     measured = input[cells].astype(float)
-    rows, columns = np.indices(input.shape).astype(float)
-    trend = np.stack([np.ones(cells.sum()), rows[cells], columns[cells]], 1)
+    plane = np.column_stack([np.ones(cells.sum()), *np.nonzero(cells)])
 
     def residuals(parameters: Array) -> Array:
-        blurred, _ = seen(parameters)
-        design = np.column_stack([trend, blurred[cells]])
-        solved, *_ = np.linalg.lstsq(design, measured, rcond=None)
-        left: Array = measured - design @ solved
-        return left
+        return _misfit(np.column_stack([plane, seen(parameters)[0][cells]]), measured)
 
-    if cells.sum() < MIN_PSF_CELLS:
-        return PsfFit(nan, nan, nan, nan, inf, 0.0)
-    widest = np.log(MAX_FWHM_CELLS)
-    reach = [*(np.abs(start) + MAX_FIT_CELLS + 1), widest, widest]
+    reach = np.array([*(np.abs(start) + MAX_FIT_CELLS + 1), *np.log([MAX_FWHM_CELLS] * 2)])
     fit = optimize.least_squares(
-        residuals, first, bounds=(-np.array(reach), reach), loss="soft_l1", diff_step=1e-2
+        residuals, first, bounds=(-reach, reach), loss="soft_l1", diff_step=1e-2
     )
     row, column, log_rows, log_columns = map(float, fit.x)
-    left = float(np.mean(fit.fun**2))
-    plane, *_ = np.linalg.lstsq(trend, measured, rcond=None)
-    variance = float(np.mean((measured - trend @ plane) ** 2))
-    correlation = sqrt(max(0.0, 1 - left / variance)) if variance > 0 else 0.0
-    return PsfFit(row, column, exp(log_rows), exp(log_columns), sqrt(left), correlation)
+    variance = float(np.mean(_misfit(plane, measured) ** 2))
+    explained = 1 - float(np.mean(fit.fun**2)) / variance if variance > 0 else 0.0
+    return PsfFit(row, column, exp(log_rows), exp(log_columns), sqrt(max(0.0, explained)))
 
 
-def _weights(cells: int, pixels: int, shift: float, sigma: float) -> Array:
-    """Gaussians of ``sigma`` pixels, (cells, pixels), about the cells' centres moved by ``shift``.
+def _misfit(design: Array, measured: Array) -> Array:
+    """What remains of ``measured`` after a linear least-squares fit of ``design``."""
+    solved, *_ = np.linalg.lstsq(design, measured, rcond=None)
+    rest: Array = measured - design @ solved
+    return rest
 
-    In cells; the content of the input has to move by it, so the PSF looks that far ahead.
+
+def _psf_weights(cells: int, pixels: int, shift: float, sigma: float) -> Array:
+    """A Gaussian PSF of integral 1 for each cell, (cells, pixels), at its centre plus ``shift``.
+
+    The PSF looks ahead by as many cells as the input has to move.
     """
-    centres = (np.arange(cells) + 0.5 + shift) * (pixels / cells) - 0.5
-    apart = (np.arange(pixels) - centres[:, None]) / sigma
-    weights: Array = np.exp(-(apart**2) / 2) / (sigma * sqrt(2 * pi))
-    return weights
+    return gaussian_weights(cells, pixels, sigma, shift) / (sigma * sqrt(2 * pi))
 
 
 def _log_gradient(image: Array, valid: Mask) -> tuple[Array, Mask]:
-    """log(1 + |gradient| / its median), and where the 3 x 3 neighbourhood is valid."""
+    """log(1 + |gradient| / its median), and whether the 3 x 3 neighbourhood is valid."""
     filled = np.where(valid, image, _mean(image, valid)).astype(float)
     gradient = np.hypot(ndimage.sobel(filled, 0), ndimage.sobel(filled, 1))
     inside = ndimage.binary_erosion(valid, np.ones((3, 3)))
@@ -293,7 +283,7 @@ def _surfaces(
     tile: int,
     spacing: int = 1,
 ) -> Array:
-    """Correlation of each clear tile against shift, (tiles, 2 search + 1, 2 search + 1).
+    """Correlation of each clear tile at each shift, (tiles, 2 search + 1, 2 search + 1).
 
     Pearson's correlation of the pixels valid in both at that shift, under a Hann window: masked
     normalised cross-correlation (Padfield 2012, IEEE Transactions on Image Processing 21, 2706).
@@ -326,7 +316,7 @@ def _surfaces(
     variance_a = sums(square_a, ones_b) / count - mean_a**2
     variance_b = sums(ones_a, square_b) / count - mean_b**2
     covariance = sums(sum_a, sum_b) / count - mean_a * mean_b
-    # The images have unit variance: below a millionth of it lies what rounding makes of a constant.
+    # the images have unit variance: less than a millionth of it is rounding of a constant
     usable = enough & (variance_a > 1e-6) & (variance_b > 1e-6)
     return np.where(usable, covariance, 0) / np.sqrt(np.where(usable, variance_a * variance_b, 1))
 
@@ -352,13 +342,11 @@ def _tiles(image: NDArray[Any], tile: int) -> NDArray[Any]:
 def _registration(
     surfaces: Array, min_peak: float, max_residual: float, min_tiles: int = MIN_TILES
 ) -> Registration:
-    """What the correlation surfaces of the tiles say together."""
-    if not len(surfaces):
-        return Registration(nan, nan, 0.0, 0, inf, False)
-    mean = surfaces.mean(0)
+    """The registration from the correlation surfaces of all tiles."""
+    mean = surfaces.mean(0) if len(surfaces) else np.zeros((1, 1))
     peak = float(mean.max())
-    found = [_peak(surface) for surface in surfaces if surface.max() >= min_peak]
-    shifts = np.array([shift for shift in found if shift])
+    peaks = [_peak(surface) for surface in surfaces if surface.max() >= min_peak]
+    shifts = np.array([shift for shift in peaks if shift])
     if not len(shifts):
         return Registration(nan, nan, peak, 0, inf, False)
     row, column = np.median(shifts, 0)
@@ -369,24 +357,22 @@ def _registration(
 
 
 def _peak(surface: Array) -> tuple[float, float] | None:
-    """Shift (row, column) of the maximum, to sub-pixel; None where it lies on the border.
+    """Shift (row, column) of the maximum, to sub-pixel; None if it lies on the border.
 
     A Gaussian through the maximum and its two neighbours along each axis (Willert and Gharib 1991,
-    Experiments in Fluids 10, 181): less drawn to whole pixels than a parabola.
+    Experiments in Fluids 10, 181) is less biased to whole pixels than a parabola.
     """
     search = len(surface) // 2
     r, c = np.unravel_index(surface.argmax(), surface.shape)
     if not (0 < r < 2 * search and 0 < c < 2 * search):
         return None
     log = np.log(np.maximum(surface, 1e-2 * surface[r, c]))
-    return (
-        float(r - search + _vertex(log[r - 1 : r + 2, c])),
-        float(c - search + _vertex(log[r, c - 1 : c + 2])),
-    )
+    row, column = _vertex(log[r - 1 : r + 2, c]), _vertex(log[r, c - 1 : c + 2])
+    return float(r - search + row), float(c - search + column)
 
 
 def _vertex(three: Array) -> float:
-    """Where the parabola through three values at -1, 0 and 1 is highest."""
+    """Position of the highest point of the parabola through three values at -1, 0 and 1."""
     before, top, after = three
     bend = before - 2 * top + after
     return float((before - after) / (2 * bend)) if bend else 0.0

@@ -15,7 +15,7 @@ from rasterio.warp import Resampling, reproject
 from scipy import ndimage
 from skimage.registration import phase_cross_correlation
 
-from lstsr.geo.coregister import Registration, fit_psf, register, register_input
+from lstsr.geo.registration import Registration, fit_psf, register, register_input
 
 Array = NDArray[np.floating[Any]]
 Mask = NDArray[np.bool_]
@@ -60,7 +60,7 @@ class Waves:
 
 
 def temperature(vegetation: Array) -> Array:
-    """Another quantity of the same landscape: inverse contrast, and bent."""
+    """Another quantity of the same landscape: inverse contrast, not linear."""
     return 300 - 8 * np.tanh(vegetation)
 
 
@@ -69,7 +69,7 @@ def everywhere(image: Array) -> Mask:
 
 
 def clouded(seed: int, image: Array) -> tuple[Array, Mask]:
-    """The image with NaN under blobs that cover 30 % of it, and where it is clear."""
+    """The image with NaN under clouds that cover 30 % of it, and its clear mask."""
     noise = np.random.default_rng(seed).normal(size=image.shape)
     field = ndimage.gaussian_filter(noise, len(image) / 16, mode="wrap")
     clear = field > np.quantile(field, 0.3)
@@ -324,7 +324,7 @@ def test_trap_7_masked_phase_correlation_finds_whole_pixels_only() -> None:
     assert np.median(ours) < 0.1
 
 
-CRS = "+proj=sinu +R=6371007.181 +units=m +no_defs"  # what the files carry has other parameters
+CRS = "+proj=sinu +R=6371007.181 +units=m +no_defs"  # the files state other parameters
 
 
 @dataclass(frozen=True)
@@ -433,7 +433,7 @@ def test_real_inputs_match_the_target_and_the_reference_alike(
     assert shifts[:, 0].std() < 0.15
     assert shifts[:, 1].std() < 0.45
 
-    # Where no target exists: input to reference is input to target less reference to target.
+    # Without a target: input to reference is input to target minus reference to target.
     to_reference = [register_coarse(scene.input, scene.reference()) for scene in scenes]
     accepted = np.array([result.accepted for result in to_reference])
     expected = shifts - [found(result) for result in references]

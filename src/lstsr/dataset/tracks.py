@@ -1,0 +1,137 @@
+"""Inputs of the tracks: the observed input, as it is or harmonised, or one made from the target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lstsr.dataset.assembly import widened
+from lstsr.dataset.harmonise import Harmonisation, harmonised
+from lstsr.dataset.layers import mostly
+from lstsr.errors import LstsrError, SceneError
+from lstsr.geo.aggregate import block_mean_t4, psf_mean_t4
+from lstsr.geo.coarsen import coarsened
+from lstsr.geo.fill import fill
+from lstsr.image import Floats, Mask, SensorImage, Triplet
+from lstsr.tracks import key_of, scale_of
+
+if TYPE_CHECKING:
+    from lstsr.config import Block, DatasetConfig
+
+
+@dataclass(frozen=True)
+class CoarseInput:
+    """The input of one track: kelvin (h, w), its mask, and the fine pixels (H, W) to score.
+
+    For an optical image it is reflectance (B, h, w). ``offset_k`` is the scene's median of target
+    minus input, ``wild`` the number of wild cells (`wild_k`).
+    """
+
+    values: Floats
+    valid: Mask
+    scored: Mask
+    offset_k: float
+    wild: int
+
+
+def widening(key: str, aligned_scale: int) -> int:
+    """Number of aligned fine pixels along the side of one fine pixel of a track.
+
+    An observed input keeps its own spacing, so a smaller scale means wider fine pixels. A degraded
+    one is made from the aligned target as it is.
+    """
+    return 1 if key.startswith("degraded") else aligned_scale // scale_of(key)
+
+
+def widened_triplet(triplet: Triplet, factor: int) -> Triplet:
+    """``triplet`` with its fine images averaged over ``factor`` x ``factor`` valid pixels."""
+    if factor == 1:
+        return triplet
+    reference, target = widened(triplet.reference, factor), widened(triplet.target, factor)
+    water = triplet.water and widened(triplet.water, factor)
+    return replace(triplet, reference=reference, target=target, water=water)
+
+
+def coarse_inputs(
+    triplet: Triplet,
+    block: Block,
+    settings: DatasetConfig,
+    harmonisations: Mapping[int | None, Harmonisation | None],
+) -> dict[str, CoarseInput]:
+    """The inputs of a block by track key: as it is and, if observed, harmonised for each fold.
+
+    All are scored on the same pixels. Raises SceneError if there are none.
+    """
+    plain = coarse_input(triplet, block.track, block.scale, settings)
+    if not plain.scored.any():
+        raise SceneError(
+            f"no pixel to score in {block.key}: input, reference and target have no valid pixel in "
+            "common" + (", apart from water" if settings.water == "masked" else "")
+        )
+    inputs = {block.key: plain}
+    for fold, harmonisation in harmonisations.items():
+        if harmonisation is None or block.track != "observed":
+            continue
+        assert triplet.covariates is not None
+        corrected = harmonised(triplet.input, triplet.covariates, harmonisation)
+        other = coarse_input(replace(triplet, input=corrected), block.track, block.scale, settings)
+        key = key_of(block.track, block.scale, harmonised=True, fold=fold)
+        inputs[key] = replace(other, scored=plain.scored)
+    return inputs
+
+
+def coarse_input(triplet: Triplet, track: str, scale: int, settings: DatasetConfig) -> CoarseInput:
+    """The input of a track, and the pixels that are scored with it.
+
+    A fine pixel is scored if target, reference and input are valid and the cell is not wild: its
+    input minus the target's mean is within ``wild_k`` of the scene's median difference. By
+    ``settings``, pixels without a valid reference are also scored, or water is not. Rows and
+    columns that do not fill a cell, in the south and east, are left out.
+    """
+    if triplet.target.unit != "kelvin":
+        return image_input(triplet.target, scale, settings)
+    height, width = (length // scale * scale for length in triplet.target.grid.shape)
+    target_k = triplet.target.values[0, :height, :width]
+    target_valid = triplet.target.valid[:height, :width]
+    target_means_k, fraction = block_mean_t4(target_k, target_valid, scale)
+    if track == "observed":
+        values, valid = triplet.input.values[0].astype(np.float64), triplet.input.valid
+    elif track == "degraded-block":
+        values, valid = target_means_k, fraction >= settings.min_cell_valid
+    else:
+        values, seen = psf_mean_t4(target_k, target_valid, scale, settings.psf_fwhm)
+        valid = seen >= settings.min_cell_valid
+    both = valid & (fraction > 0)
+    difference_k = target_means_k - values
+    offset_k = float(np.median(difference_k[both])) if both.any() else 0.0
+    tame = ~both | (np.abs(difference_k - offset_k) <= settings.wild_k)
+    scored = (valid & tame).repeat(scale, 0).repeat(scale, 1) & target_valid
+    if settings.without_reference == "masked":
+        scored &= triplet.reference.valid[:height, :width]
+    if settings.water == "masked":
+        scored &= ~_mostly_water(triplet)[:height, :width]
+    filled = fill(values.astype(np.float32), valid)
+    return CoarseInput(filled, valid, scored, offset_k, int((~tame).sum()))
+
+
+def image_input(image: SensorImage, scale: int, settings: DatasetConfig) -> CoarseInput:
+    """The block mean of an optical image; every valid pixel under a valid cell is scored.
+
+    Rows and columns that do not fill a cell, in the south and east, are left out.
+    """
+    coarse = coarsened(image, scale, settings.min_cell_valid)
+    covered = coarse.valid.repeat(scale, 0).repeat(scale, 1)
+    scored = covered & image.valid[: covered.shape[0], : covered.shape[1]]
+    return CoarseInput(fill(coarse.values, coarse.valid), coarse.valid, scored, 0.0, 0)
+
+
+def _mostly_water(triplet: Triplet) -> Mask:
+    """Fine pixels with more water than land. Raises LstsrError if the share is unknown."""
+    if triplet.water is None:
+        raise LstsrError(
+            f"scene {triplet.scene}: packing.water = masked needs the manifest column water"
+        )
+    return mostly(triplet.water)
