@@ -16,7 +16,7 @@ from lstsr.registry import MODELS, STEPS
 STAGES = {
     "esrnet": ("lstsr.training.loop", MODELS["esrnet"]),
     "linear": ("lstsr.predict.scenes", MODELS["local-linear"]),
-    "align": ("lstsr.dataset.align",),
+    "align": ("lstsr.dataset.align", "lstsr.config.align", "lstsr.config.sensors"),
     "pack": ("lstsr.dataset.pack", "lstsr.dataset.exclusions"),
     "figures": ("lstsr.evaluation.figures",),
 }
@@ -100,8 +100,14 @@ def test_words_about_code_change_nothing(copy: Copy, change: Callable[[str], str
         ("geo/fill.py", {"align", "pack"}),
         ("geo/registration.py", {"align", "pack"}),
         ("evaluation/figures.py", {"figures"}),
-        ("cli.py", set()),
+        ("cli/rules.py", set()),
         ("registry.py", set()),
+        ("rows.py", {"esrnet", "linear", "figures"}),
+        ("config/align.py", {"align"}),
+        ("config/sensors.py", {"align", "pack"}),
+        ("config/models.py", set()),
+        ("config/run.py", set()),
+        ("config/__init__.py", set()),
         ("__init__.py", set()),
     ],
 )
@@ -109,6 +115,25 @@ def test_an_edit_of_code_changes_the_stages_that_run_it(
     copy: Copy, module: str, stages: set[str]
 ) -> None:
     assert copy.changed_by(module, appended("\nADDED = 1\n")) == stages
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("rows.py", "optimiser steps between validations"),
+        ("config/sensors.py", "largest mean navigation residual"),
+        ("config/align.py", "smallest share of valid fine pixels"),
+    ],
+)
+def test_the_description_of_an_option_changes_nothing(copy: Copy, module: str, words: str) -> None:
+    assert copy.changed_by(module, lambda text: text.replace(words, "other words")) == set()
+
+
+def test_the_default_of_an_option_counts(copy: Copy) -> None:
+    def change(text: str) -> str:
+        return text.replace("option(3000,", "option(3001,")
+
+    assert copy.changed_by("rows.py", change) == {"esrnet", "linear", "figures"}
 
 
 def test_an_import_inside_a_function_counts_and_one_for_type_checking_does_not(
@@ -148,16 +173,81 @@ def test_plain_training_does_not_depend_on_adversarial_steps() -> None:
     assert {"lstsr.training.adversarial", "lstsr.models.discriminator"} <= added
 
 
+IMPORTED = """
+import importlib, sys, types
+from pathlib import Path
+import lstsr.fingerprint
+from lstsr.fingerprint import _origin
+
+# the package imports every section; the closure holds those with a name that some code uses
+config = sys.modules["lstsr.config"] = types.ModuleType("lstsr.config")
+config.__path__ = [str(Path(lstsr.fingerprint.__file__).with_name("config"))]
+config.__getattr__ = lambda name: getattr(
+    importlib.import_module(_origin("lstsr.config", name)), name
+)
+importlib.import_module("lstsr.dataset.pack")
+print(*[name for name in sys.modules if name.startswith("lstsr.")])
+"""
+
+
 def test_the_closure_is_what_python_really_imports() -> None:
     """Against the interpreter: every module of this package that the import loads."""
-    code = (
-        "import sys, importlib; importlib.import_module('lstsr.dataset.pack');"
-        "print(*[name for name in sys.modules if name.startswith('lstsr.')])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded = {name for name in done.stdout.split() if name not in LEFT_OUT}
-    packages = {"lstsr.geo", "lstsr.dataset", "lstsr.sensors", "lstsr.models"}
-    assert loaded - packages <= closure("lstsr.dataset.pack")
+    loaded = {name for name in printed(sys.executable, IMPORTED).split() if name not in LEFT_OUT}
+    packages = {"lstsr.config", "lstsr.dataset", "lstsr.geo", "lstsr.models", "lstsr.sensors"}
+    assert loaded - packages - {"lstsr.fingerprint"} <= closure("lstsr.dataset.pack")
+
+
+SNIPPET = r"""
+"Docstring."
+from lstsr.rows import option
+
+class Settings:
+    "Docstring."
+    steps: int = option(3000, "optimiser steps", ge=1)
+
+async def f(a, /, b: int = -1, *c, d=None, **e) -> str:
+    "Docstring."
+    match b:
+        case {"x": [1, *_]} | None:
+            return f"a" f"{a!r:>{b}} {c}" "b" + b"c".decode() + "\u00e9\U0001fae8"
+    return u"x" if (y := {**e, "k": ...}) else f"{a:}" f"{{}}"
+"""
+SNIPPET_DIGEST = "229c847cfde19155"
+OF_SNIPPET = f"""
+import ast, hashlib
+from lstsr.fingerprint import canonical
+print(hashlib.sha256(canonical(ast.parse({SNIPPET!r})).encode()).hexdigest()[:16])
+"""
+
+
+def printed(python: str, code: str) -> str:
+    """What an interpreter prints that imports this package from its source."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "src")}
+    done = subprocess.run([python, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def interpreter(version: str) -> str:
+    """Another Python on this machine, on PATH or under pyenv; skips the test if there is none."""
+    under_pyenv = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
+    for python in (shutil.which(f"python{version}"), *map(str, under_pyenv)):
+        if python and not subprocess.run([python, "--version"], capture_output=True).returncode:
+            return python
+    pytest.skip(f"there is no Python {version} on this machine")
+
+
+def test_the_digest_of_a_snippet_is_the_stored_one() -> None:
+    """On any version of Python, CI compares with the one that stored this digest."""
+    assert printed(sys.executable, OF_SNIPPET) == SNIPPET_DIGEST
+
+
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13", "3.14"])
+def test_every_version_of_python_gives_the_same_fingerprints(version: str, copy: Copy) -> None:
+    """With every version on the machine. If CI has only one, the stored digest covers the rest."""
+    python = interpreter(version)
+    assert printed(python, OF_SNIPPET) == SNIPPET_DIGEST
+    assert json.loads(printed(python, PRINT)) == copy.untouched
 
 
 def test_an_unknown_module_is_refused() -> None:

@@ -132,14 +132,14 @@ def test_the_command_writes_what_people_and_downloads_read(
         assert "sig=" not in path.read_text()
 
     assert main(command) == 1
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
 
     before = (tmp_path / "data" / "scenes.csv").read_bytes()
     assert main([*command, "--force", "--max-gb", "0.01"]) == 1
     table = tmp_path / "data" / "scenes.rejected.csv"
     assert capsys.readouterr().err == (
-        f"lstsr: no triplet, see {table}; of 1 Landsat scenes, most often: "
-        "0.22 GB more would exceed --max-gb 0.01\n"
+        f"lstsr: no triplet fits, {table} lists all candidates: 1 Landsat scenes "
+        "rejected, most often: 0.22 GB more would exceed --max-gb 0.01\n"
     )
     assert (tmp_path / "data" / "scenes.csv").read_bytes() == before
     (beyond,) = (row for row in read_csv(table) if "--max" in row["reason"])
@@ -149,8 +149,8 @@ def test_the_command_writes_what_people_and_downloads_read(
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (["--from", "2023-05-30"], "the catalog has no Landsat scene then and there"),
-        (["--max-cloud", "5"], "1 Landsat scenes, most often: cloud 10.0% is above 5.0%"),
+        (["--from", "2023-05-30"], "the catalog has no Landsat scene of this area and time"),
+        (["--max-cloud", "5"], "1 Landsat scenes rejected, most often: cloud 10.0% is above 5.0%"),
     ],
 )
 def test_no_triplet_leaves_no_manifest(
@@ -163,7 +163,7 @@ def test_no_triplet_leaves_no_manifest(
 ) -> None:
     assert main([*command_of(tmp_path, korea), *more]) == 1
     said = capsys.readouterr()
-    assert said.err.startswith("lstsr: no triplet, see ") and said.err.endswith(f"{words}\n")
+    assert said.err.startswith("lstsr: no triplet fits, ") and said.err.endswith(f"{words}\n")
     assert said.err.count("\n") == 1 and not said.out
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["scenes.rejected.csv"]
 
@@ -174,8 +174,8 @@ def test_no_triplet_leaves_no_manifest(
         (["--dem", "lost.tif"], "--dem lost.tif: no such file"),
         (["--water", "lost.tif"], "--water lost.tif: no such file"),
         (["--from", "2023-06-01"], "--from 2023-06-01 is later than --to 2023-05-31"),
-        (["--max-cloud", "101"], "--max-cloud 101: give percent, 0 to 100"),
-        (["--max-cloud", "nan"], "--max-cloud nan: give percent, 0 to 100"),
+        (["--max-cloud", "101"], "--max-cloud 101: give a percentage from 0 to 100"),
+        (["--max-cloud", "nan"], "--max-cloud nan: give a percentage from 0 to 100"),
         (["--area", "1,2,3"], "--area 1,2,3: "),
     ],
 )

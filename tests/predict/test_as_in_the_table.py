@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,7 @@ class Run:
             "normalisation": "input",
             "channels": [*reference.names, *layers],
             "options": NETWORKS.get(model, {}),
-            "train": self.asdict(config.train) if trained else None,
+            "train": asdict(self.config.train) if trained else None,
         }
 
     def checkpoint(self, row: dict[str, Any]) -> Path:

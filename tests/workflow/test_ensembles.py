@@ -19,9 +19,10 @@ def test_a_seed_ensemble_is_predicted_from_the_checkpoints_of_all_seeds(
     assert done.returncode == 0, done.stdout + done.stderr
     blocks = (done.stdout + done.stderr).split("\n\n")
     members = [f"results/small/models/dctnet-base-x4-observed-s{seed}.safetensors" for seed in "01"]
-    for variant, turned in (("seed-ensemble", False), ("seed-ensemble-self-ensemble", True)):
+    for variant in ("seed-ensemble", "seed-ensemble-self-ensemble"):
         index = f"results/small/predictions/dctnet-{variant}-x4-observed-s0/index.csv"
         (job,) = (block for block in blocks if f"output: {index}\n" in block)
         assert f"input: results/small/work/dataset.safetensors, {', '.join(members)}\n" in job
         assert f" --checkpoint {' '.join(members)} " in job
-        assert (" --self-ensemble " in job) == turned
+        assert f" --row dctnet-{variant}-x4-observed-s0 " in job
+        assert "{" not in job.partition("shell")[2], "no JSON on the command line"

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,6 +98,44 @@ def test_losing_too_many_scenes_stops_the_run(project: Project) -> None:
     assert done.returncode == 1
     log = (project.folder / "results/small/logs/dataset.log").read_text()
     assert "lstsr: 3 of 10 scenes were excluded, align.max_excluded_share allows 20%" in log
+
+
+@pytest.mark.parametrize("without", ["module", "command"])
+def test_a_missing_lstsr_is_one_line_that_says_what_to_activate(
+    project: Project, without: str
+) -> None:
+    """Also with --quiet all, which hides what Snakemake says itself."""
+    (project.folder / "bin" / "lstsr").unlink()
+    if without == "module":
+        shutil.rmtree(project.folder / "src")
+    interpreter = str(Path(sys.executable).parent)
+    path = os.environ["PATH"].split(os.pathsep)
+    project_path = os.pathsep.join(part for part in path if part != interpreter)
+    code = "import sys, runpy; sys.path[:] = [part for part in sys.path if 'lstsr' not in part];"
+    hide = "sys.meta_path.insert(0, type('H', (), {'find_spec': staticmethod(hide)}));"
+    hidden = (
+        "def hide(name, path=None, target=None):\n"
+        "    if name.split('.')[0] == 'lstsr':\n"
+        "        raise ModuleNotFoundError('hidden', name='lstsr')\n"
+    )
+    start = hidden + code + hide if without == "module" else "import runpy;"
+    start += (
+        "\nimport sys; sys.argv = ['snakemake', '--cores', '1', '--quiet', 'all', '--configfile'"
+    )
+    start += ", 'small.yaml', '-n']\nrunpy.run_module('snakemake', run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-c", start],
+        cwd=project.folder,
+        env={**os.environ, "PYTHONPATH": str(project.folder / "src"), "PATH": project_path},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    said = [line for line in done.stderr.splitlines() if line.startswith("lstsr: ")]
+    assert len(said) == 1 and "Activate the environment" in said[0], done.stderr
+    expected = "has no module lstsr" if without == "module" else "not on PATH"
+    assert expected in said[0]
+    assert "Traceback" not in done.stderr
 
 
 def _state(folder: Path) -> dict[str, float]:

@@ -61,7 +61,7 @@ def test_changing_a_training_key_of_one_model_reruns_its_row_alone(project: Proj
 
 
 def test_editing_a_docstring_reruns_nothing(project: Project) -> None:
-    for file in ("models/dctnet.py", "geo/resample.py", "scenes.py"):
+    for file in ("models/dctnet.py", "geo/resample.py", "plan.py", "rows.py"):
         project.edit(f"src/lstsr/{file}", '"""', '"""Edited. ')
     assert project.planned("all") == {}
 
@@ -81,3 +81,43 @@ def test_adding_a_row_runs_that_row_alone(project: Project) -> None:
 
     project.configure(add)
     assert project.planned("all") == ROW
+
+
+def test_editing_a_description_of_the_training_config_reruns_nothing(project: Project) -> None:
+    project.edit("src/lstsr/rows.py", "optimiser steps between", "steps between")
+    project.edit("src/lstsr/config/models.py", "name of the network", "the network")
+    assert project.planned("all") == {}
+
+
+def test_editing_the_config_of_models_reruns_nothing_of_other_stages(project: Project) -> None:
+    project.edit("src/lstsr/config/models.py", "lstsr takes it from", "lstsr reads it from")
+    assert project.planned("all") == {}
+
+
+def test_a_missing_raster_reruns_the_job_that_makes_it(project: Project) -> None:
+    results = project.folder / "results/small"
+    prediction = next((results / "predictions").glob("bilinear-*/*.tif"))
+    prediction.unlink()
+    assert project.planned("all") == {name: 1 for name in ROW if name != "train"}
+    done = project.snakemake("all")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert prediction.exists()
+    assert project.planned("all") == {}
+    (results / "work/aligned/sample-003/reference.tif").unlink()
+    jobs = project.planned("results/small/work/dataset.safetensors")
+    assert jobs == {"align": 1, "dataset": 1}
+
+
+def test_jobs_read_the_settings_of_their_own_run(project: Project) -> None:
+    """Another run in the same folder changes config.resolved.yaml, but no file of this run."""
+    configs = project.folder / "results/small/work/config"
+    (first,) = configs.iterdir()
+    content = first.read_text()
+    project.configure(lambda config: config["models"].append({"model": "dctnet", "variant": "b"}))
+    done = project.snakemake("results/small/models/dctnet-b-x4-observed-s0.safetensors")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert first.read_text() == content
+    assert len(list(configs.iterdir())) == 2
+    resolved = project.folder / "results/small/config.resolved.yaml"
+    assert resolved.read_text() != content
+    assert project.planned("results/small/work/dataset.safetensors") == {}

@@ -74,8 +74,11 @@ def number(text: str) -> float:
 
 def gigabytes(text: str) -> float:
     """A size above 0 GB."""
-    size = number(text)
-    if size <= 0:
+    try:
+        size = float(text)
+    except ValueError:
+        size = math.nan
+    if not 0 < size < math.inf:
         raise argparse.ArgumentTypeError(f"{text} is not a number of GB above 0")
     return size
 

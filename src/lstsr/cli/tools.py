@@ -133,8 +133,8 @@ def match(options: argparse.Namespace) -> None:
         scenes = [candidate for candidate in rejected if candidate.source == options.landsat]
         why = "the catalog has no Landsat scene of this area and time"
         if scenes:
-            why = f"the most frequent reason for {len(scenes)} Landsat scenes: {commonest(scenes)}"
-        raise LstsrError(f"no triplet fits: {why}. {table} lists all candidates")
+            why = f"{len(scenes)} Landsat scenes rejected, most often: {commonest(scenes)}"
+        raise LstsrError(f"no triplet fits, {table} lists all candidates: {why}")
     write(output, triplets, rejected, static)
     sizes = volume(triplets)
     for source, size in sizes.items():

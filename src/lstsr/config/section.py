@@ -33,4 +33,4 @@ def read_crs(text: str) -> CRS:
     try:
         return CRS.from_user_input(text)
     except CRSError:
-        raise ValueError(f"PROJ cannot read the coordinate system '{text}'") from None
+        raise ValueError(f"'{text}' is not a coordinate system that PROJ reads") from None
