@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from lstsr.errors import LstsrError
+from lstsr.fingerprint import closure
 from lstsr.models.dct import right_hand_side, solve
 from lstsr.models.dctnet_released import (
     PublishedDCTNet,
@@ -15,6 +16,7 @@ from lstsr.models.dctnet_released import (
     load_published,
     read_dctnet,
 )
+from lstsr.registry import MODELS
 from lstsr.training.checkpoint import read_checkpoint
 from tests.released import random_weights
 
@@ -170,3 +172,9 @@ def test_a_file_that_was_not_imported_is_refused(tmp_path):
     path.write_bytes(b"not weights")
     with pytest.raises(LstsrError, match="lstsr import-dctnet"):
         read_dctnet(path)
+
+
+def test_no_stage_of_the_workflow_depends_on_the_published_network():
+    stages = ("lstsr.training.loop", "lstsr.predict.scenes", "lstsr.evaluation.figures")
+    for module in (*stages, *MODELS.values()):
+        assert "lstsr.models.dctnet_released" not in closure(module)

@@ -24,7 +24,7 @@ SLOPE = 0.2
 """Negative slope of the leaky ReLUs; the published network has plain ReLUs."""
 
 
-# Semi-coupled feature extraction (section 3.2)
+# Semi-coupled feature extraction (section 3.2). The batch stacks both streams, LST first.
 
 
 class SemiCoupledConv(nn.Module):
@@ -47,15 +47,19 @@ class SemiCoupledConv(nn.Module):
         self.lst_bias = nn.Parameter(torch.zeros(private))
         self.reference_bias = nn.Parameter(torch.zeros(private))
 
-    def forward(self, lst: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
-        """Two streams (N,channels_in,H,W) to two of (N,channels_out,H,W)."""
-
-        def conv(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
-            kernels, biases = torch.cat([self.shared, kernel]), torch.cat([self.shared_bias, bias])
-            return F.conv2d(x, kernels, biases, padding=1)
-
-        d = conv(lst, self.lst, self.lst_bias)
-        return d, conv(reference, self.reference, self.reference_bias)
+    def forward(self, streams: Tensor) -> Tensor:
+        """(2N,channels_in,H,W) to (2N,channels_out,H,W)."""
+        lst, reference = streams.chunk(2)
+        outputs = [
+            F.conv2d(
+                x, torch.cat([self.shared, kernel]), torch.cat([self.shared_bias, bias]), padding=1
+            )
+            for x, kernel, bias in (
+                (lst, self.lst, self.lst_bias),
+                (reference, self.reference, self.reference_bias),
+            )
+        ]
+        return torch.cat(outputs)
 
 
 class SemiCoupledLayer(nn.Module):
@@ -67,20 +71,19 @@ class SemiCoupledLayer(nn.Module):
         self.conv1 = SemiCoupledConv(features, features)
         self.conv2 = SemiCoupledConv(features, features)
 
-    def forward(self, lst: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
-        """Two streams (N,features,H,W) to the same."""
-        inner = (F.leaky_relu(x, self.slope) for x in self.conv1(lst, reference))
-        d, r = self.conv2(*inner)
-        return F.leaky_relu(lst + d, self.slope), F.leaky_relu(reference + r, self.slope)
+    def forward(self, streams: Tensor) -> Tensor:
+        """(2N,features,H,W) to the same."""
+        inner = F.leaky_relu(self.conv1(streams), self.slope)
+        return F.leaky_relu(streams + self.conv2(inner), self.slope)
 
 
 class FeatureExtraction(nn.Module):
-    """SCFE: a private head per stream, then layers that take and return both streams.
+    """SCFE: a private head per stream, then layers of both streams.
 
     Args:
         channels: channels of the LST stream's image and of the reference stream's image.
         features: channels after the heads.
-        layers: modules (lst, reference) -> (lst, reference).
+        layers: modules from (2N,features,H,W) to the same.
         slope: negative slope of the leaky ReLU after the heads.
     """
 
@@ -94,12 +97,11 @@ class FeatureExtraction(nn.Module):
 
     def forward(self, lst: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
         """Images (N,*,H,W) to features (N,features,H,W)."""
-        d, r = (
-            F.leaky_relu(head(x).contiguous(memory_format=torch.channels_last), self.slope)
-            for head, x in ((self.head_lst, lst), (self.head_reference, reference))
-        )
+        x = torch.cat([self.head_lst(lst), self.head_reference(reference)])
+        x = F.leaky_relu(x.contiguous(memory_format=torch.channels_last), self.slope)
         for layer in self.layers:
-            d, r = layer(d, r)
+            x = layer(x)
+        d, r = x.chunk(2)
         return d, r
 
 
@@ -156,11 +158,13 @@ class GuidedSolve(nn.Module):
         operators: a key of `LAPLACIANS`.
 
     Raises:
-        LstsrError: the operators are unknown.
+        LstsrError: features are not a multiple of 4, or the operators are unknown.
     """
 
     def __init__(self, features: int, scale: int, operators: str) -> None:
         super().__init__()
+        if features % 4:
+            raise LstsrError(f"features: {features} is not a multiple of 4")
         if operators not in LAPLACIANS:
             known = ", ".join(LAPLACIANS)
             raise LstsrError(f"operators: unknown name {operators!r}; use one of {known}")
@@ -203,8 +207,6 @@ class DCTNet(ResidualNetwork):
         back_projection: bool = False,
     ) -> None:
         super().__init__(scale, reference_channels, base, sees_deficit, back_projection)
-        if features % 4:
-            raise LstsrError(f"features: {features} is not a multiple of 4")
         coupled: list[nn.Module] = [SemiCoupledLayer(features, SLOPE) for _ in range(layers)]
         self.extraction = FeatureExtraction(self.stream_channels, features, coupled, SLOPE)
         self.guided = GuidedSolve(features, scale, operators)

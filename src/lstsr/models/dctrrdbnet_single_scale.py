@@ -7,16 +7,16 @@ projection improves the degraded tracks most.
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lstsr.errors import LstsrError
 from lstsr.models.base import Inputs, ResidualNetwork, conv3x3, zero_init
 from lstsr.models.dctnet import FeatureExtraction, GuidedSolve, SemiCoupledConv, reconstruction
 from lstsr.models.interpolation import bilinear
-from lstsr.models.rrdb import INIT_FACTOR, RRDB, SLOPE, dense_widths
+from lstsr.models.rrdb import RRDB, SLOPE
 from lstsr.registry import register
 
 SIZES: Mapping[str, Mapping[str, int]] = {
@@ -30,47 +30,6 @@ SIZES: Mapping[str, Mapping[str, int]] = {
 CPU; within 5 % of DCTNet with 32 features), tiny 0.16 M, small 0.46 M (within 5 % of DCTNet with
 64), base 1.6 M, large 4.4 M (both for a GPU). `coarse_blocks` adds capacity to any of them for
 1 / scale^2 of the operations of `blocks`."""
-
-
-class SemiCoupledDenseBlock(nn.Module):
-    """`rrdb.ResidualDenseBlock` in two streams, with convs of `SemiCoupledConv`."""
-
-    def __init__(self, features: int, growth: int, shared: float, residual_scale: float) -> None:
-        super().__init__()
-        self.residual_scale = residual_scale
-        self.convs = nn.ModuleList(
-            SemiCoupledConv(*width, shared) for width in dense_widths(features, growth)
-        )
-        for parameter in self.parameters():
-            parameter.data *= INIT_FACTOR
-
-    def forward(self, lst: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
-        """Two streams (N,features,H,W) to the same."""
-        dense = [[lst], [reference]]
-        for conv in self.convs[:-1]:
-            added = conv(*(torch.cat(stream, 1) for stream in dense))
-            for stream, x in zip(dense, added, strict=True):
-                stream.append(F.leaky_relu(x, SLOPE))
-        d, r = self.convs[-1](*(torch.cat(stream, 1) for stream in dense))
-        return lst + self.residual_scale * d, reference + self.residual_scale * r
-
-
-class SemiCoupledRRDB(nn.Module):
-    """x + beta (three semi-coupled dense blocks of x), in both streams."""
-
-    def __init__(self, features: int, growth: int, shared: float, residual_scale: float) -> None:
-        super().__init__()
-        self.residual_scale = residual_scale
-        self.blocks = nn.ModuleList(
-            SemiCoupledDenseBlock(features, growth, shared, residual_scale) for _ in range(3)
-        )
-
-    def forward(self, lst: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
-        """Two streams (N,features,H,W) to the same."""
-        d, r = lst, reference
-        for block in self.blocks:
-            d, r = block(d, r)
-        return lst + self.residual_scale * d, reference + self.residual_scale * r
 
 
 class CoarseTrunk(nn.Module):
@@ -130,12 +89,11 @@ class SingleScaleDCTRRDBNet(ResidualNetwork):
         back_projection: bool = True,
     ) -> None:
         super().__init__(scale, reference_channels, base, sees_deficit, back_projection)
-        if features % 4:
-            raise LstsrError(f"features: {features} is not a multiple of 4")
         if not 0 <= shared <= 1:
             raise LstsrError(f"shared: {shared} is not a share between 0 and 1")
+        conv = partial(SemiCoupledConv, shared=shared)
         coupled: list[nn.Module] = [
-            SemiCoupledRRDB(features, growth, shared, residual_scale) for _ in range(blocks)
+            RRDB(features, growth, residual_scale, conv) for _ in range(blocks)
         ]
         self.extraction = FeatureExtraction(self.stream_channels, features, coupled, SLOPE)
         self.coarse_trunk = (

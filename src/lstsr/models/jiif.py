@@ -49,10 +49,7 @@ class ResidualBlock(nn.Module):
 
 
 class Encoder(nn.Module):
-    """EDSR without its upsampling: from ``channels`` of an image to codes of ``features`` numbers.
-
-    ``blocks`` is the number of residual blocks.
-    """
+    """EDSR without its upsampling: an image to codes of ``features`` numbers on the same grid."""
 
     def __init__(self, channels: int, features: int, blocks: int) -> None:
         super().__init__()
@@ -106,11 +103,7 @@ class ImplicitFunction(nn.Module):
 
     Args:
         coarse_channels: channels of the coarse image.
-        guide_channels: channels of the guide.
-        features: numbers in a code.
-        blocks: residual blocks of each encoder.
-        widths: hidden layers of the perceptron.
-        blending: a key of `PADDING`.
+        guide_channels: channels of the guide; other arguments as in `JIIF`.
 
     Raises:
         LstsrError: the blending is unknown, or there is no hidden layer.
@@ -220,7 +213,7 @@ class JIIF(ResidualNetwork):
         features: numbers in a code; 128 as published, 32 for the CPU.
         blocks: residual blocks of each encoder.
         widths: hidden layers of the perceptron.
-        blending: "area", or "published" for softmax weights and zeros beyond the border.
+        blending: a key of `PADDING`: "area", or "published" for softmax weights.
 
     Raises:
         LstsrError: an option has an invalid value.

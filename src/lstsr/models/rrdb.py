@@ -3,12 +3,16 @@
 Both models use this network: esrnet trains it for fidelity only, esrgan against a discriminator.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lstsr.models.base import SingleImageNetwork, conv3x3, zero_init
 from lstsr.registry import register
+
+Conv = Callable[[int, int], nn.Module]
 
 SLOPE = 0.2
 """Negative slope of the leaky ReLUs (ESRGAN, section 3.1 and released options)."""
@@ -20,28 +24,35 @@ INIT_FACTOR = 0.1
 """Factor on the Kaiming initialisation of dense blocks ("smaller initialization", section 3.1)."""
 
 
-def dense_widths(features: int, growth: int) -> list[tuple[int, int]]:
-    """Input and output channels of the five convs of a residual dense block."""
-    inputs = [features + i * growth for i in range(5)]
-    return list(zip(inputs, [growth] * 4 + [features], strict=True))
-
-
 class ResidualDenseBlock(nn.Module):
     """x + beta conv5([x, x1, .. x4]), each x_i = LeakyReLU(conv_i of all before it).
 
-    Each inner conv adds ``growth`` channels; ``residual_scale`` is beta.
+    Args:
+        features: channels in and out.
+        growth: channels that each inner conv adds.
+        residual_scale: beta.
+        conv: maker of a conv from its numbers of input and output channels.
     """
 
-    def __init__(self, features: int, growth: int, residual_scale: float = RESIDUAL_SCALE) -> None:
+    def __init__(
+        self,
+        features: int,
+        growth: int,
+        residual_scale: float = RESIDUAL_SCALE,
+        conv: Conv = conv3x3,
+    ) -> None:
         super().__init__()
         self.residual_scale = residual_scale
-        self.convs = nn.ModuleList(conv3x3(*width) for width in dense_widths(features, growth))
+        inputs = [features + i * growth for i in range(5)]
+        outputs = [growth] * 4 + [features]
+        self.convs = nn.ModuleList(map(conv, inputs, outputs))
         for parameter in self.parameters():
-            if parameter.ndim == 4:
-                nn.init.kaiming_normal_(parameter)
-                parameter.data *= INIT_FACTOR
-            else:
+            if parameter.ndim == 1:
                 nn.init.zeros_(parameter)
+                continue
+            if conv is conv3x3:  # other convs have a Kaiming initialisation of their own
+                nn.init.kaiming_normal_(parameter)
+            parameter.data *= INIT_FACTOR
 
     def forward(self, x: Tensor) -> Tensor:
         """(N,features,H,W) to the same."""
@@ -52,13 +63,19 @@ class ResidualDenseBlock(nn.Module):
 
 
 class RRDB(nn.Module):
-    """Residual in residual dense block: x + beta (three dense blocks of x)."""
+    """Residual in residual dense block: x + beta (three `ResidualDenseBlock` of x)."""
 
-    def __init__(self, features: int, growth: int, residual_scale: float = RESIDUAL_SCALE) -> None:
+    def __init__(
+        self,
+        features: int,
+        growth: int,
+        residual_scale: float = RESIDUAL_SCALE,
+        conv: Conv = conv3x3,
+    ) -> None:
         super().__init__()
         self.residual_scale = residual_scale
         self.blocks = nn.Sequential(
-            *(ResidualDenseBlock(features, growth, residual_scale) for _ in range(3))
+            *(ResidualDenseBlock(features, growth, residual_scale, conv) for _ in range(3))
         )
 
     def forward(self, x: Tensor) -> Tensor:
