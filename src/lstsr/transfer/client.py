@@ -22,9 +22,11 @@ from lstsr.transfer.retry import CutError
 
 MAX_REDIRECTS = 10
 REDIRECTS = (301, 302, 303, 307, 308)
-BUFFER_BYTES, HOLD_S = 512 * 1024, 1.0
-"""Size of the pieces of a body, and how long a slow server's bytes are held. libcurl delivers 16
-KiB at a time (CURL_MAX_WRITE_SIZE), and writing each of these costs a switch of threads."""
+BUFFER_BYTES = 64 * 1024
+"""Size of libcurl's receive buffer. One call reads up to ten of these."""
+HELD_CHUNKS, HOLD_S = 32, 1.0
+"""How many of libcurl's chunks of 16 KiB (CURL_MAX_WRITE_SIZE) make a piece of a body, and how long
+the bytes of a slow server are held. Writing each chunk would cost a switch of threads."""
 CONNECT_S = 30
 STALL_S, LISTING_STALL_S = 30, 120
 """A connection that brings less than a byte a second for this long counts as cut. Services need
@@ -215,8 +217,8 @@ class _Exchange:
         due_s = time.monotonic() + HOLD_S
         while self._running:
             self._step()
-            full = sum(map(len, self._chunks)) >= BUFFER_BYTES
-            if self._chunks and (full or time.monotonic() >= due_s):
+            full = len(self._chunks) >= HELD_CHUNKS
+            if full or (self._chunks and time.monotonic() >= due_s):
                 due_s = time.monotonic() + HOLD_S
                 yield self._taken()
         if self._chunks:
@@ -241,11 +243,13 @@ class _Exchange:
         """Let libcurl work. Wait for it, up to a second, if nothing arrives at once."""
         if self._stop is not None and self._stop.is_set():
             raise TransferError("stopped")
-        before = len(self._chunks)
-        _, running = self._multi.perform()
-        self._running = running > 0
+        progress = True
+        while self._running and progress and len(self._chunks) < HELD_CHUNKS:
+            before = len(self._chunks)
+            self._running = self._multi.perform()[1] > 0
+            progress = len(self._chunks) > before
         # select returns -1 while libcurl has no socket yet
-        if self._running and len(self._chunks) == before and self._multi.select(HOLD_S) < 0:
+        if self._running and not progress and self._multi.select(HOLD_S) < 0:
             time.sleep(0.01)
 
     def _check_end(self) -> None:
