@@ -314,14 +314,13 @@ class _Transfer:
 
     def _continues(self, start: int, total: int | None, tag: str | None) -> bool:
         """Whether a range continues this part. A checksum makes up for missing headers."""
-        checked, partial = bool(self._download.checksum), self._partial
-        if not self._partial.length or start != self._partial.length:
+        partial, checked = self._partial, bool(self._download.checksum)
+        same_tag = tag == partial.validator or (checked and None in (tag, partial.validator))
+        if not partial.length or start != partial.length or not same_tag:
             return False
-        if partial.total not in (None, total) or (total is not None and total <= start):
-            return False
-        if tag != partial.validator and not (checked and None in (tag, partial.validator)):
-            return False
-        return total is not None or checked
+        if total is None:
+            return checked and partial.total is None
+        return partial.total in (None, total) and total > start
 
     def _write(self, chunk: bytes) -> None:
         """Write a piece of the body and pay for it."""
