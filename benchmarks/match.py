@@ -2,11 +2,11 @@
 
     python benchmarks/match.py [--scenes 1000] [--days 365]
 
-The scenes are STAC items of a catalog on this machine, searched as a live one is. Slots of GK2A's
+The scenes are STAC items of a catalog on this machine. Slots of GK2A's
 local area come every 2 minutes (262,800 a year), scans of GOCI-II ten a day; scenes pass on any day
 between 01:55 and 02:20 UTC somewhere over Korea. Bars: 10 s for search and match, and 500 MB for
-the whole process. The first 20 scenes are matched again by trying every slot, which must find the
-same. Exits with 1 where a bar is missed or the two differ.
+the whole process. The first 20 scenes are matched again by trying every slot, with the same result.
+Exits with 1 if a bar is missed or the results differ.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def items(count: int, days: int) -> list[dict[str, Any]]:
 
 
 def item(index: int, seen: datetime, outline: BaseGeometry, cloud_percent: float) -> dict[str, Any]:
-    """One, as Planetary Computer writes it; its number stands for path and row."""
+    """An item as Planetary Computer writes it; its number replaces path and row."""
     core, end = f"LC08_L2SP_{index:06d}_{seen:%Y%m%d}", "02_T1"
     name = f"{core}_{seen:%Y%m%d}_{end}"
     return {
@@ -83,7 +83,7 @@ def item(index: int, seen: datetime, outline: BaseGeometry, cloud_percent: float
 
 @contextmanager
 def serving(catalog: list[dict[str, Any]]) -> Iterator[Sources]:
-    """A STAC API for the items, which takes Planetary Computer's place."""
+    """A STAC API for the items, which replaces Planetary Computer."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:  # noqa: N802
@@ -140,16 +140,16 @@ def slot(sensor: str, seen: datetime, outline: BaseGeometry) -> Product:
 
 
 def by_trying_all(target: Product, candidates: list[Product]) -> str:
-    """The nearest of all: every outline here covers the same tenths of a scene."""
-    return min(candidates, key=lambda one: (abs(one.time - target.time), one.name)).name
+    """The nearest candidate: every outline here covers the same tenths of a scene."""
+    return min(candidates, key=lambda slot: (abs(slot.time - target.time), slot.name)).name
 
 
 def agrees(triples: list[Triple], inputs: list[Product], references: list[Product]) -> bool:
     """Whether the first triplets are those of a search through everything."""
     return all(
-        one.input.name == by_trying_all(one.target, inputs)
-        and one.reference.name == by_trying_all(one.target, references)
-        for one in triples[:CHECKED]
+        triple.input.name == by_trying_all(triple.target, inputs)
+        and triple.reference.name == by_trying_all(triple.target, references)
+        for triple in triples[:CHECKED]
     )
 
 
@@ -163,13 +163,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     first, last = START.date(), START.date() + timedelta(days=options.days)
     with serving(items(options.scenes, options.days)) as sources:
         start = time.perf_counter()
-        found = landsat_stac.search(PROVIDER, AREA, first, last, ENDINGS, sources)
+        landsat = landsat_stac.search(PROVIDER, AREA, first, last, ENDINGS, sources)
         searched = time.perf_counter()
     between = time.perf_counter()
-    triples, rejected = match(found.products, inputs, references, AREA, RULES)
+    triples, rejected = match(landsat.products, inputs, references, AREA, RULES)
     search_s, match_s = searched - start, time.perf_counter() - between
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    print(f"{len(found.products)} scenes of {options.scenes} STAC items")
+    print(f"{len(landsat.products)} scenes of {options.scenes} STAC items")
     print(f"{len(inputs)} slots of GK2A, {len(references)} of GOCI-II")
     print(f"{len(triples)} triplets, {len(rejected)} rejected")
     print(f"search {search_s:.2f} s, match {match_s:.2f} s (bar {MOST_S} s together)")
@@ -178,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"the first {CHECKED} {'agree' if same else 'DISAGREE'} with a search through all slots")
     met = search_s + match_s <= MOST_S and peak_mb <= MOST_MB
     print("bars met" if met else "bars MISSED")
-    return 0 if met and same and triples and len(found.products) == options.scenes else 1
+    return 0 if met and same and triples and len(landsat.products) == options.scenes else 1
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def serve(listener: socket.socket, file: Path) -> None:
 
 
 def request(connection: socket.socket) -> bool:
-    """Read one request; False where the client has hung up."""
+    """Read one request; False if the client has hung up."""
     received = b""
     while b"\r\n\r\n" not in received:
         piece = connection.recv(65536)

@@ -99,7 +99,7 @@ def test_another_crs_is_refused_wherever_it_stands(tmp_path: Path, crs: object) 
     geometry = {**mapping(WEST), "crs": crs}
     for content in (geometry, {"type": "Feature", "geometry": geometry}):
         path = written(tmp_path, content)
-        with pytest.raises(LstsrError, match=f"{path}: its crs is not WGS84; .*EPSG:4326"):
+        with pytest.raises(LstsrError, match=f"{path}: its crs is not WGS84. .*EPSG:4326"):
             read_area(path)
 
 
@@ -108,7 +108,7 @@ def test_coordinates_that_are_no_degrees_are_refused(tmp_path: Path, wild: str) 
     path = tmp_path / "area.geojson"
     ring = f"[[[{wild}, 33], [127, 33], [127, 39], [{wild}, 33]]]"
     path.write_text(f'{{"type": "Polygon", "coordinates": {ring}}}')
-    with pytest.raises(LstsrError, match=f"{path}: .* is no longitude and latitude; .*ogr2ogr"):
+    with pytest.raises(LstsrError, match=f"{path}: .* is not a longitude and latitude. .*ogr2ogr"):
         read_area(str(path))
 
 

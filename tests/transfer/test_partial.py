@@ -25,7 +25,7 @@ def test_a_part_is_found_again_and_finished(begin: Callable[..., Partial], tmp_p
         part.restart('"tag"', 6)
         part.write(b"abc")
     with begin() as part:
-        assert (part.length, part.notes.validator, part.notes.total) == (3, '"tag"', 6)
+        assert (part.length, part.validator, part.total) == (3, '"tag"', 6)
         part.write(b"def")
         assert part.head(4) == b"abcd"
         part.finish()
@@ -44,7 +44,7 @@ def test_a_part_longer_than_its_notes_say_begins_anew(begin: Callable[..., Parti
         part.restart('"tag"', 2)
         part.write(b"abc")
     with begin() as part:
-        assert (part.length, part.notes.validator) == (0, None)
+        assert (part.length, part.validator) == (0, None)
 
 
 @pytest.mark.parametrize("notes", [None, "", '{"source": "x", "valid', "[1]", '{"a": 1}', UNSOUND])
@@ -55,7 +55,7 @@ def test_a_part_without_sound_notes_begins_anew(
     if notes is not None:
         (tmp_path / "file.bin.part.json").write_text(notes)
     with begin() as part:
-        assert (part.length, part.notes.validator) == (0, None)
+        assert (part.length, part.validator) == (0, None)
 
 
 def test_a_part_of_another_address_begins_anew(begin: Callable[..., Partial]) -> None:
@@ -63,7 +63,7 @@ def test_a_part_of_another_address_begins_anew(begin: Callable[..., Partial]) ->
         part.restart('"tag"', 6)
         part.write(b"abc")
     with begin("https://host.org/other.bin") as part:
-        assert (part.length, part.notes.validator) == (0, None)
+        assert (part.length, part.validator) == (0, None)
 
 
 def test_notes_hold_no_address(begin: Callable[..., Partial], tmp_path: Path) -> None:

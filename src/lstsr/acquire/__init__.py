@@ -1,1 +1,1 @@
-"""Acquire: the files of each scene, brought under the run's roof and described."""
+"""Bring the files of each scene into the folder of the run, and describe them."""

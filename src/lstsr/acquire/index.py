@@ -1,4 +1,4 @@
-"""Provider ``local``: scenes whose files are on disk already; each is checked and described."""
+"""Check and describe scenes whose files are on disk (provider ``local``)."""
 
 from __future__ import annotations
 
@@ -25,20 +25,12 @@ if TYPE_CHECKING:
     from lstsr.config import SensorsConfig
 
 logger = logging.getLogger(__name__)
-COLUMNS = (
-    "scene",
-    *ROLES,
-    "lon",
-    "lat",
-    "time",
-    *STATIC,
-    *(f"{name}_sha256" for name in (*ROLES, *STATIC)),
-    "outline",
-    "reason",
-)
-# A manifest's place is wrong if it lies outside the footprint by more than this and by more than
-# the footprint's size: centres are often rounded, or belong to a larger product.
+FILES = (*ROLES, *STATIC)
+DIGESTS = tuple(f"{name}_sha256" for name in FILES)
+COLUMNS = ("scene", *ROLES, "lon", "lat", "time", *STATIC, *DIGESTS, "outline", "reason")
 FAR_DEG = 0.5
+"""A manifest's coordinates are wrong if they lie outside the footprint by more than this and by
+more than the footprint's size: centres are often rounded, or belong to a larger product."""
 
 
 @dataclass(frozen=True)
@@ -55,22 +47,20 @@ def describe(scene: Scene, sensors: SensorsConfig) -> Acquired:
     """Digests and footprint of a scene.
 
     The footprint is the outline of the smallest image, because the triplet lies inside it. The
-    scene is unusable, with a reason, if a header cannot be read or the manifest's place is far
-    from the footprint. Raises OSError if a file cannot be opened.
+    scene is unusable, with a reason, if a header cannot be read or the manifest's coordinates are
+    far from the footprint. Raises OSError if a file cannot be opened.
     """
-    named = [name for name in (*ROLES, *STATIC) if getattr(scene, name)]
-    digests = {name: digest(getattr(scene, name)) for name in named}
+    digests = {name: digest(path) for name in FILES if (path := getattr(scene, name))}
     try:
-        rims = []
-        for role in sensors.roles:
-            sensor = getattr(sensors, role)
-            rims.append(_rim(read_grid(getattr(scene, role), sensor)))
-        seen = [rim for rim in rims if rim]
-        if not seen:
+        rims = [
+            _rim(read_grid(getattr(scene, role), getattr(sensors, role))) for role in sensors.roles
+        ]
+        partial = [rim for rim in rims if rim]
+        if not partial:
             raise SceneError("all images are full disks; a scene needs a smaller one")
         # if areas are equal up to rounding, the finer image counts
-        rim = min(reversed(seen), key=lambda one: round(area_km2(one), 3))
-        _check_place(scene, rim)
+        rim = min(reversed(partial), key=lambda outline: round(area_km2(outline), 3))
+        _check_coordinates(scene, rim)
         middle = middle_of(rim)
         lon = scene.lon if scene.lon is not None else middle[0]
         lat = scene.lat if scene.lat is not None else middle[1]
@@ -96,21 +86,20 @@ def _rim(grid: Grid) -> Outline | None:
         raise
 
 
-def _check_place(scene: Scene, rim: Outline) -> None:
-    """Raise SceneError if the manifest's place lies far from the footprint."""
-    if scene.lon is None or scene.lat is None or not _far_off(rim, scene.lon, scene.lat):
+def _check_coordinates(scene: Scene, rim: Outline) -> None:
+    """Raise SceneError if the manifest's coordinates lie far from the footprint."""
+    far_deg = max(FAR_DEG, extent_deg(rim))
+    if scene.lon is None or scene.lat is None:
+        return
+    if distance_deg(rim, scene.lon, scene.lat) <= far_deg:
         return
     lon, lat = middle_of(rim)
-    swapped = abs(scene.lon) <= 90 and not _far_off(rim, scene.lat, scene.lon)
+    swapped = abs(scene.lon) <= 90 and distance_deg(rim, scene.lat, scene.lon) <= far_deg
     cure = "Are lon and lat swapped?" if swapped else "Correct them, or leave them empty."
     raise SceneError(
         f"lon {scene.lon:g} and lat {scene.lat:g} in the manifest lie far from the footprint, "
         f"whose middle is lon {lon:.3f}, lat {lat:.3f}. {cure}"
     )
-
-
-def _far_off(rim: Outline, lon: float, lat: float) -> bool:
-    return distance_deg(rim, lon, lat) > max(FAR_DEG, extent_deg(rim))
 
 
 def digest(product: Path) -> str:
@@ -129,38 +118,33 @@ def digest(product: Path) -> str:
 
 
 def write_index(path: Path, acquired: Iterable[Acquired]) -> None:
-    """One CSV row a scene."""
-    write_csv(path, COLUMNS, map(_record, acquired))
+    """Write one CSV row per scene."""
+    write_csv(path, COLUMNS, map(_row, acquired))
 
 
-def _record(one: Acquired) -> dict[str, object]:
-    scene, place = one.scene, one.place
+def _row(acquired: Acquired) -> dict[str, object]:
+    scene, place = acquired.scene, acquired.place
     return {
         "scene": scene.scene,
-        **{role: getattr(scene, role) or "" for role in ROLES},
+        **{name: getattr(scene, name) or "" for name in FILES},
         "lon": place.lon,
         "lat": place.lat,
         "time": scene.time,
-        **{name: getattr(scene, name) or "" for name in STATIC},
-        **{f"{name}_sha256": digest for name, digest in one.digests.items()},
+        **{f"{name}_sha256": digest for name, digest in acquired.digests.items()},
         "outline": " ".join(f"{lon:.6f},{lat:.6f}" for lon, lat in place.outline),
-        "reason": one.reason,
+        "reason": acquired.reason,
     }
 
 
 def read_index(path: Path) -> list[Acquired]:
-    """What ``write_index`` wrote."""
+    """Read the scenes that ``write_index`` wrote."""
     return [_acquired(row) for row in read_csv(path)]
 
 
 def _acquired(row: dict[str, str]) -> Acquired:
     lon, lat = (float(row[key]) if row[key] else None for key in ("lon", "lat"))
-    names = (*ROLES, *STATIC)
-    files: dict[str, Any] = {name: Path(row[name]) if row[name] else None for name in names}
+    files: dict[str, Any] = {name: Path(row[name]) if row[name] else None for name in FILES}
+    digests = {name: text for name in FILES if (text := row[f"{name}_sha256"])}
+    place = Place(row["scene"], lon, lat, outline_of(row["outline"]))
     scene = Scene(row["scene"], **files, lon=lon, lat=lat, time=row["time"])
-    return Acquired(
-        scene,
-        {name: text for name in (*ROLES, *STATIC) if (text := row[f"{name}_sha256"])},
-        Place(row["scene"], lon, lat, outline_of(row["outline"])),
-        row["reason"],
-    )
+    return Acquired(scene, digests, place, row["reason"])

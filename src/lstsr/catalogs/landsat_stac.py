@@ -108,7 +108,7 @@ def search(
             if outline.intersects(area):
                 products.append(_product(name, items, outline, wanted))
         except LstsrError as fault:
-            result.reject(identity, name, fault, _time_if_any(items[0]))
+            result.reject(identity, name, fault, _time(items[0]))
         except (KeyError, TypeError, ValueError, AttributeError, ShapelyError) as fault:
             reason = f"the item cannot be understood ({type(fault).__name__}: {fault})"
             result.reject(identity, name, reason)
@@ -188,21 +188,20 @@ def _product(
     cloud_percent = float(items[0]["properties"]["eo:cloud_cover"])
     if not 0 <= cloud_percent <= 100:  # USGS writes -1 for scenes that were not assessed
         raise LstsrError("the catalog gives no cloud cover for this scene")
+    time = _time(items[0])
+    if time is None:
+        raise LstsrError("the catalog gives no valid time for this scene")
     ordered = tuple(files[end] for end in wanted)
-    return Product(names.pop(), source, _time(items[0]), outline, ordered, cloud_percent / 100)
+    return Product(names.pop(), source, time, outline, ordered, cloud_percent / 100)
 
 
-def _time(item: dict[str, Any]) -> datetime:
-    """The time of observation; STAC's times are UTC."""
-    time = datetime.fromisoformat(item["properties"]["datetime"])
-    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def _time_if_any(item: dict[str, Any]) -> datetime | None:
+def _time(item: dict[str, Any]) -> datetime | None:
+    """The time of observation (UTC, as in all of STAC); None if the item has no valid time."""
     try:
-        return _time(item)
+        time = datetime.fromisoformat(item["properties"]["datetime"])
     except (KeyError, TypeError, ValueError):
         return None
+    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _checksum(asset: dict[str, Any]) -> str:

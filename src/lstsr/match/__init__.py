@@ -1,1 +1,1 @@
-"""Match: what Landsat, GK2A and GOCI-II saw of one place at one time, as a manifest to download."""
+"""Match what Landsat, GK2A and GOCI-II saw of one place at one time; write a manifest of it."""

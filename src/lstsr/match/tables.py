@@ -1,4 +1,4 @@
-"""Writing what was matched: the manifest, what was rejected, and how much there is to download."""
+"""Write the tables of a search: the manifest, its files, and the rejected candidates."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ TYPICAL_MB = {
     "_S007.nc": 420,
     "_LA.nc": 12 * 420,
 }
-"""By the end of a file's name, where a catalog states no size. Landsat's bands and the slot of
+"""By the end of a file's name, if a catalog states no size. Landsat's bands and the slot of
 GOCI-II's Level 2 as users report them; a mosaic of Level 1B is 90.6 Mpx x 56 B (12 bands, latitude
 and longitude). A mosaic has 12 slots."""
 OF_SOURCE_MB = {"apihub.kma.go.kr": 0.4}
@@ -49,85 +49,75 @@ def write(
     rejected: Sequence[Rejected],
     static: dict[str, Path],
 ) -> None:
-    """Write ``NAME.rejected.csv`` and ``NAME.files.csv``, and the manifest beside them, last.
+    """Write ``NAME.rejected.csv`` and ``NAME.files.csv``, and then the manifest beside them.
 
-    Cells hold addresses, separated by spaces, the one that is opened first; sizes and checksums,
-    where they are known, stand in the second table. ``static`` names rasters that all scenes share.
+    Cells hold addresses, separated by spaces; a reader opens the first. The second table holds
+    known sizes and checksums. ``static`` names rasters that all scenes share.
     """
     write_rejected(path, rejected)
-    write_csv(
-        path.with_suffix(".files.csv"),
-        FILES,
-        (
-            {"address": file.address, "bytes": file.size, "checksum": file.checksum}
-            for _, file in _files(triples)
-        ),
+    rows = (
+        {"address": file.address, "bytes": file.size, "checksum": file.checksum}
+        for _, file in _files(triples)
     )
-    write_csv(path, COLUMNS, [_row(one, path, static) for one in triples])
+    write_csv(path.with_suffix(".files.csv"), FILES, rows)
+    write_csv(path, COLUMNS, [_row(triple, path, static) for triple in triples])
 
 
 def write_rejected(path: Path, rejected: Iterable[Rejected]) -> Path:
-    """Write ``NAME.rejected.csv`` beside where the manifest is, or would be; the table's path."""
+    """Write ``NAME.rejected.csv`` beside the manifest ``path``; the path of the table."""
     table = path.with_suffix(".rejected.csv")
-    write_csv(
-        table,
-        REJECTED,
-        (
-            {
-                "candidate": one.name,
-                "source": one.source,
-                "time": iso(one.time) if one.time else "",
-                "reason": one.reason,
-            }
-            for one in sorted(rejected, key=lambda one: (one.source, one.name, one.reason))
-        ),
+    ordered = sorted(rejected, key=lambda other: (other.source, other.name, other.reason))
+    times = (iso(other.time) if other.time else "" for other in ordered)
+    rows = (
+        dict(zip(REJECTED, (other.name, other.source, time, other.reason), strict=True))
+        for other, time in zip(ordered, times, strict=True)
     )
+    write_csv(table, REJECTED, rows)
     return table
 
 
 def commonest(rejected: Iterable[Rejected]) -> str:
-    """A reason of the most frequent kind, whatever its names and numbers are."""
+    """A reason of the most frequent kind. Kinds ignore names and numbers."""
     kinds: dict[str, list[str]] = defaultdict(list)
-    for one in rejected:
-        kinds[re.sub(r"\S*\d\S*", "", one.reason)].append(one.reason)
+    for other in rejected:
+        kinds[re.sub(r"\S*\d\S*", "", other.reason)].append(other.reason)
     return min(max(kinds.items(), key=lambda kind: (len(kind[1]), kind[0]))[1])
 
 
 def within(triples: Sequence[Triple], max_bytes: float) -> tuple[list[Triple], list[Rejected]]:
-    """From the first on, the triplets whose files fit into ``max_bytes`` together; the others."""
+    """The best triplets whose files fit into ``max_bytes`` together, and the rejected others."""
     kept: list[Triple] = []
     left: list[Rejected] = []
     seen: set[str] = set()
     total = 0.0
-    for one in triples:
-        sizes = {file.address: _bytes(product, file) for product, file in _files([one])}
+    for triple in triples:
+        sizes = {file.address: _bytes(product, file) for product, file in _files([triple])}
         more = sum(size for address, size in sizes.items() if address not in seen)
         if total + more <= max_bytes:
             total += more
             seen |= set(sizes)
-            kept.append(one)
+            kept.append(triple)
         else:
+            target = triple.target
             reason = f"{more / GB:.2g} GB more would exceed --max-gb {max_bytes / GB:g}"
-            left.append(Rejected(one.target.name, one.target.source, one.target.time, reason))
+            left.append(Rejected(target.name, target.source, target.time, reason))
     return kept, left
 
 
 def volume(triples: Iterable[Triple]) -> dict[str, float]:
-    """Bytes to be downloaded from each source, by the catalogs or typical of the product."""
-    found: dict[str, float] = defaultdict(float)
+    """Bytes to download from each source, as the catalogs say or typical of the product."""
+    totals: dict[str, float] = defaultdict(float)
     for product, file in _files(triples):
-        found[product.source] += _bytes(product, file)
-    return dict(found)
+        totals[product.source] += _bytes(product, file)
+    return dict(totals)
 
 
 def _files(triples: Iterable[Triple]) -> Iterable[tuple[Product, RemoteFile]]:
-    """Every file once: scenes may share one."""
+    """Every file once, because scenes can share one."""
     seen: dict[str, tuple[Product, RemoteFile]] = {}
-    for one in triples:
-        for role in ROLES:
-            product = getattr(one, role)
-            for file in product.files:
-                seen.setdefault(file.address, (product, file))
+    for product in (getattr(triple, role) for triple in triples for role in ROLES):
+        for file in product.files:
+            seen.setdefault(file.address, (product, file))
     return seen.values()
 
 
@@ -138,20 +128,18 @@ def _bytes(product: Product, file: RemoteFile) -> float:
     return MB * next(ends, OF_SOURCE_MB.get(product.source, 0))
 
 
-def _row(one: Triple, path: Path, static: dict[str, Path]) -> dict[str, object]:
+def _row(triple: Triple, path: Path, static: dict[str, Path]) -> dict[str, object]:
+    # resolved, because `..` of a folder that is a link leads out of the link's target
+    home = path.parent.resolve()
     return {
-        "scene": scene_of(one.target),
-        **{role: " ".join(file.address for file in getattr(one, role).files) for role in ROLES},
-        "lon": f"{one.lon:.4f}",
-        "lat": f"{one.lat:.4f}",
-        "time": iso(one.target.time),
-        # `..` of a folder that is a link leads out of where it points
-        **{
-            name: os.path.relpath(file.resolve(), path.parent.resolve())
-            for name, file in static.items()
-        },
-        "score": f"{one.score:.3f}",
-        "cloud_percent": f"{one.target.cloud:.0%}".rstrip("%"),
-        "input_min": f"{one.minutes('input'):+.1f}",
-        "reference_min": f"{one.minutes('reference'):+.1f}",
+        "scene": scene_of(triple.target),
+        **{role: " ".join(file.address for file in getattr(triple, role).files) for role in ROLES},
+        "lon": f"{triple.lon:.4f}",
+        "lat": f"{triple.lat:.4f}",
+        "time": iso(triple.target.time),
+        **{name: os.path.relpath(file.resolve(), home) for name, file in static.items()},
+        "score": f"{triple.score:.3f}",
+        "cloud_percent": f"{100 * triple.target.cloud:.0f}",
+        "input_min": f"{triple.minutes('input'):+.1f}",
+        "reference_min": f"{triple.minutes('reference'):+.1f}",
     }

@@ -22,9 +22,11 @@ from lstsr.transfer.retry import CutError
 
 MAX_REDIRECTS = 10
 REDIRECTS = (301, 302, 303, 307, 308)
-BUFFER_BYTES, HOLD_S = 512 * 1024, 1.0
-"""Size of the pieces of a body, and how long a slow server's bytes are held. libcurl delivers 16
-KiB at a time (CURL_MAX_WRITE_SIZE), and writing each of these costs a switch of threads."""
+BUFFER_BYTES = 64 * 1024
+"""Size of libcurl's receive buffer. One call reads up to ten of these."""
+HELD_CHUNKS, HOLD_S = 32, 1.0
+"""How many of libcurl's chunks of 16 KiB (CURL_MAX_WRITE_SIZE) make a piece of a body, and how long
+the bytes of a slow server are held. Writing each chunk would cost a switch of threads."""
 CONNECT_S = 30
 STALL_S, LISTING_STALL_S = 30, 120
 """A connection that brings less than a byte a second for this long counts as cut. Services need
@@ -34,21 +36,11 @@ UNWANTED_S = 5.0
 """How much of an unwanted body (of a redirect or an error) is read, and for how long, so that its
 connection can be reused."""
 LISTING_BYTES = 2**24
-CUT = {
-    pycurl.E_COULDNT_RESOLVE_PROXY,
-    pycurl.E_COULDNT_RESOLVE_HOST,
-    pycurl.E_COULDNT_CONNECT,
-    pycurl.E_HTTP2,
-    pycurl.E_PARTIAL_FILE,
-    pycurl.E_OPERATION_TIMEDOUT,
-    pycurl.E_SSL_CONNECT_ERROR,
-    pycurl.E_GOT_NOTHING,
-    pycurl.E_SEND_ERROR,
-    pycurl.E_RECV_ERROR,
-    92,  # CURLE_HTTP2_STREAM, which pycurl does not name
-}
-"""Temporary errors of libcurl."""
-UNTRUSTED = {pycurl.E_SSL_CACERT, pycurl.E_SSL_CACERT_BADFILE}
+CUT = {5, 6, 7, 16, 18, 28, 35, 52, 55, 56, 92}
+"""libcurl's codes of temporary faults (libcurl-errors(3)): no address or connection (5, 6, 7),
+HTTP/2 (16, 92), TLS handshake (35), cut or stalled (18, 28, 52, 55, 56)."""
+UNTRUSTED = {60, 77}
+"""libcurl's codes of certificates that cannot be checked."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +160,6 @@ class Client:
 
         curl.setopt(pycurl.OPENSOCKETFUNCTION, open_socket)
         exchange = _Exchange(host, curl, self._threads.multi, refused, stop)
-        self._threads.multi.add_handle(curl)
         try:
             exchange.begin()
             yield exchange
@@ -177,31 +168,27 @@ class Client:
             curl.reset()  # forget the callbacks, or their cycle keeps the connections of a thread
 
 
+@dataclass
 class _Exchange:
     """One request and its answer, which libcurl's multi interface reads step by step."""
 
-    def __init__(
-        self,
-        host: str,
-        curl: pycurl.Curl,
-        multi: pycurl.CurlMulti,
-        refused: list[TransferError],
-        stop: threading.Event | None,
-    ) -> None:
-        self.response = Response()
-        self._host, self._curl, self._multi = host, curl, multi
-        self._refused = refused
-        self._stop = stop
-        self._running = True
-        self._chunks: list[bytes] = []
-        curl.setopt(pycurl.HEADERFUNCTION, self._header)
-        curl.setopt(pycurl.WRITEFUNCTION, self._chunks.append)
+    host: str
+    curl: pycurl.Curl
+    multi: pycurl.CurlMulti
+    refused: list[TransferError]
+    stop: threading.Event | None
+    response: Response = field(default_factory=Response)
+    running: bool = True
+    chunks: list[bytes] = field(default_factory=list)
 
     def begin(self) -> None:
         """Wait for the first byte of the body, or for its end."""
-        while self._running and not self._chunks:
+        self.curl.setopt(pycurl.HEADERFUNCTION, self._header)
+        self.curl.setopt(pycurl.WRITEFUNCTION, self.chunks.append)
+        self.multi.add_handle(self.curl)
+        while self.running and not self.chunks:
             self._step()
-        if not self._chunks:
+        if not self.chunks:
             self._check_end()
         # lstsr would store an encoded body as the file
         encoding = self.response.headers.get("content-encoding", "")
@@ -213,20 +200,16 @@ class _Exchange:
     def body(self) -> Iterator[bytes]:
         """The body in large pieces. Every byte that arrived comes before the error of a cut."""
         due_s = time.monotonic() + HOLD_S
-        while self._running:
-            self._step()
-            full = sum(map(len, self._chunks)) >= BUFFER_BYTES
-            if self._chunks and (full or time.monotonic() >= due_s):
+        while self.running or self.chunks:
+            if self.running:
+                self._step()
+            full = len(self.chunks) >= HELD_CHUNKS or not self.running
+            if self.chunks and (full or time.monotonic() >= due_s):
                 due_s = time.monotonic() + HOLD_S
-                yield self._taken()
-        if self._chunks:
-            yield self._taken()
+                piece = b"".join(self.chunks)
+                self.chunks.clear()
+                yield piece
         self._check_end()
-
-    def _taken(self) -> bytes:
-        chunk = b"".join(self._chunks)
-        self._chunks.clear()
-        return chunk
 
     def _header(self, raw: bytes) -> None:
         line = raw.decode("iso-8859-1").strip()
@@ -239,34 +222,36 @@ class _Exchange:
 
     def _step(self) -> None:
         """Let libcurl work. Wait for it, up to a second, if nothing arrives at once."""
-        if self._stop is not None and self._stop.is_set():
+        if self.stop is not None and self.stop.is_set():
             raise TransferError("stopped")
-        before = len(self._chunks)
-        _, running = self._multi.perform()
-        self._running = running > 0
+        progress = True
+        while self.running and progress and len(self.chunks) < HELD_CHUNKS:
+            before = len(self.chunks)
+            self.running = self.multi.perform()[1] > 0
+            progress = len(self.chunks) > before
         # select returns -1 while libcurl has no socket yet
-        if self._running and len(self._chunks) == before and self._multi.select(HOLD_S) < 0:
+        if self.running and not progress and self.multi.select(HOLD_S) < 0:
             time.sleep(0.01)
 
     def _check_end(self) -> None:
         """Raise the error that ended the transfer, if any. libcurl's messages may quote the URL."""
-        _, _, failed = self._multi.info_read()
+        _, _, failed = self.multi.info_read()
         if not failed:
             return
-        if self._refused:
-            raise self._refused[0]
-        status = self._curl.getinfo(pycurl.HTTP_CONNECTCODE)
+        if self.refused:
+            raise self.refused[0]
+        status = self.curl.getinfo(pycurl.HTTP_CONNECTCODE)
         if 400 <= status < 500:
-            raise TransferError(f"the proxy refused {self._host} (status {status})")
+            raise TransferError(f"the proxy refused {self.host} (status {status})")
         code = failed[0][1]
-        reason = f"{self._host}: libcurl error {code}"
-        if code in UNTRUSTED:
-            raise TransferError(
-                f"{reason}: the certificate cannot be checked. Set SSL_CERT_FILE to a file of the "
-                "root certificates that you trust"
-            )
+        reason = f"{self.host}: libcurl error {code}"
         if code in CUT:
             raise CutError(f"connection cut or not made ({reason})")
+        if code in UNTRUSTED:
+            reason += (
+                ": the certificate cannot be checked. Set SSL_CERT_FILE to a file of the root "
+                "certificates that you trust"
+            )
         raise TransferError(reason)
 
 

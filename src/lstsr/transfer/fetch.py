@@ -6,9 +6,9 @@ import errno
 import signal
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -97,9 +97,7 @@ def fetch(
     failed: dict[Path, TransferError] = {}
     known_bytes = sum(download.size or 0 for download in by_path.values())
     with tqdm(total=known_bytes, unit="B", unit_scale=True, disable=not progress) as bar:
-        run = _Run(
-            sources, Budget(max_bytes), threading.Semaphore(jobs), Progress(bar), threading.Event()
-        )
+        run = _Run(sources, jobs, max_bytes, bar)
         with ExitStack() as pools:
             try:
                 ended = _start(by_path.values(), run, min(jobs, jobs_per_host), pools)
@@ -122,37 +120,35 @@ def _start(downloads: Iterable[Download], run: _Run, threads: int, pools: ExitSt
     for download in downloads:
         hosts[urlsplit(download.address).netloc].append(download)
     ended: Ended = SimpleQueue()
-    with _signals_blocked():
+    # An exception from a signal handler inside the pool's code could leave its lock held for ever.
+    # Threads that start here leave the signals to the main thread.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
         for group in hosts.values():
             pool = pools.enter_context(ThreadPoolExecutor(threads))
             for download in group:
                 pool.submit(run.fetch, download, ended)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return ended
 
 
-@contextmanager
-def _signals_blocked() -> Iterator[None]:
-    """Delay the signals that end the program.
+class _Run:
+    """What the threads of one call of ``fetch`` share: sources, budget, progress bar, stop."""
 
-    An exception from a signal handler inside the pool's code could leave its lock held for ever.
-    Threads that start here leave the signals to the main thread.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-class Budget:
-    """The bytes that may still arrive; shared by threads."""
-
-    def __init__(self, max_bytes: int | None) -> None:
+    def __init__(
+        self, sources: Sources, jobs: int, max_bytes: int | None, bar: tqdm[NoReturn]
+    ) -> None:
+        self.sources = sources
+        self.slots = threading.Semaphore(jobs)
+        self.stop = threading.Event()
         self._left = self._max = max_bytes
+        self._bar = bar
+        self._shown: dict[Path, tuple[int, int]] = {}
         self._lock = threading.Lock()
 
     def take(self, count: int, address: str) -> None:
-        """Take bytes, or return them if ``count`` < 0. Raises BudgetError if too few are left."""
+        """Take bytes from the budget, or return them if ``count`` < 0. Raises BudgetError."""
         with self._lock:
             if self._left is None:
                 return
@@ -163,15 +159,6 @@ class Budget:
                 )
             self._left -= count
 
-
-class Progress:
-    """The progress bar of all files; shared by threads."""
-
-    def __init__(self, bar: tqdm[NoReturn]) -> None:
-        self._bar = bar
-        self._shown: dict[Path, tuple[int, int]] = {}
-        self._lock = threading.Lock()
-
     def show(self, download: Download, here: int, total: int | None = None) -> None:
         """``here`` bytes of a file are on disk. A known ``total`` replaces the catalog's size."""
         with self._lock:
@@ -181,33 +168,30 @@ class Progress:
             self._bar.total = (self._bar.total or 0) + total - old_total
             self._bar.update(here - old_here)
 
-
-@dataclass(frozen=True)
-class _Run:
-    """What the threads of one call of ``fetch`` share."""
-
-    sources: Sources
-    budget: Budget
-    slots: threading.Semaphore
-    progress: Progress
-    stop: threading.Event
-
     def fetch(self, download: Download, ended: Ended) -> None:
         """Fetch a file and report how that ended."""
+        fault = None
         try:
             self._fetch(download)
-            ended.put((download, None))
-        except Exception as fault:
-            ended.put((download, fault))
+        except Exception as error:
+            fault = error
+        ended.put((download, fault))
 
     def _fetch(self, download: Download) -> None:
         if self.stop.is_set():
             raise TransferError("stopped")
         try:
             if not download.is_complete(download.path):
-                self._bring(download)
+                known = download.address, download.checksum, download.size
+                stored = cache_path(download.path, *known)
+                if not download.is_complete(stored):
+                    with Partial(stored, download.address, self.stop) as partial:
+                        # another process may have finished the file while this one waited
+                        if not download.is_complete(stored):
+                            _Transfer(self, download, partial).run()
+                link_or_copy(stored, download.path)
             length = download.path.stat().st_size
-            self.progress.show(download, length, length)
+            self.show(download, length, length)
         except BudgetError:
             self.stop.set()
             raise
@@ -218,15 +202,6 @@ class _Run:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 reason = "the disk is full. Make room and run again; the download resumes"
             raise TransferError(f"{download.address}: {reason}") from None
-
-    def _bring(self, download: Download) -> None:
-        stored = cache_path(download.path, download.address, download.checksum, download.size)
-        if not download.is_complete(stored):
-            with Partial(stored, download.address, self.stop) as partial:
-                # another process may have finished the file while this one waited
-                if not download.is_complete(stored):
-                    _Transfer(self, download, partial).run()
-        link_or_copy(stored, download.path)
 
 
 class _Transfer:
@@ -243,7 +218,7 @@ class _Transfer:
 
     def run(self) -> None:
         """Attempt until the file is correct. Raises TransferError, BudgetError, OSError."""
-        self._run.progress.show(self._download, self._partial.length)
+        self._run.show(self._download, self._partial.length)
         try:
             self._reserve(self._download.size)
             self._repeat()
@@ -251,13 +226,13 @@ class _Transfer:
         except TransferError as fault:
             raise type(fault)(f"{self._download.address}: {fault}") from None
         finally:
-            self._run.budget.take(-self._reserved, self._download.address)
+            self._run.take(-self._reserved, self._download.address)
 
     def _repeat(self) -> None:
         retry, furthest = Retry(self._download.address, self._run.stop), self._partial.length
         while True:
             try:
-                if not self._partial.length or self._partial.length != self._partial.notes.total:
+                if not self._partial.length or self._partial.length != self._partial.total:
                     self._attempt()
                 return self._check_file()
             except CutError as cut:
@@ -303,8 +278,8 @@ class _Transfer:
         if not self._partial.length:
             return ()
         rest = f"Range: bytes={self._partial.length}-"
-        if self._partial.notes.validator:
-            return rest, f"If-Range: {self._partial.notes.validator}"
+        if self._partial.validator:
+            return rest, f"If-Range: {self._partial.validator}"
         if self._download.checksum:
             return (rest,)
         self._restart()
@@ -320,7 +295,7 @@ class _Transfer:
         if None not in (total, download.size) and total != download.size:
             raise TransferError(f"{total} bytes on the server, {download.size} in the catalog")
         if is_range:
-            total = partial.notes.total if total is None else total
+            total = partial.total if total is None else total
             if not self._continues(start, total, response.validator):
                 self._restart()
                 raise CutError("the server sent a range that does not continue the part", 0)
@@ -335,28 +310,27 @@ class _Transfer:
             self._restart(response.validator, total)
         self._total = total
         self._reserve(total)
-        self._run.progress.show(download, partial.length, total)
+        self._run.show(download, partial.length, total)
 
     def _continues(self, start: int, total: int | None, tag: str | None) -> bool:
         """Whether a range continues this part. A checksum makes up for missing headers."""
-        checked, notes = bool(self._download.checksum), self._partial.notes
-        if not self._partial.length or start != self._partial.length:
+        partial, checked = self._partial, bool(self._download.checksum)
+        same_tag = tag == partial.validator or (checked and None in (tag, partial.validator))
+        if not partial.length or start != partial.length or not same_tag:
             return False
-        if notes.total not in (None, total) or (total is not None and total <= start):
-            return False
-        if tag != notes.validator and not (checked and None in (tag, notes.validator)):
-            return False
-        return total is not None or checked
+        if total is None:
+            return checked and partial.total is None
+        return partial.total in (None, total) and total > start
 
     def _write(self, chunk: bytes) -> None:
         """Write a piece of the body and pay for it."""
         paid = min(len(chunk), self._reserved)
-        self._run.budget.take(len(chunk) - paid, self._download.address)
+        self._run.take(len(chunk) - paid, self._download.address)
         self._reserved -= paid
         try:
             self._partial.write(chunk)
         finally:
-            self._run.progress.show(self._download, self._partial.length)
+            self._run.show(self._download, self._partial.length)
         limit = self._download.size if self._total is None else self._total
         if limit is not None and self._partial.length > limit:
             self._restart()
@@ -381,11 +355,11 @@ class _Transfer:
 
     def _restart(self, validator: str | None = None, total: int | None = None) -> None:
         self._partial.restart(validator, total)
-        self._run.progress.show(self._download, 0)
+        self._run.show(self._download, 0)
 
     def _reserve(self, total: int | None) -> None:
         """Take the missing bytes of a file of known length from the budget in advance."""
         if total is not None:
             missing = max(0, total - self._partial.length)
-            self._run.budget.take(missing - self._reserved, self._download.address)
+            self._run.take(missing - self._reserved, self._download.address)
             self._reserved = missing

@@ -9,7 +9,6 @@ import os
 import shutil
 import tempfile
 import threading
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lstsr.errors import TransferError
@@ -22,23 +21,12 @@ READ_ONLY = 0o444
 WRITABLE = 0o222
 
 
-@dataclass(frozen=True)
-class Notes:
-    """What a partial file belongs to, stored beside it: enough to resume it, without a URL.
-
-    ``source`` is a digest of the address; ``validator`` the server's ETag or Last-Modified;
-    ``total`` the length of the whole file, bytes.
-    """
-
-    source: str
-    validator: str | None
-    total: int | None
-
-
 class Partial:
     """The unfinished `NAME.part` of a file. One thread of one process holds it at a time.
 
-    The kernel holds the lock (flock), so the lock ends with its process.
+    The kernel holds the lock (flock), so the lock ends with its process. ``validator`` is the
+    server's ETag or Last-Modified, ``total`` the length of the whole file in bytes. Both are stored
+    in `NAME.part.json` with a digest of the address, so that another process can resume the file.
     """
 
     def __init__(self, final: Path, address: str, stop: threading.Event) -> None:
@@ -49,7 +37,8 @@ class Partial:
         final.parent.mkdir(parents=True, exist_ok=True)
         self._fd = _lock(self.path, stop)
         self.length = os.fstat(self._fd).st_size
-        self.notes = Notes(self._source, None, None)
+        self.validator: str | None = None
+        self.total: int | None = None
         try:
             if self.length and not self._read_notes():
                 self.restart(None, None)
@@ -70,9 +59,10 @@ class Partial:
         """Empty the partial file and note what will fill it."""
         os.ftruncate(self._fd, 0)
         self.length = 0
-        self.notes = Notes(self._source, validator, total)
+        self.validator, self.total = validator, total
+        notes = {"source": self._source, "validator": validator, "total": total}
         # if a crash leaves these notes unfinished, they are not JSON and the file starts again
-        self._notes_path.write_text(json.dumps(asdict(self.notes)))
+        self._notes_path.write_text(json.dumps(notes))
 
     def write(self, chunk: bytes) -> None:
         """Append. Raises OSError if the disk is full; the bytes that fitted stay."""
@@ -95,11 +85,12 @@ class Partial:
     def _read_notes(self) -> bool:
         """Read the notes; False if they are missing or do not fit the bytes on disk."""
         try:
-            self.notes = Notes(**json.loads(self._notes_path.read_text()))
-            fits = self.notes.total is None or self.length <= self.notes.total
-        except (FileNotFoundError, ValueError, TypeError):
+            notes = json.loads(self._notes_path.read_text())
+            self.validator, self.total = notes["validator"], notes["total"]
+            fits = self.total is None or self.length <= self.total
+            return fits and bool(notes["source"] == self._source)
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
             return False
-        return fits and self.notes.source == self._source
 
 
 def _lock(path: Path, stop: threading.Event) -> int:
