@@ -11,14 +11,14 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import cache
 
-import numpy as np
-from pyproj import Transformer
 from shapely import Polygon
 
 from lstsr.catalogs.product import Found, Product, Rejected, RemoteFile, hours, time_in
 from lstsr.catalogs.refusal import check_listing
 from lstsr.catalogs.web import get_all
 from lstsr.errors import LstsrError
+from lstsr.geo.footprint import rim
+from lstsr.grid import KOREA
 from lstsr.transfer.names import KMA_LST
 from lstsr.transfer.sources import KMA, Sources
 
@@ -26,9 +26,6 @@ LIST = f"{KMA_LST.rpartition('/')[0]}/dataList"
 STAMP = re.compile(rb"(?<!\d)(20\d{10})(?:\d\d)?(?!\d)")
 """A time in a listing, with seconds or without, whatever keys stand around it."""
 STEP_MIN = 2
-KO_CRS = "+proj=lcc +lat_1=30 +lat_2=60 +lat_0=38 +lon_0=126 +datum=WGS84 +units=m"
-KO_EDGE_M = 900_000.0
-"""The Korean area (KO) reaches so far from its origin in each direction: 900 pixels of 2 km."""
 
 
 def slots(moments: Iterable[datetime], window: timedelta, sources: Sources) -> Found:
@@ -90,9 +87,4 @@ def _product(time: datetime) -> Product:
 @cache
 def _outline() -> Polygon:
     """The rim of the Korean area, degrees; its edges are curves there."""
-    along = np.linspace(-KO_EDGE_M, KO_EDGE_M, 9)
-    edge = np.full_like(along, KO_EDGE_M)
-    x = np.concatenate([along, edge, along[::-1], -edge])
-    y = np.concatenate([edge, along[::-1], -edge, along])
-    lon, lat = Transformer.from_crs(KO_CRS, "EPSG:4326", always_xy=True).transform(x, y)
-    return Polygon(zip(lon, lat, strict=True))
+    return Polygon(rim(KOREA))

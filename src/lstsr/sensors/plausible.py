@@ -258,7 +258,7 @@ def _cure(unit: str, values: Floats, band: int, source: _Source) -> str:
         )
     low, high = sorted(source.stored(np.percentile(values, (1, 99)), unit, band))
     option = f"--{option_of(source.role)}"
-    cures = []
+    cures: list[str] = []
     for guess in GUESSES[unit]:
         keys = _changed_keys(guess, unit, band, source)
         if guess.low <= low and high <= guess.high and keys and len(cures) < 2:

@@ -347,7 +347,7 @@ def test_a_curvilinear_file_is_put_where_its_places_are(edited: Callable) -> Non
     only = CONFIG.model_copy(update={"bands": ["rhoc_660", "rhoc_865"]})
     image = read(path, only)
     assert image.grid == grid(path, only)
-    assert "curvilinear places up to 3." in image.history[-1]
+    assert "curvilinear coordinates up to 3." in image.history[-1]
     row, column = np.indices(image.grid.shape) + 0.5
     truth = ~GRID.transform @ (image.grid.transform @ (column, row))
     miss = np.hypot(*(1000 * image.values - np.stack(truth)))[image.valid]
