@@ -375,10 +375,7 @@ def _grid_checks(dataset: netCDF4.Dataset) -> Iterator[Assertion]:
 def _corner_checks(dataset: netCDF4.Dataset, stated: Grid) -> Iterator[Assertion]:
     """Whether the centres of two corner pixels, as angles and coordinates, lie on the grid."""
     height_m = _viewpoint(dataset).height_m
-    corners = {
-        "upperleft": (0.5, 0.5),
-        "lowerright": (stated.height - 0.5, stated.width - 0.5),
-    }
+    corners = {"upperleft": (0.5, 0.5), "lowerright": (stated.height - 0.5, stated.width - 0.5)}
     for name, (row, column) in corners.items():
         x_m, y_m = (number(dataset, f"image_{name}_{axis}") * height_m for axis in "xy")
         by_angle = ~stated.transform @ (x_m, y_m)

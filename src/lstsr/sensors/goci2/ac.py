@@ -27,12 +27,7 @@ from lstsr.sensors.goci2.bands import (
     plane,
     with_indices,
 )
-from lstsr.sensors.goci2.navigation import (
-    FILL,
-    fitted,
-    navigation,
-    time_check,
-)
+from lstsr.sensors.goci2.navigation import FILL, fitted, navigation, time_check
 from lstsr.sensors.inspection import Inspection, grid_facts
 from lstsr.sensors.netcdf import attribute, file_name, opened, variable
 
@@ -75,7 +70,7 @@ def read(path: Path, sensor: Goci2Config) -> SensorImage:
         pixels = navigation(dataset)
         values = _values(dataset, sensor)
         clear = _clear(_flags(dataset, sensor.flag_bits), sensor.masked, path.name)
-        known = np.isfinite(values).all(axis=0)
+        known: Mask = np.all(np.isfinite(values), axis=0)
         if not (known & clear).any():
             raise SceneError(f"{path.name}: no valid pixel: {_why_none(known, clear, sensor)}")
         note = f"without {', '.join(sensor.masked)}"

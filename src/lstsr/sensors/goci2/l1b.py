@@ -31,13 +31,7 @@ from lstsr.sensors.goci2.bands import (
     physical,
     with_indices,
 )
-from lstsr.sensors.goci2.navigation import (
-    coordinates,
-    fitted,
-    navigation,
-    observed,
-    time_check,
-)
+from lstsr.sensors.goci2.navigation import coordinates, fitted, navigation, observed, time_check
 from lstsr.sensors.inspection import Inspection, grid_facts
 from lstsr.sensors.netcdf import file_name, opened, variable
 
@@ -77,7 +71,7 @@ def read(path: Path, sensor: Goci2L1bConfig) -> SensorImage:
             return in_range(values, sensor.valid_min, sensor.valid_max)
 
         values = np.stack(list(with_indices(sensor.bands, "toa_", toa).values()))
-        known = np.isfinite(values).all(axis=0)
+        known: Mask = np.all(np.isfinite(values), axis=0)
         clear = _clear(toa, cosine, sensor)
         if not (known & clear).any():
             raise SceneError(f"{path.name}: no valid pixel: {_why_none(known, sensor)}")
