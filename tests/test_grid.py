@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from affine import Affine
+from pyproj import Transformer
 
-from lstsr.grid import Grid
+from lstsr.grid import KOREA, Grid
+from tests.projections import lambert_place
 
 COARSE = Grid("EPSG:32631", Affine(1000, 0, 500_000, 0, -1000, 5_100_000), 6, 4)
 # the pixel of the real coarse grid, whose quarter has no short decimal
@@ -78,3 +80,21 @@ def test_spacing_is_that_of_the_columns_also_when_rotated() -> None:
     turned = Grid(COARSE.crs, COARSE.transform @ Affine.rotation(30), 6, 4)
     assert COARSE.gsd_m == 1000
     assert turned.gsd_m == pytest.approx(1000)
+
+
+def test_pixel_centres_are_half_a_pixel_inside_and_positions_invert_them() -> None:
+    x, y = COARSE.coordinates()
+    assert x.shape == y.shape == (4, 6)
+    assert (x[1, 2], y[1, 2]) == centre(COARSE, 1, 2)
+    lon, lat = COARSE.lonlat()
+    known = Transformer.from_crs(COARSE.crs, "EPSG:4326", always_xy=True).transform(x, y)
+    np.testing.assert_allclose((lon, lat), known)
+    np.testing.assert_allclose(COARSE.lonlat_at(1.5, 2.5), (lon[1, 2], lat[1, 2]))
+    row, column = COARSE.position(lon, lat)
+    np.testing.assert_allclose((row, column), np.indices((4, 6)) + 0.5, atol=1e-6)
+
+
+def test_the_grid_of_korea_is_that_of_the_lambert_projection_written_out() -> None:
+    x, y = KOREA.coordinates()
+    np.testing.assert_allclose(KOREA.lonlat(), lambert_place(x, y), atol=1e-8)
+    assert KOREA.shape == (900, 900) and (x[0, 0], y[0, 0]) == (-899_000, 899_000)

@@ -7,6 +7,7 @@ from pathlib import Path
 from lstsr.errors import SceneError
 from lstsr.registry import reader
 from lstsr.sensors import netcdf
+from lstsr.sensors.goci2.bands import product_of
 from lstsr.sensors.inspection import Inspection
 from lstsr.sensors.landsat.names import check_path
 from lstsr.sensors.raster.opening import is_store
@@ -46,10 +47,8 @@ def _netcdf_product(path: Path) -> str:
     """The product of a NetCDF-4 file by its layout; otherwise a plain raster."""
     try:
         with netcdf.opened(path) as dataset:
-            geophysical = dataset.groups.get("geophysical_data")
-            if geophysical is not None:
-                radiance = any(name.startswith("L_TOA_") for name in geophysical.variables)
-                return "goci2-l1b" if radiance else "goci2"
+            if "geophysical_data" in dataset.groups:
+                return product_of(dataset) or "goci2"
             if "image_pixel_values" in dataset.variables:
                 return "gk2a-l1b"
             # these names survive reprojection and cutting by other tools; the layout does not

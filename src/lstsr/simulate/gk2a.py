@@ -21,17 +21,7 @@ from numpy.typing import NDArray
 from lstsr.files import whole
 from lstsr.grid import Grid
 from lstsr.image import Floats, Mask
-from lstsr.sensors.ami.channels import (
-    BOLTZMANN_J_K,
-    CHANNELS,
-    LIGHT_M_S,
-    PLANCK_J_S,
-    WAVENUMBERS,
-    Calibration,
-    coefficient_names,
-    planck,
-    planck_k,
-)
+from lstsr.sensors.ami import channels
 from lstsr.sensors.ami.files import EPOCH
 from lstsr.sensors.ami.grids import AREAS, COLUMN_FACTOR, CORNERS, FD_STEP_M, GK2A
 from lstsr.sensors.ami.l1b import FLAG_SHIFT
@@ -91,7 +81,9 @@ ir133 -0.0243037566542625   198.224365234375  -0.0938521568527657 1.000539821129
 # For channels whose valid bits are unknown.
 ASSUMED_BITS = 12
 CALIBRATIONS = {
-    name: Calibration(name, CHANNELS[name].bits or ASSUMED_BITS, gain, offset, tuple(others))
+    name: channels.Calibration(
+        name, channels.CHANNELS[name].bits or ASSUMED_BITS, gain, offset, tuple(others)
+    )
     for name, *numbers in map(str.split, COEFFICIENTS.strip().splitlines())
     for gain, offset, *others in [map(float, numbers)]
 }
@@ -210,14 +202,14 @@ def observe_l1b(
     quality = np.where(scan.seen, GOOD, NOT_SEEN).astype(np.uint8)
     temperatures = {}
     for channel, noise_k in CHANNEL_NOISE_K.items():
-        wavenumber = WAVENUMBERS[channel]
+        wavenumber = channels.WAVENUMBERS[channel]
         emissivity = emissivity_of(world.cover, channel)
         ground = scan.atmosphere.radiance(
             scan.ground_k, emissivity, channel, scan.view.angles_deg[0]
         )
-        top = planck(top_k(world, clouds), wavenumber)
+        top = channels.planck(top_k(world, clouds), wavenumber)
         radiance = scan.measured(under(scan.view.displaced(ground), scan.opacity, top))
-        seen_k = planck_k(radiance, wavenumber)
+        seen_k = channels.planck_k(radiance, wavenumber)
         seen_k += noise_k * rng.standard_normal(scan.part.shape, np.float32)
         seen_k = np.where(scan.seen, seen_k, np.float32(np.nan))
         temperatures[channel] = scan.everywhere(seen_k, np.nan)
@@ -359,7 +351,7 @@ def write_l1b(
 
 
 def _words(
-    values: Floats, quality: NDArray[np.uint8], calibration: Calibration
+    values: Floats, quality: NDArray[np.uint8], calibration: channels.Calibration
 ) -> NDArray[np.uint16]:
     """Nearest counts and flags in one word; space is a flag without a count, 0x8000."""
     physical = calibration.physical()
@@ -415,10 +407,10 @@ def _level_1_scan(area: str, channel: str, grid: Grid, time: datetime) -> dict[s
         "observation_mode": area.upper(),
         "DN_to_Radiance_Gain": calibration.gain,
         "DN_to_Radiance_Offset": calibration.offset,
-        **dict(zip(coefficient_names(channel), calibration.coefficients, strict=True)),
-        "light_speed": LIGHT_M_S,
-        "Boltzmann_constant_k": BOLTZMANN_J_K,
-        "Plank_constant_h": PLANCK_J_S,  # spelled so in the files
+        **dict(zip(channels.coefficient_names(channel), calibration.coefficients, strict=True)),
+        "light_speed": channels.LIGHT_M_S,
+        "Boltzmann_constant_k": channels.BOLTZMANN_J_K,
+        "Plank_constant_h": channels.PLANCK_J_S,  # spelled so in the files
         **_scan_attributes(grid),
     }
 

@@ -17,18 +17,8 @@ from lstsr.grid import Grid
 from lstsr.image import Floats, SensorImage
 from lstsr.manifest import Scene
 from lstsr.sensors.raster import geotiff
-from lstsr.simulate import gk2a, goci2, landsat
+from lstsr.simulate import gk2a, goci2, landsat, places
 from lstsr.simulate.clouds import Clouds, clouds_over
-from lstsr.simulate.places import (
-    GOCI2_SLOT,
-    gk2a_time_of,
-    goci2_time_of,
-    grid_of,
-    path_row,
-    place,
-    scene_files,
-    time_of,
-)
 from lstsr.simulate.view import BLOCK
 from lstsr.simulate.world import World, world_of
 
@@ -50,17 +40,19 @@ def make(name: str, folder: Path, config: GenerateConfig) -> Scene:
     The folder ``truth`` holds the LST without noise and clouds in blocks of 240 m, and
     ``truth.json`` with the values that registration and harmonisation should find.
     """
-    scene = scene_files(name, folder, config)
+    scene = places.scene_files(name, folder, config)
     assert scene.input and scene.reference and scene.dem and scene.water
     home = scene.target.parent
-    footprint = grid_of(name, config)
-    moment = time_of(name)
-    seeds = np.random.SeedSequence([config.seed, place(name), int(f"{moment:%Y%m%d}")]).spawn(4)
+    footprint = places.grid_of(name, config)
+    moment = places.time_of(name)
+    seeds = np.random.SeedSequence(
+        [config.seed, places.place(name), int(f"{moment:%Y%m%d}")]
+    ).spawn(4)
     of_clouds, of_landsat, of_gk2a, of_goci2 = (np.random.default_rng(seed) for seed in seeds)
-    world = world_of(world_grid(footprint), place(name), moment, config.seed)
+    world = world_of(world_grid(footprint), places.place(name), moment, config.seed)
     clouds = clouds_over(world.grid, config.clouds, of_clouds)
 
-    path, row = path_row(name, config)
+    path, row = places.path_row(name, config)
     product = landsat.observe(
         world,
         clouds,
@@ -116,8 +108,8 @@ def _make_gk2a(
     name: str, folder: Path, world: World, clouds: Clouds, level: int, rng: np.random.Generator
 ) -> dict[str, Any]:
     """Write GK2A's LST, or the window channels of Level 1B; return the truth behind them."""
-    time = gk2a_time_of(name)
-    after = time - time_of(name)
+    time = places.gk2a_time_of(name)
+    after = time - places.time_of(name)
     if level == 1:
         # the middle of the scan
         minutes = (after + gk2a.SCAN_TIME["la"] / 2).total_seconds() / 60
@@ -152,17 +144,17 @@ def _make_goci2(
 
     Return the truth behind it.
     """
-    moment, nominal = time_of(name), goci2_time_of(name, config)
+    moment, nominal = places.time_of(name), places.goci2_time_of(name, config)
     start, end = nominal + SLOT_START, nominal + SLOT_END
     middle = start + (end - start) / 2
     seen_at = moment
     if config.aged_reference:
         seen_at -= timedelta(days=config.aged_reference.days)
-        world = world_of(world.grid, place(name), seen_at, config.seed)
+        world = world_of(world.grid, places.place(name), seen_at, config.seed)
         clouds = clouds_over(world.grid, config.aged_reference.clouds, rng)
     minutes = (middle - seen_at).total_seconds() / 60
-    look = goci2.observe(world, clouds, grid_of(name, config), minutes, rng)
-    slot = folder, nominal, GOCI2_SLOT, start, end, look.grid
+    look = goci2.observe(world, clouds, places.grid_of(name, config), minutes, rng)
+    slot = folder, nominal, places.GOCI2_SLOT, start, end, look.grid
     if config.level == 1:
         goci2.write_l1b(*slot, goci2.radiance(look, middle))
     else:

@@ -20,12 +20,7 @@ from lstsr.sensors.netcdf import Holder, file_name, number
 
 GK2A = Viewpoint(longitude_deg=128.2)
 # (row, column) of each corner pixel: 0 first, 1 last. The keys are the names of the attributes.
-CORNERS = {
-    "upper_left": (0, 0),
-    "upper_right": (0, 1),
-    "lower_left": (1, 0),
-    "lower_right": (1, 1),
-}
+CORNERS = {"upper_left": (0, 0), "upper_right": (0, 1), "lower_left": (1, 0), "lower_right": (1, 1)}
 # Largest distance in pixels of a file's corners from its own grid or from its area's edges.
 TOLERANCE_PX = 0.05
 # With a smaller factor a pixel would be wider than the full disk (18 degrees).
@@ -40,10 +35,7 @@ AREAS: Mapping[str, Grid] = {
     "ko": KOREA,
     "ea": Grid(KOREA.crs, Affine(2000, 0, -3_000_000, 0, -2000, 2_600_000), 3000, 2600),
     "fd": Grid(
-        GK2A.crs,
-        Affine(FD_STEP_M, 0, -_FD_EDGE_M, 0, -FD_STEP_M, _FD_EDGE_M),
-        FD_SIZE,
-        FD_SIZE,
+        GK2A.crs, Affine(FD_STEP_M, 0, -_FD_EDGE_M, 0, -FD_STEP_M, _FD_EDGE_M), FD_SIZE, FD_SIZE
     ),
 }
 """The grids of the three areas at 2 km: Korea, East Asia and the full disk."""

@@ -23,28 +23,8 @@ from numpy.typing import NDArray
 from lstsr.errors import SceneError
 from lstsr.grid import Grid
 from lstsr.image import SensorImage, Viewpoint
+from lstsr.sensors.ami import files, grids
 from lstsr.sensors.ami.channels import CHANNELS, Calibration, coefficient_names
-from lstsr.sensors.ami.files import (
-    NAME_AREA,
-    NAME_TIME,
-    image_shape,
-    inspected,
-    instant,
-    middle,
-    passed,
-    shares,
-    time_in_name,
-)
-from lstsr.sensors.ami.grids import (
-    GK2A,
-    TOLERANCE_PX,
-    ScanNames,
-    area_checks,
-    lambert_checks,
-    lambert_grid,
-    scan_grid,
-    size_checks,
-)
 from lstsr.sensors.ami.split_window import cloudy, split_window_k
 from lstsr.sensors.inspection import Assertion, Fact, Inspection, grid_facts
 from lstsr.sensors.netcdf import attribute, file_name, number, opened, variable
@@ -57,7 +37,7 @@ if TYPE_CHECKING:
 WINDOW = ("ir112", "ir123")
 # A word has 16 bits: the quality flag in the top two, then unused bits, then the count.
 FLAG_SHIFT, MOST_BITS = 14, 14
-SCAN = ScanNames("cfac", "lfac", "coff", "loff")
+SCAN = grids.ScanNames("cfac", "lfac", "coff", "loff")
 NAME_CHANNEL = re.compile(r"_((?:vi|nr|sw|wv|ir)\d{3})_")
 # Largest distance of an observation's start from its slot: a full disk takes 10 minutes.
 SLOT = timedelta(minutes=15)
@@ -113,7 +93,7 @@ def inspect(path: Path) -> Inspection:
         "the time can be checked": _time_checks,
     }
     with opened(path) as dataset:
-        return inspected(dataset, "GK2A/AMI L1B", facts, checks)
+        return files.inspected(dataset, "GK2A/AMI L1B", facts, checks)
 
 
 def _value_facts(dataset: netCDF4.Dataset) -> list[Fact]:
@@ -128,7 +108,7 @@ def _value_facts(dataset: netCDF4.Dataset) -> list[Fact]:
         ("radiance", f"count x {calibration.gain:g} + {calibration.offset:g}"),
         ("wavenumber", f"{wavenumber:.3f} cm-1" if wavenumber else "none: reflectance"),
         ("values", f"{known.min():.2f} .. {known.max():.2f} {unit}" if known.size else "none"),
-        ("quality", shares(quality)),
+        ("quality", files.shares(quality)),
         ("valid share", f"{known.size / quality.size:.1%} (flag 0)"),
     ]
 
@@ -177,7 +157,7 @@ def _channel(path: Path, channel: str, sensor: Gk2aL1bConfig) -> SensorImage:
     """One channel in its physical unit, valid by its flags alone."""
     with opened(path) as dataset:
         image_grid = _checked_grid(dataset)
-        passed(dataset, _channel_checks(dataset))
+        files.passed(dataset, _channel_checks(dataset))
         if _channel_name(dataset) != channel:
             raise SceneError(
                 f"{path.name}: holds {_channel_name(dataset)}, sensors ask for {channel}"
@@ -209,7 +189,7 @@ def _channel(path: Path, channel: str, sensor: Gk2aL1bConfig) -> SensorImage:
 def _image(dataset: netCDF4.Dataset) -> netCDF4.Variable:
     """The image's words. Raises SceneError if they are not integers in rows and columns."""
     image = variable(dataset, "image_pixel_values")
-    image_shape(image)
+    files.image_shape(image)
     if image.dtype.kind not in "iu":
         raise SceneError(
             f"{file_name(dataset)}: image_pixel_values holds {image.dtype}. Counts with flags must "
@@ -268,12 +248,12 @@ def _calibration(dataset: netCDF4.Dataset) -> Calibration:
     channel = _channel_name(dataset)
     if "DN_to_Radiance_Gain" in dataset.ncattrs() or not _is_lambert(dataset):
         return _stated_calibration(dataset, channel)
-    slot = f"{time_in_name(file_name(dataset)):%Y%m%d%H%M}"
+    slot = f"{files.time_in_name(file_name(dataset)):%Y%m%d%H%M}"
     pattern = f"gk2a_ami_le1b_{channel}_*_{slot}.nc"
     for path in sorted(Path(dataset.filepath()).parent.glob(pattern)):
         with opened(path) as other:
             if "DN_to_Radiance_Gain" in other.ncattrs() and _channel_name(other) == channel:
-                passed(other, _channel_checks(other))
+                files.passed(other, _channel_checks(other))
                 return _stated_calibration(other, channel)
     raise SceneError(
         f"{file_name(dataset)}: KO and EA files have no calibration. Put the FD or LA file "
@@ -333,35 +313,35 @@ def _is_lambert(dataset: netCDF4.Dataset) -> bool:
 
 def _checked_grid(dataset: netCDF4.Dataset) -> Grid:
     """The stated grid. Raises SceneError with the first assertion that fails."""
-    passed(dataset, _grid_checks(dataset))
+    files.passed(dataset, _grid_checks(dataset))
     return _stated_grid(dataset)
 
 
 def _stated_grid(dataset: netCDF4.Dataset) -> Grid:
     """The grid of the header alone."""
-    shape = image_shape(_image(dataset))
+    shape = files.image_shape(_image(dataset))
     if _is_lambert(dataset):
-        return lambert_grid(dataset, shape)
+        return grids.lambert_grid(dataset, shape)
     kind = str(attribute(dataset, "projection_type")).lower()
     if "geos" not in kind:
         raise SceneError(
             f"{file_name(dataset)}: projection_type = {kind!r} is neither GEOS (FD, LA) nor "
             "Lambert (KO, EA)"
         )
-    return scan_grid(dataset, SCAN, _viewpoint(dataset), shape)
+    return grids.scan_grid(dataset, SCAN, _viewpoint(dataset), shape)
 
 
 def _viewpoint(dataset: netCDF4.Dataset) -> Viewpoint:
     """The stated viewpoint; nominal_satellite_height is from the Earth's centre."""
     if _is_lambert(dataset):
-        return GK2A
+        return grids.GK2A
     longitude, distance_m = (
         number(dataset, name) for name in ("sub_longitude", "nominal_satellite_height")
     )
-    if not abs(degrees(longitude) - GK2A.longitude_deg) < 1:
+    if not abs(degrees(longitude) - grids.GK2A.longitude_deg) < 1:
         raise SceneError(
             f"{file_name(dataset)}: sub_longitude = {longitude:g} is not GK2A's "
-            f"{GK2A.longitude_deg} E in radians"
+            f"{grids.GK2A.longitude_deg} E in radians"
         )
     if not 42.0e6 < distance_m < 42.3e6:
         raise SceneError(
@@ -380,23 +360,22 @@ def _grid_checks(dataset: netCDF4.Dataset) -> Iterator[Assertion]:
     """Whether the header agrees with itself. The area must match, except for a sector (LA)."""
     stated = _stated_grid(dataset)
     if _is_lambert(dataset):
-        yield from size_checks(dataset, "image_width", "image_height", stated, "the image")
-        yield from lambert_checks(dataset, stated)
-        yield from area_checks(dataset, stated)
+        yield from grids.size_checks(dataset, "image_width", "image_height", stated, "the image")
+        yield from grids.lambert_checks(dataset, stated)
+        yield from grids.area_checks(dataset, stated)
         return
-    yield from size_checks(dataset, "number_of_columns", "number_of_lines", stated, "the image")
+    yield from grids.size_checks(
+        dataset, "number_of_columns", "number_of_lines", stated, "the image"
+    )
     yield from _corner_checks(dataset, stated)
-    if NAME_AREA.search(file_name(dataset).lower()):
-        yield from area_checks(dataset, stated)
+    if files.NAME_AREA.search(file_name(dataset).lower()):
+        yield from grids.area_checks(dataset, stated)
 
 
 def _corner_checks(dataset: netCDF4.Dataset, stated: Grid) -> Iterator[Assertion]:
     """Whether the centres of two corner pixels, as angles and coordinates, lie on the grid."""
     height_m = _viewpoint(dataset).height_m
-    corners = {
-        "upperleft": (0.5, 0.5),
-        "lowerright": (stated.height - 0.5, stated.width - 0.5),
-    }
+    corners = {"upperleft": (0.5, 0.5), "lowerright": (stated.height - 0.5, stated.width - 0.5)}
     for name, (row, column) in corners.items():
         x_m, y_m = (number(dataset, f"image_{name}_{axis}") * height_m for axis in "xy")
         by_angle = ~stated.transform @ (x_m, y_m)
@@ -411,23 +390,25 @@ def _corner_checks(dataset: netCDF4.Dataset, stated: Grid) -> Iterator[Assertion
             yield Assertion(
                 f"image_{name}_{attributes} on the grid",
                 f"off by {off_px:.2f} pixels",
-                off_px <= TOLERANCE_PX,
+                off_px <= grids.TOLERANCE_PX,
             )
 
 
 def _time(dataset: netCDF4.Dataset) -> str:
     """ISO 8601 UTC: the middle of the observation if stated, otherwise the slot in the name."""
-    passed(dataset, _time_checks(dataset))
+    files.passed(dataset, _time_checks(dataset))
     if "observation_start_time" not in dataset.ncattrs() and _is_lambert(dataset):
-        return iso(time_in_name(file_name(dataset)))
-    return middle(*(instant(dataset, f"observation_{at}_time") for at in ("start", "end")))
+        return iso(files.time_in_name(file_name(dataset)))
+    return files.middle(
+        *(files.instant(dataset, f"observation_{at}_time") for at in ("start", "end"))
+    )
 
 
 def _time_checks(dataset: netCDF4.Dataset) -> Iterator[Assertion]:
     """Whether the observation starts near the slots in attribute and name."""
     if "observation_start_time" not in dataset.ncattrs():
         return
-    start = instant(dataset, "observation_start_time")
+    start = files.instant(dataset, "observation_start_time")
     for source, slot in _slots(dataset):
         yield Assertion(
             f"observation_start_time is in the slot of {source}",
@@ -446,5 +427,5 @@ def _slots(dataset: netCDF4.Dataset) -> Iterator[tuple[str, datetime]]:
             raise SceneError(
                 f"{file_name(dataset)}: {name} = {stated!r} is not a time YYYYMMDD_HHMMSS"
             ) from None
-    if NAME_TIME.search(file_name(dataset)):
-        yield "the name", time_in_name(file_name(dataset))
+    if files.NAME_TIME.search(file_name(dataset)):
+        yield "the name", files.time_in_name(file_name(dataset))

@@ -17,25 +17,7 @@ import numpy as np
 from lstsr.errors import SceneError
 from lstsr.grid import Grid
 from lstsr.image import Floats, Mask, SensorImage, Viewpoint
-from lstsr.sensors.ami.files import (
-    image_shape,
-    inspected,
-    instant,
-    middle,
-    passed,
-    shares,
-    time_in_name,
-)
-from lstsr.sensors.ami.grids import (
-    GK2A,
-    TOLERANCE_PX,
-    ScanNames,
-    area_checks,
-    lambert_checks,
-    lambert_grid,
-    scan_grid,
-    size_checks,
-)
+from lstsr.sensors.ami import files, grids
 from lstsr.sensors.inspection import Assertion, Fact, Inspection, grid_facts
 from lstsr.sensors.netcdf import FILL_VALUE, attribute, file_name, number, opened, variable
 from lstsr.times import iso
@@ -46,7 +28,7 @@ if TYPE_CHECKING:
 PROJECTION = "gk2a_imager_projection"
 # Packing of LST in kelvin if a file does not state its own.
 SCALE_FACTOR, ADD_OFFSET, FILL = 0.01, 0.0, 65535
-SCAN = ScanNames("column_scale_factor", "line_scale_factor", "column_offset", "line_offset")
+SCAN = grids.ScanNames("column_scale_factor", "line_scale_factor", "column_offset", "line_offset")
 
 
 def grid(path: Path, sensor: Gk2aConfig) -> Grid:
@@ -85,7 +67,7 @@ def read(path: Path, sensor: Gk2aConfig) -> SensorImage:
         sensor.sensor,
         time,
         (f"read {path.name}", f"DQF_LST in {sensor.accepted}"),
-        GK2A,
+        grids.GK2A,
     )
 
 
@@ -105,7 +87,7 @@ def inspect(path: Path) -> Inspection:
         "the grid can be checked": lambda dataset: tuple(_checks(dataset, _stated_grid(dataset)))
     }
     with opened(path) as dataset:
-        return inspected(dataset, "GK2A/AMI L2 LST", facts, checks)
+        return files.inspected(dataset, "GK2A/AMI L2 LST", facts, checks)
 
 
 def _lst_facts(dataset: netCDF4.Dataset) -> list[Fact]:
@@ -122,7 +104,7 @@ def _quality_facts(dataset: netCDF4.Dataset) -> list[Fact]:
     quality = _quality(dataset)
     good = (_lst_k(dataset)[1] & (quality == 0)).mean()
     return [
-        ("DQF_LST", shares(quality)),
+        ("DQF_LST", files.shares(quality)),
         ("valid share", f"{good:.1%} (not fill, DQF_LST 0)"),
     ]
 
@@ -159,23 +141,23 @@ def _quality(dataset: netCDF4.Dataset) -> np.ndarray:
 def _lst(dataset: netCDF4.Dataset) -> netCDF4.Variable:
     """The variable LST. Raises SceneError if it is not an image."""
     lst = variable(dataset, "LST")
-    image_shape(lst)
+    files.image_shape(lst)
     return lst
 
 
 def _checked_grid(dataset: netCDF4.Dataset) -> Grid:
     """The stated grid. Raises SceneError with the first assertion that fails."""
     stated = _stated_grid(dataset)
-    passed(dataset, _checks(dataset, stated))
+    files.passed(dataset, _checks(dataset, stated))
     return stated
 
 
 def _stated_grid(dataset: netCDF4.Dataset) -> Grid:
     """The grid of the projection attributes alone."""
-    projection, shape = variable(dataset, PROJECTION), image_shape(variable(dataset, "LST"))
+    projection, shape = variable(dataset, PROJECTION), files.image_shape(variable(dataset, "LST"))
     name = str(attribute(projection, "grid_mapping_name")).lower()
     if "lambert" in name:
-        return lambert_grid(projection, shape)
+        return grids.lambert_grid(projection, shape)
     if "geos" not in name:
         raise SceneError(
             f"{file_name(dataset)}: unknown projection {name!r}. Files of GK2A are Lambert (KO, "
@@ -188,16 +170,16 @@ def _stated_grid(dataset: netCDF4.Dataset) -> Grid:
         equatorial_m,
         number(projection, "semi_minor_axis"),
     )
-    return scan_grid(projection, SCAN, viewpoint, shape)
+    return grids.scan_grid(projection, SCAN, viewpoint, shape)
 
 
 def _checks(dataset: netCDF4.Dataset, stated: Grid) -> Iterator[Assertion]:
     """Whether the attributes agree with each other and with the area."""
     projection = variable(dataset, PROJECTION)
     is_lambert = "+proj=lcc" in stated.crs
-    yield from size_checks(projection, "image_width", "image_height", stated, "LST")
-    yield from (lambert_checks if is_lambert else _geostationary_checks)(projection, stated)
-    yield from area_checks(dataset, stated)
+    yield from grids.size_checks(projection, "image_width", "image_height", stated, "LST")
+    yield from (grids.lambert_checks if is_lambert else _geostationary_checks)(projection, stated)
+    yield from grids.area_checks(dataset, stated)
 
 
 def _geostationary_checks(projection: netCDF4.Variable, stated: Grid) -> Iterator[Assertion]:
@@ -207,7 +189,7 @@ def _geostationary_checks(projection: netCDF4.Variable, stated: Grid) -> Iterato
         yield Assertion(
             f"{axis}_offset is the middle of the full disk",
             f"{offset:g} of {length}",
-            abs(offset - (length + 1) / 2) <= TOLERANCE_PX,
+            abs(offset - (length + 1) / 2) <= grids.TOLERANCE_PX,
         )
     if "sweep_angle_axis" in projection.ncattrs():
         axis = str(attribute(projection, "sweep_angle_axis"))
@@ -217,8 +199,12 @@ def _geostationary_checks(projection: netCDF4.Variable, stated: Grid) -> Iterato
 def _time(dataset: netCDF4.Dataset) -> str:
     """ISO 8601 UTC: the middle of the observation if stated, otherwise the slot in the name."""
     stated = [
-        instant(dataset, name)
+        files.instant(dataset, name)
         for name in ("observation_start_time", "observation_end_time")
         if name in dataset.ncattrs()
     ]
-    return middle(stated[0], stated[-1]) if stated else iso(time_in_name(file_name(dataset)))
+    return (
+        files.middle(stated[0], stated[-1])
+        if stated
+        else iso(files.time_in_name(file_name(dataset)))
+    )

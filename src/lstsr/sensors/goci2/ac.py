@@ -18,18 +18,18 @@ from numpy.typing import NDArray
 from lstsr.errors import SceneError
 from lstsr.grid import Grid
 from lstsr.image import Floats, Mask, SensorImage
-from lstsr.sensors.goci2.bands import bands_check, extremes, physical, plane, with_indices
-from lstsr.sensors.goci2.navigation import (
-    FILL,
-    GK2B,
-    fitted,
-    navigation,
-    observed,
-    time_check,
+from lstsr.sensors.goci2.bands import (
+    bands_check,
+    check_product,
+    extremes,
+    in_range,
+    physical,
+    plane,
+    with_indices,
 )
+from lstsr.sensors.goci2.navigation import FILL, fitted, navigation, time_check
 from lstsr.sensors.inspection import Inspection, grid_facts
 from lstsr.sensors.netcdf import attribute, file_name, opened, variable
-from lstsr.times import iso
 
 if TYPE_CHECKING:
     from lstsr.config import Goci2Config
@@ -52,7 +52,7 @@ FLAG_BITS = {
 def grid(path: Path, sensor: Goci2Config) -> Grid:
     """The grid of the image that ``read`` returns. Raises like `navigation`."""
     with opened(path) as dataset:
-        _check_product(dataset)
+        check_product(dataset, "goci2")
         return navigation(dataset).output
 
 
@@ -66,33 +66,21 @@ def read(path: Path, sensor: Goci2Config) -> SensorImage:
     time in its name, or holds no valid pixel.
     """
     with opened(path) as dataset:
-        _check_product(dataset)
+        check_product(dataset, "goci2")
         pixels = navigation(dataset)
         values = _values(dataset, sensor)
         clear = _clear(_flags(dataset, sensor.flag_bits), sensor.masked, path.name)
         known: Mask = np.all(np.isfinite(values), axis=0)
-        valid: Mask = known & clear
-        if not valid.any():
+        if not (known & clear).any():
             raise SceneError(f"{path.name}: no valid pixel: {_why_none(known, clear, sensor)}")
-        values[:, ~valid] = np.nan
-        image = SensorImage(
-            values,
-            valid,
-            pixels.grid,
-            tuple(sensor.bands),
-            "reflectance",
-            sensor.sensor,
-            iso(observed(dataset)),
-            (f"read {path.name}", f"without {', '.join(sensor.masked)}"),
-            GK2B,
-        )
-        return pixels.resampled(dataset, image)
+        note = f"without {', '.join(sensor.masked)}"
+        return pixels.image(dataset, values, known & clear, sensor, note)
 
 
 def inspect(path: Path) -> Inspection:
     """Facts about the file, and how well a regular grid fits it."""
     with opened(path) as dataset:
-        _check_product(dataset)
+        check_product(dataset, "goci2")
         pixels, times = fitted(dataset), time_check(dataset)
         present, complete = bands_check("RhoC", dataset[RHOC].variables)
         flags = _flags(dataset, FLAG_BITS)
@@ -110,26 +98,12 @@ def inspect(path: Path) -> Inspection:
     return Inspection("GK2B/GOCI-II L2 AC", facts, (pixels.check, times, complete))
 
 
-def _check_product(dataset: netCDF4.Dataset) -> None:
-    group = dataset.groups.get("geophysical_data")
-    if group is not None and any(name.startswith("L_TOA_") for name in group.variables):
-        raise SceneError(
-            f"{file_name(dataset)}: Level 1B (L_TOA), not Level 2 AC. Name the AC file, or set "
-            "the sensor's product to goci2-l1b."
-        )
-    if group is None or "RhoC" not in group.groups:
-        raise SceneError(
-            f"{file_name(dataset)}: the file has no RhoC. Name a Level 2 file ending in _AC.nc."
-        )
-
-
 def _values(dataset: netCDF4.Dataset, sensor: Goci2Config) -> Floats:
     """The bands of ``sensor`` (band, row, column); NaN at fill or out of range."""
 
     def rhoc(wavelength_nm: int) -> Floats:
-        values = physical(dataset, f"{RHOC}/RhoC_{wavelength_nm}", FILL).astype(np.float32)
-        inside = (values >= sensor.valid_min) & (values <= sensor.valid_max)
-        return np.where(inside, values, np.float32(np.nan))
+        values = physical(dataset, f"{RHOC}/RhoC_{wavelength_nm}", FILL)
+        return in_range(values, sensor.valid_min, sensor.valid_max)
 
     return np.stack(list(with_indices(sensor.bands, "rhoc_", rhoc).values()))
 

@@ -40,6 +40,38 @@ INDICES = {"ndvi": (865, 660), "ndwi": (555, 865)}
 # An index is unknown if the sum of its two reflectances is smaller than this.
 DARKEST = 0.01
 
+_PRODUCTS = {
+    "goci2": "Level 2 AC (..._AC.nc, with RhoC)",
+    "goci2-l1b": "Level 1B (GK2_GOCI2_L1B_...nc, with L_TOA)",
+}
+
+
+def product_of(dataset: netCDF4.Dataset) -> str | None:
+    """The product of a GOCI-II file, goci2 or goci2-l1b; None if it is another one."""
+    group = dataset.groups.get("geophysical_data")
+    if group is None:
+        return None
+    if any(name.startswith("L_TOA_") for name in group.variables):
+        return "goci2-l1b"
+    return "goci2" if "RhoC" in group.groups else None
+
+
+def check_product(dataset: netCDF4.Dataset, product: str) -> None:
+    """Raise SceneError if a file does not hold ``product``."""
+    held = product_of(dataset)
+    if held != product:
+        fault = f"{file_name(dataset)}: not {_PRODUCTS[product]}"
+        if held:
+            fault += f" but {_PRODUCTS[held]}"
+        cure = f" or set the sensor's product to {held}" if held else ""
+        raise SceneError(f"{fault}. Name another file{cure}")
+
+
+def in_range(values: NDArray[np.floating[Any]], low: float, high: float) -> Floats:
+    """``values`` in single precision, NaN outside the valid range."""
+    single = values.astype(np.float32)
+    return np.where((single >= low) & (single <= high), single, np.float32(np.nan))
+
 
 def plane(dataset: netCDF4.Dataset, name: str) -> netCDF4.Variable:
     """A variable of lines and pixels. Raises SceneError if the latitudes have another shape."""

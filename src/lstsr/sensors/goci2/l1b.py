@@ -24,22 +24,16 @@ from lstsr.sensors.goci2.bands import (
     INDICES,
     IRRADIANCE,
     bands_check,
+    check_product,
     extremes,
+    in_range,
     normalised_difference,
     physical,
     with_indices,
 )
-from lstsr.sensors.goci2.navigation import (
-    GK2B,
-    coordinates,
-    fitted,
-    navigation,
-    observed,
-    time_check,
-)
+from lstsr.sensors.goci2.navigation import coordinates, fitted, navigation, observed, time_check
 from lstsr.sensors.inspection import Inspection, grid_facts
 from lstsr.sensors.netcdf import file_name, opened, variable
-from lstsr.times import iso
 
 if TYPE_CHECKING:
     from lstsr.config import Goci2L1bConfig
@@ -52,7 +46,7 @@ CLOUD_NM = 412
 def grid(path: Path, sensor: Goci2L1bConfig) -> Grid:
     """The grid of the image that ``read`` returns. Raises like `navigation`."""
     with opened(path) as dataset:
-        _check_product(dataset)
+        check_product(dataset, "goci2-l1b")
         return navigation(dataset).output
 
 
@@ -67,39 +61,25 @@ def read(path: Path, sensor: Goci2L1bConfig) -> SensorImage:
     night or under cloud.
     """
     with opened(path) as dataset:
-        _check_product(dataset)
+        check_product(dataset, "goci2-l1b")
         pixels, time = navigation(dataset), observed(dataset)
         cosine = _by_day(dataset, time, sensor.min_sun_elevation_deg)
 
         @cache
         def toa(wavelength_nm: int) -> Floats:
             values = reflectance(_radiance(dataset, wavelength_nm), wavelength_nm, time, cosine)
-            inside = (values >= sensor.valid_min) & (values <= sensor.valid_max)
-            return np.where(inside, values, np.float32(np.nan))
+            return in_range(values, sensor.valid_min, sensor.valid_max)
 
         values = np.stack(list(with_indices(sensor.bands, "toa_", toa).values()))
         known: Mask = np.all(np.isfinite(values), axis=0)
         clear = _clear(toa, cosine, sensor)
-        valid: Mask = known & clear
-        if not valid.any():
+        if not (known & clear).any():
             raise SceneError(f"{path.name}: no valid pixel: {_why_none(known, sensor)}")
-        values[:, ~valid] = np.nan
-        image = SensorImage(
-            values,
-            valid,
-            pixels.grid,
-            tuple(sensor.bands),
-            "reflectance",
-            sensor.sensor,
-            iso(time),
-            (
-                f"read {path.name}",
-                f"to top-of-atmosphere reflectance, the sun {sun_distance_au(time):.5f} au away",
-                f"without likely clouds, {(known & ~clear).mean():.1%}",
-            ),
-            GK2B,
+        notes = (
+            f"to top-of-atmosphere reflectance, the sun {sun_distance_au(time):.5f} au away",
+            f"without likely clouds, {(known & ~clear).mean():.1%}",
         )
-        return pixels.resampled(dataset, image)
+        return pixels.image(dataset, values, known & clear, sensor, *notes)
 
 
 def reflectance(radiance: Floats, wavelength_nm: int, time: datetime, cosine: Floats) -> Floats:
@@ -116,7 +96,7 @@ def reflectance(radiance: Floats, wavelength_nm: int, time: datetime, cosine: Fl
 def inspect(path: Path) -> Inspection:
     """Facts about the file, and how well a regular grid fits it."""
     with opened(path) as dataset:
-        _check_product(dataset)
+        check_product(dataset, "goci2-l1b")
         pixels, times = fitted(dataset), time_check(dataset)
         present, complete = bands_check("L_TOA", dataset["geophysical_data"].variables)
         bands = [_band_facts(dataset, nm) for nm in present]
@@ -129,20 +109,6 @@ def inspect(path: Path) -> Inspection:
         ("bands", "radiance, W m-2 um-1 sr-1; " + "; ".join(bands)),
     )
     return Inspection("GK2B/GOCI-II L1B", facts, (pixels.check, times, complete))
-
-
-def _check_product(dataset: netCDF4.Dataset) -> None:
-    group = dataset.groups.get("geophysical_data")
-    if group is not None and "RhoC" in group.groups:
-        raise SceneError(
-            f"{file_name(dataset)}: Level 2 AC (RhoC), not Level 1B. Name the L1B file, or set the "
-            "sensor's product to goci2."
-        )
-    if group is None or not any(name.startswith("L_TOA_") for name in group.variables):
-        raise SceneError(
-            f"{file_name(dataset)}: the file has no L_TOA. Name a Level 1B file "
-            "(GK2_GOCI2_L1B_...nc)."
-        )
 
 
 def _radiance(dataset: netCDF4.Dataset, wavelength_nm: int) -> Floats:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import netCDF4
 import numpy as np
@@ -20,11 +21,14 @@ from numpy.typing import NDArray
 from lstsr.errors import SceneError
 from lstsr.geo.curvilinear import north_up, straightened
 from lstsr.grid import WGS84, Grid, transformer
-from lstsr.image import SensorImage, Viewpoint
+from lstsr.image import Floats, Mask, SensorImage, Viewpoint
 from lstsr.sensors.goci2.bands import LATITUDE, LONGITUDE, physical, plane
 from lstsr.sensors.inspection import Assertion
 from lstsr.sensors.netcdf import attribute, file_name, number
 from lstsr.times import iso, read_time
+
+if TYPE_CHECKING:
+    from lstsr.config import Goci2Config, Goci2L1bConfig
 
 Doubles = NDArray[np.float64]
 
@@ -84,8 +88,29 @@ class Navigation:
             self.plausible,
         )
 
-    def resampled(self, dataset: netCDF4.Dataset, image: SensorImage) -> SensorImage:
-        """``image``, whose pixels are numbered on ``grid``, on the grid ``output``."""
+    def image(
+        self,
+        dataset: netCDF4.Dataset,
+        reflectance: Floats,
+        valid: Mask,
+        sensor: Goci2Config | Goci2L1bConfig,
+        *notes: str,
+    ) -> SensorImage:
+        """The image on the grid ``output`` of ``reflectance`` (band, row, column) on ``grid``.
+
+        A curvilinear image is resampled. ``notes`` go into the history.
+        """
+        image = SensorImage(
+            np.where(valid, reflectance, np.float32(np.nan)),
+            valid,
+            self.grid,
+            tuple(sensor.bands),
+            "reflectance",
+            sensor.sensor,
+            iso(observed(dataset)),
+            (f"read {file_name(dataset)}", *notes),
+            GK2B,
+        )
         if self.regular:
             return image
         lon, lat = coordinates(dataset)

@@ -7,15 +7,7 @@ from pathlib import Path
 
 from lstsr.errors import SceneError
 
-REFLECTANCE = {
-    "coastal": 1,
-    "blue": 2,
-    "green": 3,
-    "red": 4,
-    "nir08": 5,
-    "swir16": 6,
-    "swir22": 7,
-}
+REFLECTANCE = {"coastal": 1, "blue": 2, "green": 3, "red": 4, "nir08": 5, "swir16": 6, "swir22": 7}
 """Number of each reflectance band of OLI."""
 
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")

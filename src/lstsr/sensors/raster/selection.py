@@ -85,7 +85,7 @@ def variables(dataset: rasterio.DatasetReader) -> dict[str, str]:
 
 
 def _variable(held: Mapping[str, str], asked: int | str) -> str | None:
-    """A name in ``held``: asked for by number, in full, or without its groups."""
+    """The name in ``held`` that ``asked`` gives: by number, in full, or without its groups."""
     if isinstance(asked, int):
         return list(held)[asked - 1] if asked <= len(held) else None
     for form in (str, str.lower, lambda name: name.lower().rpartition("/")[2]):
