@@ -81,19 +81,19 @@ def registered(moving: Unmoved, fixed: Unmoved, config: Config) -> dict[str, Reg
     }
 
 
-def error_px(found: Registration, truth: dict[str, float], fine_m: float) -> float:
+def error_px(result: Registration, truth: dict[str, float], fine_m: float) -> float:
     """Distance of a shift from the truth, in pixels of the sensor's own grid."""
     off = []
     for axis in ("row", "column"):
         pixel_m = truth[f"{axis}_m"] / truth[f"{axis}_px"]
-        off.append((getattr(found, axis) * fine_m - truth[f"{axis}_m"]) / pixel_m)
+        off.append((getattr(result, axis) * fine_m - truth[f"{axis}_m"]) / pixel_m)
     return float(np.hypot(*off))
 
 
 def errors(config: Config, folder: Path, with_terrain: bool) -> dict[str, list[float]]:
     """Errors of all accepted scenes, by role. Prints the scenes that are not accepted."""
-    found: dict[str, list[float]] = {role: [] for role in ROLES}
-    for scene in tqdm(scenes(config, folder)):
+    errors_px: dict[str, list[float]] = {role: [] for role in ROLES}
+    for scene in tqdm(scenes(config.acquire, config.sensors, folder, folder)):
         truth = json.loads((folder / scene.scene / "truth" / "truth.json").read_text())
         try:
             terrain = read_ground(scene.dem, None).terrain if with_terrain else None
@@ -102,18 +102,18 @@ def errors(config: Config, folder: Path, with_terrain: bool) -> dict[str, list[f
             print(f"{scene.scene}: {error}")
             continue
         fine_m = images.lst.grid.gsd_m
-        for role, one in registered(images, images, config).items():
-            if one.accepted:
-                found[role].append(error_px(one, truth[role]["shift"], fine_m))
+        for role, result in registered(images, images, config).items():
+            if result.accepted:
+                errors_px[role].append(error_px(result, truth[role]["shift"], fine_m))
             else:
-                print(f"{scene.scene}: {role} not accepted, peak {one.peak_correlation:.2f}")
-    return found
+                print(f"{scene.scene}: {role} not accepted, peak {result.peak_correlation:.2f}")
+    return errors_px
 
 
 def mismatched(config: Config, folder: Path, pairs: int) -> dict[str, int]:
     """Number of accepted pairs among ``pairs`` pairs of different places, by role."""
     images = {}
-    for scene in scenes(config, folder):
+    for scene in scenes(config.acquire, config.sensors, folder, folder):
         try:
             images[scene.scene] = unmoved(scene, config, read_ground(scene.dem, None).terrain)
         except SceneError:
@@ -122,11 +122,11 @@ def mismatched(config: Config, folder: Path, pairs: int) -> dict[str, int]:
     names = sorted(images)
     accepted = dict.fromkeys(ROLES, 0)
     for _ in tqdm(range(pairs)):
-        one, other = "", ""
-        while one.partition("-")[0] == other.partition("-")[0]:
-            one, other = rng.choice(names, 2, replace=False)
-        for role, found in registered(images[one], images[other], config).items():
-            accepted[role] += found.accepted
+        moving, fixed = "", ""
+        while moving.partition("-")[0] == fixed.partition("-")[0]:
+            moving, fixed = rng.choice(names, 2, replace=False)
+        for role, result in registered(images[moving], images[fixed], config).items():
+            accepted[role] += result.accepted
     return accepted
 
 
@@ -140,10 +140,10 @@ def main() -> None:
     config = load(options.config)
     for with_terrain in (True, False):
         case = "with" if with_terrain else "without"
-        for role, found in errors(config, options.folder, with_terrain).items():
+        for role, errors_px in errors(config, options.folder, with_terrain).items():
             print(
-                f"{case} terrain, {role}: n = {len(found)}, median {np.median(found):.3f}, "
-                f"95 % {np.percentile(found, 95):.3f} pixels of its own"
+                f"{case} terrain, {role}: n = {len(errors_px)}, median {np.median(errors_px):.3f}, "
+                f"95 % {np.percentile(errors_px, 95):.3f} pixels of the sensor's grid"
             )
     accepted = mismatched(config, options.folder, options.pairs)
     print(f"mismatched pairs accepted, of {options.pairs}: {accepted}")

@@ -115,7 +115,7 @@ def test_layers_follow_the_bands_and_share_one_mask() -> None:
     )
     water.valid[:, :5] = False
     ground = replace(plane(0.1, 0), water=water)
-    made = with_layers(reference(), ["water", "elevation"], NOON, ABOVE, ground)
+    made = with_layers(reference(), ["water", "elevation"], layers(ground), {})
     assert made.bands == ("red", "nir", "water", "elevation")
     np.testing.assert_array_equal(made.valid, reference().valid & water.valid)
     assert (made.values[2][made.valid] == 0.25).all()
@@ -135,7 +135,7 @@ def test_what_is_missing_is_named(
     name: str, time: str, viewpoint: Viewpoint | None, said: str
 ) -> None:
     with pytest.raises(SceneError, match=said):
-        with_layers(reference(), [name], time, viewpoint, UNKNOWN)
+        with_layers(reference(), [name], Layers(GRID, time, viewpoint, UNKNOWN), {})
 
 
 def test_covariates_of_a_scene() -> None:
@@ -157,9 +157,9 @@ def test_covariates_of_a_scene() -> None:
         "coarse",
         "2023-07-02T02:24:00Z",
     )
-    made = covariates_of(
-        ["ndvi", "hour", "season", "view_zenith"], coarse, Viewpoint(128.2), reference, UNKNOWN
-    )
+    cells = Layers(grid, coarse.time, Viewpoint(128.2), UNKNOWN)
+    names = ["ndvi", "hour", "season", "view_zenith"]
+    made = covariates_of(names, cells, coarse, reference)
     assert made is not None
     assert made.bands[:3] == ("ndvi", "hour_cos", "hour_sin")
     assert made.bands[3:] == ("season_cos", "season_sin", "view_zenith")
@@ -168,8 +168,6 @@ def test_covariates_of_a_scene() -> None:
     hour = np.degrees(np.arctan2(made.values[2], made.values[1])) / 15
     np.testing.assert_allclose(hour % 24, 2.4 + 128 / 15, atol=0.1)
     assert made.values[3].mean() == pytest.approx(-1, abs=0.01), "half a year after New Year"
-    assert covariates_of([], coarse, None, reference, UNKNOWN) is None
+    assert covariates_of([], cells, coarse, reference) is None
     with pytest.raises(SceneError, match="no time"):
-        covariates_of(
-            ["season"], SensorImage(**{**vars(coarse), "time": ""}), None, reference, UNKNOWN
-        )
+        covariates_of(["season"], replace(cells, time=""), coarse, reference)

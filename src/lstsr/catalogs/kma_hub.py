@@ -16,27 +16,16 @@ from shapely import Polygon
 from lstsr.catalogs.listing import check_listing, get_all
 from lstsr.catalogs.results import Product, RemoteFile, SearchResult, hours, time_in
 from lstsr.errors import LstsrError
-<<<<<<< HEAD
+from lstsr.geo.footprint import rim
+from lstsr.grid import KOREA
 from lstsr.transfer.credentials import KMA
 from lstsr.transfer.paths import KMA_LST
 from lstsr.transfer.sources import Sources
-=======
-from lstsr.geo.footprint import rim
-from lstsr.grid import KOREA
-from lstsr.transfer.names import KMA_LST
-from lstsr.transfer.sources import KMA, Sources
->>>>>>> w-sensors
 
 LIST = f"{KMA_LST.rpartition('/')[0]}/dataList"
 STAMP = re.compile(rb"(?<!\d)(20\d{10})(?:\d\d)?(?!\d)")
 """A time in a listing, with or without seconds, under any key."""
 STEP_MIN = 2
-<<<<<<< HEAD
-KO_CRS = "+proj=lcc +lat_1=30 +lat_2=60 +lat_0=38 +lon_0=126 +datum=WGS84 +units=m"
-KO_EDGE_M = 900_000.0
-"""Distance from the origin of the Korean area (KO) to each of its edges: 450 pixels of 2 km."""
-=======
->>>>>>> w-sensors
 
 
 def slots(moments: Iterable[datetime], window: timedelta, sources: Sources) -> SearchResult:
@@ -81,15 +70,5 @@ def _add(result: SearchResult, hour: datetime, address: str, body: bytes, key: s
 
 @cache
 def _outline() -> Polygon:
-<<<<<<< HEAD
-    """The outline of the Korean area in degrees, where its edges are curves."""
-    along = np.linspace(-KO_EDGE_M, KO_EDGE_M, 9)
-    edge = np.full_like(along, KO_EDGE_M)
-    x = np.concatenate([along, edge, along[::-1], -edge])
-    y = np.concatenate([edge, along[::-1], -edge, along])
-    lon, lat = Transformer.from_crs(KO_CRS, "EPSG:4326", always_xy=True).transform(x, y)
-    return Polygon(zip(lon, lat, strict=True))
-=======
-    """The rim of the Korean area, degrees; its edges are curves there."""
+    """The outline of the Korean area in degrees. Its edges are curves."""
     return Polygon(rim(KOREA))
->>>>>>> w-sensors

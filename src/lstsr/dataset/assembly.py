@@ -20,7 +20,7 @@ from pyproj import Transformer
 
 from lstsr.config import HISTORY, GeotiffConfig
 from lstsr.dataset.history import history_layers
-from lstsr.dataset.layers import UNKNOWN, Ground, covariates_of, with_layers
+from lstsr.dataset.layers import UNKNOWN, Ground, Layers, covariates_of, with_layers
 from lstsr.dataset.loader import SceneInputs
 from lstsr.errors import SceneError
 from lstsr.geo.coarsen import coarsened
@@ -145,12 +145,15 @@ def assemble(
     row, column = shifts.get("input", UNMOVED)
     coarse = resample(images["input"], coarse_grid, (row / scale, column / scale), terrain=terrain)
     plain = resample(images["reference"], grid, shifts.get("reference", UNMOVED), terrain=terrain)
-    viewpoint = images["input"].viewpoint
-    history = history_layers(coarse, ground.earlier, scale) if recipe.history else None
+    history = history_layers(coarse, ground.earlier, scale) if recipe.history else {}
+    fine, cells = (
+        Layers(nested, coarse.time, images["input"].viewpoint, ground)
+        for nested in (grid, coarse_grid)
+    )
     return Assembled(
         coarse,
-        with_layers(plain, recipe.layers, coarse.time, viewpoint, ground, history),
-        covariates_of(recipe.covariates, coarse, viewpoint, plain, ground),
+        with_layers(plain, recipe.layers, fine, history),
+        covariates_of(recipe.covariates, cells, coarse, plain),
         ground.water_on(grid),
     )
 

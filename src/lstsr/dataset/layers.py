@@ -50,22 +50,18 @@ def mostly(share: SensorImage) -> Mask:
 def with_layers(
     reference: SensorImage,
     names: Sequence[str],
-    time: str,
-    viewpoint: Viewpoint | None,
-    ground: Ground,
-    history: Mapping[str, Doubles] | None = None,
+    layers: Layers,
+    history: Mapping[str, Doubles],
 ) -> SensorImage:
-    """``reference`` with the layers ``names`` as further bands, on its own grid.
+    """``reference`` with the layers ``names`` of its grid as further bands.
 
-    Time and viewpoint, which determine sun and view, are those of the input. ``history`` holds
-    the layers of history by name, if they are asked for. A pixel is valid if all its bands are.
-    Raises SceneError if a layer needs an elevation, a share of water, a time or a viewpoint that is
-    missing.
+    ``history`` holds the layers of history by name, if they are used. A pixel is valid if all its
+    bands are. Raises SceneError if a layer needs an elevation, a share of water, a time or a
+    viewpoint that is missing.
     """
     if not names:
         return reference
-    held, made = history or {}, Layers(reference.grid, time, viewpoint, ground)
-    values = [held[name] if name in held else getattr(made, name)() for name in names]
+    values = [history[name] if name in history else getattr(layers, name)() for name in names]
     return with_bands(reference, names, np.stack(values))
 
 
@@ -81,30 +77,25 @@ def with_bands(reference: SensorImage, names: Sequence[str], values: NDArray) ->
 
 
 def covariates_of(
-    names: Sequence[str],
-    coarse: SensorImage,
-    viewpoint: Viewpoint | None,
-    reference: SensorImage,
-    ground: Ground,
+    names: Sequence[str], layers: Layers, coarse: SensorImage, reference: SensorImage
 ) -> SensorImage | None:
-    """The covariates ``names`` on the grid of ``coarse``, at its time; NaN if unknown.
+    """The covariates ``names`` on the grid of the input ``coarse``; NaN if unknown.
 
-    An angle gives two bands, its cosine and its sine. ``reference`` lies on a grid that nests in
-    the one of ``coarse``. Raises SceneError if data are missing. None if no names are given.
+    ``layers`` are on the same grid. An angle gives two bands, its cosine and its sine. The grid of
+    ``reference`` nests in it. Raises SceneError if data are missing. None if no names are given.
     """
     if not names:
         return None
-    made = Layers(coarse.grid, coarse.time, viewpoint, ground)
     bands: dict[str, Doubles] = {}
     for name in names:
         if name == "ndvi":
             cells = coarsened(reference, reference.grid.width // coarse.grid.width, NDVI_FRACTION)
             bands[name] = cells.values[reference.bands.index(name)]
         elif name in ("hour", "season"):
-            turn = np.full(coarse.grid.shape, getattr(made, name)())
+            turn = np.full(coarse.grid.shape, getattr(layers, name)())
             bands |= {f"{name}_cos": np.cos(turn), f"{name}_sin": np.sin(turn)}
         else:
-            bands[name] = getattr(made, name)()
+            bands[name] = getattr(layers, name)()
     return SensorImage(
         np.stack(list(bands.values())).astype(np.float32),
         np.ones(coarse.grid.shape, bool),
@@ -118,7 +109,10 @@ def covariates_of(
 
 @dataclass(frozen=True)
 class Layers:
-    """The layers of one grid and moment, a method each; arrays (row, column), NaN if unknown."""
+    """The layers of one grid, a method each; arrays (row, column), NaN if unknown.
+
+    Time and viewpoint, which determine sun and view, are those of the input.
+    """
 
     grid: Grid
     time: str

@@ -12,10 +12,9 @@ from lstsr.dataset.assembly import widened
 from lstsr.dataset.harmonise import Harmonisation, harmonised
 from lstsr.dataset.layers import mostly
 from lstsr.errors import LstsrError, SceneError
-from lstsr.geo.aggregate import block_mean_t4, psf_mean_t4
-from lstsr.geo.coarsen import coarsened
+from lstsr.geo.aggregate import block_mean, power_of, psf_mean_t4
 from lstsr.geo.fill import fill
-from lstsr.image import Floats, Mask, SensorImage, Triplet
+from lstsr.image import Floats, Mask, Triplet
 from lstsr.tracks import key_of, scale_of
 
 if TYPE_CHECKING:
@@ -88,44 +87,32 @@ def coarse_input(triplet: Triplet, track: str, scale: int, settings: DatasetConf
 
     A fine pixel is scored if target, reference and input are valid and the cell is not wild: its
     input minus the target's mean is within ``wild_k`` of the scene's median difference. By
-    ``settings``, pixels without a valid reference are also scored, or water is not. Rows and
-    columns that do not fill a cell, in the south and east, are left out.
+    ``settings``, pixels without a valid reference are also scored, or water is not. The input of an
+    optical image is its block mean. Rows and columns that do not fill a cell, in the south and
+    east, are left out.
     """
-    if triplet.target.unit != "kelvin":
-        return image_input(triplet.target, scale, settings)
-    height, width = (length // scale * scale for length in triplet.target.grid.shape)
-    target_k = triplet.target.values[0, :height, :width]
-    target_valid = triplet.target.valid[:height, :width]
-    target_means_k, fraction = block_mean_t4(target_k, target_valid, scale)
+    target, lst = triplet.target, triplet.target.unit == "kelvin"
+    height, width = (length // scale * scale for length in target.grid.shape)
+    fine, fine_valid = target.values[:, :height, :width], target.valid[:height, :width]
+    means, fraction = block_mean(fine, fine_valid, scale, power_of(target.unit))
     if track == "observed":
-        values, valid = triplet.input.values[0].astype(np.float64), triplet.input.valid
+        values, valid = triplet.input.values.astype(np.float64), triplet.input.valid
     elif track == "degraded-block":
-        values, valid = target_means_k, fraction >= settings.min_cell_valid
+        values, valid = means, fraction >= settings.min_cell_valid
     else:
-        values, seen = psf_mean_t4(target_k, target_valid, scale, settings.psf_fwhm)
-        valid = seen >= settings.min_cell_valid
+        seen_k, share = psf_mean_t4(fine[0], fine_valid, scale, settings.psf_fwhm)
+        values, valid = seen_k[None], share >= settings.min_cell_valid
     both = valid & (fraction > 0)
-    difference_k = target_means_k - values
+    difference_k = means[0] - values[0]
     offset_k = float(np.median(difference_k[both])) if both.any() else 0.0
     tame = ~both | (np.abs(difference_k - offset_k) <= settings.wild_k)
-    scored = (valid & tame).repeat(scale, 0).repeat(scale, 1) & target_valid
+    scored = (valid & tame).repeat(scale, 0).repeat(scale, 1) & fine_valid
     if settings.without_reference == "masked":
         scored &= triplet.reference.valid[:height, :width]
     if settings.water == "masked":
         scored &= ~_mostly_water(triplet)[:height, :width]
     filled = fill(values.astype(np.float32), valid)
-    return CoarseInput(filled, valid, scored, offset_k, int((~tame).sum()))
-
-
-def image_input(image: SensorImage, scale: int, settings: DatasetConfig) -> CoarseInput:
-    """The block mean of an optical image; every valid pixel under a valid cell is scored.
-
-    Rows and columns that do not fill a cell, in the south and east, are left out.
-    """
-    coarse = coarsened(image, scale, settings.min_cell_valid)
-    covered = coarse.valid.repeat(scale, 0).repeat(scale, 1)
-    scored = covered & image.valid[: covered.shape[0], : covered.shape[1]]
-    return CoarseInput(fill(coarse.values, coarse.valid), coarse.valid, scored, 0.0, 0)
+    return CoarseInput(filled[0] if lst else filled, valid, scored, offset_k, int((~tame).sum()))
 
 
 def _mostly_water(triplet: Triplet) -> Mask:
