@@ -42,10 +42,10 @@ def test_round_trip(tmp_path: Path, checkpoint: Checkpoint) -> None:
 
 def test_files_that_do_not_fit_are_refused(tmp_path: Path, checkpoint: Checkpoint) -> None:
     path = tmp_path / "model.safetensors"
-    with pytest.raises(LstsrError, match=r"model\.safetensors: is no checkpoint"):
+    with pytest.raises(LstsrError, match=r"model\.safetensors: is not a checkpoint"):
         load_checkpoint(path)
     path.write_bytes(b"not weights")
-    with pytest.raises(LstsrError, match="is no checkpoint"):
+    with pytest.raises(LstsrError, match="is not a checkpoint"):
         load_checkpoint(path)
     weights = build("dctnet", 4, 1, features=4, layers=1).state_dict()
     save_checkpoint(path, weights, replace(checkpoint, version="0.0.9"))
@@ -64,7 +64,7 @@ def test_one_that_does_not_say_its_origin_is_refused(
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     del header["origin"]
     save_file(weights, path, {"lstsr": json.dumps(header)})
-    with pytest.raises(LstsrError, match=r"old\.safetensors: .*'origin'.*; train the row"):
+    with pytest.raises(LstsrError, match=r"old\.safetensors: .*'origin'.*Train the row"):
         load_checkpoint(path)
 
 
