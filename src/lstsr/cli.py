@@ -419,7 +419,7 @@ def predict_split(options: argparse.Namespace) -> None:
 
 def predict(options: argparse.Namespace) -> None:
     """Predict fine LST from any pair of rasters, or a finer optical image from one alone."""
-    from lstsr.predict.pair import Files, Options
+    from lstsr.predict.request import Files, Options
 
     asked = {
         role: Options(
@@ -450,7 +450,8 @@ def predict(options: argparse.Namespace) -> None:
             options.overwrite,
         )
         return
-    from lstsr.predict.product import Request, make_product
+    from lstsr.predict.product import make_product
+    from lstsr.predict.request import Request
 
     shifts = {role: getattr(options, f"{role}_shift") for role in GUIDED}
     make_product(

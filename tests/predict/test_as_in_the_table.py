@@ -17,8 +17,9 @@ from lstsr.dataset.loader import Dataset, key_of
 from lstsr.dataset.pack import pack
 from lstsr.errors import LstsrError
 from lstsr.manifest import Scene
-from lstsr.predict.pair import Files, read_pair
-from lstsr.predict.product import Request, make_product
+from lstsr.predict.pair import read_pair
+from lstsr.predict.product import make_product
+from lstsr.predict.request import Files, Request
 from lstsr.predict.scenes import predict_split
 from lstsr.registry import CLASSICAL, UNGUIDED, build
 from lstsr.sensors import geotiff

@@ -100,7 +100,7 @@ def test_a_model_that_needs_a_reference_says_so(
     path, _ = image
     output = tmp_path / "out.tif"
     assert predict(save(tmp_path / "lst.safetensors", ("ndvi",)), path, output) == 1
-    assert "makes LST; name a --reference" in capsys.readouterr().err
+    assert "makes LST. Name a --reference" in capsys.readouterr().err
     assert predict("bicubic", path, output) == 1
     assert "name a checkpoint of task optical" in capsys.readouterr().err
     assert not output.exists()

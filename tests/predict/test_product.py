@@ -19,9 +19,11 @@ from lstsr.dataset.loader import Dataset
 from lstsr.dataset.pack import pack
 from lstsr.errors import LstsrError
 from lstsr.image import SensorImage
-from lstsr.predict.pair import Files, Options, read_pair
-from lstsr.predict.product import Request, flags_path, make_product
+from lstsr.predict.pair import read_pair
+from lstsr.predict.product import make_product
+from lstsr.predict.request import Files, Options, Request
 from lstsr.predict.scenes import predict_split
+from lstsr.predict.writing import flags_path
 from lstsr.registry import build
 from lstsr.sensors import geotiff
 from lstsr.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint

@@ -276,5 +276,5 @@ def test_a_trained_row_without_a_checkpoint_is_one_line(
 ) -> None:
     row = row_of(config, "dctnet", "observed", 4)
     assert predict(data, row, tmp_path / "index.csv") == 1
-    assert "lstsr: model dctnet is predicted from weights" in capsys.readouterr().err
+    assert "lstsr: model dctnet needs weights" in capsys.readouterr().err
     assert not (tmp_path / "index.csv").exists()

@@ -20,8 +20,8 @@ from lstsr.geo.coregister import Registration
 from lstsr.geo.resample import resample
 from lstsr.image import SensorImage
 from lstsr.manifest import Scene
-from lstsr.predict.pair import Files
-from lstsr.predict.product import Request, make_product
+from lstsr.predict.product import make_product
+from lstsr.predict.request import Files, Request
 from lstsr.sensors import landsat
 from lstsr.sensors.geotiff import read_written
 from lstsr.simulate.clouds import clouds_over

@@ -12,11 +12,11 @@ from lstsr.errors import LstsrError
 from lstsr.models.ensemble import SeedEnsemble, SelfEnsemble
 from lstsr.training.checkpoint import Checkpoint, load_checkpoint
 
-# Fields that depend on the seed or the machine. All others must be the same in all members.
 OUTCOME = (
     *("validation_ubrmse_k", "validation", "best_step", "steps", "train_seconds", "train_cpu_s"),
     *("fallback", "weights_sha256", "version"),
 )
+"""Fields that depend on the seed or the machine. All others must be the same in all members."""
 
 
 def load_members(
@@ -43,7 +43,7 @@ def load_members(
 def _check(path: Path, member: Checkpoint, first_path: Path, first: Checkpoint) -> None:
     """Raise LstsrError if two checkpoints differ in more than the seed and its outcome."""
     alike = replace(member, row=replace(member.row, seed=first.row.seed))
-    compared = [one.name for one in fields(Checkpoint) if one.name not in OUTCOME]
+    compared = [each.name for each in fields(Checkpoint) if each.name not in OUTCOME]
     differing = [name for name in compared if getattr(alike, name) != getattr(first, name)]
     if differing:
         raise LstsrError(
