@@ -163,7 +163,7 @@ def _scored_scenes(lines: Sequence[Line]) -> str:
 
 
 def _typical(scores: pd.DataFrame, count: int) -> list[str]:
-    """Scenes spread evenly over the order of difficulty."""
+    """Scenes spread evenly over the order of difficulty, not chosen by a model's success."""
     by = "ubrmse_k" if "ubrmse_k" in scores else "rmse"
     ordered = scores.sort_values(by)["scene"].tolist()
     count = min(count, len(ordered))
@@ -216,7 +216,7 @@ def _scenes_figure(dataset: Dataset, key: str, lines: list[Line], names: list[st
             axis.axis("off")
         bottom[0].text(0.5, 0.5, f"scene {name}\n{key}", ha="center", va="center", fontsize=9)
         figure.colorbar(image, ax=top[-1], label="LST, K", extend="both")
-        label = "model - target\nless bias, K"
+        label = "model - target\nwithout bias, K"
         figure.colorbar(error_image, ax=bottom[-1], label=label, extend="both")
     no_data_legend(figure)
     return _titled(figure, dataset, f"track {key}", f"{len(names)} of {_scored_scenes(lines)}")
@@ -253,8 +253,8 @@ def _density_figure(dataset: Dataset, key: str, lines: list[Line]) -> Figure:
         axis.set_title(f"{line.label}\nslope {slope:.2f}", fontsize=8)
         axis.set_aspect("equal")
     figure.colorbar(mesh, ax=list(axes), label="pixels")
-    figure.supxlabel("target less scene mean, K", fontsize=9)
-    axes[0].set_ylabel("model less scene mean, K", fontsize=9)
+    figure.supxlabel("target minus scene mean, K", fontsize=9)
+    axes[0].set_ylabel("model minus scene mean, K", fontsize=9)
     return _titled(figure, dataset, f"track {key}", _scored_scenes(lines), f"{len(truth):,} pixels")
 
 
@@ -293,14 +293,14 @@ def _spectra_figure(dataset: Dataset, key: str, lines: list[Line]) -> Figure:
         below.plot(wavelength * pixel_km, difference_db, color=colour, linewidth=1)
     for axis in (above, below):
         band = axis.axvspan(2 * pixel_km, 2 * scale * pixel_km, color="grey", alpha=0.12)
-    band.set_label("which the input lacks")
+    band.set_label("wavelengths that the input lacks")
     below.set_xlabel("wavelength, km")
     below.invert_xaxis()
     below.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     below.xaxis.set_major_formatter("{x:g}")
     below.xaxis.set_minor_locator(NullLocator())
     above.set_ylabel("power, K$^2$")
-    below.set_ylabel("less the target's, dB")
+    below.set_ylabel("ratio to the target, dB")
     above.legend(fontsize=7)
     below.legend(handles=[band], fontsize=7, loc="lower left")
     return _titled(figure, dataset, f"track {key}", _scored_scenes(lines))

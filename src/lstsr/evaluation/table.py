@@ -8,31 +8,13 @@ from pathlib import Path
 import pandas as pd
 
 from lstsr.errors import LstsrError
-from lstsr.evaluation.columns import (
-    AGAINST,
-    BLOCK,
-    IDENTITY,
-    IMAGE_METRICS,
-    IMAGE_TABLE_COLUMNS,
-    METRICS,
-    PIXEL_METRICS,
-    SENSORS,
-    SIZE,
-    SURFACE_METRICS,
-    SURFACES,
-    TABLE_COLUMNS,
-    TARGET_GRID,
-    TIMES,
-    has_folds,
-    of_lst,
-    origin_title,
-    read_scores,
-)
+from lstsr.evaluation import columns
+from lstsr.evaluation.columns import has_folds, of_lst, origin_title, read_scores
 from lstsr.evaluation.gains import gains_db, interval_note
 from lstsr.files import whole
 from lstsr.metrics import REFLECTANCE_RANGE, paired_bootstrap
 
-GROUP, EXPERIMENT = list(BLOCK), list(IDENTITY)
+GROUP, EXPERIMENT = list(columns.BLOCK), list(columns.IDENTITY)
 ROW = {"model": "{}", "variant": "{}", "seed": "{}"}
 SHOWN = {
     **ROW,
@@ -83,14 +65,14 @@ def write_tables(scores: Sequence[Path], output: Path, resamples: int) -> None:
     scenes = pd.concat([read_scores(path) for path in scores], ignore_index=True)
     table = tabulate(scenes, resamples)
     folder, lst = output.parent, of_lst(scenes)
-    metrics = METRICS if lst else IMAGE_METRICS
-    _save(scenes[[*IDENTITY, "scene", *metrics]], folder / "scenes.csv")
+    metrics = columns.METRICS if lst else columns.IMAGE_METRICS
+    _save(scenes[[*EXPERIMENT, "scene", *metrics]], folder / "scenes.csv")
     if lst:
         _save(_on_target_grid(scenes), folder / "scenes_target_grid.csv")
         _save(surfaces(scenes), folder / "surfaces.csv")
     if has_folds(scenes):
         _save(by_fold(scenes, resamples), folder / "folds.csv")
-    timings = scenes.groupby(EXPERIMENT, sort=False)[[*TIMES]].mean().reset_index()
+    timings = scenes.groupby(EXPERIMENT, sort=False)[[*columns.TIMES]].mean().reset_index()
     _save(timings, folder / "timings.csv")
     with whole(folder / "table.md") as partial:
         partial.write_text(markdown(table), "utf-8")
@@ -105,10 +87,10 @@ def about(table: pd.DataFrame) -> str:
 
 def _on_target_grid(scenes: pd.DataFrame) -> pd.DataFrame:
     """The scores on the target's own grid, where there are any."""
-    native = scenes.dropna(subset=[f"{TARGET_GRID}ubrmse_k"])
-    metrics = [TARGET_GRID + name for name in PIXEL_METRICS]
-    return native[[*IDENTITY, "scene", *metrics]].rename(
-        columns=lambda name: name.removeprefix(TARGET_GRID)
+    native = scenes.dropna(subset=[f"{columns.TARGET_GRID}ubrmse_k"])
+    metrics = [columns.TARGET_GRID + name for name in columns.PIXEL_METRICS]
+    return native[[*EXPERIMENT, "scene", *metrics]].rename(
+        columns=lambda name: name.removeprefix(columns.TARGET_GRID)
     )
 
 
@@ -121,10 +103,12 @@ def tabulate(scenes: pd.DataFrame, resamples: int) -> pd.DataFrame:
     for _, block in scenes.groupby(GROUP, sort=False):
         _check_block(block)
     lst = of_lst(scenes)
-    metrics, columns = (METRICS, TABLE_COLUMNS) if lst else (IMAGE_METRICS, IMAGE_TABLE_COLUMNS)
+    metrics = columns.METRICS if lst else columns.IMAGE_METRICS
+    wanted = columns.TABLE_COLUMNS if lst else columns.IMAGE_TABLE_COLUMNS
+    constant = [*EXPERIMENT, *columns.SIZE, "version", *columns.SENSORS]
     rows = []
     for _, group in scenes.groupby(EXPERIMENT, sort=False):
-        row = group.iloc[0][[*IDENTITY, *SIZE, "version", *SENSORS]].to_dict()
+        row = group.iloc[0][constant].to_dict()
         row |= {"n_train": group["n_train"].min(), "n_scenes": len(group)}
         row |= {name: group[name].mean() for name in metrics}
         row |= {"n_pixels": int(group["n_pixels"].sum())}
@@ -135,7 +119,7 @@ def tabulate(scenes: pd.DataFrame, resamples: int) -> pd.DataFrame:
             if model == "bilinear":
                 row["scenes_won"] = int((gains > 0).sum())
         rows.append(row)
-    table = pd.DataFrame(rows)[[*columns]]
+    table = pd.DataFrame(rows)[[*wanted]]
     if has_folds(scenes):
         table.insert(table.columns.get_loc("n_train"), "folds", scenes["fold"].nunique())
     return table
@@ -155,7 +139,7 @@ def by_fold(scenes: pd.DataFrame, resamples: int) -> pd.DataFrame:
 
 def _against(scenes: pd.DataFrame) -> dict[str, str]:
     """The baselines. An optical image has no reference and so no local-linear."""
-    return AGAINST if of_lst(scenes) else {"gain": AGAINST["gain"]}
+    return columns.AGAINST if of_lst(scenes) else {"gain": columns.AGAINST["gain"]}
 
 
 def _check_block(block: pd.DataFrame) -> None:
@@ -194,12 +178,12 @@ def _gains(scenes: pd.DataFrame, row: pd.DataFrame, model: str) -> pd.Series:
 def surfaces(scenes: pd.DataFrame) -> pd.DataFrame:
     """One row per experiment and surface: errors averaged over the scenes that contain it."""
     parts = []
-    for surface in SURFACES:
-        names = {f"{surface}_{name}": name for name in ("n_pixels", *SURFACE_METRICS)}
+    for surface in columns.SURFACES:
+        names = {f"{surface}_{name}": name for name in ("n_pixels", *columns.SURFACE_METRICS)}
         shown = scenes[scenes[f"{surface}_n_pixels"] > 0]
         scores = shown[[*EXPERIMENT, *names]].rename(columns=names)
         how = {"n_scenes": ("n_pixels", "size"), "n_pixels": ("n_pixels", "sum")}
-        how |= {name: (name, "mean") for name in SURFACE_METRICS}
+        how |= {name: (name, "mean") for name in columns.SURFACE_METRICS}
         grouped = scores.groupby(EXPERIMENT, sort=False).agg(**how).reset_index()
         grouped.insert(len(EXPERIMENT), "surface", surface)
         parts.append(grouped)
@@ -209,7 +193,7 @@ def surfaces(scenes: pd.DataFrame) -> pd.DataFrame:
 def markdown(table: pd.DataFrame) -> str:
     """The table for readers: one section per block, gains with their interval if they have one."""
     parts = []
-    columns = SHOWN if of_lst(table) else IMAGE_SHOWN
+    formats = SHOWN if of_lst(table) else IMAGE_SHOWN
     for (dataset, split, track, scale), block in table.groupby(GROUP, sort=False):
         first = block.iloc[0]
         by, training = "place only", f"{first.n_train} training scenes"
@@ -223,10 +207,10 @@ def markdown(table: pd.DataFrame) -> str:
             f"Split {split}, by {by}: {first.n_scenes} scenes, {first.n_pixels:,} pixels, "
             f"grid {first.grid}; {training}. {about(block)}\n\n"
         )
-        heads = [*columns, "gain_db", "scenes_won"]
+        heads = [*formats, "gain_db", "scenes_won"]
         lines = [heads, ["---"] * len(heads)]
         for _, row in block.iterrows():
-            shown = [form.format(row[name]) for name, form in columns.items()]
+            shown = [form.format(row[name]) for name, form in formats.items()]
             lines.append([*shown, _gain(row), f"{row.scenes_won}/{row.n_scenes}"])
         parts += ["| " + " | ".join(line) + " |\n" for line in lines] + ["\n"]
     return "".join(parts)
