@@ -87,14 +87,14 @@ def test_a_product_by_the_command(
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ("missing", "gone.tif: No such file or directory; name an existing raster"),
-        ("missing input", "gone.tif: No such file or directory; name an existing raster"),
-        ("missing base", "gone.tif: No such file or directory; name an existing raster"),
+        ("missing", "gone.tif: No such file or directory. Name an existing raster"),
+        ("missing input", "gone.tif: No such file or directory. Name an existing raster"),
+        ("missing base", "gone.tif: No such file or directory. Name an existing raster"),
         ("apart", "apart.tif: does not overlap the input"),
         ("far away", "apart.tif: does not overlap the input"),
         ("base far away", "apart.tif: does not overlap the input"),
         ("clouded", "clouded.tif: no valid pixel lies in a valid cell of"),
-        ("no checkpoint", "lst_coarse.tif: is no checkpoint of lstsr"),
+        ("no checkpoint", "lst_coarse.tif: is not a checkpoint of lstsr"),
         ("scale", "was trained for x4, not x8"),
         ("name", "--model resnet: not a checkpoint file and not one of atprk, "),
         ("bands", "ndvi_fine.tif: the file has 1 band: 1 ndvi. Choose 2 of them"),
