@@ -11,7 +11,7 @@ import torch
 from lstsr.cli import main
 from lstsr.registry import build
 from lstsr.sensors import geotiff
-from lstsr.training.checkpoint import Checkpoint, save_checkpoint
+from lstsr.training.checkpoint import CheckpointHeader, save_checkpoint
 from lstsr.training.row import Row
 from tests.triplets import Sample, config_of, make
 
@@ -33,7 +33,7 @@ def checkpoint(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("checkpoint") / "two-bands.safetensors"
     row = {"dataset": "d", "track": "observed", "scale": 4, "model": "dctnet", "variant": "base"}
     train = config_of().train.model_dump()
-    described = Checkpoint(
+    described = CheckpointHeader(
         row=Row.from_dict(
             row
             | {

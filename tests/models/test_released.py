@@ -13,7 +13,7 @@ from lstsr.errors import LstsrError
 from lstsr.models.dctnet import load_published
 from lstsr.models.released import import_dctnet, import_released, read_dctnet
 from lstsr.registry import RELEASED
-from lstsr.training.checkpoint import read_checkpoint
+from lstsr.training.checkpoint import read_header
 from tests.released import random_unet_weights, random_weights
 
 
@@ -39,7 +39,7 @@ def test_an_imported_file_is_not_taken_for_a_row_of_ours(tmp_path):
     torch.save(random_weights(), tmp_path / "released.pth")
     import_dctnet(tmp_path / "released.pth", tmp_path / "ours.safetensors")
     with pytest.raises(LstsrError, match="is not a checkpoint of lstsr"):
-        read_checkpoint(tmp_path / "ours.safetensors")
+        read_header(tmp_path / "ours.safetensors")
 
 
 class Harmful:

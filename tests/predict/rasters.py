@@ -8,7 +8,7 @@ import rasterio
 from affine import Affine
 
 from lstsr.cli import main
-from lstsr.training.checkpoint import Checkpoint
+from lstsr.training.checkpoint import CheckpointHeader
 from lstsr.training.row import Row
 from tests.triplets import config_of
 
@@ -37,12 +37,12 @@ def stored(path: Path, values: np.ndarray, transform: Affine, **more: Any) -> Pa
     return path
 
 
-def trained(**readings: dict[str, Any]) -> Checkpoint:
+def trained(**readings: dict[str, Any]) -> CheckpointHeader:
     """The description of a network that was trained on files read by ``readings``."""
     row = {"dataset": "d", "track": "observed", "scale": 4, "model": "dctnet", "variant": "base"}
     row |= {"seed": 0, "harmonised": False, "guide": "own", "normalisation": "input"}
     more = {"channels": ["red"], "options": {}, "train": config_of().train.model_dump()}
-    return Checkpoint(
+    return CheckpointHeader(
         row=Row.from_dict(row | more),
         dataset="d",
         origin="observed",

@@ -25,7 +25,7 @@ from lstsr.registry import CLASSICAL, UNGUIDED, build
 from lstsr.sensors import geotiff
 from lstsr.simulate.places import names as simulated_names
 from lstsr.simulate.sample import make as simulate
-from lstsr.training.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
+from lstsr.training.checkpoint import CheckpointHeader, read_header, save_checkpoint
 from lstsr.training.row import Row
 from tests.triplets import Sample, config_of, make, names
 
@@ -102,7 +102,7 @@ class Run:
         with torch.no_grad():
             for values in network.parameters():
                 values += 0.05 * torch.randn_like(values)
-        described = Checkpoint(
+        described = CheckpointHeader(
             row=Row.from_dict(row),
             dataset=meta.dataset,
             origin=meta.origin,
@@ -281,7 +281,7 @@ def test_a_folder_of_earlier_lst_is_read_like_a_manifest(dated: Run, tmp_path: P
 def test_a_harmonised_network(korea: Run, scale: int) -> None:
     row = korea.row("dctnet", scale, LAYERS, True)
     compared(korea, row)
-    checkpoint = read_checkpoint(korea.checkpoint(row))
+    checkpoint = read_header(korea.checkpoint(row))
     assert checkpoint.harmonisation, "or nothing was tested"
 
 
@@ -300,7 +300,7 @@ def test_every_array_that_a_network_sees_is_the_same(
     korea: Run, scale: int, harmonised: bool
 ) -> None:
     row = korea.row("dctnet", scale, LAYERS, harmonised)
-    trained = read_checkpoint(korea.checkpoint(row))
+    trained = read_header(korea.checkpoint(row))
     pair = read_pair(korea.files, trained, scale).assembled()
     seen = network_scene(pair.input, pair.reference)
     key = key_of("observed", scale, harmonised)

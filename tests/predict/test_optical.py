@@ -11,7 +11,7 @@ from affine import Affine
 from lstsr.cli import main
 from lstsr.models.interpolation import bicubic
 from lstsr.registry import build
-from lstsr.training.checkpoint import Checkpoint, save_checkpoint
+from lstsr.training.checkpoint import CheckpointHeader, save_checkpoint
 from lstsr.training.row import Row
 from tests.triplets import config_of, optical_config_of
 
@@ -37,7 +37,7 @@ def save(path: Path, trained_on: tuple[str, ...] = ()) -> Path:
         "options": options,
         "train": config.train.model_dump(),
     }
-    described = Checkpoint(
+    described = CheckpointHeader(
         row=Row.from_dict(row),
         dataset="d",
         origin="observed",

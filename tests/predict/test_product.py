@@ -26,7 +26,7 @@ from lstsr.predict.scenes import predict_split
 from lstsr.predict.writing import flags_path
 from lstsr.registry import build
 from lstsr.sensors import geotiff
-from lstsr.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from lstsr.training.checkpoint import CheckpointHeader, load_checkpoint, save_checkpoint
 from lstsr.training.row import Row
 from tests.triplets import Sample, config_of, make, names, scene_files
 
@@ -95,7 +95,7 @@ def checkpoint(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path
     with torch.no_grad():
         for values in network.parameters():
             values += 0.05 * torch.randn_like(values)
-    described = Checkpoint(
+    described = CheckpointHeader(
         row=Row.from_dict(row_of(config, "dctnet")),
         dataset="sample",
         origin="observed",

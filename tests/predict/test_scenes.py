@@ -24,7 +24,7 @@ from lstsr.predict import scenes, tiling
 from lstsr.predict.cost import macs_per_pixel, parameter_count
 from lstsr.registry import build
 from lstsr.sensors import geotiff
-from lstsr.training.checkpoint import Checkpoint, save_checkpoint
+from lstsr.training.checkpoint import CheckpointHeader, save_checkpoint
 from lstsr.training.network_io import predict_scene
 from lstsr.training.row import Row
 from tests.triplets import Sample, config_of, make, names, optical_config_of, write_images
@@ -120,7 +120,9 @@ def test_the_index_lists_every_scene_and_its_file_opens(
     }
 
 
-def trained(row: dict[str, Any], data: Path, folder: Path) -> tuple[Path, nn.Module, Checkpoint]:
+def trained(
+    row: dict[str, Any], data: Path, folder: Path
+) -> tuple[Path, nn.Module, CheckpointHeader]:
     """A checkpoint with disturbed weights, its network and its description."""
     torch.manual_seed(row["seed"])
     network = build("dctnet", 4, 1, **OPTIONS).eval()
@@ -128,7 +130,7 @@ def trained(row: dict[str, Any], data: Path, folder: Path) -> tuple[Path, nn.Mod
         for values in network.parameters():
             values += 0.05 * torch.randn_like(values)
     meta = Dataset(data).meta
-    described = Checkpoint(
+    described = CheckpointHeader(
         row=Row.from_dict(row),
         dataset="sample",
         origin="observed",

@@ -14,7 +14,7 @@ from lstsr.metrics import gain_db, paired_bootstrap
 from lstsr.predict.cost import parameter_count
 from lstsr.predict.reading import describe
 from lstsr.predict.shipped import SUFFIX
-from lstsr.training.checkpoint import Checkpoint, load_checkpoint, read_checkpoint
+from lstsr.training.checkpoint import CheckpointHeader, load_checkpoint, read_header
 
 HEADS = ("name", "model", "scale", "input", "reference", "origin", "validation", "size")
 ORIGINS = {"observed": "observed", "simulated": "simulated demonstration"}
@@ -33,7 +33,7 @@ def table(paths: Iterable[Path]) -> str:
 
 
 def _line(path: Path) -> tuple[str, ...]:
-    header = read_checkpoint(path)
+    header = read_header(path)
     sensors = {role: reading.sensor for role, reading in _readings(header).items()}
     return (
         path.name.removesuffix(SUFFIX),
@@ -78,35 +78,35 @@ def card(path: Path) -> str:
     return "\n".join((path.name.removesuffix(SUFFIX), *lines))
 
 
-def _readings(header: Checkpoint) -> dict[str, SensorConfig]:
+def _readings(header: CheckpointHeader) -> dict[str, SensorConfig]:
     """How the files of each role are read."""
     known: TypeAdapter[SensorConfig] = TypeAdapter(SensorConfig)
     return {role: known.validate_python(keys) for role, keys in header.readings.items() if keys}
 
 
-def _scale(header: Checkpoint) -> str:
+def _scale(header: CheckpointHeader) -> str:
     scale, target_m = header.row.scale, header.target_m
     return f"x{scale}, {target_m * scale:.0f} to {target_m:.0f} m"
 
 
-def _input(header: Checkpoint, words: Mapping[str, str]) -> str:
+def _input(header: CheckpointHeader, words: Mapping[str, str]) -> str:
     """The input as prediction reads it, and the source of a degraded track."""
     text = words.get("input", "none")
     observed = header.row.track == "observed"
     return text if observed else f"{text}; in training, the averaged target"
 
 
-def _count(header: Checkpoint) -> int:
+def _count(header: CheckpointHeader) -> int:
     return len(header.validation.get("network", ()))
 
 
-def _score(header: Checkpoint) -> str:
+def _score(header: CheckpointHeader) -> str:
     scenes = "1 scene" if _count(header) == 1 else f"{_count(header)} scenes"
     unit = "K" if header.reference_bands else "reflectance"
     return f"ubRMSE {header.validation_ubrmse_k:.3f} {unit}, mean of {scenes}"
 
 
-def _caveats(header: Checkpoint) -> Iterator[str]:
+def _caveats(header: CheckpointHeader) -> Iterator[str]:
     """What a reader of the scores must know."""
     if header.row.train.adversarial is None:
         yield "The same scenes chose the step of the weights."
@@ -114,7 +114,7 @@ def _caveats(header: Checkpoint) -> Iterator[str]:
         yield "The input was made from the target. Expect larger errors with a real sensor."
 
 
-def _gains(header: Checkpoint) -> Iterator[str]:
+def _gains(header: CheckpointHeader) -> Iterator[str]:
     """Mean gain in ubRMSE over each baseline on the validation scenes, dB, with its interval."""
     own = header.validation.get("network", {})
     for name, errors in header.validation.items():

@@ -16,7 +16,7 @@ from lstsr.predict.pair import alignment_of
 from lstsr.predict.request import Request
 from lstsr.predict.shipped import checkpoint_path
 from lstsr.registry import CLASSICAL, band_options, build
-from lstsr.training.checkpoint import Checkpoint, read_checkpoint
+from lstsr.training.checkpoint import CheckpointHeader, read_header
 
 logger = logging.getLogger(__name__)
 CLASSICAL_SCALE_K = 10.0
@@ -33,7 +33,7 @@ class Model:
 
     name: str
     network: nn.Module | None
-    trained: Checkpoint | None
+    trained: CheckpointHeader | None
 
     def network_for(self, made: Assembled) -> nn.Module:
         """The network, ready to predict; a classical method is built for scale and bands."""
@@ -64,7 +64,7 @@ def load_model(request: Request) -> Model:
             if getattr(request, option.replace("-", "_")):
                 raise LstsrError(f"--{option}: {name} is not a network. Remove this option")
         like = request.like and checkpoint_path(request.like, "--like")
-        return Model(name, None, read_checkpoint(like) if like else None)
+        return Model(name, None, read_header(like) if like else None)
     if request.like:
         raise LstsrError(f"--like: {name} is not a classical method. Remove this option")
     paths = [checkpoint_path(name, "--model", CLASSICAL)]
@@ -78,7 +78,7 @@ def load_model(request: Request) -> Model:
     return Model(name, network, trained)
 
 
-def scale_of(request: Request, trained: Checkpoint | None) -> int | None:
+def scale_of(request: Request, trained: CheckpointHeader | None) -> int | None:
     """The scale as trained or as asked; None leaves it to the spacings of the two images."""
     if trained:
         if request.scale not in (None, trained.row.scale):
@@ -92,7 +92,7 @@ def scale_of(request: Request, trained: Checkpoint | None) -> int | None:
     return request.scale
 
 
-def check_age(request: Request, trained: Checkpoint | None, age_h: float | None) -> None:
+def check_age(request: Request, trained: CheckpointHeader | None, age_h: float | None) -> None:
     """Raise LstsrError if the reference is older or newer than the training allowed."""
     align = alignment_of(trained)
     if align is None or age_h is None or abs(age_h) <= align.reference_max_age_h:
@@ -105,7 +105,7 @@ def check_age(request: Request, trained: Checkpoint | None, age_h: float | None)
     )
 
 
-def warn_of_spacing(trained: Checkpoint | None, spacing_m: float) -> None:
+def warn_of_spacing(trained: CheckpointHeader | None, spacing_m: float) -> None:
     """Warn if the product's pixels differ in size from those that its network was trained on."""
     if trained and not 1 / UNLIKE < spacing_m / trained.target_m < UNLIKE:
         logger.warning(

@@ -36,7 +36,7 @@ from lstsr.sensors import selection
 from lstsr.sensors.detection import detect
 from lstsr.sensors.reading import read_grid, read_image
 from lstsr.times import iso, read_time
-from lstsr.training.checkpoint import Checkpoint
+from lstsr.training.checkpoint import CheckpointHeader
 
 logger = logging.getLogger(__name__)
 MOST_SCALE = 64
@@ -83,7 +83,7 @@ class Pair:
         return hours_between(reference, coarse) if reference.time and coarse.time else None
 
 
-def read_pair(files: Files, trained: Checkpoint | None, scale: int | None) -> Pair:
+def read_pair(files: Files, trained: CheckpointHeader | None, scale: int | None) -> Pair:
     """Both images, as a checkpoint's training read and placed them, or as they are.
 
     A network that was trained on a grid of its own gets the cells of this grid inside the reference
@@ -129,7 +129,7 @@ def read_pair(files: Files, trained: Checkpoint | None, scale: int | None) -> Pa
 
 
 def _read_images(
-    files: Files, trained: Checkpoint | None
+    files: Files, trained: CheckpointHeader | None
 ) -> tuple[dict[str, SensorImage], dict[str, str]]:
     """Both images by role, and in words how each was read."""
     if trained and trained.harmonisation:
@@ -151,7 +151,7 @@ def _read_images(
     return images, notes
 
 
-def _check_product(path: Path, trained: Checkpoint) -> None:
+def _check_product(path: Path, trained: CheckpointHeader) -> None:
     """Raise LstsrError if the input is not of the product whose bias was fitted."""
     with existing(path):
         product = detect(path)
@@ -185,7 +185,7 @@ def _utc(text: str) -> str:
     return iso(moment) if moment else ""
 
 
-def alignment_of(trained: Checkpoint | None) -> AlignConfig | None:
+def alignment_of(trained: CheckpointHeader | None) -> AlignConfig | None:
     """How a checkpoint's training placed its images; None if it says nothing.
 
     Raises LstsrError if another version of lstsr wrote it.
@@ -203,7 +203,7 @@ def alignment_of(trained: Checkpoint | None) -> AlignConfig | None:
         ) from None
 
 
-def _check_history(files: Files, recipe: Recipe, trained: Checkpoint | None) -> None:
+def _check_history(files: Files, recipe: Recipe, trained: CheckpointHeader | None) -> None:
     """Raise LstsrError if the manifest of earlier LST is missing or would not be used."""
     name = trained.row.name if trained else "the method"
     if recipe.history and not files.history:

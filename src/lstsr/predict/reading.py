@@ -16,7 +16,7 @@ from lstsr.predict.request import Options
 from lstsr.sensors import landsat, selection
 from lstsr.sensors.detection import detect
 from lstsr.sensors.plausible import option_of
-from lstsr.training.checkpoint import Checkpoint
+from lstsr.training.checkpoint import CheckpointHeader
 
 logger = logging.getLogger(__name__)
 UNITS = {
@@ -29,7 +29,9 @@ OPTICAL_BANDS = {"landsat": ["red", "nir08"], "goci2": None, "goci2-l1b": None}
 """Bands of a reference that is a product as delivered; None leaves the reading's default."""
 
 
-def reading_of(path: Path, role: str, trained: Checkpoint | None, options: Options) -> SensorConfig:
+def reading_of(
+    path: Path, role: str, trained: CheckpointHeader | None, options: Options
+) -> SensorConfig:
     """How a file of ``role`` is read: by ``options``, else as in training, else by what it states.
 
     Raises LstsrError if an option does not fit the file, or if the file cannot serve the role.
@@ -91,7 +93,7 @@ def existing(path: Path) -> Iterator[None]:
 
 
 def _as_trained(
-    path: Path, role: str, product: str, trained: Checkpoint | None
+    path: Path, role: str, product: str, trained: CheckpointHeader | None
 ) -> dict[str, Any] | None:
     """The reading of a checkpoint, if it fits the file.
 
@@ -110,7 +112,7 @@ def _as_trained(
 
 
 def _default(
-    path: Path, role: str, product: str, trained: Checkpoint | None, options: Options
+    path: Path, role: str, product: str, trained: CheckpointHeader | None, options: Options
 ) -> dict[str, Any]:
     """How a file is read if no training describes it."""
     if product != "geotiff":
@@ -150,7 +152,7 @@ def _optical(path: Path, product: str) -> dict[str, Any]:
     )
 
 
-def _trained_bands(trained: Checkpoint | None) -> list[str]:
+def _trained_bands(trained: CheckpointHeader | None) -> list[str]:
     """The bands of the reference that a network was trained with, without layers."""
     if trained is None:
         return []

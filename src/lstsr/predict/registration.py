@@ -14,7 +14,7 @@ from lstsr.predict.pair import alignment_of
 from lstsr.predict.reading import existing, reading_of
 from lstsr.predict.request import Request
 from lstsr.sensors.reading import read_image
-from lstsr.training.checkpoint import Checkpoint
+from lstsr.training.checkpoint import CheckpointHeader
 
 TYPICAL_PSF_CELLS = 1.0
 """FWHM of the input's blur in coarse cells, if no training gives it."""
@@ -35,7 +35,9 @@ class Frame:
     quality: str
 
 
-def frame_of(request: Request, trained: Checkpoint | None, made: Assembled, history: bool) -> Frame:
+def frame_of(
+    request: Request, trained: CheckpointHeader | None, made: Assembled, history: bool
+) -> Frame:
     """Register input and reference to each other, or both to the static base image.
 
     The product keeps the geometry of the input. With ``history``, which does not move, the input
@@ -95,7 +97,7 @@ def _register_input(made: Assembled, fine: Floats, valid: Mask, psf_cells: float
     )
 
 
-def _psf_cells(trained: Checkpoint | None) -> float:
+def _psf_cells(trained: CheckpointHeader | None) -> float:
     """FWHM of the input's blur in coarse cells: as in training, unless it was fitted by scene."""
     align = alignment_of(trained)
     fwhm = align.registration.input_psf_cells if align else None

@@ -25,7 +25,7 @@ from lstsr.training.row import Row
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class CheckpointHeader:
     """The header of a checkpoint: how the network was trained, and on what.
 
     ``best_step`` is the optimiser step of the stored weights. ``steps`` is the number of steps in
@@ -78,19 +78,19 @@ class Checkpoint:
         return Normalisation(centre_k, self.scale_k, self.reference_mean, self.reference_std)
 
 
-def save_checkpoint(path: Path, weights: Mapping[str, Tensor], checkpoint: Checkpoint) -> None:
+def save_checkpoint(path: Path, weights: Mapping[str, Tensor], header: CheckpointHeader) -> None:
     """Write weights and header to ``path``; the file appears whole or not at all."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    header = {
-        **asdict(checkpoint),
+    content = {
+        **asdict(header),
         "weights_sha256": digest_of(tensors),
-        "scale": checkpoint.row.scale,
-        "model": checkpoint.row.model,
-        "options": checkpoint.row.options,
-        "reference_channels": checkpoint.reference_channels,
+        "scale": header.row.scale,
+        "model": header.row.model,
+        "options": header.row.options,
+        "reference_channels": header.reference_channels,
     }
     with whole(path) as partial:
-        save_file(tensors, partial, {"lstsr": json.dumps(header)})
+        save_file(tensors, partial, {"lstsr": json.dumps(content)})
 
 
 def compact(path: Path, output: Path) -> None:
@@ -114,35 +114,35 @@ def digest_of(weights: Mapping[str, Tensor]) -> str:
     return content.hexdigest()
 
 
-def load_checkpoint(path: Path) -> tuple[nn.Module, Checkpoint]:
+def load_checkpoint(path: Path) -> tuple[nn.Module, CheckpointHeader]:
     """The network with its fallback, on the CPU in evaluation mode, and its header.
 
     Raises LstsrError if the file is missing, damaged, not a checkpoint, or does not fit its model.
     """
-    checkpoint = read_checkpoint(path)
-    row = checkpoint.row
+    header = read_header(path)
+    row = header.row
     try:
-        network = build(row.model, row.scale, checkpoint.reference_channels, **row.options)
+        network = build(row.model, row.scale, header.reference_channels, **row.options)
         weights = load_file(path)
         network.load_state_dict(weights)
-        if checkpoint.fallback:
-            fallback = build(checkpoint.fallback, row.scale, checkpoint.reference_channels)
+        if header.fallback:
+            fallback = build(header.fallback, row.scale, header.reference_channels)
             network = WithFallback(network, fallback)
     except (LstsrError, TypeError, ValueError) as error:
         raise LstsrError(f"{path}: the model cannot be built ({error}). Train it again") from error
     except RuntimeError as error:
         raise LstsrError(
-            f"{path}: made by version {checkpoint.version}, does not fit model {row.model} of "
+            f"{path}: made by version {header.version}, does not fit model {row.model} of "
             f"version {__version__}. Train it again ({error})"
         ) from error
-    if digest_of(weights) != checkpoint.weights_sha256:
+    if digest_of(weights) != header.weights_sha256:
         raise LstsrError(
             f"{path}: the weights do not match the digest in the header. The file is damaged; copy "
             "it again"
         )
     if not all(values.isfinite().all() for values in weights.values()):
         raise LstsrError(f"{path}: some weights are not finite. Train it again")
-    return network.eval(), checkpoint
+    return network.eval(), header
 
 
 def load_initial(path: Path, network: nn.Module, row: Row) -> None:
@@ -175,13 +175,13 @@ def load_initial(path: Path, network: nn.Module, row: Row) -> None:
         ) from error
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
+def read_header(path: Path) -> CheckpointHeader:
     """The header alone. Raises LstsrError as `load_checkpoint`."""
     try:
         header = dict(_read_json(path))
         header.setdefault("train_cpu_s", math.nan)  # older files lack it
         row = Row.from_dict(header["row"])
-        values = {each.name: header[each.name] for each in fields(Checkpoint)} | {"row": row}
+        values = {each.name: header[each.name] for each in fields(CheckpointHeader)} | {"row": row}
         values["target_m"], values["scale_k"] = float(header["target_m"]), float(header["scale_k"])
         values["reference_bands"] = tuple(map(str, header["reference_bands"]))
         for name in ("reference_mean", "reference_std"):
@@ -189,7 +189,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         for name in ("readings", "align", "split"):
             values[name] = dict(header[name])
         values["validation"] = {name: dict(each) for name, each in header["validation"].items()}
-        return Checkpoint(**values)
+        return CheckpointHeader(**values)
     except LstsrError as error:
         raise LstsrError(
             f"{path}: was made by another version of lstsr ({error}). Train the row again"

@@ -19,7 +19,7 @@ from torch import Tensor
 from lstsr import __version__
 from lstsr.errors import LstsrError
 from lstsr.registry import build
-from lstsr.training.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
+from lstsr.training.checkpoint import CheckpointHeader, read_header, save_checkpoint
 
 
 def interpolate(a: Path, b: Path, alpha: float, output: Path) -> None:
@@ -31,7 +31,7 @@ def interpolate(a: Path, b: Path, alpha: float, output: Path) -> None:
     """
     if not 0 <= alpha <= 1:
         raise LstsrError(f"--alpha {alpha:g}: give a number between 0 and 1")
-    first, second = read_checkpoint(a), read_checkpoint(b)
+    first, second = read_header(a), read_header(b)
     if differing := _differing(first, second):
         raise LstsrError(
             f"{b}: differs from {a} in {', '.join(differing)}. Interpolate two checkpoints of one "
@@ -55,13 +55,13 @@ def interpolate(a: Path, b: Path, alpha: float, output: Path) -> None:
     save_checkpoint(output, weights, header)
 
 
-def _differing(first: Checkpoint, second: Checkpoint) -> list[str]:
+def _differing(first: CheckpointHeader, second: CheckpointHeader) -> list[str]:
     """Names of the properties that two interpolated checkpoints must share but do not."""
     a, b = _compared(first), _compared(second)
     return [name for name in a if a[name] != b[name]]
 
 
-def _compared(header: Checkpoint) -> dict[str, Any]:
+def _compared(header: CheckpointHeader) -> dict[str, Any]:
     row = header.row
     statistics = (header.scale_k, header.reference_mean, header.reference_std)
     return {

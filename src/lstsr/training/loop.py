@@ -31,7 +31,7 @@ from lstsr.metrics import ubrmse_k
 from lstsr.models.fallback import WithFallback
 from lstsr.registry import CLASSICAL, UNGUIDED, build, training_step
 from lstsr.training.batches import Batches
-from lstsr.training.checkpoint import Checkpoint, load_initial, save_checkpoint
+from lstsr.training.checkpoint import CheckpointHeader, load_initial, save_checkpoint
 from lstsr.training.network_io import predict_scene, scene_normalisation
 from lstsr.training.optimisation import schedule
 from lstsr.training.row import Row
@@ -312,9 +312,9 @@ def _describe(
     state: TrainState,
     fallback: str | None,
     validation: dict[str, dict[str, float]],
-) -> Checkpoint:
+) -> CheckpointHeader:
     meta = dataset.meta
-    return Checkpoint(
+    return CheckpointHeader(
         row=row,
         dataset=meta.dataset,
         origin=meta.origin,
