@@ -1,6 +1,6 @@
 """`lstsr predict` as people type it: what goes wrong is one line, and leaves no file behind."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from lstsr.cli import main
 from lstsr.registry import build
 from lstsr.rows import Row
 from lstsr.sensors.raster import geotiff
-from lstsr.training.checkpoint import Checkpoint, save_checkpoint
+from lstsr.training.checkpoint import CheckpointHeader, save_checkpoint
 from tests.triplets import Sample, config_of, make
 
 OPTIONS = {"features": 8, "layers": 1}
@@ -32,8 +32,8 @@ def checkpoint(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
     path = tmp_path_factory.mktemp("checkpoint") / "two-bands.safetensors"
     row = {"dataset": "d", "track": "observed", "scale": 4, "model": "dctnet", "variant": "base"}
-    train = asdict(config_of().train)
-    described = Checkpoint(
+    train = config_of().train.model_dump()
+    described = CheckpointHeader(
         row=Row.from_dict(
             row
             | {
@@ -87,14 +87,14 @@ def test_a_product_by_the_command(
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ("missing", "gone.tif: No such file or directory; name an existing raster"),
-        ("missing input", "gone.tif: No such file or directory; name an existing raster"),
-        ("missing base", "gone.tif: No such file or directory; name an existing raster"),
+        ("missing", "gone.tif: No such file or directory. Name an existing raster"),
+        ("missing input", "gone.tif: No such file or directory. Name an existing raster"),
+        ("missing base", "gone.tif: No such file or directory. Name an existing raster"),
         ("apart", "apart.tif: does not overlap the input"),
         ("far away", "apart.tif: does not overlap the input"),
         ("base far away", "apart.tif: does not overlap the input"),
         ("clouded", "clouded.tif: no valid pixel lies in a valid cell of"),
-        ("no checkpoint", "lst_coarse.tif: is no checkpoint of lstsr"),
+        ("no checkpoint", "lst_coarse.tif: is not a checkpoint of lstsr"),
         ("scale", "was trained for x4, not x8"),
         ("name", "--model resnet: not a checkpoint file and not one of atprk, "),
         ("bands", "ndvi_fine.tif: the file has 1 band: 1 ndvi. Choose 2 of them"),

@@ -122,7 +122,7 @@ def fault(folder, scale=4, crop=0) -> str:
 
 
 def test_faults_name_the_file(tmp_path):
-    assert "rgb: is no folder" in fault(tmp_path)
+    assert "rgb: not a folder" in fault(tmp_path)
     write_pair(tmp_path, "a", 32, 48)
     assert fault(tmp_path, scale=1).startswith("scale 1, crop 0: ")
     assert "a.png: (32, 48) pixels are too few for crop 16" in fault(tmp_path, crop=16)
@@ -130,19 +130,19 @@ def test_faults_name_the_file(tmp_path):
     Image.new("L", (48, 32), 7).save(depth)
     assert "a.png: depths from 7.0 to 7.0 have no range" in fault(tmp_path)
     Image.new("RGB", (48, 32)).save(depth)
-    assert "a.png: uint8 of shape (32, 48, 3) is no depth" in fault(tmp_path)
+    assert "a.png: uint8 of shape (32, 48, 3) is not a depth" in fault(tmp_path)
     Image.new("P", (48, 32)).save(depth)
-    assert "is no depth of one channel" in fault(tmp_path)
+    assert "is not a depth of one channel" in fault(tmp_path)
     Image.new("L", (40, 32)).save(depth)
     assert "a.png: (32, 48) pixels, but (32, 40) in a.png" in fault(tmp_path)
     depth.write_bytes(b"not an image")
-    assert "a.png: cannot be read as an image" in fault(tmp_path)
+    assert "a.png: not a readable image" in fault(tmp_path)
     depth.rename(tmp_path / "depth" / "a.npy")
-    assert "a.npy: cannot be read as an array" in fault(tmp_path)
+    assert "a.npy: not an array of numbers" in fault(tmp_path)
     np.save(tmp_path / "depth" / "a.npy", np.full((32, 48), np.nan))
     assert "have no range" in fault(tmp_path)
     np.save(tmp_path / "depth" / "b.npy", np.zeros((32, 48)))
     assert "1 images, but 2 depths" in fault(tmp_path)
     for file in (tmp_path / "depth").iterdir():
         file.unlink()
-    assert "depth: has no file of .npy, .png" in fault(tmp_path)
+    assert "depth: no file of .npy, .png" in fault(tmp_path)

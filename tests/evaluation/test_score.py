@@ -15,25 +15,18 @@ from lstsr.dataset.align import align
 from lstsr.dataset.loader import Dataset, SceneArrays
 from lstsr.dataset.pack import pack
 from lstsr.errors import LstsrError
-from lstsr.evaluation.score import (
-    _sensor,
-    prediction_values,
-    score_by_surface,
-    score_on_target_grid,
-    score_row,
-)
-from lstsr.evaluation.score_files import (
+from lstsr.evaluation.columns import (
     CELL_METRICS,
-    COLUMNS,
-    IMAGE_COLUMNS,
+    IMAGE_SCORE_COLUMNS,
     METRICS,
     PIXEL_METRICS,
+    SCORE_COLUMNS,
     SENSORS,
     TARGET_GRID,
-    gains_db,
     read_scores,
 )
-from lstsr.files import read_csv, write_csv
+from lstsr.evaluation.score import _sensor, score_by_surface, score_on_target_grid, score_row
+from lstsr.files import read_csv
 from lstsr.metrics import score
 from lstsr.predict.scenes import predict_split
 from lstsr.rows import Row
@@ -78,11 +71,11 @@ def scored(run: Path, row: Row, folder: Path) -> Path:
 def test_scores_equal_the_metrics(run: Path, tmp_path: Path) -> None:
     torch.set_num_threads(1)
     table = read_scores(scored(run, row_of("local-linear"), tmp_path))
-    assert list(table.columns) == list(COLUMNS)
+    assert list(table.columns) == list(SCORE_COLUMNS)
     one = table.iloc[0]
     dataset = Dataset(run / "dataset.safetensors")
     scene = dataset.scene(one.scene, "observed-x4")
-    values = prediction_values(tmp_path / "index.csv", one.scene)
+    (values,) = geotiff.read_written(tmp_path / f"{one.scene}.tif").values
     error = (values - scene.target)[scene.scored].astype(float)
     assert one.n_pixels == scene.scored.sum()
     assert one.rmse_k == pytest.approx(np.sqrt((error**2).mean()))
@@ -172,28 +165,6 @@ def test_a_scene_that_cannot_be_scored_is_named(run: Path, tmp_path: Path) -> No
     assert not (tmp_path / "scores.csv").exists()
 
 
-def test_gains_are_paired_by_scene_whatever_their_order() -> None:
-    one = pd.DataFrame({"scene": ["b", "a"], "ubrmse_k": [1.0, 4.0]})
-    bilinear = pd.DataFrame({"scene": ["a", "c", "b"], "ubrmse_k": [2.0, 9.0, 10.0]})
-    found = gains_db(one, bilinear)
-    assert found.to_dict() == pytest.approx({"b": 20.0, "a": -6.0206}, abs=1e-4)
-
-
-def test_names_stay_text(tmp_path: Path) -> None:
-    names_of = {
-        "scene": "007",
-        "dataset": "NA",
-        "origin": "simulated",
-        "variant": "1e3",
-        "ssim": "",
-        "rmse_k": "nan",
-    }
-    write_csv(tmp_path / "scores.csv", COLUMNS, [names_of | {"mse": 1.5}])
-    one = read_scores(tmp_path / "scores.csv").iloc[0]
-    assert (one.scene, one.dataset, one.variant, one.mse) == ("007", "NA", "1e3", 1.5)
-    assert np.isnan(one.ssim) and np.isnan(one.rmse_k)
-
-
 def test_land_and_water_are_scored_apart() -> None:
     rng = np.random.default_rng(0)
     target = rng.normal(300, 3, (8, 8)).astype(np.float32)
@@ -225,4 +196,4 @@ def test_columns_name_the_sensors_and_say_where_there_is_none() -> None:
     config = {"sensors": {"input": {"product": "gk2a", "sensor": "GK2A AMI"}, "reference": None}}
     assert _sensor(config, "input") == "GK2A AMI (gk2a)"
     assert _sensor(config, "reference") == "none"
-    assert set(SENSORS) <= set(COLUMNS) & set(IMAGE_COLUMNS)
+    assert set(SENSORS) <= set(SCORE_COLUMNS) & set(IMAGE_SCORE_COLUMNS)

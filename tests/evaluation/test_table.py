@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from lstsr.errors import LstsrError
-from lstsr.evaluation.score_files import COLUMNS as SCORE_COLUMNS
+from lstsr.evaluation.columns import SCORE_COLUMNS
 from lstsr.evaluation.table import tabulate, write_tables
 from lstsr.files import write_csv
 from lstsr.metrics import INTERVAL_SCENES

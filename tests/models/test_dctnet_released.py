@@ -17,7 +17,7 @@ from lstsr.models.dctnet_released import (
     read_dctnet,
 )
 from lstsr.registry import MODELS
-from lstsr.training.checkpoint import read_checkpoint
+from lstsr.training.checkpoint import read_header
 from tests.released import random_weights
 
 
@@ -111,7 +111,7 @@ def test_an_imported_file_is_not_taken_for_a_row_of_ours(tmp_path):
     torch.save(random_weights(), tmp_path / "released.pth")
     import_dctnet(tmp_path / "released.pth", tmp_path / "ours.safetensors")
     with pytest.raises(LstsrError, match="is no checkpoint of lstsr"):
-        read_checkpoint(tmp_path / "ours.safetensors")
+        read_header(tmp_path / "ours.safetensors")
 
 
 class Harmful:

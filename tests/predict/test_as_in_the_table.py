@@ -17,8 +17,9 @@ from lstsr.dataset.loader import Dataset
 from lstsr.dataset.pack import pack
 from lstsr.errors import LstsrError
 from lstsr.manifest import Scene
-from lstsr.predict.pair import Files, read_pair
-from lstsr.predict.product import Request, make_product
+from lstsr.predict.pair import read_pair
+from lstsr.predict.product import make_product
+from lstsr.predict.request import Files, Request
 from lstsr.predict.scenes import predict_split
 from lstsr.registry import CLASSICAL, UNGUIDED, build
 from lstsr.rows import Row
@@ -26,7 +27,7 @@ from lstsr.sensors.raster import geotiff
 from lstsr.simulate.places import names as simulated_names
 from lstsr.simulate.sample import make as simulate
 from lstsr.tracks import key_of
-from lstsr.training.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
+from lstsr.training.checkpoint import CheckpointHeader, read_header, save_checkpoint
 from tests.triplets import Sample, config_of, make, names
 
 WITHIN_K = 1e-4
@@ -102,7 +103,7 @@ class Run:
         with torch.no_grad():
             for values in network.parameters():
                 values += 0.05 * torch.randn_like(values)
-        described = Checkpoint(
+        described = CheckpointHeader(
             row=Row.from_dict(row),
             dataset=meta.dataset,
             origin=meta.origin,
@@ -283,7 +284,7 @@ def test_a_folder_of_earlier_lst_is_read_like_a_manifest(dated: Run, tmp_path: P
 def test_a_harmonised_network(korea: Run, scale: int) -> None:
     row = korea.row("dctnet", scale, LAYERS, True)
     compared(korea, row)
-    checkpoint = read_checkpoint(korea.checkpoint(row))
+    checkpoint = read_header(korea.checkpoint(row))
     assert checkpoint.harmonisation, "or nothing was tested"
 
 
@@ -302,7 +303,7 @@ def test_every_array_that_a_network_sees_is_the_same(
     korea: Run, scale: int, harmonised: bool
 ) -> None:
     row = korea.row("dctnet", scale, LAYERS, harmonised)
-    trained = read_checkpoint(korea.checkpoint(row))
+    trained = read_header(korea.checkpoint(row))
     pair = read_pair(korea.files, trained, scale).assembled()
     seen = network_scene(pair.input, pair.reference)
     key = key_of("observed", scale, harmonised)

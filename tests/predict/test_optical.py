@@ -13,7 +13,7 @@ from lstsr.cli import main
 from lstsr.models.interpolation import bicubic
 from lstsr.registry import build
 from lstsr.rows import Row
-from lstsr.training.checkpoint import Checkpoint, save_checkpoint
+from lstsr.training.checkpoint import CheckpointHeader, save_checkpoint
 from tests.triplets import config_of, optical_config_of
 
 GAP = np.s_[3:5, 6:9]
@@ -38,7 +38,7 @@ def save(path: Path, trained_on: tuple[str, ...] = ()) -> Path:
         "options": options,
         "train": asdict(config.train),
     }
-    described = Checkpoint(
+    described = CheckpointHeader(
         row=Row.from_dict(row),
         dataset="d",
         origin="observed",
@@ -101,7 +101,7 @@ def test_a_model_that_needs_a_reference_says_so(
     path, _ = image
     output = tmp_path / "out.tif"
     assert predict(save(tmp_path / "lst.safetensors", ("ndvi",)), path, output) == 1
-    assert "makes LST; name a --reference" in capsys.readouterr().err
+    assert "makes LST. Name a --reference" in capsys.readouterr().err
     assert predict("bicubic", path, output) == 1
     assert "name a checkpoint of task optical" in capsys.readouterr().err
     assert not output.exists()

@@ -19,13 +19,15 @@ from lstsr.dataset.loader import Dataset
 from lstsr.dataset.pack import pack
 from lstsr.errors import LstsrError
 from lstsr.image import SensorImage
-from lstsr.predict.pair import Files, Options, read_pair
-from lstsr.predict.product import Request, flags_path, make_product
+from lstsr.predict.pair import read_pair
+from lstsr.predict.product import make_product
+from lstsr.predict.request import Files, Options, Request
 from lstsr.predict.scenes import predict_split
+from lstsr.predict.writing import flags_path
 from lstsr.registry import build
 from lstsr.rows import Row
 from lstsr.sensors.raster import geotiff
-from lstsr.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from lstsr.training.checkpoint import CheckpointHeader, load_checkpoint, save_checkpoint
 from tests.triplets import Sample, config_of, make, names, scene_files
 
 SCALE = 4
@@ -93,7 +95,7 @@ def checkpoint(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path
     with torch.no_grad():
         for values in network.parameters():
             values += 0.05 * torch.randn_like(values)
-    described = Checkpoint(
+    described = CheckpointHeader(
         row=Row.from_dict(row_of(config, "dctnet")),
         dataset="sample",
         origin="observed",

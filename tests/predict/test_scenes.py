@@ -24,7 +24,7 @@ from lstsr.predict.cost import macs_per_pixel, parameter_count
 from lstsr.registry import build
 from lstsr.rows import Row
 from lstsr.sensors.raster import geotiff
-from lstsr.training.checkpoint import Checkpoint, save_checkpoint
+from lstsr.training.checkpoint import CheckpointHeader, save_checkpoint
 from lstsr.training.network_io import predict_scene
 from tests.triplets import Sample, config_of, make, names, optical_config_of, write_images
 
@@ -126,7 +126,9 @@ def test_the_index_lists_every_scene_and_its_file_opens(
     }
 
 
-def trained(row: dict[str, Any], data: Path, folder: Path) -> tuple[Path, nn.Module, Checkpoint]:
+def trained(
+    row: dict[str, Any], data: Path, folder: Path
+) -> tuple[Path, nn.Module, CheckpointHeader]:
     """A checkpoint with disturbed weights, its network and its description."""
     torch.manual_seed(row["seed"])
     network = build("dctnet", 4, 1, **OPTIONS).eval()
@@ -134,7 +136,7 @@ def trained(row: dict[str, Any], data: Path, folder: Path) -> tuple[Path, nn.Mod
         for values in network.parameters():
             values += 0.05 * torch.randn_like(values)
     meta = Dataset(data).meta
-    described = Checkpoint(
+    described = CheckpointHeader(
         row=Row.from_dict(row),
         dataset="sample",
         origin="observed",
@@ -284,5 +286,5 @@ def test_a_trained_row_without_a_checkpoint_is_one_line(
 ) -> None:
     row = row_of(config, "dctnet", "observed", 4)
     assert predict(data, row, tmp_path / "index.csv") == 1
-    assert "lstsr: model dctnet is predicted from weights" in capsys.readouterr().err
+    assert "lstsr: model dctnet needs weights" in capsys.readouterr().err
     assert not (tmp_path / "index.csv").exists()

@@ -103,7 +103,7 @@ def test_a_product_by_name(
     assert "--model modis-aster-x9: not a checkpoint file and not one of atprk, " in said
     assert "Did you mean modis-aster-x" in said
     assert main(["predict", "--model", "sample-x4", *files[:2], "--output", "no.tif"]) == 1
-    assert "makes LST; name a --reference" in capsys.readouterr().err
+    assert "makes LST. Name a --reference" in capsys.readouterr().err
 
 
 def test_a_name_comes_before_a_file_of_that_name(

@@ -10,7 +10,7 @@ import torch
 from safetensors.numpy import save_file
 
 from lstsr.rows import Row
-from lstsr.training.checkpoint import Checkpoint
+from lstsr.training.checkpoint import CheckpointHeader
 
 KEY, DEGRADED = "observed-x4", "degraded-block-x4"
 CELLS, SCALE = 16, 4
@@ -128,9 +128,9 @@ def row_dict(row_json: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def checkpoint(row_dict: dict[str, Any]) -> Checkpoint:
+def checkpoint(row_dict: dict[str, Any]) -> CheckpointHeader:
     """What a checkpoint of the small dataset says of itself."""
-    return Checkpoint(
+    return CheckpointHeader(
         row=Row.from_dict(row_dict),
         dataset="small",
         origin="observed",

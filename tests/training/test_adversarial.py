@@ -124,7 +124,7 @@ def test_each_step_improves_network_and_discriminator_by_their_own_loss(
     torch.manual_seed(0)
     network = build("esrgan", 4, 1, **ESRGAN["options"])
     step = AdversarialStep(Fabric(accelerator="cpu", devices=1), network, settings)
-    step.settings = adversarial_row(learning_rate=1e-9, steps=1000, warmup_steps=0).train
+    step.settings = adversarial_row(learning_rate=1e-9, steps=1000, warmup_steps=0).settings
 
     def judgement(batch: Batch) -> float:
         real, fake = (

@@ -141,7 +141,7 @@ def test_a_row_may_start_on_the_degraded_track_and_go_on_with_some_of_it(
 
 def test_a_patch_that_does_not_fit_is_refused(data: Path, row_dict: dict[str, Any]) -> None:
     row_dict["train"]["patch"] = 30
-    with pytest.raises(LstsrError, match=r"train\.patch = 30 .* no multiple of the scale 4"):
+    with pytest.raises(LstsrError, match=r"train\.patch = 30 .* not a multiple of the scale 4"):
         Batches(Dataset(data), Row.from_dict(row_dict))
     row_dict["train"]["patch"] = 128
     with pytest.raises(LstsrError, match="fewer than a patch of 32"):

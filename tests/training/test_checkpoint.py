@@ -11,15 +11,15 @@ from safetensors.torch import save_file
 from lstsr.errors import LstsrError
 from lstsr.registry import build
 from lstsr.training.checkpoint import (
-    Checkpoint,
+    CheckpointHeader,
     compact,
     load_checkpoint,
-    read_checkpoint,
+    read_header,
     save_checkpoint,
 )
 
 
-def test_round_trip(tmp_path: Path, checkpoint: Checkpoint) -> None:
+def test_round_trip(tmp_path: Path, checkpoint: CheckpointHeader) -> None:
     path = tmp_path / "model.safetensors"
     network = build("dctnet", 4, 1, features=8, layers=1)
     save_checkpoint(path, network.state_dict(), checkpoint)
@@ -40,12 +40,12 @@ def test_round_trip(tmp_path: Path, checkpoint: Checkpoint) -> None:
     assert header["options"] == {"features": 8, "layers": 1}
 
 
-def test_files_that_do_not_fit_are_refused(tmp_path: Path, checkpoint: Checkpoint) -> None:
+def test_files_that_do_not_fit_are_refused(tmp_path: Path, checkpoint: CheckpointHeader) -> None:
     path = tmp_path / "model.safetensors"
-    with pytest.raises(LstsrError, match=r"model\.safetensors: is no checkpoint"):
+    with pytest.raises(LstsrError, match=r"model\.safetensors: is not a checkpoint"):
         load_checkpoint(path)
     path.write_bytes(b"not weights")
-    with pytest.raises(LstsrError, match="is no checkpoint"):
+    with pytest.raises(LstsrError, match="is not a checkpoint"):
         load_checkpoint(path)
     weights = build("dctnet", 4, 1, features=4, layers=1).state_dict()
     save_checkpoint(path, weights, replace(checkpoint, version="0.0.9"))
@@ -54,21 +54,21 @@ def test_files_that_do_not_fit_are_refused(tmp_path: Path, checkpoint: Checkpoin
 
 
 def test_one_that_does_not_say_its_origin_is_refused(
-    tmp_path: Path, checkpoint: Checkpoint
+    tmp_path: Path, checkpoint: CheckpointHeader
 ) -> None:
     path = tmp_path / "old.safetensors"
     save_checkpoint(path, build("dctnet", 4, 1, features=4, layers=1).state_dict(), checkpoint)
-    assert read_checkpoint(path).origin == "observed"
+    assert read_header(path).origin == "observed"
     with safe_open(path, "pt") as file:
         header = json.loads(file.metadata()["lstsr"])
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     del header["origin"]
     save_file(weights, path, {"lstsr": json.dumps(header)})
-    with pytest.raises(LstsrError, match=r"old\.safetensors: .*'origin'.*; train the row"):
+    with pytest.raises(LstsrError, match=r"old\.safetensors: .*'origin'.*Train the row"):
         load_checkpoint(path)
 
 
-def test_one_of_an_older_version_says_so(tmp_path: Path, checkpoint: Checkpoint) -> None:
+def test_one_of_an_older_version_says_so(tmp_path: Path, checkpoint: CheckpointHeader) -> None:
     path = tmp_path / "old.safetensors"
     save_checkpoint(path, build("dctnet", 4, 1, features=4, layers=1).state_dict(), checkpoint)
     with safe_open(path, "pt") as file:
@@ -76,14 +76,14 @@ def test_one_of_an_older_version_says_so(tmp_path: Path, checkpoint: Checkpoint)
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     del header["train_cpu_s"]
     save_file(weights, path, {"lstsr": json.dumps(header)})
-    assert math.isnan(read_checkpoint(path).train_cpu_s)
+    assert math.isnan(read_header(path).train_cpu_s)
     del header["row"]["train"]["adversarial"]
     save_file(weights, path, {"lstsr": json.dumps(header)})
     with pytest.raises(LstsrError, match=r"old\.safetensors: was made by another version.*again"):
         load_checkpoint(path)
 
 
-def test_damaged_weights_are_refused(tmp_path: Path, checkpoint: Checkpoint) -> None:
+def test_damaged_weights_are_refused(tmp_path: Path, checkpoint: CheckpointHeader) -> None:
     path = tmp_path / "damaged.safetensors"
     save_checkpoint(path, build("dctnet", 4, 1, features=8, layers=1).state_dict(), checkpoint)
     content = bytearray(path.read_bytes())
@@ -95,7 +95,7 @@ def test_damaged_weights_are_refused(tmp_path: Path, checkpoint: Checkpoint) -> 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_not_finite_are_refused(
-    tmp_path: Path, checkpoint: Checkpoint, value: float
+    tmp_path: Path, checkpoint: CheckpointHeader, value: float
 ) -> None:
     weights = build("dctnet", 4, 1, features=8, layers=1).state_dict()
     next(iter(weights.values())).view(-1)[0] = value
@@ -123,7 +123,7 @@ def test_weights_that_are_not_finite_are_refused(
     ],
 )
 def test_a_header_of_other_types_is_refused_by_name(
-    tmp_path: Path, checkpoint: Checkpoint, changed: object
+    tmp_path: Path, checkpoint: CheckpointHeader, changed: object
 ) -> None:
     path = tmp_path / "odd.safetensors"
     weights = build("dctnet", 4, 1, features=8, layers=1).state_dict()
@@ -137,7 +137,7 @@ def test_a_header_of_other_types_is_refused_by_name(
 
 
 def test_a_compact_checkpoint_is_half_as_large_and_predicts_the_same(
-    tmp_path: Path, checkpoint: Checkpoint
+    tmp_path: Path, checkpoint: CheckpointHeader
 ) -> None:
     torch.manual_seed(0)
     options = {"features": 16, "layers": 2}

@@ -13,19 +13,19 @@ from lstsr.cli import main
 from lstsr.errors import LstsrError
 from lstsr.registry import build
 from lstsr.rows import Row
-from lstsr.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from lstsr.training.checkpoint import CheckpointHeader, load_checkpoint, save_checkpoint
 from lstsr.training.interpolate import interpolate
 
 OPTIONS = {"features": 8, "growth": 4, "blocks": 1}
 
 
 @pytest.fixture
-def described(checkpoint: Checkpoint, row_dict: dict[str, Any]) -> Checkpoint:
+def described(checkpoint: CheckpointHeader, row_dict: dict[str, Any]) -> CheckpointHeader:
     row = Row.from_dict(row_dict | {"model": "esrnet", "options": OPTIONS})
     return replace(checkpoint, row=row, fallback=None)
 
 
-def saved(path: Path, description: Checkpoint, seed: int) -> Path:
+def saved(path: Path, description: CheckpointHeader, seed: int) -> Path:
     """A checkpoint of random weights."""
     torch.manual_seed(seed)
     row = description.row
@@ -37,7 +37,7 @@ def saved(path: Path, description: Checkpoint, seed: int) -> Path:
 
 
 @pytest.fixture
-def pair(tmp_path: Path, described: Checkpoint) -> tuple[Path, Path]:
+def pair(tmp_path: Path, described: CheckpointHeader) -> tuple[Path, Path]:
     """An esrnet and an esrgan."""
     esrgan = replace(described, row=replace(described.row, model="esrgan"))
     return saved(tmp_path / "a.safetensors", described, 1), saved(tmp_path / "b.st", esrgan, 2)
@@ -70,7 +70,7 @@ def test_at_its_ends_it_is_one_of_both(
     torch.testing.assert_close(load_file(tmp_path / "c.safetensors"), load_file(pair[end]))
 
 
-def test_counts_of_batch_norm_stay_whole(tmp_path: Path, described: Checkpoint) -> None:
+def test_counts_of_batch_norm_stay_whole(tmp_path: Path, described: CheckpointHeader) -> None:
     options = {"features": 4, "blocks": 1, "batch_norm": True}
     srgan = replace(described, row=replace(described.row, model="srgan", options=options))
     a, b = saved(tmp_path / "a", srgan, 1), saved(tmp_path / "b", srgan, 2)
@@ -82,13 +82,13 @@ def test_counts_of_batch_norm_stay_whole(tmp_path: Path, described: Checkpoint) 
 @pytest.mark.parametrize(
     ("row", "more", "said"),
     [
-        ({"model": "srgan", "options": {}}, {}, "differs from .* in architecture, options;"),
-        ({"scale": 8}, {}, "in scale;"),
-        ({"seed": 5}, {}, "in seed;"),
-        ({"track": "degraded-block"}, {}, "in track;"),
-        ({}, {"dataset": "other"}, "in dataset;"),
-        ({"options": OPTIONS | {"base": "bilinear"}}, {}, "in options;"),
-        ({}, {"scale_k": 5.0}, "in normalisation;"),
+        ({"model": "srgan", "options": {}}, {}, "differs from .* in architecture, options\\."),
+        ({"scale": 8}, {}, "in scale\\."),
+        ({"seed": 5}, {}, "in seed\\."),
+        ({"track": "degraded-block"}, {}, "in track\\."),
+        ({}, {"dataset": "other"}, "in dataset\\."),
+        ({"options": OPTIONS | {"base": "bilinear"}}, {}, "in options\\."),
+        ({}, {"scale_k": 5.0}, "in normalisation\\."),
     ],
 )
 def test_two_that_have_nothing_between_them_are_refused(
@@ -96,7 +96,7 @@ def test_two_that_have_nothing_between_them_are_refused(
     more: dict[str, Any],
     said: str,
     pair: tuple[Path, Path],
-    described: Checkpoint,
+    described: CheckpointHeader,
     tmp_path: Path,
 ) -> None:
     other = replace(described, row=replace(described.row, **row), **more)

@@ -16,7 +16,7 @@ from lstsr.metrics import ubrmse_k
 from lstsr.registry import build
 from lstsr.rows import Row
 from lstsr.training import loop
-from lstsr.training.checkpoint import load_checkpoint, read_checkpoint
+from lstsr.training.checkpoint import load_checkpoint, read_header
 from lstsr.training.loop import state_path, train
 from lstsr.training.network_io import predict_scene, scene_normalisation
 from tests.training.runs import assert_same_run, read_curve, train_until_killed
@@ -139,8 +139,8 @@ def test_cpu_seconds_are_of_the_steps_alone_also_after_a_kill(
     for output in (whole, resumed):
         train(data, Row.from_dict(row_dict), output, accelerator="cpu", threads=1)
     assert now_s > 1000
-    assert read_checkpoint(whole).train_cpu_s == 24
-    assert read_checkpoint(resumed).train_cpu_s == pytest.approx(until_killed_s + 24 - 15)
+    assert read_header(whole).train_cpu_s == 24
+    assert read_header(resumed).train_cpu_s == pytest.approx(until_killed_s + 24 - 15)
 
 
 def test_a_row_of_two_tracks_goes_on_as_if_it_had_not_been_killed(

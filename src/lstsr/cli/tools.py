@@ -269,7 +269,7 @@ def compact(options: argparse.Namespace) -> None:
 )
 def predict(options: argparse.Namespace) -> None:
     """Predict fine LST from any pair of rasters, or a finer optical image from one raster."""
-    from lstsr.predict.pair import Files, Options
+    from lstsr.predict.request import Files, Options, Request
 
     asked = {
         role: Options(
@@ -300,7 +300,7 @@ def predict(options: argparse.Namespace) -> None:
             options.overwrite,
         )
         return
-    from lstsr.predict.product import Request, make_product
+    from lstsr.predict.product import make_product
 
     shifts = {role: getattr(options, f"{role}_shift") for role in GUIDED}
     make_product(

@@ -1,4 +1,4 @@
-"""The figures of a run."""
+"""The figures of a run, one function each."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from lstsr.dataset.loader import Dataset, SceneArrays
 from lstsr.errors import LstsrError
+from lstsr.evaluation.columns import has_folds, origin_title, read_scores
+from lstsr.evaluation.gains import gains_db, interval_note
 from lstsr.evaluation.pictures import Pictures, no_data_legend, pictures_figure, with_no_data
-from lstsr.evaluation.score import predicted_image, prediction_values
-from lstsr.evaluation.score_files import gains_db, interval_note, origin_title, read_scores
-from lstsr.evaluation.table import has_folds
 from lstsr.files import whole
 from lstsr.globe import outline_of
 from lstsr.image import Floats, Mask
 from lstsr.metrics import paired_bootstrap, rapsd
+from lstsr.sensors.raster import geotiff
 from lstsr.tracks import scale_of
 
 matplotlib.use("Agg")
@@ -40,17 +40,17 @@ SPLIT_COLOURS = {
 }
 LINE_COLOURS = matplotlib.colormaps["tab20"](range(20))
 LST_MAP, ERROR_MAP = "inferno", "RdBu_r"
-# Colour scales leave out this share of pixels at either end.
 CLIPPED = 1.0
+"""Percent of the pixels that colour scales leave out at either end."""
 DENSITY_BINS = 120
 
 
 @dataclass(frozen=True)
 class Sources:
-    """What figures are drawn from; scores and predictions in the same order.
+    """The files that figures show; scores and predictions are in the same order.
 
-    ``series`` gives, by figure, series of rows that differ only in one setting of training (and in
-    what goes with it) and in the seed: the value of this setting by the name of the row.
+    ``series`` gives, by figure, series of rows that differ only in one setting of training and in
+    the seed: the value of this setting by the name of the row.
     """
 
     data: Path
@@ -64,7 +64,7 @@ class Sources:
 
 @dataclass(frozen=True)
 class Line:
-    """One row of a block, its folds pooled: its name, its scores and, by scene, its predictions."""
+    """One row of a block, with its folds pooled; ``predictions`` are index files by scene."""
 
     name: str
     scores: pd.DataFrame
@@ -77,29 +77,35 @@ class Line:
 
     @property
     def variant(self) -> str:
-        """The variant's name, `base` where there is only one."""
+        """The variant's name."""
         return str(self.scores["variant"].iloc[0])
 
     @property
     def label(self) -> str:
-        """Its name in a legend."""
+        """Name in a legend."""
         seed = self.scores["seed"].iloc[0]
         variant = "" if self.variant == "base" else f" {self.variant}"
         return f"{self.model}{variant}" + (f" s{seed}" if seed else "")
 
     def image(self, scene: str) -> Floats:
-        """All bands (B, H, W) of the prediction of a scene."""
-        return predicted_image(self.predictions[scene], scene)
+        """The prediction of a scene, all bands (B, H, W)."""
+        return geotiff.read_written(self.predictions[scene].parent / f"{scene}.tif").values
 
     def values(self, scene: str) -> Floats:
-        """The one band (H, W) of the prediction of a scene, kelvin."""
-        return prediction_values(self.predictions[scene], scene)
+        """The predicted LST of a scene (H, W), kelvin."""
+        return self.image(scene)[0]
+
+
+Blocks = Mapping[str, Sequence[Line]]
+"""The rows of each track and scale."""
+Series = Mapping[str, float]
+"""A setting of training, or a position on the x axis, by the name of a row."""
 
 
 def draw(sources: Sources, folder: Path, scenes: int, resamples: int) -> None:
-    """Write every figure of a run into ``folder``: ``scenes`` maps a block.
+    """Write every figure of a run into ``folder``.
 
-    ``resamples`` is of the paired intervals.
+    ``scenes`` is the number of mapped scenes per block, ``resamples`` the draws of the bootstrap.
     """
     dataset = Dataset(sources.data)
     lst = dataset.meta.target_unit == "kelvin"
@@ -126,42 +132,39 @@ def _blocks(sources: Sources) -> dict[str, list[Line]]:
     blocks: dict[str, dict[str, Line]] = {}
     for path, predictions in zip(sources.scores, sources.predictions, strict=True):
         scores = read_scores(path)
-        first = scores.iloc[0]
-        indexes = dict.fromkeys(scores["scene"], predictions)
-        line = Line(_experiment(path.stem), scores, indexes)
+        first, name = scores.iloc[0], _without_fold(path.stem)
+        indexes: dict[str, Path] = dict.fromkeys(scores["scene"], predictions)
         lines = blocks.setdefault(f"{first.track}-x{first.scale}", {})
-        lines[line.name] = _pooled(lines[line.name], line) if line.name in lines else line
+        if name in lines:  # another fold of this row
+            scores = pd.concat([lines[name].scores, scores], ignore_index=True)
+            indexes = {**lines[name].predictions, **indexes}
+        lines[name] = Line(name, scores, indexes)
     return {key: list(lines.values()) for key, lines in blocks.items()}
 
 
-def _experiment(name: str) -> str:
+def _without_fold(row: str) -> str:
     """The name of a row without its fold."""
-    return re.sub(r"-f\d+$", "", name)
+    return re.sub(r"-f\d+$", "", row)
 
 
-def _pooled(one: Line, other: Line) -> Line:
-    """Two folds of a row as one."""
-    scores = pd.concat([one.scores, other.scores], ignore_index=True)
-    return Line(one.name, scores, {**one.predictions, **other.predictions})
+def _title(dataset: Dataset, *parts: str) -> str:
+    """Title of a figure: dataset, origin and content."""
+    return ", ".join((origin_title(dataset.meta.dataset, dataset.meta.origin), *parts))
 
 
-def _title(figure: Figure, dataset: Dataset, *parts: str) -> None:
-    """Set the figure's title: dataset, origin and content."""
-    figure.suptitle(", ".join((_named_data(dataset), *parts)), fontsize=9)
-
-
-def _named_data(dataset: Dataset) -> str:
-    return origin_title(dataset.meta.dataset, dataset.meta.origin)
+def _titled(figure: Figure, dataset: Dataset, *parts: str) -> Figure:
+    figure.suptitle(_title(dataset, *parts), fontsize=9)
+    return figure
 
 
 def _scored_scenes(lines: Sequence[Line]) -> str:
-    """How many scenes of which split the rows were scored on."""
+    """Number and split of the scenes that the rows were scored on."""
     scores = lines[0].scores
     return f"{len(scores)} {scores['split'].iloc[0]} scenes"
 
 
 def _typical(scores: pd.DataFrame, count: int) -> list[str]:
-    """Scenes spread evenly over the order of difficulty, not picked by any model's success."""
+    """Scenes spread evenly over the order of difficulty, not chosen by a model's success."""
     by = "ubrmse_k" if "ubrmse_k" in scores else "rmse"
     ordered = scores.sort_values(by)["scene"].tolist()
     count = min(count, len(ordered))
@@ -169,7 +172,7 @@ def _typical(scores: pd.DataFrame, count: int) -> list[str]:
 
 
 def _images_figure(dataset: Dataset, key: str, lines: list[Line], names: list[str]) -> Figure:
-    """Per scene a row of pictures: input, every model, target."""
+    """One row of pictures per scene: input, every model, target."""
     rows = []
     for name in names:
         scene = dataset.scene(name, key)
@@ -180,12 +183,11 @@ def _images_figure(dataset: Dataset, key: str, lines: list[Line], names: list[st
             for psnr_db in line.scores.loc[line.scores["scene"] == name, "psnr_db"]
         }
         rows.append(Pictures(f"scene {name}", scene, images))
-    title = f"{_named_data(dataset)}, track {key}"
-    return pictures_figure(title, dataset.meta.target_bands, rows)
+    return pictures_figure(_title(dataset, f"track {key}"), dataset.meta.target_bands, rows)
 
 
 def _scenes_figure(dataset: Dataset, key: str, lines: list[Line], names: list[str]) -> Figure:
-    """Per scene a row of maps (input, reference, models, target) and a row of error maps.
+    """Per scene one row of maps (input, reference, models, target) and one of error maps.
 
     All maps show no-data pixels in one colour.
     """
@@ -215,15 +217,14 @@ def _scenes_figure(dataset: Dataset, key: str, lines: list[Line], names: list[st
             axis.axis("off")
         bottom[0].text(0.5, 0.5, f"scene {name}\n{key}", ha="center", va="center", fontsize=9)
         figure.colorbar(image, ax=top[-1], label="LST, K", extend="both")
-        label = "model - target\nless bias, K"
+        label = "model - target\nwithout bias, K"
         figure.colorbar(error_image, ax=bottom[-1], label=label, extend="both")
     no_data_legend(figure)
-    _title(figure, dataset, f"track {key}", f"{len(names)} of {_scored_scenes(lines)}")
-    return figure
+    return _titled(figure, dataset, f"track {key}", f"{len(names)} of {_scored_scenes(lines)}")
 
 
 def _error(field: Floats, scene: SceneArrays) -> Floats:
-    """Prediction minus target where scored, its mean removed."""
+    """Prediction minus target in scored pixels (NaN elsewhere), without its mean, kelvin."""
     error = np.where(scene.scored, field - scene.target, np.nan)
     return error - np.nanmean(error)
 
@@ -238,7 +239,7 @@ def _map(
 
 
 def _density_figure(dataset: Dataset, key: str, lines: list[Line]) -> Figure:
-    """Predicted against true anomaly of each scene, all test pixels."""
+    """Predicted against true LST minus the scene means, all scored pixels."""
     figure = Figure(figsize=(1.2 + 2.2 * len(lines), 3.1), layout="constrained")
     axes = figure.subplots(1, len(lines), squeeze=False, sharex=True, sharey=True)[0]
     truth, predicted = _anomalies(dataset, key, lines)
@@ -253,16 +254,15 @@ def _density_figure(dataset: Dataset, key: str, lines: list[Line]) -> Figure:
         axis.set_title(f"{line.label}\nslope {slope:.2f}", fontsize=8)
         axis.set_aspect("equal")
     figure.colorbar(mesh, ax=list(axes), label="pixels")
-    figure.supxlabel("target less scene mean, K", fontsize=9)
-    axes[0].set_ylabel("model less scene mean, K", fontsize=9)
-    _title(figure, dataset, f"track {key}", _scored_scenes(lines), f"{len(truth):,} pixels")
-    return figure
+    figure.supxlabel("target minus scene mean, K", fontsize=9)
+    axes[0].set_ylabel("model minus scene mean, K", fontsize=9)
+    return _titled(figure, dataset, f"track {key}", _scored_scenes(lines), f"{len(truth):,} pixels")
 
 
 def _anomalies(
     dataset: Dataset, key: str, lines: list[Line]
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Target, and each model's prediction, less their scene means, over all scored pixels."""
+    """Target and predictions in all scored pixels, minus scene means, each (n,), kelvin."""
     truth: list[np.ndarray] = []
     predicted: list[list[np.ndarray]] = [[] for _ in lines]
     for name in lines[0].scores["scene"]:
@@ -276,7 +276,7 @@ def _anomalies(
 
 
 def _spectra_figure(dataset: Dataset, key: str, lines: list[Line]) -> Figure:
-    """Radially averaged power spectra of the base variants, and what they lack of the target's."""
+    """Power spectra of the base variants, and their ratio to the spectrum of the target."""
     figure = Figure(figsize=(6.4, 6.4), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     scenes = {name: dataset.scene(name, key) for name in lines[0].scores["scene"]}
@@ -294,18 +294,17 @@ def _spectra_figure(dataset: Dataset, key: str, lines: list[Line]) -> Figure:
         below.plot(wavelength * pixel_km, difference_db, color=colour, linewidth=1)
     for axis in (above, below):
         band = axis.axvspan(2 * pixel_km, 2 * scale * pixel_km, color="grey", alpha=0.12)
-    band.set_label("which the input lacks")
+    band.set_label("wavelengths that the input lacks")
     below.set_xlabel("wavelength, km")
     below.invert_xaxis()
     below.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     below.xaxis.set_major_formatter("{x:g}")
     below.xaxis.set_minor_locator(NullLocator())
     above.set_ylabel("power, K$^2$")
-    below.set_ylabel("less the target's, dB")
+    below.set_ylabel("ratio to the target, dB")
     above.legend(fontsize=7)
     below.legend(handles=[band], fontsize=7, loc="lower left")
-    _title(figure, dataset, f"track {key}", _scored_scenes(lines))
-    return figure
+    return _titled(figure, dataset, f"track {key}", _scored_scenes(lines))
 
 
 def _base(lines: Sequence[Line]) -> list[Line]:
@@ -315,26 +314,23 @@ def _base(lines: Sequence[Line]) -> list[Line]:
 def _spectrum(images: Sequence[tuple[Floats, Mask]]) -> tuple[np.ndarray, np.ndarray]:
     """(Wavelength in pixels, power in K^2), geometric mean over images and their masks."""
     spectra = [rapsd(values_k, scored) for values_k, scored in images]
-    # scenes of several sizes have rings of several widths
+    # scenes of different sizes have rings of different widths
     common = min((frequency for frequency, _ in spectra), key=len)
     levels = [np.interp(common, frequency, np.log(power)) for frequency, power in spectra]
     return 1 / common, np.exp(np.mean(levels, axis=0))
 
 
 def _patch_size_figure(
-    dataset: Dataset,
-    blocks: Mapping[str, Sequence[Line]],
-    series: Sequence[Mapping[str, int]],
-    resamples: int,
+    dataset: Dataset, blocks: Blocks, series: Sequence[Series], resamples: int
 ) -> Figure:
     """Gain against the side of the training patches."""
-    # side by side, or intervals would hide each other
+    # side by side, so that intervals do not hide each other
     beside = 1.02 ** (np.arange(len(series)) - (len(series) - 1) / 2)
-    places = [
+    positions = [
         {name: side * factor for name, side in patches.items()}
         for patches, factor in zip(series, beside, strict=True)
     ]
-    figure = _series_figure(dataset, blocks, places, resamples, "patch and batch")
+    figure = _series_figure(dataset, blocks, positions, resamples, "patch and batch")
     sides = sorted({side for patches in series for side in patches.values()})
     (axis,) = figure.axes
     axis.set_xticks(sides, [str(side) for side in sides])
@@ -343,15 +339,14 @@ def _patch_size_figure(
 
 
 def _budgets_figure(
-    dataset: Dataset,
-    blocks: Mapping[str, Sequence[Line]],
-    series: Sequence[Mapping[str, int]],
-    resamples: int,
+    dataset: Dataset, blocks: Blocks, series: Sequence[Series], resamples: int
 ) -> Figure:
     """Gain against the measured CPU time of training."""
     lines = [line for rows in blocks.values() for line in rows]
-    places = [{line.name: _train_cpu_s(line) for line in _named(lines, steps)} for steps in series]
-    figure = _series_figure(dataset, blocks, places, resamples, "the number of steps")
+    positions = [
+        {line.name: _train_cpu_s(line) for line in _named(lines, steps)} for steps in series
+    ]
+    figure = _series_figure(dataset, blocks, positions, resamples, "the number of steps")
     (axis,) = figure.axes
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_major_formatter("{x:g}")
@@ -360,7 +355,7 @@ def _budgets_figure(
 
 
 def _train_cpu_s(line: Line) -> float:
-    """CPU seconds of a row's training; raises LstsrError if its checkpoint does not hold them."""
+    """CPU seconds of a row's training. Raises LstsrError if its checkpoint has none."""
     seconds = float(line.scores["train_cpu_s"].mean(skipna=False))
     if not seconds > 0:
         raise LstsrError(
@@ -370,32 +365,23 @@ def _train_cpu_s(line: Line) -> float:
 
 
 def _series_figure(
-    dataset: Dataset,
-    blocks: Mapping[str, Sequence[Line]],
-    series: Sequence[Mapping[str, float]],
-    resamples: int,
-    setting: str,
+    dataset: Dataset, blocks: Blocks, series: Sequence[Series], resamples: int, setting: str
 ) -> Figure:
-    """Gain over bilinear, with its interval if it has one, a line per series.
+    """Gain over bilinear with intervals, one line per series.
 
-    A series gives the place of each row on the logarithmic x axis.
+    A series gives the position of each row on the logarithmic x axis.
     """
     figure = Figure(figsize=(6, 4.2), layout="constrained")
     axis = figure.subplots()
     drawn: list[Line] = []
-    for places in series:
-        key, lines = next((key, rows) for key, rows in blocks.items() if _named(rows, places))
+    for positions in series:
+        key, lines = next((key, rows) for key, rows in blocks.items() if _named(rows, positions))
         bilinear = next(line for line in lines if line.label == "bilinear")
-        rows = _named(lines, places)
-        place, gain, low, high = np.array(sorted(_points(rows, bilinear, places, resamples))).T
-        axis.errorbar(
-            place,
-            gain,
-            yerr=(gain - low, high - gain),
-            marker="o",
-            capsize=3,
-            label=f"{rows[0].model} {key}, {_scored_scenes(lines)}",
-        )
+        rows = _named(lines, positions)
+        points = sorted(_points(rows, bilinear, positions, resamples))
+        position, gain, low, high = np.array(points).T
+        label, errors = f"{rows[0].model} {key}, {_scored_scenes(lines)}", (gain - low, high - gain)
+        axis.errorbar(position, gain, yerr=errors, marker="o", capsize=3, label=label)
         drawn += rows
     axis.set_xscale("log")
     axis.xaxis.set_minor_locator(NullLocator())
@@ -403,8 +389,7 @@ def _series_figure(
     axis.set_ylabel("ubRMSE gain over bilinear, dB")
     axis.legend(fontsize=7)
     notes = " ".join(dict.fromkeys(interval_note(len(line.scores)) for line in drawn))
-    _title(figure, dataset, f"rows that differ only in {setting}.\n{notes}")
-    return figure
+    return _titled(figure, dataset, f"rows that differ only in {setting}.\n{notes}")
 
 
 def _named(lines: Sequence[Line], names: Container[str]) -> list[Line]:
@@ -412,9 +397,9 @@ def _named(lines: Sequence[Line], names: Container[str]) -> list[Line]:
 
 
 def _points(
-    lines: Sequence[Line], bilinear: Line, places: Mapping[str, float], resamples: int
+    lines: Sequence[Line], bilinear: Line, positions: Series, resamples: int
 ) -> list[tuple[float, float, float, float]]:
-    """A variant's (place, gain and its interval), place and gain of a scene averaged over seeds."""
+    """(Position, gain, ends of its interval) of each variant, averaged over seeds."""
     variants: dict[str, list[Line]] = {}
     for line in lines:
         variants.setdefault(line.variant, []).append(line)
@@ -422,20 +407,18 @@ def _points(
     for seeds in variants.values():
         gains = pd.concat([gains_db(line.scores, bilinear.scores) for line in seeds])
         interval = paired_bootstrap(gains.groupby(level=0).mean(), resamples)
-        points.append((float(np.mean([places[line.name] for line in seeds])), *interval))
+        points.append((float(np.mean([positions[line.name] for line in seeds])), *interval))
     return points
 
 
-def _curves_figure(
-    dataset: Dataset, blocks: Mapping[str, Sequence[Line]], curves: Sequence[Path]
-) -> Figure:
-    """Validation during training, a panel a block; a row has one colour in all, and in all folds.
+def _curves_figure(dataset: Dataset, blocks: Blocks, curves: Sequence[Path]) -> Figure:
+    """Validation during training, one panel per block and one curve per fold of a row.
 
-    A row with folds has a curve for each.
+    A row has one colour in all panels and folds.
     """
     paths: dict[str, list[Path]] = {}
     for path in curves:
-        paths.setdefault(_experiment(path.name.removesuffix(".curve.csv")), []).append(path)
+        paths.setdefault(_without_fold(path.name.removesuffix(".curve.csv")), []).append(path)
     trained = {key: _named(lines, paths) for key, lines in blocks.items()}
     panels = {key: lines for key, lines in trained.items() if lines}
     labels = dict.fromkeys(line.label for lines in panels.values() for line in lines)
@@ -453,14 +436,14 @@ def _curves_figure(
     figure.supxlabel("optimiser step", fontsize=9)
     figure.supylabel(f"validation ubRMSE, {dataset.meta.target_unit}", fontsize=9)
     figure.legend(handles.values(), handles, loc="outside right center", fontsize=7)
+    shown = f"{len(dataset.scenes('validation'))} validation scenes"
     if has_folds(next(iter(panels.values()))[0].scores):
-        _title(figure, dataset, "validation scenes of each fold")
-    else:
-        _title(figure, dataset, f"{len(dataset.scenes('validation'))} validation scenes")
-    return figure
+        shown = "validation scenes of each fold"
+    return _titled(figure, dataset, shown)
 
 
 def _split_figure(dataset: Dataset, splits: Path) -> Figure:
+    """The footprints of all scenes, coloured by their split or fold."""
     figure = Figure(figsize=(5.5, 5), layout="constrained")
     axis = figure.subplots()
     table = pd.read_csv(splits, dtype={"scene": str})
@@ -482,12 +465,11 @@ def _split_figure(dataset: Dataset, splits: Path) -> Figure:
     axis.set_aspect(1 / np.cos(np.radians(table["lat"].mean())))
     _legend_above(axis, min(len(colours), 4))
     shown = "by the fold that tests them" if "fold" in table else "of all splits"
-    _title(figure, dataset, f"{len(table)} scenes {shown}")
-    return figure
+    return _titled(figure, dataset, f"{len(table)} scenes {shown}")
 
 
 def _shifts_figure(dataset: Dataset, shifts: Path) -> Figure:
-    """How far reference and input content must move to match the target."""
+    """Shifts that bring reference and input onto the target."""
     figure = Figure(figsize=(5, 4.6), layout="constrained")
     axis = figure.subplots()
     table = pd.read_csv(shifts)
@@ -507,12 +489,11 @@ def _shifts_figure(dataset: Dataset, shifts: Path) -> Figure:
     axis.invert_yaxis()
     axis.set_aspect("equal")
     _legend_above(axis, 1)
-    _title(figure, dataset, f"{len(table)} scenes of all splits")
-    return figure
+    return _titled(figure, dataset, f"{len(table)} scenes of all splits")
 
 
 def _legend_above(axis: Axes, columns: int) -> None:
-    """Where it hides nothing."""
+    """Draw the legend above the axes, where it hides nothing."""
     axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, fontsize=8)
 
 

@@ -1,4 +1,4 @@
-"""How the gain of networks depends on distance from training and on the content of a scene."""
+"""How the gain of networks depends on the distance to training and on a scene's content."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lstsr.dataset.loader import Dataset
-from lstsr.evaluation.score_files import gains_db, origin_title, read_scores
-from lstsr.evaluation.table import AGAINST
+from lstsr.evaluation.columns import AGAINST, origin_title, read_scores
+from lstsr.evaluation.gains import gains_db
 from lstsr.files import whole
 from lstsr.globe import Outline, distance_km, outline_of
 from lstsr.registry import CLASSICAL
@@ -41,7 +41,7 @@ def write_generalisation(
     }
     gains = network_gains(scenes)
     datasets = {fold: Dataset(data, fold=fold) for fold in map(int, gains["fold"].unique())}
-    found = [
+    contents = [
         {"scene": scene, "track": track, "scale": scale}
         | {"nearest_train_km": nearest_km(scene, datasets[fold].scenes("train"), outlines)}
         | properties(datasets[fold], scene, key_of(track, scale))
@@ -49,7 +49,7 @@ def write_generalisation(
         .drop_duplicates()
         .itertuples(index=False)
     ]
-    table = gains.merge(pd.DataFrame(found), on=["scene", "track", "scale"], validate="m:1")
+    table = gains.merge(pd.DataFrame(contents), on=["scene", "track", "scale"], validate="m:1")
     with whole(output) as partial:
         table.round(DIGITS).to_csv(partial, index=False)
     meta = datasets[0].meta
@@ -65,7 +65,7 @@ def network_gains(scenes: pd.DataFrame) -> pd.DataFrame:
     """
     parts = []
     for _, block in scenes.groupby(["track", "scale"], sort=False):
-        plain = {model: one for model, one in block[block["variant"] == "base"].groupby("model")}
+        plain = dict(list(block[block["variant"] == "base"].groupby("model")))
         bases = {f"{name}_db": plain[model] for name, model in AGAINST.items() if model in plain}
         networks = block[~block["model"].isin(CLASSICAL)]
         for _, row in networks.groupby(["model", "variant", "seed"], sort=False):
@@ -75,14 +75,14 @@ def network_gains(scenes: pd.DataFrame) -> pd.DataFrame:
     table = seeds[list(bases)].mean().reset_index().astype({"fold": int})
     rank = table.groupby(NETWORK)[measure(table)].rank(method="first").astype(int)
     table.insert(len(NETWORK), "rank", rank)
-    ordered = [one.sort_values("rank") for _, one in table.groupby(NETWORK, sort=False)]
+    ordered = [rows.sort_values("rank") for _, rows in table.groupby(NETWORK, sort=False)]
     return pd.concat(ordered, ignore_index=True)
 
 
 def measure(table: pd.DataFrame) -> str:
-    """The column of gains to judge by: over local-linear; over bilinear for optical images.
+    """The column of gains to judge by: over local-linear, or over bilinear for optical images.
 
-    The gain of local-linear over bilinear depends on the scene, so it would hide what is learned.
+    The gain of local-linear over bilinear depends on the scene and would hide what is learned.
     """
     return [name for name in GAINS if name in table][-1]
 
@@ -93,28 +93,28 @@ def nearest_km(scene: str, training: Sequence[str], outlines: dict[str, Outline]
 
 
 def properties(dataset: Dataset, name: str, key: str) -> dict[str, float]:
-    """Content of a scene over its scored pixels; what the dataset lacks is left out.
+    """Content of a scene over its scored pixels, without what the dataset lacks.
 
     ``target_std``: standard deviation of the target, in its unit, averaged over bands.
     ``reference_std``: the same of the reference: of NDVI or, without NDVI, of its first band.
     ``ndvi_mean``: mean NDVI. ``elevation_std_m``: standard deviation of elevation, the relief.
     """
     scene, bands = dataset.scene(name, key), dataset.meta.reference_bands
-    found = {"target_std": float(scene.target[..., scene.scored].std(axis=-1).mean())}
+    content = {"target_std": float(scene.target[..., scene.scored].std(axis=-1).mean())}
     shown = scene.scored & scene.reference_valid
     if not bands or not shown.any():
-        return found
+        return content
     values = {band: scene.reference[index][shown] for index, band in enumerate(bands)}
-    found["reference_std"] = float(values.get("ndvi", values[bands[0]]).std())
+    content["reference_std"] = float(values.get("ndvi", values[bands[0]]).std())
     if "ndvi" in values:
-        found["ndvi_mean"] = float(values["ndvi"].mean())
+        content["ndvi_mean"] = float(values["ndvi"].mean())
     if "elevation" in values:
-        found["elevation_std_m"] = float(values["elevation"].std())
-    return found
+        content["elevation_std_m"] = float(values["elevation"].std())
+    return content
 
 
 def draw(table: pd.DataFrame, title: str, target_unit: str) -> Figure:
-    """Gain against each property, a row of panels per block, with Spearman's rank correlation.
+    """Gain against each property with Spearman's rank correlation, one row of panels per block.
 
     The five worst scenes of each network have a ring.
     """
@@ -146,13 +146,13 @@ def draw(table: pd.DataFrame, title: str, target_unit: str) -> Figure:
 def _panel(axis: Axes, block: pd.DataFrame, name: str) -> None:
     networks = block.groupby(["model", "variant"], sort=False)
     colours = cycle(colormaps["tab10"](range(10)))
-    for ((model, variant), one), colour in zip(networks, colours, strict=False):
-        gain = measure(one)
-        correlation = one[gain].corr(one[name], method="spearman")
+    for ((model, variant), rows), colour in zip(networks, colours, strict=False):
+        gain = measure(rows)
+        correlation = rows[gain].corr(rows[name], method="spearman")
         label = model if variant == "base" else f"{model} {variant}"
         style = {"color": colour, "markersize": 4, "alpha": 0.7}
-        axis.plot(one[name], one[gain], "o", label=f"{label}: {correlation:+.2f}", **style)
-        worst = one[one["rank"] <= WORST]
+        axis.plot(rows[name], rows[gain], "o", label=f"{label}: {correlation:+.2f}", **style)
+        worst = rows[rows["rank"] <= WORST]
         axis.plot(worst[name], worst[gain], "o", mfc="none", color=colour, markersize=8)
     axis.axhline(0, color="grey", linewidth=0.6)
     axis.legend(title="rank correlation", title_fontsize=7, fontsize=7)

@@ -21,18 +21,18 @@ TRUE_COLOUR = (
     ("rhoc_660", "rhoc_555", "rhoc_490"),
     ("toa_660", "toa_555", "toa_490"),
 )
-"""Names of the bands that are red, green and blue, of the products that we read."""
+"""Names of the red, green and blue bands, by product."""
 SIDE = 96
-"""Pixels along a side of what is shown: detail must be larger than the printer's dots."""
+"""Side of the window shown, pixels. Details must be larger than the dots of a printer."""
 CLIPPED = 1.0
-"""Share of pixels that the stretch leaves out at either end, percent."""
+"""Percent of the pixels that the stretch leaves out at either end."""
 NO_DATA = "#009e73"
 """Colour of no-data pixels: absent from our colour maps and visible to colour-blind readers."""
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """One scene's row of pictures: its title, the scene, and fine images (B, H, W) by label."""
+    """A row of pictures: title, scene, and fine images (B, H, W) by label."""
 
     title: str
     scene: SceneArrays
@@ -40,7 +40,7 @@ class Pictures:
 
 
 def pictures_figure(title: str, bands: Sequence[str], rows: Sequence[Pictures]) -> Figure:
-    """Per scene the input, the images and the target, all with the target's contrast stretch.
+    """Input, images and target of each scene, all with the target's contrast stretch.
 
     The figure shows the window with the most scored pixels: in true colour if ``bands`` contain
     it, otherwise the first three bands, or one band in grey. No-data pixels, and target pixels
@@ -62,7 +62,7 @@ def pictures_figure(title: str, bands: Sequence[str], rows: Sequence[Pictures]) 
             picture = (image[shown] - low) / (high - low)
             _show(axis, picture[:, *window], label)
     names = ", ".join(bands[index] for index in shown)
-    figure.suptitle(f"{title}: {names}, one stretch a scene", fontsize=9)
+    figure.suptitle(f"{title}: {names}, one stretch per scene", fontsize=9)
     no_data_legend(figure)
     return figure
 
@@ -79,7 +79,7 @@ def with_no_data(name: str) -> Colormap:
 
 
 def shown_bands(bands: Sequence[str]) -> list[int]:
-    """The bands that are red, green and blue; else the first three, or the only one."""
+    """Indexes of the red, green and blue bands; otherwise the first three, or the only one."""
     for names in TRUE_COLOUR:
         if set(names) <= set(bands):
             return [bands.index(name) for name in names]
@@ -87,13 +87,13 @@ def shown_bands(bands: Sequence[str]) -> list[int]:
 
 
 def stretch(image: Floats, scored: Mask) -> tuple[NDArray, NDArray]:
-    """What is drawn darkest and brightest of each band, both (B, 1, 1)."""
+    """The darkest and the brightest drawn value of each band, both (B, 1, 1)."""
     low, high = np.percentile(image[:, scored], [CLIPPED, 100 - CLIPPED], axis=-1)
     return low[:, None, None], np.maximum(high, low + 1e-6)[:, None, None]
 
 
 def clearest(scored: Mask, side: int, step: int) -> tuple[slice, slice]:
-    """The window of ``side`` pixels, its corner on a multiple of ``step``, that is scored most."""
+    """The window of ``side`` pixels with most scored pixels; corners are multiples of ``step``."""
     height, width = (min(side, length) for length in scored.shape)
     sums = np.pad(scored.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
     inside = sums[height:, width:] - sums[:-height, width:]

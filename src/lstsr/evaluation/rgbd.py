@@ -1,10 +1,10 @@
 """RGB-D super-resolution by the protocol of DCTNet's authors, for their released weights.
 
-The protocol (released code of Zhao et al., CVPR 2022): sides are cropped to multiples of the scale;
-the depth is brought to 0 .. 1 by the minimum and maximum of the truth, reduced and enlarged again
-by Pillow's bicubic filter (which averages when it reduces); the guide is divided by 255 and
-standardised as for ImageNet; outputs are clamped to 0 .. 1; the error of an image is its RMSE in
-the unit of its depth file, that of a set the mean over its images. The truth's range is oracle
+The protocol (released code of Zhao et al., CVPR 2022): Sides are cropped to multiples of the scale.
+The minimum and maximum of the true depth map it to 0 .. 1. Pillow's bicubic filter, which averages
+when it reduces, reduces it and enlarges it again. The guide is divided by 255 and standardised as
+for ImageNet. Outputs are clamped to 0 .. 1. The error of an image is its RMSE in the unit of its
+depth file; the error of a set is the mean over its images. The range of the truth is oracle
 information, which our own rows never see.
 """
 
@@ -24,13 +24,13 @@ from lstsr.models.dctnet_released import PublishedDCTNet
 from lstsr.training.network_io import best_device
 
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-"""Of red, green and blue in 0 .. 1 (Torchvision, transforms of its pretrained networks)."""
+"""Means of red, green and blue in 0 .. 1 (Torchvision, transforms of pretrained networks)."""
 
 IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
-"""Likewise."""
+"""Their standard deviations."""
 
 SMALLEST_PX = 15
-"""Shortest side that the published attention can take."""
+"""Shortest side that the published attention accepts."""
 
 RGB_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
 DEPTH_SUFFIXES = frozenset({".png", ".npy"})
@@ -38,10 +38,10 @@ DEPTH_SUFFIXES = frozenset({".png", ".npy"})
 
 @dataclass(frozen=True)
 class Pair:
-    """One image, prepared: arrays of float32 on the fine grid, (H,W) and (3,H,W).
+    """One prepared image: float32 arrays (H,W) and (3,H,W) on the fine grid.
 
-    ``truth`` and ``upsampled``, the bicubic image, are in 0 .. 1; ``guide`` is standardised;
-    ``depth_range`` is maximum less minimum of the truth, in the unit of its file.
+    ``truth`` and ``upsampled``, the bicubic image, are in 0 .. 1, and ``guide`` is standardised.
+    ``depth_range`` is maximum minus minimum of the truth, in the unit of its file.
     """
 
     truth: Floats
@@ -52,7 +52,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Score:
-    """RMSE of one image, in the unit of its depth file: the network's, and bicubic's beside."""
+    """RMSE of one image by the network and by bicubic, in the unit of its depth file."""
 
     name: str
     rmse: float
@@ -64,18 +64,15 @@ def evaluate(
 ) -> list[Score]:
     """Score every pair of two folders, matched by sorted name.
 
-    Args:
-        network: in evaluation mode.
-        rgb: folder of colour images, 8 bits (png, jpg, bmp).
-        depth: folder of depth images of one channel (png, npy).
-        scale: the factor of super-resolution.
-        crop: pixels at each border that do not count (6 for NYU, 0 elsewhere).
-
-    Raises:
-        LstsrError: folders or files do not serve.
+    ``network`` is in evaluation mode. ``rgb`` is a folder of colour images of 8 bits (png, jpg,
+    bmp), ``depth`` a folder of depth images of one channel (png, npy). ``crop`` pixels at each
+    border do not count (6 for NYU, 0 for other sets). Raises LstsrError if an argument, a folder or
+    a file does not fit.
     """
     if scale < 2 or crop < 0:
-        raise LstsrError(f"scale {scale}, crop {crop}: want a scale of at least 2 and no crop < 0")
+        raise LstsrError(
+            f"scale {scale}, crop {crop}: give a scale of at least 2 and a crop of at least 0"
+        )
     device = best_device()
     network = network.to(device)
     scores = []
@@ -92,19 +89,12 @@ def evaluate(
 
 
 def report(scores: list[Score]) -> str:
-    """A line for each image and one for their mean."""
-    mean = Score(
-        "mean",
-        float(np.mean([score.rmse for score in scores])),
-        float(np.mean([score.bicubic_rmse for score in scores])),
-    )
-    width = max(len(score.name) for score in (*scores, mean))
-    lines = [f"{'image':{width}}  {'RMSE':>10}  {'bicubic':>10}"]
-    lines += [
-        f"{score.name:{width}}  {score.rmse:10.5f}  {score.bicubic_rmse:10.5f}"
-        for score in (*scores, mean)
-    ]
-    return "\n".join(lines)
+    """One line for each image and one for their mean."""
+    means = np.mean([(score.rmse, score.bicubic_rmse) for score in scores], axis=0)
+    rows = [*scores, Score("mean", *means)]
+    width = max(len(row.name) for row in rows)
+    lines = [f"{row.name:{width}}  {row.rmse:10.5f}  {row.bicubic_rmse:10.5f}" for row in rows]
+    return "\n".join([f"{'image':{width}}  {'RMSE':>10}  {'bicubic':>10}", *lines])
 
 
 def pairs(rgb: Path, depth: Path) -> Iterator[tuple[Path, Path]]:
@@ -112,28 +102,30 @@ def pairs(rgb: Path, depth: Path) -> Iterator[tuple[Path, Path]]:
     colours, depths = _files(rgb, RGB_SUFFIXES), _files(depth, DEPTH_SUFFIXES)
     if len(colours) != len(depths):
         raise LstsrError(
-            f"{rgb}: {len(colours)} images, but {len(depths)} depths in {depth}; "
-            "they are matched by sorted name"
+            f"{rgb}: {len(colours)} images, but {len(depths)} depths in {depth}. "
+            "Give one depth per image; they are matched by sorted name"
         )
     return zip(colours, depths, strict=True)
 
 
 def read_pair(rgb: Path, depth: Path, scale: int, crop: int = 0) -> Pair:
-    """Read and prepare one pair; raises LstsrError where it does not serve."""
+    """Read and prepare one pair. Raises LstsrError if it does not fit."""
     guide, truth = read_rgb(rgb), read_depth(depth)
     if guide.shape[:2] != truth.shape:
-        raise LstsrError(f"{rgb}: {guide.shape[:2]} pixels, but {truth.shape} in {depth.name}")
+        raise LstsrError(
+            f"{rgb}: {guide.shape[:2]} pixels, but {truth.shape} in {depth.name}. Name a pair"
+        )
     height, width = (side - side % scale for side in truth.shape)
     if min(height, width) < max(SMALLEST_PX, 2 * crop + 1):
-        raise LstsrError(f"{depth}: {truth.shape} pixels are too few for crop {crop}")
+        raise LstsrError(f"{depth}: {truth.shape} pixels are too few for crop {crop}. Leave it out")
     return prepare(guide[:height, :width], truth[:height, :width], scale, depth)
 
 
 def prepare(guide: np.ndarray, truth: Floats, scale: int, name: Path) -> Pair:
-    """Apply the protocol to a guide (H,W,3) of 8 bits and a truth (H,W), multiples of the scale."""
+    """Apply the protocol to a guide (H,W,3), 8 bits, and a truth (H,W), multiples of ``scale``."""
     low, high = float(truth.min()), float(truth.max())
-    if not 0 < high - low < np.inf:  # of NaN too
-        raise LstsrError(f"{name}: depths from {low} to {high} have no range")
+    if not 0 < high - low < np.inf:  # refuses NaN too
+        raise LstsrError(f"{name}: depths from {low} to {high} have no range. Leave it out")
     truth = ((truth - low) / (high - low)).astype(np.float32)
     height, width = truth.shape
     coarse = _bicubic(truth, width // scale, height // scale)
@@ -164,12 +156,14 @@ def read_depth(path: Path) -> Floats:
         try:
             depth = np.load(path, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
-            raise LstsrError(f"{path}: cannot be read as an array of numbers") from error
+            raise LstsrError(f"{path}: not an array of numbers. Leave it out") from error
     else:
         image = _open(path)
         depth = np.asarray(image.convert("RGB") if image.mode == "P" else image)
     if depth.ndim != 2 or depth.dtype.kind not in "uif":
-        raise LstsrError(f"{path}: {depth.dtype} of shape {depth.shape} is no depth of one channel")
+        raise LstsrError(
+            f"{path}: {depth.dtype} of shape {depth.shape} is not a depth of one channel"
+        )
     return depth.astype(np.float32)
 
 
@@ -183,14 +177,14 @@ def _open(path: Path) -> Image.Image:
         image = Image.open(path)
         image.load()
     except (OSError, UnidentifiedImageError) as error:
-        raise LstsrError(f"{path}: cannot be read as an image") from error
+        raise LstsrError(f"{path}: not a readable image. Leave it out") from error
     return image
 
 
 def _files(folder: Path, suffixes: frozenset[str]) -> list[Path]:
     if not folder.is_dir():
-        raise LstsrError(f"{folder}: is no folder")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
-    if not found:
-        raise LstsrError(f"{folder}: has no file of {', '.join(sorted(suffixes))}")
-    return found
+        raise LstsrError(f"{folder}: not a folder")
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+    if not files:
+        raise LstsrError(f"{folder}: no file of {', '.join(sorted(suffixes))}")
+    return files

@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself, as text: a table of several, or one in full."""
+"""Cards of checkpoints as text: a table of several, or one in full."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pydantic import TypeAdapter
 from lstsr.config import SensorConfig
 from lstsr.metrics import gain_db, paired_bootstrap
 from lstsr.predict.cost import parameter_count
-from lstsr.predict.pair import describe
+from lstsr.predict.reading import describe
 from lstsr.predict.shipped import SUFFIX
-from lstsr.training.checkpoint import Checkpoint, load_checkpoint, read_checkpoint
+from lstsr.training.checkpoint import CheckpointHeader, load_checkpoint, read_header
 
 HEADS = ("name", "model", "scale", "input", "reference", "origin", "validation", "size")
 ORIGINS = {"observed": "observed", "simulated": "simulated demonstration"}
@@ -33,99 +33,91 @@ def table(paths: Iterable[Path]) -> str:
 
 
 def _line(path: Path) -> tuple[str, ...]:
-    found = read_checkpoint(path)
+    header = read_header(path)
+    sensors = {role: reading.sensor for role, reading in _readings(header).items()}
     return (
         path.name.removesuffix(SUFFIX),
-        found.row.model,
-        _scale(found),
-        _input(found, _sensor(found, "input")),
-        f"{_sensor(found, 'reference')}: {' '.join(found.reference_bands)}",
-        ORIGINS[found.origin],
-        _score(found),
+        header.row.model,
+        _scale(header),
+        _input(header, sensors),
+        f"{sensors.get('reference', 'none')}: {' '.join(header.reference_bands)}",
+        ORIGINS[header.origin],
+        _score(header),
         _size(path),
     )
 
 
 def card(path: Path) -> str:
-    """All about one checkpoint: what it expects, its data, their attribution, and its scores.
+    """The card of a checkpoint: what it expects, its data, their attribution, and its scores.
 
     Raises LstsrError as `load_checkpoint`.
     """
-    network, found = load_checkpoint(path)
+    network, header = load_checkpoint(path)
+    row, settings = header.row, header.row.settings
+    readings = {role: describe(reading) for role, reading in _readings(header).items()}
+    bands = " ".join(header.reference_bands)
     entries = {
-        "model": f"{found.row.model} {found.row.variant}, {parameter_count(network):,} parameters",
-        "scale": f"{_scale(found)}, track {found.row.track}",
-        "input": _input(found, _reading(found, "input")),
-        "reference": f"{_reading(found, 'reference')}; bands {' '.join(found.reference_bands)}",
-        "target": _reading(found, "target"),
-        "origin": ORIGINS[found.origin],
-        "data": f"{found.dataset}. {found.attribution}".strip(),
-        "split": _split(found.split),
-        "scenes": f"{found.n_train} for training, {_count(found)} for validation",
-        "validation": f"{_score(found)}. {' '.join(_caveats(found))}",
-        "gain": "; ".join(_gains(found)),
-        "training": _training(found),
+        "model": f"{row.model} {row.variant}, {parameter_count(network):,} parameters",
+        "scale": f"{_scale(header)}, track {row.track}",
+        "input": _input(header, readings),
+        "reference": f"{readings.get('reference', 'none')}; bands {bands}",
+        "target": readings.get("target", "none"),
+        "origin": ORIGINS[header.origin],
+        "data": f"{header.dataset}. {header.attribution}".strip(),
+        "split": _split(header.split),
+        "scenes": f"{header.n_train} for training, {_count(header)} for validation",
+        "validation": f"{_score(header)}. {' '.join(_caveats(header))}",
+        "gain": "; ".join(_gains(header)),
+        "training": f"step {header.best_step} of {header.steps}, batches of {settings.batch} "
+        f"patches of {settings.patch} x {settings.patch} pixels, seed {row.seed}",
         "size": _size(path),
-        "weights": f"SHA-256 {found.weights_sha256}",
-        "version": found.version,
+        "weights": f"SHA-256 {header.weights_sha256}",
+        "version": header.version,
     }
     lines = (f"  {label.ljust(LABEL)}{text}" for label, text in entries.items())
     return "\n".join((path.name.removesuffix(SUFFIX), *lines))
 
 
-def _scale(found: Checkpoint) -> str:
-    return f"x{found.row.scale}, {found.target_m * found.row.scale:.0f} to {found.target_m:.0f} m"
+def _readings(header: CheckpointHeader) -> dict[str, SensorConfig]:
+    """How the files of each role are read."""
+    known: TypeAdapter[SensorConfig] = TypeAdapter(SensorConfig)
+    return {role: known.validate_python(keys) for role, keys in header.readings.items() if keys}
 
 
-def _sensor(found: Checkpoint, role: str) -> str:
-    reading = _reading_config(found.readings.get(role))
-    return reading.sensor if reading else "none"
+def _scale(header: CheckpointHeader) -> str:
+    scale, target_m = header.row.scale, header.target_m
+    return f"x{scale}, {target_m * scale:.0f} to {target_m:.0f} m"
 
 
-def _reading(found: Checkpoint, role: str) -> str:
-    reading = _reading_config(found.readings.get(role))
-    return describe(reading) if reading else "none"
-
-
-def _reading_config(held: Any) -> SensorConfig | None:
-    if not held:
-        return None
-    reading: SensorConfig = TypeAdapter(SensorConfig).validate_python(held)
-    return reading
-
-
-def _input(found: Checkpoint, sensor: str) -> str:
+def _input(header: CheckpointHeader, words: Mapping[str, str]) -> str:
     """The input as prediction reads it, and the source of a degraded track."""
-    return (
-        sensor if found.row.track == "observed" else f"{sensor}; in training, the averaged target"
-    )
+    text = words.get("input", "none")
+    observed = header.row.track == "observed"
+    return text if observed else f"{text}; in training, the averaged target"
 
 
-def _unit(found: Checkpoint) -> str:
-    return "K" if found.reference_bands else "reflectance"
+def _count(header: CheckpointHeader) -> int:
+    return len(header.validation.get("network", ()))
 
 
-def _count(found: Checkpoint) -> int:
-    return len(found.validation.get("network", ()))
+def _score(header: CheckpointHeader) -> str:
+    scenes = "1 scene" if _count(header) == 1 else f"{_count(header)} scenes"
+    unit = "K" if header.reference_bands else "reflectance"
+    return f"ubRMSE {header.validation_ubrmse_k:.3f} {unit}, mean of {scenes}"
 
 
-def _score(found: Checkpoint) -> str:
-    scenes = "1 scene" if _count(found) == 1 else f"{_count(found)} scenes"
-    return f"ubRMSE {found.validation_ubrmse_k:.3f} {_unit(found)}, mean of {scenes}"
-
-
-def _caveats(found: Checkpoint) -> Iterator[str]:
+def _caveats(header: CheckpointHeader) -> Iterator[str]:
     """What a reader of the scores must know."""
-    if found.row.settings.adversarial is None:
+    if header.row.settings.adversarial is None:
         yield "The same scenes chose the step of the weights."
-    if found.row.track != "observed":
+    if header.row.track != "observed":
         yield "The input was made from the target. Expect larger errors with a real sensor."
 
 
-def _gains(found: Checkpoint) -> Iterator[str]:
-    """Mean gain over each baseline with its interval, dB, of ubRMSE on the validation scenes."""
-    own = found.validation.get("network", {})
-    for name, errors in found.validation.items():
+def _gains(header: CheckpointHeader) -> Iterator[str]:
+    """Mean gain in ubRMSE over each baseline on the validation scenes, dB, with its interval."""
+    own = header.validation.get("network", {})
+    for name, errors in header.validation.items():
         if name != "network":
             gains = [gain_db(errors[scene], own[scene]) for scene in own]
             mean, low, high = paired_bootstrap(gains)
@@ -144,14 +136,6 @@ def _split(split: Mapping[str, Any]) -> str:
         region = ", ".join(f"{key} {value:g}" for key, value in bounds if value is not None)
         parts.append(f"{name} {'none' if part is None else region or f'{part:g} of the scenes'}")
     return "; ".join(parts)
-
-
-def _training(found: Checkpoint) -> str:
-    settings = found.row.settings
-    return (
-        f"step {found.best_step} of {found.steps}, batches of {settings.batch} patches of "
-        f"{settings.patch} x {settings.patch} pixels, seed {found.row.seed}"
-    )
 
 
 def _size(path: Path) -> str:

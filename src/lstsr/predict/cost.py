@@ -9,19 +9,19 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-# Side of the sample image, coarse cells: large enough that borders hardly count.
 SAMPLE = 32
+"""Side of the sample image in coarse cells: large enough that borders hardly count."""
 
 
 class _Flops(TorchDispatchMode):
     """Floating-point operations by torch's own formulas, summed over the operators that have one.
 
-    FlopCounterMode of torch counts the same, but loads the compiler, seconds in each prediction.
+    FlopCounterMode of torch counts the same, but loads the compiler, which takes seconds.
     """
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        # Nothing is compiled under this mode, so the compiler need not be told to leave it alone.
+        # nothing is compiled under this mode
         return False
 
     def __init__(self) -> None:
@@ -37,15 +37,15 @@ class _Flops(TorchDispatchMode):
 
 
 def parameter_count(network: nn.Module) -> int:
-    """Number of weights, with those that training leaves as they are."""
+    """Number of weights, including those that training leaves unchanged."""
     return sum(values.numel() for values in network.parameters())
 
 
 def macs_per_pixel(network: nn.Module, scale: int, reference_channels: int) -> float:
     """Multiply-accumulates of convolutions and matrix products per fine pixel of a 32-cell scene.
 
-    Two floating-point operations make one; element-wise work and interpolation do not count. The
-    DCT is two matrix products a channel, so its share grows with the size of the tile.
+    Two floating-point operations count as one. Element-wise operations and interpolation do not
+    count. The DCT is two matrix products per channel, so its share grows with the size of the tile.
     """
     device = next((values.device for values in network.parameters()), torch.device("cpu"))
     bands = int(getattr(network, "bands", 1))

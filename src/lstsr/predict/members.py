@@ -10,18 +10,18 @@ from torch import nn
 
 from lstsr.errors import LstsrError
 from lstsr.models.composite import SeedEnsemble, SelfEnsemble
-from lstsr.training.checkpoint import Checkpoint, load_checkpoint
+from lstsr.training.checkpoint import CheckpointHeader, load_checkpoint
 
-# Fields that depend on the seed or the machine. All others must be the same in all members.
 OUTCOME = (
     *("validation_ubrmse_k", "validation", "best_step", "steps", "train_seconds", "train_cpu_s"),
     *("fallback", "weights_sha256", "version"),
 )
+"""Fields that depend on the seed or the machine. All others must be the same in all members."""
 
 
 def load_members(
     paths: Sequence[Path], self_ensemble: bool
-) -> tuple[nn.Module, tuple[Checkpoint, ...]]:
+) -> tuple[nn.Module, tuple[CheckpointHeader, ...]]:
     """The network of one checkpoint or the mean of several, with their descriptions.
 
     With ``self_ensemble`` the network sees each tile from eight sides. Raises LstsrError as
@@ -40,10 +40,10 @@ def load_members(
     return (SelfEnsemble(network) if self_ensemble else network).eval(), described
 
 
-def _check(path: Path, member: Checkpoint, first_path: Path, first: Checkpoint) -> None:
+def _check(path: Path, member: CheckpointHeader, first_path: Path, first: CheckpointHeader) -> None:
     """Raise LstsrError if two checkpoints differ in more than the seed and its outcome."""
     alike = replace(member, row=replace(member.row, seed=first.row.seed))
-    compared = [one.name for one in fields(Checkpoint) if one.name not in OUTCOME]
+    compared = [each.name for each in fields(CheckpointHeader) if each.name not in OUTCOME]
     differing = [name for name in compared if getattr(alike, name) != getattr(first, name)]
     if differing:
         raise LstsrError(

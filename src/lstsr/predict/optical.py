@@ -1,4 +1,4 @@
-"""A finer image from an optical one alone, by a network that was trained on such images."""
+"""A finer optical image from a coarse one alone, by a network trained on such images."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from lstsr.dataset.loader import SceneInputs
 from lstsr.errors import LstsrError
 from lstsr.files import check_output, check_suffix
 from lstsr.geo.fill import fill
-from lstsr.image import SensorImage
-from lstsr.predict.pair import Options, describe, existing, reading_of
+from lstsr.predict.reading import describe, existing, reading_of
+from lstsr.predict.request import Options
 from lstsr.predict.shipped import checkpoint_path
-from lstsr.predict.tiling import tile_of, tiled
+from lstsr.predict.tiling import predict_tiles
 from lstsr.registry import CLASSICAL
 from lstsr.sensors.raster import geotiff
 from lstsr.sensors.reading import read_image
 from lstsr.training.checkpoint import load_checkpoint
-from lstsr.training.network_io import best_device, predict_scene
 
 logger = logging.getLogger(__name__)
 UNSET = Options()
@@ -45,7 +44,7 @@ def make_image(
     """
     if model in CLASSICAL:
         raise LstsrError(
-            f"--model {model}: without --reference, name a checkpoint of task optical; "
+            f"--model {model}: without --reference, name a checkpoint of task optical. "
             "LST needs a --reference"
         )
     check_suffix(output, ".tif", ".tiff")
@@ -54,39 +53,30 @@ def make_image(
         raise LstsrError(f"{output} already exists. Use --overwrite to replace it")
     network, trained = load_checkpoint(checkpoint_path(model, "--model"))
     if trained.reference_bands:
-        raise LstsrError(f"--model {model}: {trained.row.name} makes LST; name a --reference")
+        raise LstsrError(f"--model {model}: {trained.row.name} makes LST. Name a --reference")
     if scale not in (None, trained.row.scale):
-        raise LstsrError(f"--scale {scale}: {model} was trained for x{trained.row.scale}")
+        raise LstsrError(
+            f"--scale {scale}: {model} was trained for x{trained.row.scale}. Remove this option"
+        )
     reading = reading_of(input, "target", trained, options)
     logger.info("input %s: %s", input.name, describe(reading))
     with existing(input):
         image = read_image(input, reading, "target")
-    normalisation = trained.normalisation(centre_of(image.values, image.valid))
-    device, scale = best_device(), trained.row.scale
-    filled = fill(image.values, image.valid)
-    network.to(device)
-
-    def window(row: int, column: int, height: int, width: int) -> np.ndarray:
-        cells = slice(row, row + height), slice(column, column + width)
-        fine = height * scale, width * scale
-        scene = SceneInputs(
-            filled[:, *cells],
-            image.valid[cells],
-            np.empty((0, *fine), np.float32),
-            np.ones(fine, bool),
-        )
-        return predict_scene(network, scene, normalisation, device)
-
-    values = tiled(window, image.grid.shape, scale, tile_of(network, tile))
-    geotiff.write(output, _refined(image, values, scale, model))
-    logger.info("%s: x%d, %d bands", output, scale, len(values))
-
-
-def _refined(image: SensorImage, values: np.ndarray, scale: int, model: str) -> SensorImage:
-    return replace(
+    scale, shape = trained.row.scale, image.grid.refine(trained.row.scale).shape
+    scene = SceneInputs(
+        fill(image.values, image.valid),
+        image.valid,
+        np.empty((0, *shape), np.float32),
+        np.ones(shape, bool),
+    )
+    centre_k = centre_of(image.values, image.valid)
+    values = predict_tiles(network, scene, trained.normalisation(centre_k), tile)
+    sharpened = replace(
         image,
         values=values,
         valid=image.valid.repeat(scale, 0).repeat(scale, 1),
         grid=image.grid.refine(scale),
         history=(*image.history, f"x{scale} by {Path(model).name}"),
     )
+    geotiff.write(output, sharpened)
+    logger.info("%s: x%d, %d bands", output, scale, len(values))

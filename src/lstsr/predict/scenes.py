@@ -1,4 +1,4 @@
-"""Predictions of a dataset's scenes by one row, each a GeoTIFF on the fine grid, in its unit."""
+"""Predictions of a dataset's scenes by one row, one GeoTIFF per scene on the fine grid."""
 
 from __future__ import annotations
 
@@ -31,13 +31,8 @@ from lstsr.training.network_io import banded, best_device, predict_scene, scene_
 logger = logging.getLogger(__name__)
 TRAINING = ("steps", "train_seconds", "train_cpu_s")
 COLUMNS = (
-    "scene",
-    "split",
-    "file",
-    "parameters",
-    "macs_per_pixel",
-    *TRAINING,
-    "predict_seconds",
+    *("scene", "split", "file", "parameters", "macs_per_pixel"),
+    *(*TRAINING, "predict_seconds"),
 )
 TILE = 512
 UNTRAINED: dict[str, float] = dict.fromkeys(TRAINING, 0)
@@ -92,14 +87,14 @@ def predict_split(
 def _network(
     dataset: Dataset, row: Row, checkpoints: Sequence[Path], self_ensemble: bool
 ) -> tuple[nn.Module, dict[str, float]]:
-    """The row's network, ready to predict, and how long it was trained, steps and seconds."""
+    """The row's network, ready to predict, and the length of its training, steps and seconds."""
     channels = len(dataset.meta.reference_bands)
     if row.model in CLASSICAL:
         return build(row.model, row.scale, channels, **row.options).eval(), UNTRAINED
     if not checkpoints:
-        raise LstsrError(f"model {row.model} is predicted from weights: give --checkpoint")
+        raise LstsrError(f"model {row.model} needs weights. Give --checkpoint")
     network, members = load_members(checkpoints, self_ensemble)
-    return network, {name: sum(getattr(one, name) for one in members) for name in TRAINING}
+    return network, {name: sum(getattr(member, name) for member in members) for name in TRAINING}
 
 
 def _predict(

@@ -22,8 +22,8 @@ def names() -> list[str]:
 def checkpoint_path(model: str, option: str, methods: Collection[str] = ()) -> Path:
     """The checkpoint that ``model`` names: a pretrained network, or else a file.
 
-    A name comes before a file of that name; ``./NAME`` means the file. Raises LstsrError if there
-    is neither; ``option`` and ``methods``, what else it takes, are for the message.
+    A name takes precedence over a file of that name; ``./NAME`` means the file. Raises LstsrError
+    if there is neither. The message names ``option`` and the ``methods`` that it also accepts.
     """
     path = Path(model)
     if model in names():

@@ -1,4 +1,4 @@
-"""Whole scenes in overlapping tiles that are blended, so that no seam shows."""
+"""Tiling: a network runs over a scene in overlapping tiles, which are blended without seams."""
 
 from __future__ import annotations
 
@@ -7,18 +7,50 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from torch import nn
 
+from lstsr.dataset.loader import SceneInputs
 from lstsr.image import Floats
+from lstsr.models.normalisation import Normalisation
+from lstsr.training.network_io import best_device, predict_scene
 
-# Coarse cells that neighbouring tiles share. The outer half of the overlap is not used at all. The
-# solve and the RRDB of DCTRRDBNet reach far on the coarse grid: with 32 cells, tiles of the
-# pretrained modis-aster networks differ from the whole scene by at most 0.01 K (0.4 K with 16).
 OVERLAP = 32
+"""Coarse cells that neighbouring tiles share. The outer half of the overlap is not used at all.
+
+The solve and the RRDB of DCTRRDBNet reach far on the coarse grid: with 32 cells, tiles of the
+pretrained modis-aster networks differ from the whole scene by at most 0.01 K (0.4 K with 16).
+"""
+
+
+def predict_tiles(
+    network: nn.Module, scene: SceneInputs, normalisation: Normalisation, tile: int
+) -> Floats:
+    """The network's fine LST (H, W), kelvin, or image (B, H, W), of a whole scene.
+
+    ``tile`` is in fine pixels. ``network`` is in evaluation mode; it moves to the best device.
+    """
+    device, scale = best_device(), scene.scale
+    network.to(device)
+
+    def predict(row: int, column: int, height: int, width: int) -> Floats:
+        cells = np.s_[row : row + height, column : column + width]
+        pixels = np.s_[
+            row * scale : (row + height) * scale, column * scale : (column + width) * scale
+        ]
+        window = SceneInputs(
+            scene.input[..., *cells],
+            scene.input_valid[cells],
+            scene.reference[:, *pixels],
+            scene.reference_valid[pixels],
+        )
+        return predict_scene(network, window, normalisation, device)
+
+    return tiled(predict, scene.input_valid.shape, scale, tile_of(network, tile))
 
 
 def tile_of(network: nn.Module, tile: int) -> int | None:
-    """``tile``, or None for a network that fits one relation to the whole scene (its ``window`` is
-    None, as of `global-linear`): tiles of it would differ.
-    """  # noqa: D205
+    """The side of a tile; None for a network that fits one relation to the whole scene.
+
+    Such a network has ``window`` None, as `global-linear`; it would give every tile another fit.
+    """
     return None if getattr(network, "window", tile) is None else tile
 
 
@@ -31,9 +63,9 @@ def tiled(
     """The fine field (..., H, W) of a scene of ``shape`` coarse cells, predicted tile by tile.
 
     ``predict(row, column, height, width)``, in coarse cells, gives the fine values (..., H, W) of
-    a window. Tiles have a side of ``tile`` fine pixels and share ``OVERLAP`` coarse cells, over
-    which one fades into the next; a scene that fits into one tile is predicted in one piece, as is
-    any scene without ``tile``.
+    a window. Tiles have a side of ``tile`` fine pixels and share `OVERLAP` coarse cells, over
+    which one fades into the next. A scene that fits into one tile, and any scene without ``tile``,
+    is predicted in one piece.
     """
     side = max(shape) if tile is None else tile // scale
     weights = np.zeros((shape[0] * scale, shape[1] * scale))
@@ -48,7 +80,7 @@ def tiled(
                 total = np.zeros((*part.shape[:-2], *weights.shape))
             total[..., rows, columns] += weight * part
             weights[rows, columns] += weight
-    assert total is not None  # there is one tile at least
+    assert total is not None  # there is at least one tile
     return (total / weights).astype(np.float32)
 
 
@@ -62,7 +94,7 @@ def _spans(length: int, scale: int, tile: int) -> Iterator[tuple[int, int, np.nd
 
 
 def _ramp(size: int, scale: int, fades_in: bool, fades_out: bool) -> np.ndarray:
-    """1 in the middle; towards a neighbour it falls linearly to 0 at a quarter of the overlap."""
+    """1 in the middle; falls linearly to 0 at a quarter of the overlap towards a neighbour."""
     distance = (np.arange(size * scale) + 0.5) / scale - OVERLAP / 4
     rise = np.clip(distance / (OVERLAP / 2), 0, 1)
     weight = np.ones(size * scale)

@@ -1,8 +1,8 @@
-"""Adversarial training: the network against a discriminator that learns to tell it from the target.
+"""Adversarial training: a discriminator learns to distinguish predictions from targets.
 
 L_G = pixel L_pixel + feature L_feature + adversarial L_G^Ra, ESRGAN's eq. 3 (Wang et al. 2018) with
 the three weights of the row. Pixels that are not scored are 0, the mean of the scene, in both
-images, and have no part in any mean: neither side can learn from them.
+images. They enter no mean, so neither network learns from them.
 """
 
 from __future__ import annotations
@@ -23,22 +23,19 @@ from lstsr.training.optimisation import schedule
 from lstsr.training.step import PixelStep
 
 Pair = tuple[Tensor, ...]
-"""Of the real and the fake images."""
+"""Tensors of the real and of the fake images."""
 
 BETAS = (0.9, 0.99)
-"""Of the discriminator's Adam: released options of ESRGAN and Real-ESRGAN."""
+"""For the discriminator's Adam (released options of ESRGAN and Real-ESRGAN)."""
 
 
 def relativistic_average(real: Tensor, fake: Tensor, scored: Tensor) -> Tensor:
-    """How badly real pixels look more real than the average fake one, and fake ones less.
+    """Loss that falls as real pixels look more real than the average fake, and fakes less.
 
     -E[log D(real, fake)] - E[log(1 - D(fake, real))], D(a, b) = sigmoid(C(a) - E[C(b)]): ESRGAN's
-    eq. 1, the discriminator's loss (Jolicoeur-Martineau 2018); with both images exchanged it is
-    eq. 2, the generator's. The logits C are (N,1,H,W), ``scored`` is their mask, and E the mean
-    over the scored pixels of the batch.
-
-    Returns:
-        A scalar, 2 log 2 where the two cannot be told apart.
+    eq. 1, the discriminator's loss (Jolicoeur-Martineau 2018). With both images exchanged it is
+    eq. 2, the generator's loss. The logits C are (N,1,H,W), ``scored`` is their mask, and E is the
+    mean over the scored pixels of the batch. A scalar: 2 log 2 if the two are indistinguishable.
     """
     above = real - masked_mean(fake, scored)
     below = fake - masked_mean(real, scored)
@@ -48,9 +45,9 @@ def relativistic_average(real: Tensor, fake: Tensor, scored: Tensor) -> Tensor:
 def feature_distance(features: list[Pair], scored: Tensor) -> Tensor:
     """Mean absolute difference of features before activation, a scalar; L_percep of ESRGAN's eq. 3.
 
-    There are no features of natural images behind it: they are those of the discriminator's own
-    encoder, which has seen nothing but LST (feature matching, Salimans et al. 2016, section 3.1).
-    A coarse feature counts as much as its share of scored pixels.
+    The features come from the discriminator's encoder, which has seen only LST, and not from a
+    network of natural images (feature matching, Salimans et al. 2016, section 3.1). The weight of a
+    coarse feature is its share of scored pixels.
     """
     distances = []
     for real, fake in features:
@@ -60,7 +57,7 @@ def feature_distance(features: list[Pair], scored: Tensor) -> Tensor:
 
 
 class AdversarialStep(PixelStep):
-    """Plain steps until the warm-up is over, then a step of the network and one of its judge."""
+    """Plain steps in the warm-up; then each step updates the network and its discriminator."""
 
     def __init__(self, fabric: Fabric, network: nn.Module, settings: TrainSettings) -> None:
         super().__init__(fabric, network, settings)
@@ -73,7 +70,7 @@ class AdversarialStep(PixelStep):
         )
 
     def __call__(self, k: int, batch: Batch) -> tuple[float, float]:
-        """Step k; the network's whole loss, and the norms of both gradients added up."""
+        """Take step k. Returns the network's whole loss and the sum of both gradient norms."""
         if k < self.adversarial.warm_up_steps:
             return super().__call__(k, batch)
         prediction = self.predict(batch)
@@ -94,7 +91,7 @@ class AdversarialStep(PixelStep):
     def generator_loss(
         self, prediction: Tensor, real: Tensor, fake: Tensor, batch: Batch
     ) -> Tensor:
-        """L_G of the prediction, a scalar; ``real`` and ``fake`` the images with holes."""
+        """L_G of the prediction, a scalar; unscored pixels of ``real`` and ``fake`` are 0."""
         (real_logits, fake_logits), features = self.judge(real, fake)
         weights = self.adversarial
         return (
@@ -110,14 +107,14 @@ class AdversarialStep(PixelStep):
         return logits.chunk(2), [feature.chunk(2) for feature in features]
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs beside the network's weights."""
+        """State that a resumed run needs beside the network's weights."""
         return super().state_dict() | {
             "discriminator": self.discriminator.state_dict(),
             "discriminator_optimizer": self.discriminator_optimizer.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
+        """Restore the result of `state_dict`."""
         super().load_state_dict(state)
         self.discriminator.load_state_dict(state["discriminator"])
         self.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])

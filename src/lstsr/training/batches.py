@@ -1,9 +1,9 @@
-"""Training batches: batch k is a pure function of the row's seed and k."""
+"""Training batches. Batch k depends on the row's seed and k alone."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,11 +18,11 @@ from lstsr.rows import Row
 from lstsr.training.network_io import banded, network_inputs, scene_normalisation, target_units
 
 STRIDES_PER_PATCH = 8
-"""Candidate windows start every patch / 8: fine enough to see each place in many positions."""
+"""Candidate windows start every patch / 8, so a location appears in many positions."""
 
 
 class Batch(NamedTuple):
-    """The four inputs of a network, the target in network units, and the pixels that count.
+    """The four inputs of a network, the target in network units, and the scored pixels.
 
     (N,B,h,w), (N,C,H,W), (N,1,h,w), (N,1,H,W), (N,B,H,W), and bool (N,1,H,W); B is 1 for LST.
     """
@@ -36,7 +36,7 @@ class Batch(NamedTuple):
 
 
 class Batches(torch.utils.data.Dataset[Batch]):
-    """Batches by number, so that a resumed run needs only the step to see the same ones.
+    """Batches by number: a resumed run needs only the step to see the same batches.
 
     With `train.reference_jitter` j, each band r of a sample's reference becomes r exp(u) + v in
     network units, u in +-j and v in +-2j. The network then learns to use the structure of the
@@ -44,12 +44,12 @@ class Batches(torch.utils.data.Dataset[Batch]):
     """
 
     def __init__(self, dataset: Dataset, row: Row) -> None:
-        """Raises LstsrError where the patch does not fit scale or scenes."""
+        """Raises LstsrError if the patch does not fit the scale or the scenes."""
         size, rest = divmod(row.settings.patch, row.scale)
         if rest:
             raise LstsrError(
-                f"train.patch = {row.settings.patch} of {row.name} is no multiple of the scale "
-                f"{row.scale}: change it"
+                f"train.patch = {row.settings.patch} of {row.name} is not a multiple of the scale "
+                f"{row.scale}. Change it"
             )
         self.dataset = dataset
         self.row = row
@@ -68,7 +68,10 @@ class Batches(torch.utils.data.Dataset[Batch]):
 
     def __getitem__(self, k: int) -> Batch:
         rng = np.random.default_rng([self.row.seed, k])
-        crops = [(key, self._patch(key, rng)) for key in self._keys(k)]
+        crops = []
+        for key in self._keys(k):
+            patches = self.patches[key]
+            crops.append((key, patches[rng.integers(len(patches))]))
         samples = [self._sample(key, patch, rng) for key, patch in crops]
         batch = Batch(*(torch.from_numpy(np.stack(each)) for each in zip(*samples, strict=True)))
         return batch._replace(reference=self._jittered(k, batch.reference))
@@ -85,19 +88,15 @@ class Batches(torch.utils.data.Dataset[Batch]):
         )
 
     def _keys(self, k: int) -> list[str]:
-        """Of which track each sample of batch k is."""
+        """The track key of each sample of batch k."""
         settings = self.row.settings
         share = 1.0 if k < settings.degraded_steps else settings.degraded_share
-        # numbers of their own: all else that is drawn for a batch does not depend on the share
+        # a generator of its own: other random draws do not depend on the share
         degraded = np.random.default_rng([self.row.seed, k, 1]).random(settings.batch) < share
         return [self.row.degraded_key if made else self.row.key for made in degraded]
 
-    def _patch(self, key: str, rng: np.random.Generator) -> Patch:
-        patches = self.patches[key]
-        return patches[rng.integers(len(patches))]
-
     def _sample(self, key: str, patch: Patch, rng: np.random.Generator) -> tuple[NDArray, ...]:
-        """One patch, turned and flipped, its contrast changed, sometimes without its reference."""
+        """One patch, rotated, flipped and with another contrast; sometimes without reference."""
         scene = self.dataset.window(
             patch.scene, key, patch.row, patch.column, patch.size, patch.size
         )
@@ -115,18 +114,13 @@ class Batches(torch.utils.data.Dataset[Batch]):
 
 
 def oriented(scene: SceneArrays, turns: int, flip: bool) -> SceneArrays:
-    """The scene turned by quarters and then mirrored left to right, all arrays alike."""
+    """All arrays of the scene, rotated by quarter turns and then mirrored left to right."""
 
     def orient(image: NDArray) -> NDArray:
         turned = np.rot90(image, turns, axes=(-2, -1))
         return turned[..., ::-1] if flip else turned
 
-    return SceneArrays(
-        input=orient(scene.input),
-        input_valid=orient(scene.input_valid),
-        reference=orient(scene.reference),
-        reference_valid=orient(scene.reference_valid),
-        offset_k=scene.offset_k,
-        target=orient(scene.target),
-        scored=orient(scene.scored),
-    )
+    arrays: dict[str, Any] = {
+        name: orient(value) for name, value in vars(scene).items() if isinstance(value, np.ndarray)
+    }
+    return replace(scene, **arrays)

@@ -6,11 +6,10 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -26,8 +25,8 @@ from lstsr.rows import Row
 
 
 @dataclass(frozen=True)
-class Checkpoint:
-    """What a checkpoint says about itself.
+class CheckpointHeader:
+    """The header of a checkpoint: how the network was trained, and on what.
 
     ``best_step`` is the optimiser step of the stored weights. ``steps`` is the number of steps in
     ``train_seconds`` of wall time, including validation. ``train_cpu_s`` is the CPU time of the
@@ -79,20 +78,19 @@ class Checkpoint:
         return Normalisation(centre_k, self.scale_k, self.reference_mean, self.reference_std)
 
 
-def save_checkpoint(path: Path, weights: Mapping[str, Tensor], checkpoint: Checkpoint) -> None:
-    """Write weights and description to ``path``; the file appears whole or not at all."""
+def save_checkpoint(path: Path, weights: Mapping[str, Tensor], header: CheckpointHeader) -> None:
+    """Write weights and header to ``path``; the file appears whole or not at all."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    header = {
-        **asdict(checkpoint),
+    content = {
+        **asdict(header),
         "weights_sha256": digest_of(tensors),
-        "scale": checkpoint.row.scale,
-        "model": checkpoint.row.model,
-        "options": checkpoint.row.options,
-        "reference_channels": checkpoint.reference_channels,
-        "torch": torch.__version__,
+        "scale": header.row.scale,
+        "model": header.row.model,
+        "options": header.row.options,
+        "reference_channels": header.reference_channels,
     }
     with whole(path) as partial:
-        save_file(tensors, partial, {"lstsr": json.dumps(header)})
+        save_file(tensors, partial, {"lstsr": json.dumps(content)})
 
 
 def compact(path: Path, output: Path) -> None:
@@ -102,10 +100,9 @@ def compact(path: Path, output: Path) -> None:
     moves their products by less than 0.01 K.
     Raises LstsrError as `load_checkpoint`.
     """
-    network, described = load_checkpoint(path)
-    weights = network.network if isinstance(network, WithFallback) else network
-    halved = {name: tensor.half() for name, tensor in weights.state_dict().items()}
-    save_checkpoint(output, halved, described)
+    _, header = load_checkpoint(path)
+    halved = {name: tensor.half() for name, tensor in load_file(path).items()}
+    save_checkpoint(output, halved, header)
 
 
 def digest_of(weights: Mapping[str, Tensor]) -> str:
@@ -117,36 +114,35 @@ def digest_of(weights: Mapping[str, Tensor]) -> str:
     return content.hexdigest()
 
 
-def load_checkpoint(path: Path) -> tuple[nn.Module, Checkpoint]:
-    """The network with its fallback, on the CPU in evaluation mode, and its description.
+def load_checkpoint(path: Path) -> tuple[nn.Module, CheckpointHeader]:
+    """The network with its fallback, on the CPU in evaluation mode, and its header.
 
-    Raises LstsrError where the file is missing, damaged, not a checkpoint, or does not fit its
-    model.
+    Raises LstsrError if the file is missing, damaged, not a checkpoint, or does not fit its model.
     """
-    checkpoint = read_checkpoint(path)
-    row = checkpoint.row
+    header = read_header(path)
+    row = header.row
     try:
-        network = build(row.model, row.scale, checkpoint.reference_channels, **row.options)
+        network = build(row.model, row.scale, header.reference_channels, **row.options)
         weights = load_file(path)
         network.load_state_dict(weights)
-        if checkpoint.fallback:
-            fallback = build(checkpoint.fallback, row.scale, checkpoint.reference_channels)
+        if header.fallback:
+            fallback = build(header.fallback, row.scale, header.reference_channels)
             network = WithFallback(network, fallback)
     except (LstsrError, TypeError, ValueError) as error:
-        raise LstsrError(f"{path}: its model cannot be built ({error}). Train it again") from error
+        raise LstsrError(f"{path}: the model cannot be built ({error}). Train it again") from error
     except RuntimeError as error:
         raise LstsrError(
-            f"{path}: made by version {checkpoint.version}, does not fit model {row.model} of "
-            f"version {__version__}; train it again ({error})"
+            f"{path}: made by version {header.version}, does not fit model {row.model} of "
+            f"version {__version__}. Train it again ({error})"
         ) from error
-    if digest_of(weights) != checkpoint.weights_sha256:
+    if digest_of(weights) != header.weights_sha256:
         raise LstsrError(
             f"{path}: the weights do not match the digest in the header. The file is damaged; copy "
             "it again"
         )
     if not all(values.isfinite().all() for values in weights.values()):
         raise LstsrError(f"{path}: some weights are not finite. Train it again")
-    return network.eval(), checkpoint
+    return network.eval(), header
 
 
 def load_initial(path: Path, network: nn.Module, row: Row) -> None:
@@ -156,8 +152,7 @@ def load_initial(path: Path, network: nn.Module, row: Row) -> None:
     the channels of ``row``.
     """
     try:
-        with safe_open(path, framework="np") as file:
-            header = json.loads((file.metadata() or {})["lstsr"])
+        header = _read_json(path)
         held = {key: header[key] for key in ("model", "options", "reference_bands")}
         weights = load_file(path)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
@@ -180,42 +175,35 @@ def load_initial(path: Path, network: nn.Module, row: Row) -> None:
         ) from error
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
-    """The description alone; raises LstsrError as `load_checkpoint`."""
+def read_header(path: Path) -> CheckpointHeader:
+    """The header alone. Raises LstsrError as `load_checkpoint`."""
     try:
-        with safe_open(path, framework="np") as file:
-            header = dict(json.loads((file.metadata() or {})["lstsr"]))
-        return Checkpoint(
-            row=Row.from_dict(header["row"]),
-            dataset=header["dataset"],
-            origin=header["origin"],
-            target_m=float(header["target_m"]),
-            reference_bands=tuple(map(str, header["reference_bands"])),
-            scale_k=float(header["scale_k"]),
-            reference_mean=tuple(map(float, header["reference_mean"])),
-            reference_std=tuple(map(float, header["reference_std"])),
-            validation_ubrmse_k=header["validation_ubrmse_k"],
-            best_step=header["best_step"],
-            steps=header["steps"],
-            train_seconds=header["train_seconds"],
-            train_cpu_s=header.get("train_cpu_s", math.nan),
-            fallback=header["fallback"],
-            readings=dict(header["readings"]),
-            align=dict(header["align"]),
-            harmonisation=header["harmonisation"],
-            attribution=header["attribution"],
-            split=dict(header["split"]),
-            n_train=int(header["n_train"]),
-            validation={name: dict(errors) for name, errors in header["validation"].items()},
-            weights_sha256=header["weights_sha256"],
-            version=header["version"],
-        )
+        header = dict(_read_json(path))
+        header.setdefault("train_cpu_s", math.nan)  # older files lack it
+        row = Row.from_dict(header["row"])
+        values = {each.name: header[each.name] for each in fields(CheckpointHeader)} | {"row": row}
+        values["target_m"], values["scale_k"] = float(header["target_m"]), float(header["scale_k"])
+        values["reference_bands"] = tuple(map(str, header["reference_bands"]))
+        for name in ("reference_mean", "reference_std"):
+            values[name] = tuple(map(float, header[name]))
+        for name in ("readings", "align", "split"):
+            values[name] = dict(header[name])
+        values["validation"] = {name: dict(each) for name, each in header["validation"].items()}
+        return CheckpointHeader(**values)
     except LstsrError as error:
         raise LstsrError(
-            f"{path}: was made by another version of lstsr ({error}); train the row again"
+            f"{path}: was made by another version of lstsr ({error}). Train the row again"
         ) from error
     except (
         *(OSError, SafetensorError, RecursionError),
         *(AttributeError, KeyError, TypeError, ValueError),
     ) as error:
-        raise LstsrError(f"{path}: is no checkpoint of lstsr ({error}); train the row") from error
+        raise LstsrError(
+            f"{path}: is not a checkpoint of lstsr ({error}). Train the row"
+        ) from error
+
+
+def _read_json(path: Path) -> Any:
+    """The JSON object that lstsr keeps in the metadata of a safetensors file."""
+    with safe_open(path, framework="np") as file:
+        return json.loads((file.metadata() or {})["lstsr"])

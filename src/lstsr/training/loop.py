@@ -1,13 +1,16 @@
-"""Training of one row with Lightning Fabric: what happens in a step is a class of its own."""
+"""Training of one row with Lightning Fabric, from the dataset file to the checkpoint."""
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,26 +18,36 @@ from lightning_fabric import Fabric
 from lightning_fabric.loggers.logger import Logger
 from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from lstsr import __version__
 from lstsr.dataset.loader import Dataset
 from lstsr.errors import LstsrError
+from lstsr.files import sha256, whole, write_csv
 from lstsr.metrics import ubrmse_k
 from lstsr.models.composite import WithFallback
 from lstsr.registry import CLASSICAL, UNGUIDED, build, training_step
 from lstsr.rows import Row
 from lstsr.training.batches import Batches
-from lstsr.training.checkpoint import Checkpoint, load_initial, save_checkpoint
+from lstsr.training.checkpoint import CheckpointHeader, load_initial, save_checkpoint
 from lstsr.training.network_io import predict_scene, scene_normalisation
 from lstsr.training.optimisation import schedule
-from lstsr.training.state import CurvePoint, TrainState, identity_of
+
+__all__ = ["Row", "curve_path", "state_path", "train"]
 
 logger = logging.getLogger(__name__)
 
 Validate = Callable[[nn.Module, torch.device], dict[str, float]]
+"""ubRMSE of a network in each validation scene, in the target's unit; NaN if it diverged."""
+
+CURVE = ("step", "train_loss", "learning_rate", "validation_ubrmse_k", "seconds")
+"""Columns of the curve. ``train_loss`` is the mean since the last validation, NaN at step 0."""
+
+PROGRESS = ("step", "kept_step", "kept_ubrmse_k", "kept", "losses", "curve", "cpu_s")
+"""Fields of `TrainState` that are saved as they are."""
 
 BASELINES = ("bilinear", "local-linear")
 """Classical methods that a checkpoint is compared with; the second needs a reference."""
@@ -48,69 +61,61 @@ def train(
 ) -> None:
     """Train the row's network on the dataset file and write its EMA weights to ``output``.
 
-    They are those of the best validation; of an adversarial row the last ones, for by the error
-    alone the plain training that it starts with would win.
-    Beside ``output`` stand the curve (`curve_path`), TensorBoard's folder and, until training has
-    ended, the state (`state_path`): a killed run goes on from it and gives the same result.
-    ``accelerator`` is Fabric's (auto, cpu, cuda), ``threads`` those of torch on the CPU. Raises
-    LstsrError where the data do not serve the row or the loss is not finite.
+    These are the weights of the best validation. An adversarial row keeps its last weights: by the
+    error alone, the plain training that it starts with would win.
+    The curve (`curve_path`) and TensorBoard's folder lie beside ``output``. Until training has
+    ended, so does the state (`state_path`): a killed run resumes from it and gives the same result.
+    ``accelerator`` is Fabric's (auto, cpu, cuda); ``threads`` are the CPU threads of torch. Raises
+    LstsrError if the data do not fit the row, or if the loss is not finite.
     """
     if row.model in CLASSICAL:
         raise LstsrError(f"model {row.model} has no weights: do not train it")
     if threads is not None:
         torch.set_num_threads(threads)
-    settings = row.settings
+    settings, channels = row.settings, len(row.channels)
     dataset = Dataset(data, row.channels, row.guide, row.fold)
     batches = Batches(dataset, row)
     validate = _validation(dataset, row)
     output.parent.mkdir(parents=True, exist_ok=True)
+    fabric = _fabric(output, accelerator, settings.precision)
 
-    fabric = Fabric(
-        accelerator=accelerator,
-        devices=1,
-        precision=settings.precision,
-        plugins=[LightningEnvironment()],  # one device: a scheduler's task count means nothing here
-        loggers=_tensorboard(output),
-    )
     torch.manual_seed(row.seed)
-    network = build(row.model, row.scale, len(dataset.meta.reference_bands), **row.options)
+    network = build(row.model, row.scale, channels, **row.options)
     if settings.initial:
         load_initial(Path(settings.initial), network, row)
     adversarial = settings.adversarial is not None
-    step = training_step(adversarial)(fabric, network, settings)
+    take_step = training_step(adversarial)(fabric, network, settings)
     ema = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay)).eval()
-    identity = identity_of(row, dataset, network)
-    state = TrainState(identity, network, ema, step, keep_last=adversarial)
+
+    identity = _identity(row, dataset, network)
+    state = TrainState(identity, {"network": network, "ema": ema, "trainer": take_step})
     state.resume(state_path(output))
-    fallback = _fallback(validate, row)
+    fallback = None if row.model in UNGUIDED else _best_unguided(validate, row)
     delivered = ema.module
     if fallback:  # validation must see what prediction delivers
-        unguided = build(fallback, row.scale, len(dataset.meta.reference_bands))
+        unguided = build(fallback, row.scale, channels)
         delivered = WithFallback(ema.module, unguided).to(fabric.device)
 
     def check() -> None:
-        """Validate the EMA weights and report."""
-        point = CurvePoint(
-            step=state.step,
-            train_loss=float(np.mean(state.losses)) if state.losses else math.nan,
-            learning_rate=settings.learning_rate * schedule(state.step, settings),
-            validation_ubrmse_k=_mean(validate(delivered, fabric.device)),
-            seconds=state.seconds,
-        )
-        if not math.isfinite(point.validation_ubrmse_k):
+        """Validate the EMA weights, keep them if they count, and report."""
+        error_k = _mean(validate(delivered, fabric.device))
+        if not math.isfinite(error_k):
             raise _diverged(row, state.step, state_path(output))
-        state.note(point)
-        state.write_curve(curve_path(output))
-        fabric.log_dict(point._asdict(), step=point.step)
+        if adversarial or error_k < state.kept_ubrmse_k:
+            state.keep(ema.module, error_k)
+        rate = settings.learning_rate * schedule(state.step, settings)
+        point = state.add_to_curve(rate, error_k)
+        write_csv(curve_path(output), CURVE, state.curve)
+        fabric.log_dict(point, step=state.step)
         logger.info(
             "%s: step %d of %d, loss %.4f, validation %.4f %s (kept: step %d), %.0f s",
-            *(row.name, point.step, settings.steps, point.train_loss),
-            *(point.validation_ubrmse_k, dataset.meta.target_unit),
-            *(state.kept_step, point.seconds),
+            *(row.name, state.step, settings.steps, point["train_loss"], error_k),
+            *(dataset.meta.target_unit, state.kept_step, point["seconds"]),
         )
 
-    state.write_curve(curve_path(output))
-    if not state.curve:
+    if state.curve:  # a killed run may have written more of it than its state knows
+        write_csv(curve_path(output), CURVE, state.curve)
+    else:
         check()
 
     todo = range(state.step, settings.steps)
@@ -119,8 +124,8 @@ def train(
     bar = tqdm(loader, row.name, settings.steps, initial=state.step, unit="step", disable=None)
     clock_s = time.process_time()
     for k, batch in zip(todo, bar, strict=True):
-        torch.manual_seed((row.seed << 32) + k)  # of dropout and its like: a function of k alone
-        loss, norm = step(k, fabric.to_device(batch))
+        torch.manual_seed((row.seed << 32) + k)  # makes dropout a function of k alone
+        loss, norm = take_step(k, fabric.to_device(batch))
         if not math.isfinite(loss + norm):
             raise _diverged(row, k + 1, state_path(output))
         ema.update_parameters(network)
@@ -132,17 +137,17 @@ def train(
             check()
         if state.step % settings.save_every == 0:
             state.save(state_path(output))
-        bar.set_postfix_str(
-            f"loss {loss:.4f}, validation {state.curve[-1].validation_ubrmse_k:.4f}"
-        )
+        error_k = state.curve[-1]["validation_ubrmse_k"]
+        bar.set_postfix_str(f"loss {loss:.4f}, validation {error_k:.4f}")
         clock_s = time.process_time()
 
     for log in fabric.loggers:
         log.finalize("success")
     ema.module.load_state_dict(state.kept)
-    validation = {"network": validate(delivered, fabric.device)} | _baselines(validate, row)
-    described = _describe(dataset, row, state, fallback, validation)
-    save_checkpoint(output, state.kept, described)
+    baselines = BASELINES if channels else BASELINES[:1]
+    validation = {"network": validate(delivered, fabric.device)}
+    validation |= _classical_errors_k(baselines, validate, row)
+    save_checkpoint(output, state.kept, _describe(dataset, row, state, fallback, validation))
     state_path(output).unlink(missing_ok=True)
 
 
@@ -156,12 +161,27 @@ def state_path(output: Path) -> Path:
     return output.with_suffix(".state.ckpt")
 
 
+def _fabric(output: Path, accelerator: str, precision: Any) -> Fabric:
+    """Fabric on one device, with TensorBoard's logger if it is installed."""
+    loggers: list[Logger] = []
+    if find_spec("tensorboard") is not None:
+        folder = output.parent / "tensorboard"
+        loggers.append(TensorBoardLogger(folder, name=output.stem, version=""))
+    return Fabric(
+        accelerator=accelerator,
+        devices=1,
+        precision=precision,
+        plugins=[LightningEnvironment()],  # one device: a scheduler's task count means nothing here
+        loggers=loggers,
+    )
+
+
 def _validation(dataset: Dataset, row: Row) -> Validate:
-    """A function that gives the ubRMSE of each validation scene, kelvin; NaN if diverged."""
+    """The function that validates a network. LstsrError if no scene can be scored."""
     names = [name for name in dataset.scenes("validation") if dataset.scored(name, row.key).any()]
     if not names:
         raise LstsrError(
-            f"{dataset.path}: has no validation scene with scored pixels of {row.key}; add one"
+            f"{dataset.path}: no validation scene has scored pixels of {row.key}. Add one"
         )
 
     def validate(network: nn.Module, device: torch.device) -> dict[str, float]:
@@ -178,34 +198,22 @@ def _validation(dataset: Dataset, row: Row) -> Validate:
     return validate
 
 
-def _mean(errors_k: dict[str, float]) -> float:
-    return float(np.mean(list(errors_k.values())))
-
-
-def _baselines(validate: Validate, row: Row) -> dict[str, dict[str, float]]:
-    """The errors of `BASELINES` on the validation scenes; without channels, of bilinear alone."""
+def _classical_errors_k(
+    names: Iterable[str], validate: Validate, row: Row
+) -> dict[str, dict[str, float]]:
+    """Errors of classical methods on the validation scenes, by method and scene."""
     cpu, channels = torch.device("cpu"), len(row.channels)
-    names = BASELINES if channels else BASELINES[:1]
     return {name: validate(build(name, row.scale, channels).eval(), cpu) for name in names}
 
 
-def _fallback(validate: Validate, row: Row) -> str | None:
-    """The classical row without reference that is best on validation; None for an unguided row."""
-    if row.model in UNGUIDED:
-        return None
-    cpu, channels = torch.device("cpu"), len(row.channels)
-    errors_k = {
-        name: _mean(validate(build(name, row.scale, channels).eval(), cpu))
-        for name in sorted(CLASSICAL & UNGUIDED)
-    }
-    return min(errors_k, key=lambda name: errors_k[name])
+def _best_unguided(validate: Validate, row: Row) -> str:
+    """The classical method without reference that is best on the validation scenes."""
+    errors_k = _classical_errors_k(sorted(CLASSICAL & UNGUIDED), validate, row)
+    return min(errors_k, key=lambda name: _mean(errors_k[name]))
 
 
-def _tensorboard(output: Path) -> list[Logger]:
-    """TensorBoard's logger where it is installed."""
-    if find_spec("tensorboard") is None:
-        return []
-    return [TensorBoardLogger(output.parent / "tensorboard", name=output.stem, version="")]
+def _mean(errors_k: Mapping[str, float]) -> float:
+    return float(np.mean(list(errors_k.values())))
 
 
 def _diverged(row: Row, step: int, state: Path) -> LstsrError:
@@ -217,15 +225,97 @@ def _diverged(row: Row, step: int, state: Path) -> LstsrError:
     )
 
 
+@dataclass
+class TrainState:
+    """Everything that a resumed run needs beside the row and the data.
+
+    ``parts`` are the objects with a state_dict: network, EMA and the optimisers' steps.
+    ``kept`` holds the EMA weights of ``kept_step`` on the CPU. ``losses`` are those since the last
+    validation, and ``curve`` has a point (`CURVE`) for each validation. ``started`` is the start of
+    the run if it had never been stopped, seconds of the monotonic clock. ``cpu_s`` is the CPU time
+    of the process in the ``step`` steps (all threads), seconds, without validation.
+    """
+
+    identity: str
+    parts: Mapping[str, Any]
+    step: int = 0
+    kept_step: int = 0
+    kept_ubrmse_k: float = math.inf
+    kept: dict[str, Tensor] = field(default_factory=dict)
+    losses: list[float] = field(default_factory=list)
+    curve: list[dict[str, float]] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+    cpu_s: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of this run and of those that it resumed."""
+        return time.monotonic() - self.started
+
+    def keep(self, network: nn.Module, ubrmse_k: float) -> None:
+        """Keep the network's weights of this step and their validation error."""
+        self.kept_step, self.kept_ubrmse_k = self.step, ubrmse_k
+        self.kept = {name: tensor.cpu().clone() for name, tensor in network.state_dict().items()}
+
+    def add_to_curve(self, learning_rate: float, ubrmse_k: float) -> dict[str, float]:
+        """Add a validation to the curve and return its point."""
+        loss = float(np.mean(self.losses)) if self.losses else math.nan
+        values = (self.step, loss, learning_rate, ubrmse_k, self.seconds)
+        self.curve.append(dict(zip(CURVE, values, strict=True)))
+        self.losses.clear()
+        return self.curve[-1]
+
+    def save(self, path: Path) -> None:
+        """Write the state; the file is replaced whole or not at all."""
+        saved = {"identity": self.identity, "seconds": self.seconds}
+        saved |= {name: part.state_dict() for name, part in self.parts.items()}
+        saved |= {name: getattr(self, name) for name in PROGRESS}
+        with whole(path) as partial:
+            torch.save(saved, partial)
+
+    def resume(self, path: Path) -> None:
+        """Resume from the state in ``path``; log and start over if it does not belong here."""
+        if not path.exists():
+            return
+        try:
+            saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # a torn file raises whatever its bytes lead to
+            logger.warning("%s: cannot be read (%s); training starts over", path, error)
+            return
+        if saved.get("identity") != self.identity:
+            logger.warning("%s: is of another row, data or version; training starts over", path)
+            return
+        for name, part in self.parts.items():
+            part.load_state_dict(saved[name])
+        for name in PROGRESS:
+            setattr(self, name, saved[name])
+        self.started = time.monotonic() - saved["seconds"]
+        logger.info("%s: resumed at step %d", path, self.step)
+
+
+def _identity(row: Row, dataset: Dataset, network: nn.Module) -> str:
+    """JSON of what a run must share with a saved state to resume from it."""
+    return json.dumps(
+        {
+            "row": row.to_dict(),
+            "data": dataset.fingerprint,
+            "initial": row.settings.initial and sha256(Path(row.settings.initial)),
+            "version": __version__,
+            "weights": {name: list(tensor.shape) for name, tensor in network.state_dict().items()},
+        },
+        sort_keys=True,
+    )
+
+
 def _describe(
     dataset: Dataset,
     row: Row,
     state: TrainState,
     fallback: str | None,
     validation: dict[str, dict[str, float]],
-) -> Checkpoint:
+) -> CheckpointHeader:
     meta = dataset.meta
-    return Checkpoint(
+    return CheckpointHeader(
         row=row,
         dataset=meta.dataset,
         origin=meta.origin,

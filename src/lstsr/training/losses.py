@@ -16,7 +16,7 @@ CHARBONNIER_EPSILON = 1e-3
 """Width of the rounded tip (Lai et al. 2017, LapSRN, section 3.3): 0.01 K at a scale of 10 K."""
 
 TOLERANCE = 1
-"""Of `shift_tolerant`, fine pixels."""
+"""Largest shift of `shift_tolerant`, fine pixels."""
 
 
 def l1(prediction: Tensor, target: Tensor, scored: Tensor) -> Tensor:
@@ -47,14 +47,13 @@ def level_error(prediction: Tensor, target: Tensor, scored: Tensor) -> Tensor:
 
 
 def shift_tolerant(prediction: Tensor, target: Tensor, scored: Tensor) -> Tensor:
-    """L1 against the target moved to where each sample is met best, a scalar.
+    """L1 against the target at the shift that fits each sample best, a scalar.
 
-    Registration is right to a fraction of a pixel at best, and detail that is there but displaced
-    counts twice under L1. Per sample, the least mean absolute error over the nine shifts of the
-    target by up to one fine pixel, without the border that a shift brings in; then the mean over
-    samples, of which one without a scored pixel adds 0. After the cMSE of the PROBA-V challenge
-    (Maertens et al. 2019), as L1 (Salvetti et al. 2020, RAMS), without its correction of
-    brightness.
+    Registration is accurate to a fraction of a pixel at best, and L1 counts displaced detail twice.
+    Per sample, this is the least mean absolute error over the nine shifts of the target by up to
+    one fine pixel, without the border; then the mean over samples. A sample without a scored pixel
+    adds 0. After the cMSE of the PROBA-V challenge (Maertens et al. 2019), as L1 (Salvetti et al.
+    2020, RAMS), without its correction of brightness.
     """
     height, width = (length - 2 * TOLERANCE for length in target.shape[-2:])
     inner = prediction[..., TOLERANCE:-TOLERANCE, TOLERANCE:-TOLERANCE]
@@ -70,8 +69,8 @@ def shift_tolerant(prediction: Tensor, target: Tensor, scored: Tensor) -> Tensor
 def inconsistency(prediction: Tensor, coarse: Tensor, coarse_valid: Tensor) -> Tensor:
     """Mean absolute difference of block means (N,1,h,w) from the valid input, a scalar.
 
-    The plain mean is 1.5 s^2 / T below that of T^4 where LST has the standard deviation s in a
-    cell: 0.05 K for 3 K.
+    If LST has the standard deviation s in a cell, the plain mean lies 1.5 s^2 / T below the mean
+    in T^4: 0.05 K for s = 3 K.
     """
     scale = prediction.shape[-1] // coarse.shape[-1]
     return masked_mean((F.avg_pool2d(prediction.float(), scale) - coarse).abs(), coarse_valid)
@@ -86,7 +85,7 @@ LOSSES: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 
 
 def _residual(prediction: Tensor, target: Tensor, scored: Tensor) -> Tensor:
-    """Prediction minus target, 0 outside the mask: chosen, for 0 x NaN is NaN."""
+    """Prediction minus target, 0 outside the mask. Not a product, because 0 x NaN is NaN."""
     return torch.where(scored, prediction.float() - target, 0.0)
 
 

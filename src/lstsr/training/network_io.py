@@ -1,4 +1,4 @@
-"""One scene through a network: kelvin in, kelvin out, the same in validation and prediction."""
+"""One scene through a network, kelvin in and kelvin out, in validation and prediction alike."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from lstsr.models.normalisation import Kind, Normalisation
 def scene_normalisation(
     dataset: Dataset, name: str, key: str, kind: Kind = "input"
 ) -> Normalisation:
-    """The normalisation of a scene's input, and of what a network makes of it.
+    """The normalisation of a scene's input and of the network's output.
 
-    ``input``: about the mean of the input, by the fixed scale of the dataset. The others are
-    ablations, by the input's own range (the seed study's) or mean and deviation.
+    ``input`` is centred on the mean of the input and has the fixed scale of the dataset. The others
+    are ablations: the input's own range (as in the seed study), or its mean and deviation.
     """
     meta = dataset.meta
     if kind == "input":
@@ -34,8 +34,8 @@ def target_units(
 ) -> Floats:
     """The target of a window of the scene ``name`` in network units, for training.
 
-    By the normalisation of the input, moved by ``bias_k`` onto its level; in the ablations by the
-    range or the statistics of the whole scene's target itself, which no one knows at prediction.
+    Normalised as the input, after ``bias_k`` is subtracted. The ablations use the range or the
+    statistics of the whole scene's target, which are unknown in prediction.
     """
     if kind == "input":
         normalisation = scene_normalisation(dataset, name, key)
@@ -44,11 +44,11 @@ def target_units(
     return np.asarray((scene.target - centre_k) / scale_k, np.float32)
 
 
-@lru_cache(maxsize=1024)  # two numbers a scene, that every patch of it needs
+@lru_cache(maxsize=1024)  # two numbers for each scene, which all its patches need
 def _affine(
     dataset: Dataset, name: str, key: str, kind: Kind, role: Literal["input", "target"]
 ) -> tuple[float, float]:
-    """Zero and one of network units by a whole scene's image, kelvin and kelvin a unit."""
+    """Centre (kelvin) and scale (kelvin per unit) from the image of a whole scene."""
     scene = dataset.scene(name, key)
     known_k = scene.input[scene.input_valid] if role == "input" else scene.target[scene.scored]
     if kind == "min-max":
@@ -57,14 +57,14 @@ def _affine(
 
 
 def banded(image: Floats) -> Floats:
-    """An LST (H,W) as an image of one band; any other (B,H,W) as it is."""
+    """LST (H,W) as an image of one band (1,H,W); other images (B,H,W) stay as they are."""
     return image.reshape(-1, *image.shape[-2:])
 
 
 def network_inputs(
     scene: SceneInputs, normalisation: Normalisation
 ) -> tuple[Floats, Floats, Floats, Floats]:
-    """What the network takes, without the batch axis.
+    """The inputs of the network, without the batch axis.
 
     Coarse (B,h,w) and reference (C,H,W) in network units, then their masks (1,h,w) and (1,H,W)
     as 0 or 1.
@@ -78,7 +78,7 @@ def network_inputs(
 
 
 def best_device() -> torch.device:
-    """The accelerator where there is one, else the CPU."""
+    """The accelerator if there is one, otherwise the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 

@@ -1,4 +1,4 @@
-"""The optimisers of a network and the course of its learning rate."""
+"""The optimisers of a network and the schedule of its learning rate."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ MUON_CHANNELS = 8
 def adamw(network: nn.Module, settings: TrainSettings) -> list[Optimizer]:
     """AdamW (Loshchilov and Hutter 2019) that decays matrices and kernels only.
 
-    Vectors (biases, gains, the lambda of each channel), of whatever shape they are stored in, have
-    a scale of their own that must not be drawn to 0.
+    Vectors (biases, gains, the lambda of each channel) of any stored shape have a scale of their
+    own, which decay must not pull to 0.
     """
     return [_adamw(_trained(network), settings)]
 
@@ -51,7 +51,7 @@ OPTIMIZERS: Mapping[str, Callable[[nn.Module, TrainSettings], list[Optimizer]]] 
     "adamw": adamw,
     "muon": muon,
 }
-"""By `train.optimizer`."""
+"""By name, as in `train.optimizer`."""
 
 
 def _trained(network: nn.Module) -> list[nn.Parameter]:

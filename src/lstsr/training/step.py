@@ -1,4 +1,4 @@
-"""One optimiser step; how a network is trained is a class of steps, the plain one stands here."""
+"""One optimiser step of plain training; `adversarial` has the step against a discriminator."""
 
 from __future__ import annotations
 
@@ -17,13 +17,7 @@ from lstsr.training.optimisation import OPTIMIZERS, schedule
 
 
 class PixelStep:
-    """Steps that bring the prediction closer to the target, pixel by pixel.
-
-    Args:
-        fabric: precision and device.
-        network: what is trained, in place.
-        settings: the row's.
-    """
+    """Steps down the pixel loss of the row's ``settings``; they train ``network`` in place."""
 
     def __init__(self, fabric: Fabric, network: nn.Module, settings: TrainSettings) -> None:
         self.fabric, self.settings = fabric, settings
@@ -31,7 +25,7 @@ class PixelStep:
         self.model, *self.optimizers = fabric.setup(network, *optimizers)
 
     def __call__(self, k: int, batch: Batch) -> tuple[float, float]:
-        """Step k, counted from 0; the network's loss, and the norm of its gradients."""
+        """Take step k, counted from 0. Returns the loss and the norm of its gradients."""
         loss = self.pixel_loss(self.predict(batch), batch)
         return float(loss.detach()), self.improve(k, loss)
 
@@ -43,7 +37,7 @@ class PixelStep:
         return prediction
 
     def pixel_loss(self, prediction: Tensor, batch: Batch) -> Tensor:
-        """The row's loss on the scored pixels plus its weighted additions, a scalar."""
+        """The row's loss on the scored pixels plus its weighted terms, a scalar."""
         loss = LOSSES[self.settings.loss](prediction, batch.target, batch.scored)
         if self.settings.level:
             apart = level_error(prediction, batch.target, batch.scored)
@@ -54,14 +48,14 @@ class PixelStep:
         return loss
 
     def improve(self, k: int, loss: Tensor) -> float:
-        """Let the network descend the loss at the rate of step k; the norm of its gradients."""
+        """Update the network at the learning rate of step k. Returns the norm of its gradients."""
         rate = self.settings.learning_rate * schedule(k, self.settings)
         return self.descend(loss, self.model, self.optimizers, rate)
 
     def descend(
         self, loss: Tensor, model: nn.Module, optimizers: Sequence[Optimizer], rate: float
     ) -> float:
-        """One step of ``model`` down the loss; the norm of its gradients before clipping."""
+        """Update ``model`` once. Returns the norm of its gradients before clipping."""
         self.fabric.backward(loss)
         norm = clip_grad_norm_(model.parameters(), self.settings.clip_norm)
         for optimizer in optimizers:
@@ -72,11 +66,11 @@ class PixelStep:
         return float(norm)
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs beside the network's weights."""
+        """State that a resumed run needs beside the network's weights."""
         return {"optimizers": [optimizer.state_dict() for optimizer in self.optimizers]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
+        """Restore the result of `state_dict`."""
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
 
