@@ -56,13 +56,13 @@ TRAINED = frozenset(MODELS) - CLASSICAL
 """Models with weights: one checkpoint per row of the table."""
 
 ADVERSARIAL = frozenset({"esrgan", "srgan"})
-"""Models that are what their name says only where they are trained against a discriminator."""
+"""Models that must be trained against a discriminator."""
 
 RELEASED = frozenset({"sc-unet", "sif-nn-sr1", "sif-nn-sr2"})
 """Models that need their authors' weights (`train.initial`); training fits a few constants."""
 
 STEPS: Mapping[bool, str] = {False: "lstsr.training.step", True: "lstsr.training.adversarial"}
-"""Whether a row has `train.adversarial`, to the module with its `Step`."""
+"""Module of a row's training steps, by whether the row has `train.adversarial`."""
 
 READERS: Mapping[str, str] = {
     "geotiff": "lstsr.sensors.geotiff",
@@ -72,7 +72,7 @@ READERS: Mapping[str, str] = {
     "goci2": "lstsr.sensors.goci2",
     "goci2-l1b": "lstsr.sensors.goci2_l1b",
 }
-"""Product, as in the config, to the module that reads it: `grid`, `read` and `inspect`."""
+"""Module of each product's reader, with `grid`, `read` and `inspect`."""
 
 
 def reader(product: str) -> ModuleType:

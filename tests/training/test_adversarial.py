@@ -81,7 +81,7 @@ def test_the_feature_distance_is_the_mean_over_levels_weighted_by_scored_pixels(
 
 @pytest.fixture
 def settings() -> TrainSettings:
-    return adversarial_row(warmup_steps=0).train
+    return adversarial_row(warmup_steps=0).settings
 
 
 def batch_of(seed: int = 0) -> Batch:
@@ -124,7 +124,7 @@ def test_each_step_improves_network_and_discriminator_by_their_own_loss(
     torch.manual_seed(0)
     network = build("esrgan", 4, 1, **ESRGAN["options"])
     step = AdversarialStep(Fabric(accelerator="cpu", devices=1), network, settings)
-    step.settings = adversarial_row(learning_rate=1e-9, steps=1000, warmup_steps=0).train
+    step.settings = adversarial_row(learning_rate=1e-9, steps=1000, warmup_steps=0).settings
 
     def judgement(batch: Batch) -> float:
         real, fake = (
