@@ -102,7 +102,7 @@ FAULTS: dict[str, tuple[str | bytes, str]] = {
     ),
     "date only": (HEAD + GOOD.replace("2,", "2,2023-05-12"), "without a time of day. Write"),
     "huge cell": (HEAD + GOOD.replace("a,", "a" * 200_000 + ",", 1), "line 2 is not CSV"),
-    "encoding": (HEAD.encode() + b"caf\xe9,i.tif,r.tif,t.tif,,,\n", "not UTF-8 text; save"),
+    "encoding": (HEAD.encode() + b"caf\xe9,i.tif,r.tif,t.tif,,,\n", "not UTF-8 text. Save"),
 }
 
 
