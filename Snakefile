@@ -34,10 +34,10 @@ rule all:
         rules.report.input.figures,
 
 
-# With `--sdm conda` every rule runs in this environment, which a post-deploy script completes.
+# With `--sdm conda` every rule runs in this environment (a path from the folder of the rules).
 for defined in workflow.rules:
     if defined.name != "all":
-        defined.conda_env = "envs/lstsr.yaml"
+        defined.conda_env = "../../envs/lstsr.yaml"
 
 
 onstart:

@@ -75,11 +75,11 @@ FAULTS: dict[str, tuple[str | bytes, str]] = {
     "nothing": ("", "the first line has no column scene"),
     "no scene": (HEAD, "no scene below the first line. Add"),
     "twice": (HEAD + GOOD + GOOD, "two rows name the scene a. Give each its own name"),
-    "no name": (HEAD + GOOD.replace("a,", ",", 1), "scene '' is no name; use letters"),
-    "path as name": (HEAD + GOOD.replace("a,", "../a,", 1), "scene '../a' is no name"),
-    "hidden": (HEAD + GOOD.replace("a,", ".a,", 1), "scene '.a' is no name"),
+    "no name": (HEAD + GOOD.replace("a,", ",", 1), "'' is not a valid scene name. Use letters"),
+    "path as name": (HEAD + GOOD.replace("a,", "../a,", 1), "'../a' is not a valid scene name"),
+    "hidden": (HEAD + GOOD.replace("a,", ".a,", 1), "'.a' is not a valid scene name"),
     "missing file": (HEAD + GOOD.replace("r.tif", "x.tif"), "reference of scene a is missing"),
-    "no file": (HEAD + GOOD.replace("r.tif", ""), "reference of scene a is empty; name its file"),
+    "no file": (HEAD + GOOD.replace("r.tif", ""), "reference of scene a is empty. Name its file"),
     "short row": (HEAD + "a,i.tif\n", "reference of scene a is empty"),
     "text": (HEAD + GOOD.replace("1,2", "1,north"), "lat of scene a is 'north'. Give degrees"),
     "nan": (HEAD + GOOD.replace("1,2", "nan,2"), "lon of scene a is 'nan'. Give degrees"),
@@ -102,7 +102,7 @@ FAULTS: dict[str, tuple[str | bytes, str]] = {
     ),
     "date only": (HEAD + GOOD.replace("2,", "2,2023-05-12"), "without a time of day. Write"),
     "huge cell": (HEAD + GOOD.replace("a,", "a" * 200_000 + ",", 1), "line 2 is not CSV"),
-    "encoding": (HEAD.encode() + b"caf\xe9,i.tif,r.tif,t.tif,,,\n", "not UTF-8 text; save"),
+    "encoding": (HEAD.encode() + b"caf\xe9,i.tif,r.tif,t.tif,,,\n", "not UTF-8 text. Save"),
 }
 
 
@@ -119,7 +119,7 @@ def test_a_faulty_manifest_stops_the_run_in_one_line(tmp_path: Path, fault: str)
 
 
 def test_a_missing_manifest_names_the_keys_that_say_where_it_is(tmp_path: Path) -> None:
-    with pytest.raises(LstsrError, match="no such manifest; set config keys data and acquire"):
+    with pytest.raises(LstsrError, match="no such manifest. Set config keys data and acquire"):
         read_manifest(tmp_path / "scenes.csv")
 
 

@@ -198,7 +198,7 @@ def test_a_seed_ensemble_is_one_row_of_all_seeds(root: Path) -> None:
 
 def test_faults_of_manifest_and_split_are_found_while_planning(tmp_path: Path) -> None:
     config = with_manifest(tmp_path, 2)
-    with pytest.raises(LstsrError, match="no scene falls into test"):
+    with pytest.raises(LstsrError, match="no scene lies in test"):
         Plan(config)
     (tmp_path / "0-t.tif").unlink()
     with pytest.raises(LstsrError, match="target of scene s0 is missing"):

@@ -185,7 +185,7 @@ def test_three_scenes_apart_fill_three_splits_whatever_the_shares(
 
 
 def test_a_split_that_stays_empty_is_named() -> None:
-    with pytest.raises(LstsrError, match="split: validation is empty; change its region"):
+    with pytest.raises(LstsrError, match="split: validation is empty. Change its region"):
         assign([square("a", 11), square("b", 5)], REGIONS)
     with pytest.raises(LstsrError, match="the scenes make 1 groups that do not overlap"):
         assign([square(name, 0) for name in "abcd"], SplitConfig(test=0.2, validation=0.2))
@@ -203,7 +203,7 @@ def test_an_empty_split_is_known_before_anything_runs(tmp_path: Path) -> None:
         return Scene(name, tmp_path, tmp_path, tmp_path, lon, 0.0)
 
     check_regions([scene("a", 11), scene("b", 5), scene("c", 1)], REGIONS)
-    with pytest.raises(LstsrError, match="config key split: no scene falls into validation"):
+    with pytest.raises(LstsrError, match="config key split: no scene lies in validation"):
         check_regions([scene("a", 11), scene("b", 5)], REGIONS)
     with pytest.raises(LstsrError, match="needs the manifest columns lon and lat"):
         check_regions([scene("a", None)], REGIONS)
@@ -224,5 +224,5 @@ def test_without_test_scenes_the_rest_is_training(validation: Region | float) ->
     with pytest.raises(LstsrError, match="config key split: "):
         assign([square("alone", 0, 0)], split)
     check_regions([Scene(p.scene, None, None, Path(), p.lon, p.lat) for p in places], split)
-    with pytest.raises(LstsrError, match="falls into train|train, validation need 2 scenes"):
+    with pytest.raises(LstsrError, match="lies in train|train, validation need 2 scenes"):
         check_regions([Scene("alone", None, None, Path(), 0, 0)], split)

@@ -1,13 +1,13 @@
-"""The kinds of fault: of a run (stop before anything runs), of one scene, of one transfer."""
+"""Errors of a run (nothing runs), of one scene (it is excluded) and of one transfer."""
 
 
 class LstsrError(Exception):
-    """A fault that the user can mend: one line that names the file or key and the cure."""
+    """An error that the user can correct: one line with the file or key, and what to do."""
 
 
 class SceneError(LstsrError):
-    """A fault in the content of one scene: the scene is excluded by name and the run goes on."""
+    """An error in the content of one scene. The scene is excluded and the run continues."""
 
 
 class TransferError(LstsrError, OSError):
-    """A file that could not be had: one line that names its address, never a key or signature."""
+    """A failed download: one line with the address, but never a key or signature."""

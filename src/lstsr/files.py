@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, digests, tables."""
+"""Write files completely or not at all; tables, digests, checks of outputs."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ ORDINARY = 0o666
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A temporary name beside ``path``, which takes its place once the block ends without error.
+    """A temporary file beside ``path`` that replaces it if the block ends without an error.
 
-    Raises LstsrError where its folder cannot be made, or a folder bears its name.
+    Raises LstsrError if the folder cannot be made, or ``path`` is a folder.
     """
     with _naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -28,7 +28,7 @@ def whole(path: Path) -> Iterator[Path]:
     try:
         yield partial
         with _naming(path):
-            # some writers keep their files to their owner; a run's folder may be a group's
+            # some writers make private files, but a group may share the folder of a run
             partial.chmod(ORDINARY & ~_umask())
             os.replace(partial, path)
     finally:
@@ -37,12 +37,12 @@ def whole(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Says of a fault of the disk which file it is about."""
+    """Name the file in an error of the disk."""
     try:
         yield
     except OSError as error:
         raise LstsrError(
-            f"{path} cannot be written ({error.strerror}); name another place, or mend that one"
+            f"{path} cannot be written ({error.strerror}). Check the folder, or name another file"
         ) from None
 
 
@@ -53,11 +53,11 @@ def _umask() -> int:
 
 
 def write_csv(path: Path, columns: Iterable[str], records: Iterable[Mapping[str, Any]]) -> None:
-    """A table with a header line; a column that a record lacks is left empty.
+    """A table with a header line; missing values stay empty.
 
-    Raises LstsrError, naming the file, where it cannot be written.
+    Raises LstsrError if the file cannot be written.
     """
-    rows = list(records)  # their faults are not those of the file
+    rows = list(records)  # an error in here is not one of the file
     with _naming(path), whole(path) as partial, partial.open("w", newline="") as file:
         table = csv.DictWriter(file, list(columns))
         table.writeheader()

@@ -55,9 +55,9 @@ def _nearer(places: Sequence[Place], buffer_km: float) -> list[tuple[str, str]]:
     # no edge lies farther from the middle of its footprint than the footprint is long
     reach = buffer_km / EARTH_RADIUS_KM + 2 * np.radians(max(map(extent_deg, rims)))
     return [
-        (places[one].scene, places[other].scene)
-        for one, other in KDTree(middles).query_pairs(reach)
-        if distance_km(rims[one], rims[other]) < buffer_km
+        (places[first].scene, places[second].scene)
+        for first, second in KDTree(middles).query_pairs(reach)
+        if distance_km(rims[first], rims[second]) < buffer_km
     ]
 
 

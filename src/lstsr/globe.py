@@ -60,14 +60,14 @@ def overlaps(outlines: Sequence[Outline]) -> list[tuple[int, int]]:
 
     shapes = [_polygons(centred(outline)) for outline in outlines]
     tree = STRtree(shapes)
-    found = set()
+    pairs = set()
     for turn in TURNS_DEG:
         for index, shape in enumerate(shapes):
             turned = translate(shape, turn) if turn else shape
             for other in map(int, tree.query(turned)):
                 if other > index and _overlap(turned, shapes[other]):
-                    found.add((index, other))
-    return sorted(found)
+                    pairs.add((index, other))
+    return sorted(pairs)
 
 
 def distance_deg(outline: Outline, lon: float, lat: float) -> float:
@@ -82,16 +82,16 @@ def distance_deg(outline: Outline, lon: float, lat: float) -> float:
     return min(float(plane.distance(Point(_plane(place, outline)))) for place in places)
 
 
-def distance_km(one: Outline, other: Outline) -> float:
+def distance_km(first: Outline, second: Outline) -> float:
     """Distance between the edges of two outlines; 0 if they touch or overlap.
 
     The sphere is treated as flat around the middle between them. The error is below 3 % if
     outlines and distance are up to 100 km long, at latitudes up to 60 degrees.
     """
-    turn = 360 * round((middle_of(one)[0] - middle_of(other)[0]) / 360)
-    one, moved = centred(one), tuple((lon + turn, lat) for lon, lat in centred(other))
-    both = (*one, *moved)
-    shapes = [_polygons(_plane(outline, both)) for outline in (one, moved)]
+    turn = 360 * round((middle_of(first)[0] - middle_of(second)[0]) / 360)
+    first, moved = centred(first), tuple((lon + turn, lat) for lon, lat in centred(second))
+    both = (*first, *moved)
+    shapes = [_polygons(_plane(outline, both)) for outline in (first, moved)]
     return EARTH_RADIUS_KM * math.radians(float(shapes[0].distance(shapes[1])))
 
 
@@ -119,15 +119,15 @@ def _polygons(points: Sequence[tuple[float, float]]) -> MultiPolygon:
     if len(points) < 3:
         return MultiPolygon()
     parts = get_parts(make_valid(Polygon(points)))
-    flat = [one for part in parts for one in get_parts(part) if one.area > 0]
+    flat = [polygon for part in parts for polygon in get_parts(part) if polygon.area > 0]
     return MultiPolygon(flat)
 
 
-def _overlap(one: BaseGeometry, other: BaseGeometry) -> bool:
+def _overlap(first: BaseGeometry, second: BaseGeometry) -> bool:
     """Whether the common part of two shapes is wider than a shared edge with rounding."""
     from shapely import get_parts
 
-    return any(_width(part) > EDGE_DEG for part in get_parts(one.intersection(other)))
+    return any(_width(part) > EDGE_DEG for part in get_parts(first.intersection(second)))
 
 
 def _width(shape: BaseGeometry) -> float:

@@ -76,18 +76,18 @@ def _is_zarr(folder: Path) -> bool:
 
 def _raster_files(raster: Path) -> list[Path]:
     """A raster, its side files and those of its sources. A VRT can name itself as a source."""
-    found: dict[Path, None] = {}
+    files: dict[Path, None] = {}
     seen = set()
     waiting = [raster]
     while waiting:
-        one = waiting.pop()
-        if one.is_dir():
-            found |= dict.fromkeys(product_files(one))
-        elif one.resolve() not in seen:
-            seen.add(one.resolve())
-            found |= dict.fromkeys([one, *side_files(one)])
-            waiting += vrt_sources(one)
-    return list(found)
+        file = waiting.pop()
+        if file.is_dir():
+            files |= dict.fromkeys(product_files(file))
+        elif file.resolve() not in seen:
+            seen.add(file.resolve())
+            files |= dict.fromkeys([file, *side_files(file)])
+            waiting += vrt_sources(file)
+    return list(files)
 
 
 Locate = Callable[[Path, str, str, str], Path]
@@ -102,31 +102,31 @@ def beside_manifest(manifest: Path, scene: str, column: str, cell: str) -> Path:
     file = manifest.parent / cell
     if os.path.exists(file):
         return file
-    found = _in_other_form(file)
-    if found is None:
+    existing = _in_other_form(file)
+    if existing is None:
         raise LstsrError(
-            f"{manifest}: {column} of scene {scene} is missing: {file}; "
-            "name it relative to the manifest"
+            f"{manifest}: {column} of scene {scene} is missing: {file}. "
+            "Name it relative to the manifest"
         )
-    return found
+    return existing
 
 
 def _in_other_form(file: Path) -> Path | None:
     """The existing path that equals ``file`` except for its Unicode form; None if there is none."""
-    found = Path(file.anchor)
+    existing = Path(file.anchor)
     for part in file.relative_to(file.anchor).parts:
-        if os.path.exists(found / part):
-            found /= part
+        if os.path.exists(existing / part):
+            existing /= part
             continue
         try:
-            names = sorted(os.listdir(found))
+            names = sorted(os.listdir(existing))
         except OSError:
             return None
         same = [name for name in names if _composed(name) == _composed(part)]
         if not same:
             return None
-        found /= same[0]
-    return found
+        existing /= same[0]
+    return existing
 
 
 def _composed(text: str) -> str:
@@ -146,7 +146,7 @@ def read_manifest(
     columns, a name unfit for a file name, and a coordinate or time that cannot be read.
     """
     if not path.is_file():
-        raise LstsrError(f"{path}: no such manifest; set config keys data and acquire.manifest")
+        raise LstsrError(f"{path}: no such manifest. Set config keys data and acquire.manifest")
     rows = _rows(path)
     columns = rows[0][1] if rows else []
     _check_columns(path, columns, roles)
@@ -168,7 +168,7 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
         table = csv.reader(lines, skipinitialspace=True)
         rows = [(table.line_num, [cell.strip() for cell in row]) for row in table]
     except UnicodeDecodeError:
-        raise LstsrError(f"{path}: not UTF-8 text; save the table as CSV in UTF-8") from None
+        raise LstsrError(f"{path}: not UTF-8 text. Save the table as CSV in UTF-8") from None
     except csv.Error as error:
         raise LstsrError(
             f"{path} line {table.line_num} is not CSV: {error}. Save the table as CSV."
@@ -212,10 +212,12 @@ def _by_column(path: Path, line: int, row: list[str], columns: list[str]) -> dic
 def _scene(manifest: Path, row: Mapping[str, str], roles: Sequence[str], locate: Locate) -> Scene:
     name = _composed(row["scene"])
     if not name or not all(char.isalnum() or char in "-_." for char in name) or name[0] == ".":
-        raise LstsrError(f"{manifest}: scene '{name}' is no name; use letters, digits and - _ .")
+        raise LstsrError(
+            f"{manifest}: '{name}' is not a valid scene name. Use letters, digits and - _ ."
+        )
     for role in roles:
         if not row[role]:
-            raise LstsrError(f"{manifest}: {role} of scene {name} is empty; name its file")
+            raise LstsrError(f"{manifest}: {role} of scene {name} is empty. Name its file")
     named = [role for role in (*roles, *STATIC) if row.get(role)]
     files: dict[str, Any] = dict.fromkeys(ROLES)
     files |= {role: locate(manifest, name, role, row[role]) for role in named}
@@ -264,7 +266,7 @@ def _number(text: str) -> float:
 
 
 def shard_of(scene: str, shards: int) -> int:
-    """The shard of a scene, by a hash of its name: adding a scene moves no other."""
+    """The shard of a scene, by a hash of its name: a new scene does not move the others."""
     return int(hashlib.sha256(scene.encode()).hexdigest(), 16) % shards
 
 

@@ -95,7 +95,7 @@ ADVERSARIAL = frozenset(list_models(adversarial=True))
 RELEASED = frozenset(list_models(released=True))
 
 STEPS: Mapping[bool, str] = {False: "lstsr.training.step", True: "lstsr.training.adversarial"}
-"""Whether a row has `train.adversarial`, to the module with its `Step`."""
+"""Module of a row's training steps, by whether the row has `train.adversarial`."""
 
 READERS: Mapping[str, str] = {
     "geotiff": "lstsr.sensors.raster.geotiff",
@@ -105,7 +105,7 @@ READERS: Mapping[str, str] = {
     "goci2": "lstsr.sensors.goci2.ac",
     "goci2-l1b": "lstsr.sensors.goci2.l1b",
 }
-"""Product, as in the config, to the module that reads it: `grid`, `read` and `inspect`."""
+"""Module of each product's reader, with `grid`, `read` and `inspect`."""
 
 
 def reader(product: str) -> ModuleType:

@@ -42,20 +42,20 @@ def side_files(raster: Path) -> list[Path]:
     world = {f".{suffix[1]}{suffix[-1]}w", f"{suffix}w"} if suffix[1:] else set()
     of_stem = (*OF_STEM, *OF_FORMAT.get(suffix, ()), *world)
     wanted = {(raster.name, end) for end in OF_NAME} | {(raster.stem, end) for end in of_stem}
-    found = {
+    fitting = {
         name
         for start, end in wanted
         for name in names.get((start + end).lower(), ())
         if name.startswith(start) and name != raster.name
     }
-    files = (raster.with_name(name) for name in sorted(found))
+    files = (raster.with_name(name) for name in sorted(fitting))
     return [file for file in files if file.is_file()]
 
 
 def vrt_sources(vrt: Path) -> list[Path]:
     """The existing local files and folders that a VRT names as its sources.
 
-    The list is empty if the file is not a VRT or cannot be read. It has no remote sources.
+    The list is empty if the file is not a VRT or cannot be read. It leaves out remote sources.
     """
     if vrt.suffix.lower() != ".vrt":
         return []
@@ -64,14 +64,14 @@ def vrt_sources(vrt: Path) -> list[Path]:
     except (ElementTree.ParseError, LookupError, ValueError, OSError):
         return []
     beside = vrt.resolve().parent
-    found: dict[Path, None] = {}
+    sources: dict[Path, None] = {}
     for tag in ("SourceFilename", "SourceDataset"):
         for element in root.iter(tag):
             folder = beside if element.get("relativeToVRT") == "1" else Path()
             source = next(_existing(element.text or "", folder), None)
             if source:
-                found[source] = None
-    return list(found)
+                sources[source] = None
+    return list(sources)
 
 
 def _existing(text: str, folder: Path) -> Iterator[Path]:
@@ -107,7 +107,7 @@ def _kept_list(folder: Path, changed_ns: int) -> dict[str, list[str]]:
 
 
 def _listed(folder: Path) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    listed: dict[str, list[str]] = {}
     for name in os.listdir(folder):
-        found.setdefault(name.lower(), []).append(name)
-    return found
+        listed.setdefault(name.lower(), []).append(name)
+    return listed

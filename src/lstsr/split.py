@@ -73,7 +73,7 @@ def _between(lon: float, west: float | None, east: float | None) -> bool:
 
 
 def check_regions(scenes: Iterable[Scene], split: SplitConfig) -> None:
-    """Raise LstsrError where a region, or too few scenes for shares, would leave a split empty."""
+    """Raise LstsrError if a region is empty, or the scenes are too few for the split."""
     if split.folds:
         if (count := len(list(scenes))) < split.folds:
             raise LstsrError(
@@ -86,10 +86,10 @@ def check_regions(scenes: Iterable[Scene], split: SplitConfig) -> None:
         if len(list(scenes)) < len(names):
             raise LstsrError(f"config key split: {', '.join(names)} need {len(names)} scenes")
         return
-    found = {region_of(scene.lon, scene.lat, split) for scene in scenes}
+    used = {region_of(scene.lon, scene.lat, split) for scene in scenes}
     for name in names:
-        if name not in found:
-            raise LstsrError(f"config key split: no scene falls into {name}; change the regions")
+        if name not in used:
+            raise LstsrError(f"config key split: no scene lies in {name}. Change the regions")
 
 
 def assign(places: list[Place], split: SplitConfig) -> dict[str, str]:
@@ -109,7 +109,7 @@ def assign(places: list[Place], split: SplitConfig) -> dict[str, str]:
         give_way(chosen, pairs)
     for name in names:
         if name not in chosen.values():
-            raise LstsrError(f"config key split: {name} is empty; change its region or share")
+            raise LstsrError(f"config key split: {name} is empty. Change its region or share")
     check_assignment(chosen, pairs)
     return chosen
 
@@ -118,24 +118,24 @@ def give_way(chosen: dict[str, str], pairs: Sequence[tuple[str, str]]) -> None:
     """Drop scenes in conflict: training gives way to validation and test, validation to test."""
     for keep, gives_way in (("test", "validation"), ("test", "train"), ("validation", "train")):
         for pair in pairs:
-            for one, other in (pair, pair[::-1]):
-                if chosen[one] == keep and chosen[other] == gives_way:
-                    chosen[other] = DROPPED
+            for first, second in (pair, pair[::-1]):
+                if chosen[first] == keep and chosen[second] == gives_way:
+                    chosen[second] = DROPPED
 
 
 def check_assignment(chosen: Mapping[str, str], pairs: Iterable[tuple[str, str]]) -> None:
-    """Raise LstsrError where two overlapping scenes stand in different splits."""
-    for one, other in pairs:
-        kept = {chosen[one], chosen[other]} - {DROPPED}
+    """Raise LstsrError if two overlapping scenes are in different splits."""
+    for first, second in pairs:
+        kept = {chosen[first], chosen[second]} - {DROPPED}
         if len(kept) > 1:
             where = " and ".join(sorted(kept))
-            raise LstsrError(f"scenes {one} and {other} overlap but are in {where}")
+            raise LstsrError(f"scenes {first} and {second} overlap but are in {where}")
 
 
 def conflicts(places: list[Place]) -> list[tuple[str, str]]:
     """Pairs of scenes whose footprints overlap by more than a shared edge."""
     pairs = overlaps([place.outline for place in places])
-    return [(places[one].scene, places[other].scene) for one, other in pairs]
+    return [(places[first].scene, places[second].scene) for first, second in pairs]
 
 
 def _by_share(
@@ -151,7 +151,7 @@ def _by_share(
     chosen: dict[str, str] = {}
     for number, (name, share) in enumerate(shares.items()):
         taken = 0
-        # a group each is kept for the splits that come after
+        # the later splits need one group each
         while len(groups) > len(shares) - number and taken < share * len(places):
             group = groups.pop(0)
             chosen.update(dict.fromkeys(group, name))
@@ -164,9 +164,9 @@ def _by_share(
 def _groups(names: list[str], pairs: list[tuple[str, str]]) -> list[set[str]]:
     """Scenes joined by overlaps, directly or through others."""
     group = {name: {name} for name in names}
-    for one, other in pairs:
-        if group[one] is not group[other]:
-            joined = group[one] | group[other]
+    for first, second in pairs:
+        if group[first] is not group[second]:
+            joined = group[first] | group[second]
             for name in joined:
                 group[name] = joined
     return list({id(members): members for members in group.values()}.values())

@@ -27,12 +27,12 @@ def read_time(text: str) -> datetime | None:
     is UTC. Fractions finer than a microsecond are cut off. Returns None if the text cannot be read
     or is a date without a time of day.
     """
-    found = _TIME.fullmatch(text.strip())
-    if not found:
+    match = _TIME.fullmatch(text.strip())
+    if not match:
         return None
     try:
-        moment = datetime.combine(_date(found), datetime.min.time(), UTC)
-        return moment + _time_of_day(found) - _zone(found)
+        moment = datetime.combine(_date(match), datetime.min.time(), UTC)
+        return moment + _time_of_day(match) - _zone(match)
     except (ValueError, OverflowError):
         return None
 
@@ -42,26 +42,26 @@ def iso(time: datetime) -> str:
     return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
-def _date(found: re.Match[str]) -> date:
+def _date(match: re.Match[str]) -> date:
     """The day of a match. Raises ValueError if the calendar has no such day."""
-    year = int(found["year"])
-    if found["week"]:
-        return date.fromisocalendar(year, int(found["week"]), int(found["weekday"]))
-    if found["ordinal"]:
-        day = date(year, 1, 1) + timedelta(int(found["ordinal"]) - 1)
+    year = int(match["year"])
+    if match["week"]:
+        return date.fromisocalendar(year, int(match["week"]), int(match["weekday"]))
+    if match["ordinal"]:
+        day = date(year, 1, 1) + timedelta(int(match["ordinal"]) - 1)
         if day.year != year:
-            raise ValueError(f"{year} has no day {found['ordinal']}")
+            raise ValueError(f"{year} has no day {match['ordinal']}")
         return day
-    return date(year, int(found["month"]), int(found["day"]))
+    return date(year, int(match["month"]), int(match["day"]))
 
 
-def _time_of_day(found: re.Match[str]) -> timedelta:
+def _time_of_day(match: re.Match[str]) -> timedelta:
     """Time since midnight, up to 24:00 or a leap second. Raises ValueError for any other time."""
-    hour, minute, second = (int(found[unit] or 0) for unit in ("hour", "minute", "second"))
+    hour, minute, second = (int(match[unit] or 0) for unit in ("hour", "minute", "second"))
     whole = timedelta(hours=hour, minutes=minute, seconds=second)
     # the fraction belongs to the smallest unit in the text
-    step_s = 1 if found["second"] else 60 if found["minute"] else 3600
-    digits = found["fraction"] or "0"
+    step_s = 1 if match["second"] else 60 if match["minute"] else 3600
+    digits = match["fraction"] or "0"
     part = timedelta(microseconds=step_s * 1_000_000 * int(digits) // 10 ** len(digits))
     leap = second == 60 and minute == 59
     if minute > 59 or (second > 59 and not leap) or whole + part > timedelta(days=1):
@@ -69,10 +69,10 @@ def _time_of_day(found: re.Match[str]) -> timedelta:
     return whole + part
 
 
-def _zone(found: re.Match[str]) -> timedelta:
+def _zone(match: re.Match[str]) -> timedelta:
     """The offset from UTC. Raises ValueError if it is a day or more."""
-    hour, minute = (int(found[f"zone_{unit}"] or 0) for unit in ("hour", "minute"))
+    hour, minute = (int(match[f"zone_{unit}"] or 0) for unit in ("hour", "minute"))
     if hour > 23 or minute > 59:
         raise ValueError(f"{hour}:{minute} is not an offset from UTC")
     offset = timedelta(hours=hour, minutes=minute)
-    return offset if found["sign"] == "+" else -offset
+    return offset if match["sign"] == "+" else -offset

@@ -11,7 +11,6 @@ from safetensors.numpy import save_file
 
 from lstsr.dataset.loader import Dataset, SceneArrays
 from lstsr.errors import LstsrError
-from lstsr.tracks import scale_of
 
 KEY = "observed-x4"
 
@@ -106,12 +105,6 @@ def test_a_file_of_an_older_version_that_does_not_say_its_origin_is_refused(
     save_file(tensors, tmp_path / "old.safetensors", {"lstsr": json.dumps(header)})
     with pytest.raises(LstsrError, match=r"old\.safetensors: the header lacks .*'origin'. Rebuild"):
         Dataset(tmp_path / "old.safetensors")
-
-
-def test_scale_of_a_key() -> None:
-    assert scale_of("degraded-block-x8") == 8
-    with pytest.raises(LstsrError, match="not a track key"):
-        scale_of("observed")
 
 
 def test_a_row_can_be_shown_some_channels_in_its_own_order(

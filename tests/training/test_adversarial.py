@@ -81,7 +81,7 @@ def test_the_feature_distance_is_the_mean_over_levels_weighted_by_scored_pixels(
 
 @pytest.fixture
 def settings() -> TrainSettings:
-    return adversarial_row(warmup_steps=0).train
+    return adversarial_row(warmup_steps=0).settings
 
 
 def batch_of(seed: int = 0) -> Batch:

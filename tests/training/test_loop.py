@@ -58,7 +58,7 @@ def test_the_checkpoint_holds_the_best_weights(trained: Path, data: Path, row_js
     best = min(read_curve(trained), key=lambda point: point["validation_ubrmse_k"])
     assert checkpoint.best_step == best["step"]
     assert checkpoint.steps == 24
-    assert checkpoint.row.to_dict() == json.loads(row_json)
+    assert checkpoint.row == Row.from_dict(json.loads(row_json))
     assert checkpoint.reference_bands == ("ndvi",)
     assert checkpoint.validation_ubrmse_k == best["validation_ubrmse_k"]
     assert validation_k(network, data) == pytest.approx(best["validation_ubrmse_k"], abs=1e-6)

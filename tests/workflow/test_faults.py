@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lstsr.dataset.loader import Dataset
+from tests.workflow.conftest import CONFIG
 
 if TYPE_CHECKING:
     from tests.workflow.conftest import Project
@@ -100,33 +100,39 @@ def test_losing_too_many_scenes_stops_the_run(project: Project) -> None:
     assert "lstsr: 3 of 10 scenes were excluded, align.max_excluded_share allows 20%" in log
 
 
+SNAKEMAKE = f"""
+import runpy, sys
+sys.argv = ["snakemake", "--cores", "1", "--quiet", "all", "--configfile", "{CONFIG}", "-n"]
+runpy.run_module("snakemake", run_name="__main__")
+"""
+WITHOUT_LSTSR = f"""
+import sys
+
+class Hidden:
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] == "lstsr":
+            raise ModuleNotFoundError("No module named 'lstsr'", name="lstsr")
+
+sys.meta_path.insert(0, Hidden)
+{SNAKEMAKE}
+"""
+
+
 @pytest.mark.parametrize("without", ["module", "command"])
 def test_a_missing_lstsr_is_one_line_that_says_what_to_activate(
     project: Project, without: str
 ) -> None:
     """Also with --quiet all, which hides what Snakemake says itself."""
-    (project.folder / "bin" / "lstsr").unlink()
-    if without == "module":
-        shutil.rmtree(project.folder / "src")
-    interpreter = str(Path(sys.executable).parent)
-    path = os.environ["PATH"].split(os.pathsep)
-    project_path = os.pathsep.join(part for part in path if part != interpreter)
-    code = "import sys, runpy; sys.path[:] = [part for part in sys.path if 'lstsr' not in part];"
-    hide = "sys.meta_path.insert(0, type('H', (), {'find_spec': staticmethod(hide)}));"
-    hidden = (
-        "def hide(name, path=None, target=None):\n"
-        "    if name.split('.')[0] == 'lstsr':\n"
-        "        raise ModuleNotFoundError('hidden', name='lstsr')\n"
-    )
-    start = hidden + code + hide if without == "module" else "import runpy;"
-    start += (
-        "\nimport sys; sys.argv = ['snakemake', '--cores', '1', '--quiet', 'all', '--configfile'"
-    )
-    start += ", 'small.yaml', '-n']\nrunpy.run_module('snakemake', run_name='__main__')"
+    folder = str(Path(sys.executable).parent)
+    path = [part for part in os.environ["PATH"].split(os.pathsep) if part != folder]
     done = subprocess.run(
-        [sys.executable, "-c", start],
+        [sys.executable, "-c", WITHOUT_LSTSR if without == "module" else SNAKEMAKE],
         cwd=project.folder,
-        env={**os.environ, "PYTHONPATH": str(project.folder / "src"), "PATH": project_path},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(project.folder / "src"),
+            "PATH": os.pathsep.join(path),
+        },
         capture_output=True,
         text=True,
     )

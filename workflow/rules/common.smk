@@ -31,9 +31,14 @@ LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
 ALIGNED = f"{WORK}/aligned"
 
-# Rasters are no output of a rule, but their indexes name them. Rerun jobs whose rasters are gone.
-if workflow.is_main_process and workflow.dag_settings:
-    workflow.dag_settings.forcerun = {*workflow.dag_settings.forcerun, *PLAN.incomplete()}
+# Rasters are not outputs of rules, but their indexes name them. An index with a missing raster is
+# wrong, so remove it: Snakemake then runs its job again.
+if workflow.is_main_process:
+    for index in PLAN.incomplete():
+        print(
+            f"lstsr: {index} names a missing raster, so its job runs again", file=sys.stderr
+        )
+        Path(index).unlink()
 
 
 def resolved(wildcards, output):

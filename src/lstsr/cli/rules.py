@@ -9,6 +9,7 @@ import signal
 import sys
 from collections import Counter
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -110,7 +111,9 @@ def split(options: argparse.Namespace) -> None:
 
     config = load(options.config).split
     acquired = [scene for index in options.indexes for scene in read_index(index)]
-    usable = sorted((one.place for one in acquired if not one.reason), key=lambda one: one.scene)
+    usable = sorted(
+        (scene.place for scene in acquired if not scene.reason), key=lambda place: place.scene
+    )
     try:
         if not usable:
             raise LstsrError("no scene is usable")

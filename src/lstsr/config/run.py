@@ -11,6 +11,7 @@ from lstsr.config.acquire import AcquireConfig
 from lstsr.config.align import AlignConfig
 from lstsr.config.channels import channels_of
 from lstsr.config.dataset import Block, DatasetConfig
+from lstsr.config.evaluate import EvaluateConfig
 from lstsr.config.models import ModelConfig
 from lstsr.config.rows import rows_of
 from lstsr.config.section import Name, Section, first_twice
@@ -22,14 +23,6 @@ from lstsr.split import splits_of
 
 Origin = Literal["simulated", "observed"]
 RELEASED_SCALE, RELEASED_CHANNELS = 4, ["ndvi"]
-
-
-class EvaluateConfig(Section):
-    """What the table and figures show."""
-
-    split: Literal["test", "validation"] = Field("test", description="split that is scored")
-    bootstrap: int = Field(10_000, ge=100, description="resamplings of the paired interval")
-    figure_scenes: int = Field(3, ge=1, description="number of scenes in the figures")
 
 
 class Config(Section):

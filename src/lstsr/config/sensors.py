@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AllowInfNan,
@@ -126,7 +126,19 @@ class GeotiffConfig(Section):
         return self
 
 
-class LandsatConfig(Section):
+class ProductConfig(Section):
+    """An agency's product: the names of its bands are fixed."""
+
+    if TYPE_CHECKING:
+        bands: Any
+
+    @property
+    def names(self) -> list[str]:
+        """One name per band."""
+        return list(self.bands)
+
+
+class LandsatConfig(ProductConfig):
     """Landsat 8/9 Collection-2 Level-2 (L2SP), or Level 1 for brightness temperature."""
 
     product: Literal["landsat"]
@@ -157,11 +169,6 @@ class LandsatConfig(Section):
         """Kelvin for temperatures."""
         return "kelvin" if self.bands[0] in THERMAL else "reflectance"
 
-    @property
-    def names(self) -> list[str]:
-        """One name per band."""
-        return list(self.bands)
-
 
 class Gk2aConfig(Section):
     """GK2A/AMI Level-2 LST (KO, EA or FD)."""
@@ -191,7 +198,7 @@ class CloudTestConfig(Section):
     difference_k: float = Field(5.0, gt=0, description="a larger IR112 - IR123 is thin cloud")
 
 
-class Gk2aL1bConfig(Section):
+class Gk2aL1bConfig(ProductConfig):
     """GK2A/AMI Level 1B (FD, LA, KO or EA): LST by split window, or one channel.
 
     For lst the scene names the file of IR112 or IR123. The other one lies in the same folder.
@@ -233,13 +240,8 @@ class Gk2aL1bConfig(Section):
         """Kelvin for temperatures."""
         return "reflectance" if self.bands[0].startswith(("vi", "nr")) else "kelvin"
 
-    @property
-    def names(self) -> list[str]:
-        """The one band."""
-        return list(self.bands)
 
-
-class Goci2Config(Section):
+class Goci2Config(ProductConfig):
     """GK2B/GOCI-II Level-2 AC: Rayleigh-corrected reflectance, a slot or a mosaic."""
 
     product: Literal["goci2"]
@@ -256,13 +258,8 @@ class Goci2Config(Section):
     valid_max: float = Field(2.0, description="reflectance; higher values are masked")
     unit: ClassVar[str] = "reflectance"
 
-    @property
-    def names(self) -> list[str]:
-        """One name per band."""
-        return list(self.bands)
 
-
-class Goci2L1bConfig(Section):
+class Goci2L1bConfig(ProductConfig):
     """GK2B/GOCI-II Level-1B: top-of-atmosphere reflectance, a slot or a mosaic."""
 
     product: Literal["goci2-l1b"]
@@ -282,11 +279,6 @@ class Goci2L1bConfig(Section):
     valid_min: float = Field(0.0, description="reflectance; lower values are masked")
     valid_max: float = Field(2.0, description="reflectance; higher values are masked")
     unit: ClassVar[str] = "reflectance"
-
-    @property
-    def names(self) -> list[str]:
-        """One name per band."""
-        return list(self.bands)
 
 
 PRODUCTS: Mapping[Any, type[Section]] = {
