@@ -9,7 +9,6 @@ import signal
 import sys
 from collections import Counter
 from functools import partial
-from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
