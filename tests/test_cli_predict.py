@@ -1,6 +1,6 @@
 """`lstsr predict` as people type it: what goes wrong is one line, and leaves no file behind."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,7 @@ def checkpoint(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
     path = tmp_path_factory.mktemp("checkpoint") / "two-bands.safetensors"
     row = {"dataset": "d", "track": "observed", "scale": 4, "model": "dctnet", "variant": "base"}
-    train = config_of().train.model_dump()
+    train = asdict(config_of().train)
     described = CheckpointHeader(
         row=Row.from_dict(
             row

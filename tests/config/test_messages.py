@@ -150,7 +150,7 @@ FAULTS = [
         {"patch": 18},
         "train.patch = 18 of dctnet-base-x4-observed-s0 must be",
     ),
-    ("models.0.model", "espcn", "models.0.model = 'espcn' is unknown: allowed are bilinear, bicub"),
+    ("models.0.model", "espcn", "models.0.model = 'espcn' is unknown: allowed are atprk, dct"),
     (
         "models.0.model",
         "dctnet",

@@ -110,7 +110,7 @@ def test_the_imported_network_is_that_of_the_released_file(tmp_path):
 def test_an_imported_file_is_not_taken_for_a_row_of_ours(tmp_path):
     torch.save(random_weights(), tmp_path / "released.pth")
     import_dctnet(tmp_path / "released.pth", tmp_path / "ours.safetensors")
-    with pytest.raises(LstsrError, match="is no checkpoint of lstsr"):
+    with pytest.raises(LstsrError, match="is not a checkpoint of lstsr"):
         read_header(tmp_path / "ours.safetensors")
 
 

@@ -1,5 +1,6 @@
 """Plain rasters of a coarse and a fine image, and a network that was trained on such."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def trained(**readings: dict[str, Any]) -> CheckpointHeader:
     """The description of a network that was trained on files read by ``readings``."""
     row = {"dataset": "d", "track": "observed", "scale": 4, "model": "dctnet", "variant": "base"}
     row |= {"seed": 0, "harmonised": False, "guide": "own", "normalisation": "input"}
-    more = {"channels": ["red"], "options": {}, "train": config_of().train.model_dump()}
+    more = {"channels": ["red"], "options": {}, "train": asdict(config_of().train)}
     return CheckpointHeader(
         row=Row.from_dict(row | more),
         dataset="d",
