@@ -286,24 +286,36 @@ def test_a_row_depends_on_its_own_model_and_kind_of_steps(root: Path) -> None:
     assert all(MODELS["dctnet"] in names for names in modules.values())
 
 
-def test_an_index_that_names_a_missing_raster_is_incomplete(tmp_path: Path) -> None:
+def test_a_missing_raster_is_noted_once_for_its_index_alone(tmp_path: Path) -> None:
     config = with_manifest(tmp_path, 3)
     config = config.model_copy(update={"results": str(tmp_path / "results")})
     plan, work = Plan(config), tmp_path / "results" / "work"
-    assert plan.incomplete() == []
-    (index,) = map(Path, plan.shard_files("align"))
+    (index,) = plan.shard_files("align")
     row = next(iter(plan.rows))
     prediction = tmp_path / "results" / "predictions" / row / "index.csv"
     aligned = [{"scene": "s0", "files": "target.tif water.tif"}, {"scene": "s1", "reason": "no"}]
-    write_csv(index, ("scene", "reason", "files"), aligned)
+    write_csv(Path(index), ("scene", "reason", "files"), aligned)
     write_csv(prediction, ("scene", "file"), [{"scene": "s0", "file": "s0.tif"}])
-    (work / "aligned" / "s0").mkdir(parents=True)
     rasters = [work / "aligned" / "s0" / name for name in ("target.tif", "water.tif")]
     rasters.append(prediction.with_name("s0.tif"))
+    (work / "aligned" / "s0").mkdir(parents=True)
     for raster in rasters:
         raster.touch()
-    assert plan.incomplete() == []
+    indexes = (index, str(prediction))
+
+    def notes() -> list[str]:
+        plan.note_missing()
+        return [plan.missing(path) for path in indexes]
+
+    assert notes() == ["", ""]
     rasters[1].unlink()
-    assert plan.incomplete() == [str(index)]
+    first, none = notes()
+    assert first and not none
+    assert notes() == [first, ""], "it stays while the raster is missing"
+    rasters[1].touch()
+    assert notes() == [first, ""], "and once its job has made the raster again"
     rasters[2].unlink()
-    assert plan.incomplete() == [str(index), str(prediction)]
+    assert notes()[0] == first and notes()[1]
+    rasters[1].unlink()
+    write_csv(Path(index), ("scene", "reason", "files"), aligned)
+    assert notes()[0] != first, "a later loss is another one"

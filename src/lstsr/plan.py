@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lstsr.config import AcquireConfig, Config, SensorsConfig
 from lstsr.errors import LstsrError
-from lstsr.files import read_csv
+from lstsr.files import read_csv, whole
 from lstsr.fingerprint import fingerprint
 from lstsr.manifest import Scene, read_manifest, shard_count, shard_of
 from lstsr.registry import CLASSICAL, MODELS, READERS, STEPS
@@ -208,12 +208,25 @@ class Plan:
         members = self.rows[row].members
         return [f"{self._config.results}/models/{member}.safetensors" for member in members]
 
-    def incomplete(self) -> list[str]:
-        """The indexes that name a missing raster: rasters themselves are no output of a rule.
+    def note_missing(self) -> None:
+        """Write a note for each index that names a missing raster.
 
-        One look at each file: 10,000 scenes take about a second on a local disk.
+        Rasters are not outputs of rules, so Snakemake does not miss them. The rules have the note
+        (`missing`) in their params: a new note reruns the job once, and then stays as it is.
         """
-        return [str(index) for index, rasters in self._rasters() if any(map(_missing, rasters))]
+        for index, rasters in self._rasters():
+            if gone := [str(raster) for raster in rasters if not os.path.exists(raster)]:
+                with whole(self._note(str(index))) as partial:
+                    partial.write_text(_digest([*gone, index.stat().st_mtime_ns]))
+
+    def missing(self, index: str) -> str:
+        """The note about the missing rasters of an index; empty if it never missed one."""
+        note = self._note(index)
+        return note.read_text() if note.is_file() else ""
+
+    def _note(self, index: str) -> Path:
+        name = Path(index).relative_to(self._config.results).with_suffix("")
+        return Path(self._config.results) / "work" / "missing" / "-".join(name.parts)
 
     def _rasters(self) -> Iterator[tuple[Path, list[Path]]]:
         """Every existing index of aligned or predicted scenes, and the rasters that it names."""
@@ -232,10 +245,6 @@ class Plan:
             index = results / "predictions" / row / "index.csv"
             if index.is_file():
                 yield index, [index.parent / record["file"] for record in read_csv(index)]
-
-
-def _missing(path: Path) -> bool:
-    return not os.path.exists(path)
 
 
 def _digest(rows: list[Any]) -> str:

@@ -18,6 +18,7 @@ rule align:
         settings=PLAN.settings("align"),
         folder=ALIGNED,
         code=PLAN.code("align"),
+        missing=lambda wildcards: PLAN.missing(f"{WORK}/align/{wildcards.shard}.csv"),
     shell:
         "lstsr align {input.index:q} --config {params.config:q} --folder {params.folder:q}"
         " --output {output:q} --history {input.history:q} > {log:q} 2>&1"

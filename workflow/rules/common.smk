@@ -31,14 +31,9 @@ LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
 ALIGNED = f"{WORK}/aligned"
 
-# Rasters are not outputs of rules, but their indexes name them. An index with a missing raster is
-# wrong, so remove it: Snakemake then runs its job again.
+# Rasters are not outputs of rules, but their indexes name them.
 if workflow.is_main_process:
-    for index in PLAN.incomplete():
-        print(
-            f"lstsr: {index} names a missing raster, so its job runs again", file=sys.stderr
-        )
-        Path(index).unlink()
+    PLAN.note_missing()
 
 
 def resolved(wildcards, output):

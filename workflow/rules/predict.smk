@@ -18,6 +18,7 @@ rule predict:
         row=row_settings,
         split=CONFIG.evaluate.split,
         code=row_code("predict"),
+        missing=lambda wildcards: PLAN.missing(f"{RESULTS}/predictions/{wildcards.row}/index.csv"),
     shell:
         "lstsr predict-split --config {params.config:q} --row {wildcards.row} --data {input.data:q}"
         " --split {params.split} --checkpoint {input.checkpoints:q} --threads {threads}"
