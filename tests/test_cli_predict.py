@@ -11,7 +11,7 @@ import torch
 from lstsr.cli import main
 from lstsr.registry import build
 from lstsr.rows import Row
-from lstsr.sensors.raster import geotiff
+from lstsr.sensors import geotiff
 from lstsr.training.checkpoint import CheckpointHeader, save_checkpoint
 from tests.triplets import Sample, config_of, make
 

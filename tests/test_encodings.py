@@ -25,7 +25,7 @@ from lstsr.geo.aggregate import block_mean_t4
 from lstsr.grid import Grid
 from lstsr.image import SensorImage
 from lstsr.manifest import ROLES, Scene
-from lstsr.sensors.raster import geotiff
+from lstsr.sensors import geotiff
 from tests.encodings import (
     ALL,
     Encoding,

@@ -269,7 +269,7 @@ def test_a_stage_depends_on_the_sections_that_it_reads_and_on_their_modules(root
     assert not reached & {"lstsr.config.models", "lstsr.config.run", "lstsr.rows"}
     assert not {*closure("lstsr.evaluation.table"), *closure("lstsr.evaluation.report")} & {
         "lstsr.geo.resample",
-        "lstsr.sensors.raster.geotiff",
+        "lstsr.sensors.geotiff",
     }
 
 

@@ -19,7 +19,7 @@ from lstsr.geo.aggregate import block_mean_t4
 from lstsr.grid import Grid
 from lstsr.image import SensorImage
 from lstsr.manifest import Scene
-from lstsr.sensors.raster import geotiff
+from lstsr.sensors import geotiff
 
 CRS = "EPSG:32652"
 FINE_M = 250.0

@@ -98,7 +98,7 @@ STEPS: Mapping[bool, str] = {False: "lstsr.training.step", True: "lstsr.training
 """Module of a row's training steps, by whether the row has `train.adversarial`."""
 
 READERS: Mapping[str, str] = {
-    "geotiff": "lstsr.sensors.raster.geotiff",
+    "geotiff": "lstsr.sensors.geotiff",
     "landsat": "lstsr.sensors.landsat.product",
     "gk2a": "lstsr.sensors.ami.lst",
     "gk2a-l1b": "lstsr.sensors.ami.l1b",

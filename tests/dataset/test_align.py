@@ -30,7 +30,7 @@ from lstsr.geo.resample import resample
 from lstsr.grid import Grid
 from lstsr.image import SensorImage, Viewpoint
 from lstsr.manifest import Scene
-from lstsr.sensors.raster import geotiff
+from lstsr.sensors import geotiff
 
 COARSE = Grid(CRS.from_epsg(32631).to_wkt(), Affine(1000, 0, 5e5, 0, -1000, 5.1e6), 28, 24)
 FINE = COARSE.refine(4)

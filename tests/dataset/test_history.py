@@ -16,7 +16,7 @@ from lstsr.geo.coarsen import coarsened
 from lstsr.grid import Grid
 from lstsr.image import SensorImage
 from lstsr.manifest import Scene
-from lstsr.sensors.raster import geotiff
+from lstsr.sensors import geotiff
 from lstsr.simulate.places import names
 from lstsr.simulate.sample import make
 

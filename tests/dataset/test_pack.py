@@ -19,7 +19,7 @@ from lstsr.errors import LstsrError
 from lstsr.geo.aggregate import block_mean_t4, psf_mean_t4
 from lstsr.grid import Grid
 from lstsr.image import SensorImage, Triplet
-from lstsr.sensors.raster import geotiff
+from lstsr.sensors import geotiff
 from lstsr.tracks import key_of
 
 SCALE, ROWS, COLUMNS = 4, 12, 18

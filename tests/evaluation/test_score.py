@@ -30,7 +30,7 @@ from lstsr.files import read_csv
 from lstsr.metrics import score
 from lstsr.predict.scenes import predict_split
 from lstsr.rows import Row
-from lstsr.sensors.raster import geotiff
+from lstsr.sensors import geotiff
 from tests.triplets import Sample, config_of, make, names
 
 

@@ -23,7 +23,7 @@ from lstsr.predict.request import Files, Request
 from lstsr.predict.scenes import predict_split
 from lstsr.registry import CLASSICAL, UNGUIDED, build
 from lstsr.rows import Row
-from lstsr.sensors.raster import geotiff
+from lstsr.sensors import geotiff
 from lstsr.simulate.places import names as simulated_names
 from lstsr.simulate.sample import make as simulate
 from lstsr.tracks import key_of

@@ -13,7 +13,7 @@ from lstsr.cli import main
 from lstsr.errors import LstsrError
 from lstsr.predict.pair import read_pair
 from lstsr.predict.request import Files
-from lstsr.sensors.raster import geotiff
+from lstsr.sensors import geotiff
 from tests.predict.rasters import (
     COARSE,
     FINE,

@@ -26,7 +26,7 @@ from lstsr.predict.scenes import predict_split
 from lstsr.predict.writing import flags_path
 from lstsr.registry import build
 from lstsr.rows import Row
-from lstsr.sensors.raster import geotiff
+from lstsr.sensors import geotiff
 from lstsr.training.checkpoint import CheckpointHeader, load_checkpoint, save_checkpoint
 from tests.triplets import Sample, config_of, make, names, scene_files
 

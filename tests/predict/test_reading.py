@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lstsr.errors import LstsrError, SceneError
-from lstsr.predict.pair import read_pair
+from lstsr.predict.pair import read_pair, reference_sensor
 from lstsr.predict.reading import describe, reading_of
 from lstsr.predict.request import Files, Options
 from tests.predict.rasters import (
@@ -86,10 +86,10 @@ def gk2a_file(tmp_path: Path) -> Path:
 
 
 def test_a_reference_is_an_optical_image(tmp_path: Path) -> None:
-    reading = reading_of(landsat_folder(tmp_path), "reference", None, Options())
+    reading = reference_sensor(landsat_folder(tmp_path))
     assert (reading.product, reading.bands) == ("landsat", ["red", "nir08"])
     with pytest.raises(LstsrError, match="gk2a.nc: a gk2a file holds temperatures, but a ref"):
-        reading_of(gk2a_file(tmp_path), "reference", None, Options())
+        reference_sensor(gk2a_file(tmp_path))
     assert reading_of(gk2a_file(tmp_path), "input", None, Options()).product == "gk2a"
 
 

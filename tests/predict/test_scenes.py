@@ -23,7 +23,7 @@ from lstsr.predict import scenes, tiling
 from lstsr.predict.cost import macs_per_pixel, parameter_count
 from lstsr.registry import build
 from lstsr.rows import Row
-from lstsr.sensors.raster import geotiff
+from lstsr.sensors import geotiff
 from lstsr.training.checkpoint import CheckpointHeader, save_checkpoint
 from lstsr.training.network_io import predict_scene
 from tests.triplets import Sample, config_of, make, names, optical_config_of, write_images

@@ -22,7 +22,7 @@ from lstsr.errors import LstsrError
 from lstsr.models.interpolation import bilinear
 from lstsr.predict.card import card, table
 from lstsr.predict.shipped import FOLDER, checkpoint_path, names
-from lstsr.sensors.raster import geotiff
+from lstsr.sensors import geotiff
 from lstsr.training.checkpoint import load_checkpoint, save_checkpoint
 from lstsr.training.network_io import predict_scene
 from tests.triplets import Sample, make

@@ -16,12 +16,12 @@ from lstsr.config import (
 )
 from lstsr.geo.coarsen import coarsened
 from lstsr.manifest import Scene
+from lstsr.sensors import geotiff
 from lstsr.sensors.ami import l1b as gk2a_l1b
 from lstsr.sensors.ami import lst as gk2a
 from lstsr.sensors.goci2 import ac as goci2
 from lstsr.sensors.goci2 import l1b as goci2_l1b
 from lstsr.sensors.landsat import product as landsat
-from lstsr.sensors.raster import geotiff
 from lstsr.simulate.places import (
     GOCI2_SLOT,
     grid_of,

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from lstsr.dataset.loader import Dataset
-from lstsr.sensors.raster.geotiff import read_written
+from lstsr.sensors.geotiff import read_written
 from tests.triplets import Sample, optical_config_of, write_images
 from tests.workflow.conftest import CONFIG, Project, build
 

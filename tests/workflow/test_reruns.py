@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from lstsr.sensors.raster import geotiff
+from lstsr.sensors import geotiff
 
 if TYPE_CHECKING:
     from tests.workflow.conftest import Project

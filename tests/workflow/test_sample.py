@@ -22,8 +22,8 @@ from lstsr.image import SensorImage
 from lstsr.manifest import Scene
 from lstsr.predict.product import make_product
 from lstsr.predict.request import Files, Request
+from lstsr.sensors.geotiff import read_written
 from lstsr.sensors.landsat import product as landsat
-from lstsr.sensors.raster.geotiff import read_written
 from lstsr.simulate.clouds import clouds_over
 from lstsr.simulate.gk2a import observe_lst, write_lst
 from lstsr.simulate.places import grid_of, names, place, scene_files, time_of

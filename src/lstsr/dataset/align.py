@@ -22,7 +22,7 @@ from lstsr.geo.resample import meets, resample
 from lstsr.grid import Grid
 from lstsr.image import SensorImage, Triplet, alone
 from lstsr.manifest import ROLES
-from lstsr.sensors.raster import geotiff
+from lstsr.sensors import geotiff
 from lstsr.sensors.reading import read_image
 from lstsr.times import read_time
 

@@ -28,7 +28,7 @@ from lstsr.files import whole
 from lstsr.globe import outline_of
 from lstsr.image import Floats, Mask
 from lstsr.metrics import paired_bootstrap, rapsd
-from lstsr.sensors.raster import geotiff
+from lstsr.sensors import geotiff
 from lstsr.tracks import scale_of
 
 matplotlib.use("Agg")

@@ -24,7 +24,7 @@ from lstsr.geo.coarsen import coarsened_to
 from lstsr.geo.resample import resample
 from lstsr.image import Floats, Mask, SensorImage
 from lstsr.rows import Row
-from lstsr.sensors.raster import geotiff
+from lstsr.sensors import geotiff
 
 logger = logging.getLogger(__name__)
 SURFACE_ERRORS = {name: getattr(metrics, name) for name in SURFACE_METRICS}

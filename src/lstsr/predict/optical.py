@@ -18,7 +18,7 @@ from lstsr.predict.request import Options
 from lstsr.predict.shipped import checkpoint_path
 from lstsr.predict.tiling import predict_tiles
 from lstsr.registry import CLASSICAL
-from lstsr.sensors.raster import geotiff
+from lstsr.sensors import geotiff
 from lstsr.sensors.reading import read_image
 from lstsr.training.checkpoint import load_checkpoint
 

@@ -30,7 +30,7 @@ from lstsr.grid import Grid
 from lstsr.image import SensorImage
 from lstsr.manifest import Scene, read_manifest
 from lstsr.predict.reading import describe, existing, reading_of, validated
-from lstsr.predict.request import Files
+from lstsr.predict.request import Files, Options
 from lstsr.sensors.detection import detect
 from lstsr.sensors.raster import selection
 from lstsr.sensors.reading import read_grid, read_image
@@ -124,6 +124,11 @@ def read_pair(files: Files, trained: CheckpointHeader | None, scale: int | None)
         notes["history"] = described(earlier)
         logger.info("history %s: %s", files.history.name, notes["history"])
     return Pair(images, notes, cells, scale, wider, ground, recipe, correction)
+
+
+def reference_sensor(path: Path, trained: CheckpointHeader | None = None) -> SensorConfig:
+    """How a reference is read if no options are given. Raises the errors of `reading_of`."""
+    return reading_of(path, "reference", trained, Options())
 
 
 def _read_images(

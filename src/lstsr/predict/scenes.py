@@ -24,7 +24,7 @@ from lstsr.predict.members import load_members
 from lstsr.predict.tiling import tile_of, tiled
 from lstsr.registry import CLASSICAL, build
 from lstsr.rows import Row
-from lstsr.sensors.raster import geotiff
+from lstsr.sensors import geotiff
 from lstsr.tracks import scale_of
 from lstsr.training.network_io import banded, best_device, predict_scene, scene_normalisation
 

@@ -11,7 +11,7 @@ from lstsr.errors import LstsrError
 from lstsr.files import check_output, check_suffix
 from lstsr.image import Mask, SensorImage
 from lstsr.predict.request import Request
-from lstsr.sensors.raster import geotiff
+from lstsr.sensors import geotiff
 
 logger = logging.getLogger(__name__)
 FLAGS = ("no_input", "no_reference", "water")

@@ -16,7 +16,7 @@ from lstsr.geo.coarsen import coarsened
 from lstsr.grid import Grid
 from lstsr.image import Floats, SensorImage
 from lstsr.manifest import Scene
-from lstsr.sensors.raster import geotiff
+from lstsr.sensors import geotiff
 from lstsr.simulate import gk2a, goci2, landsat, places
 from lstsr.simulate.clouds import Clouds, clouds_over
 from lstsr.simulate.view import BLOCK

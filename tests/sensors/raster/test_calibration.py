@@ -12,7 +12,8 @@ from rasterio.enums import ColorInterp
 
 from lstsr.config import GeotiffConfig
 from lstsr.errors import SceneError
-from lstsr.sensors.raster import geotiff, selection
+from lstsr.sensors import geotiff
+from lstsr.sensors.raster import selection
 
 KELVIN = np.linspace(285.0, 315.0, 30).reshape(5, 6)
 TENTHS_C = np.round((KELVIN - 273.15) * 10).astype(np.int16)

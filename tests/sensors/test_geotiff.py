@@ -21,7 +21,8 @@ from lstsr.config import GeotiffConfig
 from lstsr.errors import LstsrError, SceneError
 from lstsr.grid import Grid
 from lstsr.image import SensorImage, Triplet
-from lstsr.sensors.raster import geotiff, selection
+from lstsr.sensors import geotiff
+from lstsr.sensors.raster import selection
 
 UTM = "EPSG:32631"
 SINUSOIDAL = "+proj=sinu +R=6371007.181 +units=m +no_defs"
