@@ -48,7 +48,7 @@ def closure(module: str) -> frozenset[str]:
 def _imports(module: str) -> list[str]:
     """Modules of this package that ``module`` imports, except for type checking only.
 
-    A name that a package imports from one of its modules stands for that module alone.
+    If code imports a name that a package takes from one of its modules, only that module counts.
     """
     names: list[str] = []
     for node in _runtime_nodes(_tree(module)):

@@ -39,9 +39,8 @@ class AdversarialSettings:
 
     During the first ``warm_up_steps`` the network minimises the row's loss alone, as ESRNet does
     before ESRGAN. Afterwards its loss is the weighted sum of that loss, the distance in
-    ``features`` and the adversarial loss. The learning rate of the discriminator follows the same
-    schedule as that of the network. The weights are those of Wang et al. 2021 (Real-ESRGAN,
-    section 4.1), which also describes the discriminator.
+    ``features`` and the adversarial loss. Both networks share one schedule of the learning
+    rate. The weights and the discriminator come from Wang et al. 2021 (Real-ESRGAN, section 4.1).
     """
 
     __pydantic_config__: ClassVar[Any] = STRICT

@@ -56,7 +56,7 @@ class AlignConfig(Section):
     anchor: Literal["input", "target"] = Field(
         "input", description="image whose geolocation is trusted; `target` needs `grid`"
     )
-    grid: GridConfig | None = Field(None, description="coarse grid; default: that of the input")
+    grid: GridConfig | None = Field(None, description="coarse grid; default: the grid of the input")
     scale: int = Field(4, ge=2, le=16, description="input spacing / spacing of the fine grid")
     time_window_min: float | None = Field(
         None, gt=0, description="most minutes between input and target; default: not checked"

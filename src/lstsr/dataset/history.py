@@ -101,10 +101,10 @@ def history_layers(
     """The layers of `HISTORY` on the fine grid, each (row, column), 0 if there is no history.
 
     They are the mean of ``earlier`` relative to the mean of the valid input (kelvin), the days
-    since the newest of them, and their number. The fine grid refines that of the input ``coarse``
-    by ``scale``. Each target is first brought to the level of the input: its median difference over
-    their common cells is subtracted. So season and weather cancel out, and clouds leave no steps. A
-    target without a common cell does not count.
+    since the newest of them, and their number. The fine grid is the grid of the input ``coarse``,
+    refined by ``scale``. Each target is first brought to the level of the input: its median
+    difference over their common cells is subtracted. So season and weather cancel out, and clouds
+    leave no steps. A target without a common cell does not count.
     """
     shape = coarse.grid.refine(scale).shape
     total, age, count = (np.zeros(shape) for _ in HISTORY)

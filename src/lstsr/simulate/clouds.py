@@ -101,7 +101,7 @@ def clouds_over(grid: Grid, mean_share: float, rng: np.random.Generator) -> Clou
 
 
 def under(ground: Floats, opacity: Floats, cloud: float) -> Floats:
-    """A value of the ground mixed with that of ``cloud`` by opacity, in the shape of ``ground``."""
+    """The values ``ground`` and ``cloud`` mixed by opacity, in the shape of ``ground``."""
     return ground + opacity * (np.float32(cloud) - ground)
 
 

@@ -196,7 +196,7 @@ def observe_l1b(
 
     The PSF averages the radiance of each channel: the ground as in ``observe_lst`` through the
     atmosphere, and cloud tops without atmosphere above. Then comes the noise of each pixel. With an
-    equal ``rng``, the navigation error is that of ``observe_lst``, in pixels of ``area``.
+    equal ``rng``, the navigation error in pixels of ``area`` equals the one of ``observe_lst``.
     """
     scan = _scan(world, clouds, area, minutes, rng)
     quality = np.where(scan.seen, GOOD, NOT_SEEN).astype(np.uint8)

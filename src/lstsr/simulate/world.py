@@ -168,8 +168,8 @@ def skin_minus_air_k(
 
     With Rn = (1 - albedo) S + e (L - s T_air^4) - 4 e s T_air^3 d, G = g Rn, LE = f (Rn - G) and
     H = C d / r, the result is d = (1 - f)(1 - g) Rn0 / (C / r + (1 - f)(1 - g) 4 e s T^3). The
-    evaporative fraction f grows with green vegetation and moisture. 1 / r is the sum of the neutral
-    aerodynamic conductance k^2 u / (ln(z / z0) ln(z / z0h)) and that of free convection.
+    evaporative fraction f grows with green vegetation and moisture. 1 / r is the sum of two
+    conductances: neutral, k^2 u / (ln(z / z0) ln(z / z0h)), and free convection.
     """
     bare = np.clip(1 - green - ground.city - flooded, 0, 1)
     sealed = ground.city

@@ -25,9 +25,9 @@ from lstsr.training.checkpoint import CheckpointHeader, read_header, save_checkp
 def interpolate(a: Path, b: Path, alpha: float, output: Path) -> None:
     """Write the checkpoint between two of one architecture, ``alpha`` of the way from a to b.
 
-    Its header is that of b, except for the variant, and the validation is NaN because none was
-    made. Raises LstsrError if alpha is not between 0 and 1, a file is not a checkpoint, or the two
-    differ in architecture or in their inputs.
+    It has the header of b with another variant. The validation error is NaN, because the new
+    network is not validated. Raises LstsrError if alpha is not between 0 and 1, a file is not a
+    checkpoint, or the two differ in architecture or in their inputs.
     """
     if not 0 <= alpha <= 1:
         raise LstsrError(f"--alpha {alpha:g}: give a number between 0 and 1")

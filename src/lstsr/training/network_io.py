@@ -91,7 +91,7 @@ def predict_scene(
 ) -> Floats:
     """The network's fine temperature (H, W), kelvin, or image (B, H, W), in full precision.
 
-    ``network`` is in evaluation mode and on ``device``; ``normalisation`` is that of the scene.
+    ``network`` is in evaluation mode and on ``device``; ``normalisation`` belongs to the scene.
     """
     inputs = (
         torch.from_numpy(array)[None].to(device) for array in network_inputs(scene, normalisation)
