@@ -1,11 +1,11 @@
-# make table   the environment if missing or stale, then results/table.csv and all that it needs
-# make test    the environment, then the tests
-# make lint    style, types, import layers, workflow, schema
-# make networks  checkpoints of configs/pretrained/ into the package, their cards into the docs
-# make lock    renew envs/requirements.lock from pyproject.toml (needs uv)
+# make table   installs the environment if needed, then makes results/table.csv and its inputs
+# make test    installs the environment if needed, then runs the tests
+# make lint    checks style, types, import layers, workflow and schema
+# make networks  copies the checkpoints of configs/pretrained/ into the package, and their cards into the docs
+# make lock    updates envs/requirements.lock from pyproject.toml (needs uv)
 
 PYTHON ?= python3
-# rules call lstsr by name
+# The rules call lstsr by name.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip
@@ -31,7 +31,7 @@ lint: .venv/.stamp
 	$(BIN)/lstsr schema --check
 	$(BIN)/snakemake --lint
 
-# NAME-xSCALE is the one row of that scale in the run NAME.
+# The network NAME-xSCALE comes from the run NAME, which has one row of that scale.
 networks: .venv/.stamp
 	mkdir -p $(NETWORKS)
 	for name in $(SHIPPED); do \
@@ -44,7 +44,7 @@ networks: .venv/.stamp
 
 environment: .venv/.stamp
 
-# The lock holds every dependency but torch, torch's own included: pip has nothing to choose.
+# The lock pins every dependency except torch, including torch's own, so pip has nothing to choose.
 .venv/.stamp: envs/requirements.lock envs/torch.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "lstsr needs Python 3.11 or newer, but '$(PYTHON)' is" \

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Snakemake runs this in the environment that it has made from lstsr.yaml, in its working folder.
-# An editable install sees later edits of the code, so the environment is made only once.
+# Snakemake runs this script in its working folder, in the environment that it made from lstsr.yaml.
+# The install is editable, so later edits of the code need no new environment.
 set -euo pipefail
 if [ ! -f pyproject.toml ]; then
   echo "lstsr: $PWD has no pyproject.toml. With --sdm conda, run Snakemake in the repository." >&2
