@@ -39,6 +39,11 @@ def place_in(found: Grid, lon_lat: tuple[float, float]) -> tuple[float, float]:
     return ~found.transform @ to_grid.transform(*lon_lat)
 
 
+def as_mosaic(path: Path) -> Path:
+    """The file of slot S010, renamed like a mosaic of slots."""
+    return path.rename(path.with_name(path.name.replace("_S010", "")))
+
+
 def bent(dataset: netCDF4.Dataset, pixels: float = 3.0) -> None:
     """Each pixel shows what lies up to so many pixels beside its place on the grid: a wave."""
     lon, lat = curved_places(pixels)

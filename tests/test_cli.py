@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from lstsr.acquire.index import Acquired, digest, lost, write_index
-from lstsr.cli import main, rules, tools
+from lstsr.cli import main
+from lstsr.cli.options import COMMANDS
 from lstsr.config import Config
 from lstsr.config.reading import resolved
 from lstsr.dataset.loader import Dataset
@@ -286,8 +287,7 @@ def test_a_row_without_weights_is_not_trained(
 
 
 def test_every_option_has_a_help_text() -> None:
-    commands = {**rules.COMMANDS, **tools.COMMANDS}
-    assert len(commands) > 20
-    for run, options in commands.items():
+    assert len(COMMANDS) > 20
+    for run, options in COMMANDS.items():
         assert run.__doc__, run.__name__
         assert all(option.more["help"] for option in options), run.__name__

@@ -82,6 +82,10 @@ def test_what_only_touches_or_has_no_area_does_not_overlap(case: str) -> None:
     assert overlaps([one, other]) == overlaps([other, one]) == []
 
 
+def test_nothing_overlaps_nothing() -> None:
+    assert overlaps([]) == []
+
+
 def test_distance_and_size_are_those_on_the_ground() -> None:
     """At 60 N a degree of longitude is half a degree of a great circle."""
     outline = box(179, 181, 59.5, 60.5)

@@ -36,7 +36,7 @@ def test_regions_are_open_boxes_and_test_comes_first() -> None:
     assert region_of(3.9, 43, split) == "test"
     assert region_of(3.8, 43, split) == "validation"
     assert region_of(3.8, 43.75, split) == "train"
-    with pytest.raises(LstsrError, match="lon and lat for every scene"):
+    with pytest.raises(LstsrError, match="split by region needs every scene's place"):
         region_of(None, 43, split)
 
 
@@ -205,7 +205,7 @@ def test_an_empty_split_is_known_before_anything_runs(tmp_path: Path) -> None:
     check_regions([scene("a", 11), scene("b", 5), scene("c", 1)], REGIONS)
     with pytest.raises(LstsrError, match="config key split: no scene lies in validation"):
         check_regions([scene("a", 11), scene("b", 5)], REGIONS)
-    with pytest.raises(LstsrError, match="needs the manifest columns lon and lat"):
+    with pytest.raises(LstsrError, match="Fill in the manifest columns lon and lat"):
         check_regions([scene("a", None)], REGIONS)
     shares = SplitConfig(test=0.2, validation=0.2)
     check_regions([scene(name, None) for name in "abc"], shares)

@@ -12,15 +12,12 @@ from typing import Any
 
 from lstsr.errors import LstsrError
 
-ORDINARY = 0o666
-"""Mode of a file as `open` makes it, before the umask."""
-
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A temporary file beside ``path`` that replaces it if the block ends without an error.
 
-    Raises LstsrError if the folder cannot be made, or ``path`` is a folder.
+    Raises LstsrError if the folder cannot be made or ``path`` is a folder.
     """
     with _naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,7 +26,9 @@ def whole(path: Path) -> Iterator[Path]:
         yield partial
         with _naming(path):
             # some writers make private files, but a group may share the folder of a run
-            partial.chmod(ORDINARY & ~_umask())
+            umask = os.umask(0)
+            os.umask(umask)
+            partial.chmod(0o666 & ~umask)
             os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
@@ -37,7 +36,7 @@ def whole(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Name the file in an error of the disk."""
+    """Name the file in errors of the file system."""
     try:
         yield
     except OSError as error:
@@ -46,18 +45,9 @@ def _naming(path: Path) -> Iterator[None]:
         ) from None
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def write_csv(path: Path, columns: Iterable[str], records: Iterable[Mapping[str, Any]]) -> None:
-    """A table with a header line; missing values stay empty.
-
-    Raises LstsrError if the file cannot be written.
-    """
-    rows = list(records)  # an error in here is not one of the file
+    """Write a table with a header line. Raises LstsrError if the file cannot be written."""
+    rows = list(records)  # their errors do not concern the file
     with _naming(path), whole(path) as partial, partial.open("w", newline="") as file:
         table = csv.DictWriter(file, list(columns))
         table.writeheader()
@@ -65,19 +55,19 @@ def write_csv(path: Path, columns: Iterable[str], records: Iterable[Mapping[str,
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """The records of a table, all values as text."""
+    """The rows of a table, with all values as text."""
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
 
 
 def check_output(output: Path, inputs: Iterable[Path | None]) -> None:
-    """Raise LstsrError if ``output`` is one of ``inputs``, also through another name or a link."""
+    """Raise LstsrError if writing ``output`` would change one of ``inputs``, under any name."""
+    target = output.resolve()
     for path in inputs:
         if path is None or not path.exists():
             continue
-        same = output.exists() and output.samefile(path)
-        inside = path.is_dir() and path.resolve() in output.resolve().parents
-        if same or inside or output.resolve() == path.resolve():
+        inside = path.is_dir() and path.resolve() in target.parents
+        if inside or (target.exists() and target.samefile(path)):
             raise LstsrError(
                 f"{output} {'lies inside' if inside else 'is'} the input {path} and would "
                 "overwrite it. Name another output"
@@ -93,6 +83,6 @@ def check_suffix(output: Path, *allowed: str) -> None:
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
+    """Hexadecimal SHA-256 of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

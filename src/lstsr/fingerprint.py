@@ -1,4 +1,4 @@
-"""A digest of the code that a stage runs, so that the workflow reruns what a change touches.
+"""A digest of the code of a stage, by which the workflow reruns the stages that a change affects.
 
 Snakemake does not see changes in imported modules. The digest covers a module and every module of
 this package that it imports. It reads the source text and imports nothing. Comments, docstrings and
@@ -10,23 +10,22 @@ from __future__ import annotations
 import ast
 import hashlib
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 PACKAGE = "lstsr"
-# The registry only maps names to modules: a row's digest names its own model's module instead, so
-# that a new model reruns nothing. The root of the package holds only the version.
+# The registry maps names to modules. A row's digest includes the module of its model instead, so a
+# new model reruns nothing. The root of the package holds only the version.
 LEFT_OUT = frozenset({PACKAGE, f"{PACKAGE}.registry"})
-# Calls that describe an option, and the position of the description among their arguments.
+# Calls that describe an option, and the positions of arguments before the description.
 DESCRIBED = {"Field": None, "option": 1}
-# Parts of a node without effect on what the code does.
+# Fields of a node that do not affect what the code does.
 IGNORED = frozenset({"ctx", "kind", "type_comment"})
 
 
 def fingerprint(*modules: str) -> str:
-    """Digest of the named modules and of everything they import from this package."""
-    names = sorted(set().union(*(closure(module) for module in modules)))
+    """Digest of these modules and of all modules of this package that they import."""
+    names = sorted(set().union(*map(closure, modules)))
     text = "".join(f"{name}:{_code_digest(name)};" for name in names)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -46,9 +45,9 @@ def closure(module: str) -> frozenset[str]:
 
 @cache
 def _imports(module: str) -> list[str]:
-    """Modules of this package that ``module`` imports, except for type checking only.
+    """Modules of this package that ``module`` imports, except for type checking.
 
-    If code imports a name that a package takes from one of its modules, only that module counts.
+    If a package takes an imported name from one of its modules, only that module counts.
     """
     names: list[str] = []
     for node in _runtime_nodes(_tree(module)):
@@ -60,23 +59,19 @@ def _imports(module: str) -> list[str]:
 
 
 def _origin(module: str, name: str) -> str:
-    """The module that defines ``name``, which some code imports from ``module``."""
+    """The module that defines ``name`` if code imports it from ``module``."""
     if _source(f"{module}.{name}"):
         return f"{module}.{name}"
     file = _source(module)
     if file and file.name == "__init__.py":
-        for node in _tree(module).body:
-            if isinstance(node, ast.ImportFrom) and name in _bound(node):
+        for node in [node for node in _tree(module).body if isinstance(node, ast.ImportFrom)]:
+            if name in [alias.asname or alias.name for alias in node.names]:
                 return node.module or module
     return module
 
 
-def _bound(node: ast.ImportFrom) -> list[str]:
-    """The names that an import statement makes."""
-    return [alias.asname or alias.name for alias in node.names]
-
-
 def _runtime_nodes(tree: ast.AST) -> list[ast.AST]:
+    """All nodes below ``tree``, except in blocks for type checking."""
     nodes = []
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
@@ -94,8 +89,8 @@ def _code_digest(module: str) -> str:
 def canonical(value: Any) -> str:
     """A syntax tree as text, without docstrings and descriptions.
 
-    `ast.dump` differs between versions of Python. This text holds only class names, and fields that
-    are neither None nor an empty list.
+    `ast.dump` differs between versions of Python. This text holds only class names and the fields
+    that are neither None nor an empty list.
     """
     if isinstance(value, list):
         return f"[{','.join(canonical(item) for item in value if not _is_text(item))}]"
@@ -127,7 +122,7 @@ def _is_text(node: Any) -> bool:
 
 
 def _joined(parts: list[ast.expr]) -> list[ast.expr]:
-    """The parts of an f-string; versions of Python divide the text between values differently."""
+    """The parts of an f-string with adjacent texts merged, as versions of Python split them."""
     merged: list[ast.expr] = []
     for part in parts:
         last = merged[-1] if merged else None
@@ -151,14 +146,6 @@ def _source(module: str) -> Path | None:
     """The file of a module of this package; None for any other name."""
     if module.split(".")[0] != PACKAGE:
         return None
-    path = _root().joinpath(*module.split(".")[1:])
-    return next(
-        (file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None
-    )
-
-
-@cache
-def _root() -> Path:
-    spec = find_spec(PACKAGE)
-    assert spec is not None and spec.origin is not None
-    return Path(spec.origin).parent
+    path = Path(__file__).parent.joinpath(*module.split(".")[1:])
+    files = (path.with_suffix(".py"), path / "__init__.py")
+    return next((file for file in files if file.is_file()), None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,30 +21,25 @@ def assign_folds(places: Sequence[Place], folds: int, buffer_km: float) -> list[
     """The split of each scene, fold by fold.
 
     In fold f, region f is the test, the next region is the validation, the others are training.
-    If two footprints of different splits overlap, or are nearer than ``buffer_km`` from edge to
-    edge, one of the scenes is dropped from this fold (`give_way`). Raises LstsrError for an unknown
-    place, fewer scenes than folds, or a fold with an empty split.
+    If footprints of different splits overlap, or are nearer than ``buffer_km`` from edge to edge,
+    one of the scenes is dropped from this fold (`give_way`). Raises LstsrError for an unknown
+    place or a fold with an empty split.
     """
     region = regions(places, folds)
     near = [*conflicts(list(places)), *_nearer(places, buffer_km)]
-    return [_splits(region, fold, folds, near) for fold in range(folds)]
-
-
-def _splits(
-    region: dict[str, int], fold: int, folds: int, near: Sequence[tuple[str, str]]
-) -> dict[str, str]:
-    """The split of each scene in one fold."""
-    held_out = {fold: "test", (fold + 1) % folds: "validation"}
-    chosen = {scene: held_out.get(number, "train") for scene, number in region.items()}
-    give_way(chosen, near)
-    counts = Counter(chosen.values())
-    for name in SPLITS:
-        if not counts[name]:
-            raise LstsrError(
-                f"config key split.folds: {name} is empty in fold {fold}. "
-                "Reduce split.buffer_km or the number of folds, or add scenes"
-            )
-    return chosen
+    splits = []
+    for fold in range(folds):
+        held_out = {fold: "test", (fold + 1) % folds: "validation"}
+        chosen = {scene: held_out.get(number, "train") for scene, number in region.items()}
+        give_way(chosen, near)
+        for name in SPLITS:
+            if name not in chosen.values():
+                raise LstsrError(
+                    f"config key split.folds: {name} is empty in fold {fold}. "
+                    "Reduce split.buffer_km or the number of folds, or add scenes"
+                )
+        splits.append(chosen)
+    return splits
 
 
 def _nearer(places: Sequence[Place], buffer_km: float) -> list[tuple[str, str]]:
@@ -64,10 +58,18 @@ def _nearer(places: Sequence[Place], buffer_km: float) -> list[tuple[str, str]]:
 def regions(places: Sequence[Place], count: int) -> dict[str, int]:
     """The region of each scene, 0 to ``count`` - 1 from west to east.
 
-    Regions are clusters of places on the sphere.
+    Regions are clusters of places on the sphere. Raises LstsrError for an unknown place.
     """
-    places = sorted(places, key=lambda place: place.scene)  # the order given has no effect
-    points = np.array([_on_sphere(*_lon_lat(place)) for place in places])
+    places = sorted(places, key=lambda place: place.scene)  # the given order has no effect
+    unit_vectors = []
+    for place in places:
+        if place.lon is None or place.lat is None:
+            raise LstsrError(
+                f"scene {place.scene}: split.folds needs its place. Fill in the manifest columns "
+                "lon and lat"
+            )
+        unit_vectors.append(_on_sphere(place.lon, place.lat))
+    points = np.array(unit_vectors)
     labels = balanced_clusters(points, count)
     centres = [points[labels == label].mean(axis=0) for label in range(count)]
     eastward = sorted(range(count), key=lambda label: np.arctan2(*centres[label][1::-1]))
@@ -96,17 +98,6 @@ def balanced_clusters(points: Doubles, count: int) -> NDArray[np.intp]:
         centres = moved
 
 
-def _lon_lat(place: Place) -> tuple[float, float]:
-    """Degrees. Raises LstsrError if the place is unknown."""
-    if place.lon is None or place.lat is None:
-        raise LstsrError(
-            f"scene {place.scene}: split.folds needs its place. Fill in the manifest columns lon "
-            "and lat"
-        )
-    return place.lon, place.lat
-
-
 def _on_sphere(lon_deg: float, lat_deg: float) -> Doubles:
-    """The unit vector of a place."""
     lon, lat = np.radians([lon_deg, lat_deg])
     return np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])

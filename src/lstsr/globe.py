@@ -13,29 +13,22 @@ if TYPE_CHECKING:
 Outline = tuple[tuple[float, float], ...]
 """Corners (lon, lat) in degrees. Longitudes are continuous: 179, 181 instead of 179, -179."""
 TURNS_DEG = (-360.0, 0.0, 360.0)
-# Neighbouring tiles share an edge up to rounding, and outlines are stored to 1e-6 degree. A common
-# strip narrower than this (about 0.5 m) counts as a shared edge.
+# A common strip narrower than this (about 0.5 m) counts as a shared edge: outlines are stored to
+# 1e-6 degree.
 EDGE_DEG = 5e-6
 EARTH_RADIUS_KM = 6371.0
 
 
 def wrapped(lon: float) -> float:
     """The longitude as a value between -180 (excluded) and 180 degrees."""
-    return lon + _turn(lon)
+    return lon - 360.0 * math.ceil((lon - 180) / 360)
 
 
 def centred(outline: Outline) -> Outline:
     """The outline, moved by a multiple of 360 degrees so that its middle lies in -180..180."""
-    if not outline:
-        return outline
-    lons = [lon for lon, _ in outline]
-    turn = _turn((min(lons) + max(lons)) / 2)
-    return tuple((lon + turn, lat) for lon, lat in outline)
-
-
-def _turn(lon: float) -> float:
-    """The multiple of 360 degrees that moves a longitude into -180 (excluded) to 180."""
-    return -360.0 * math.ceil((lon - 180) / 360)
+    lons = [lon for lon, _ in outline] or [0.0]
+    turn = 360.0 * math.ceil(((min(lons) + max(lons)) / 2 - 180) / 360)
+    return tuple((lon - turn, lat) for lon, lat in outline)
 
 
 def middle_of(outline: Outline) -> tuple[float, float]:
@@ -46,10 +39,8 @@ def middle_of(outline: Outline) -> tuple[float, float]:
 
 def area_km2(outline: Outline) -> float:
     """Area of an outline on a sphere, from Lambert's cylindrical equal-area projection."""
-    plane = [
-        (math.radians(lon), math.sin(math.radians(max(-90.0, min(90.0, lat)))))
-        for lon, lat in outline
-    ]
+    clipped = ((lon, min(90.0, max(-90.0, lat))) for lon, lat in outline)
+    plane = [(math.radians(lon), math.sin(math.radians(lat))) for lon, lat in clipped]
     return float(_polygons(plane).area) * EARTH_RADIUS_KM**2
 
 
@@ -58,22 +49,22 @@ def overlaps(outlines: Sequence[Outline]) -> list[tuple[int, int]]:
     from shapely import STRtree
     from shapely.affinity import translate
 
+    if not outlines:  # a query of nothing is an error
+        return []
     shapes = [_polygons(centred(outline)) for outline in outlines]
-    tree = STRtree(shapes)
-    pairs = set()
+    tree, pairs = STRtree(shapes), set()
     for turn in TURNS_DEG:
-        for index, shape in enumerate(shapes):
-            turned = translate(shape, turn) if turn else shape
-            for other in map(int, tree.query(turned)):
-                if other > index and _overlap(turned, shapes[other]):
-                    pairs.add((index, other))
+        turned = [translate(shape, turn) for shape in shapes]
+        for first, second in tree.query(turned).T.tolist():
+            if first < second and _overlap(turned[first], shapes[second]):
+                pairs.add((first, second))
     return sorted(pairs)
 
 
 def distance_deg(outline: Outline, lon: float, lat: float) -> float:
     """Distance of a place from an outline, in degrees of a great circle; 0 inside.
 
-    It is exact only near the outline, because the sphere is treated as flat around its middle.
+    Exact only near the outline: the sphere is treated as flat around its middle.
     """
     from shapely import Point
 
@@ -85,8 +76,8 @@ def distance_deg(outline: Outline, lon: float, lat: float) -> float:
 def distance_km(first: Outline, second: Outline) -> float:
     """Distance between the edges of two outlines; 0 if they touch or overlap.
 
-    The sphere is treated as flat around the middle between them. The error is below 3 % if
-    outlines and distance are up to 100 km long, at latitudes up to 60 degrees.
+    The sphere is treated as flat around their common middle. The error is below 3 % for outlines
+    and distances of up to 100 km at latitudes up to 60 degrees.
     """
     turn = 360 * round((middle_of(first)[0] - middle_of(second)[0]) / 360)
     first, moved = centred(first), tuple((lon + turn, lat) for lon, lat in centred(second))
@@ -127,9 +118,6 @@ def _overlap(first: BaseGeometry, second: BaseGeometry) -> bool:
     """Whether the common part of two shapes is wider than a shared edge with rounding."""
     from shapely import get_parts
 
-    return any(_width(part) > EDGE_DEG for part in get_parts(first.intersection(second)))
-
-
-def _width(shape: BaseGeometry) -> float:
-    """Mean width of a shape, as if it were a long strip: twice its area by its perimeter."""
-    return float(2 * shape.area / shape.length) if shape.area else 0.0
+    # the mean width of a long strip is twice its area divided by its perimeter
+    parts = get_parts(first.intersection(second))
+    return any(part.area and 2 * part.area / part.length > EDGE_DEG for part in parts)

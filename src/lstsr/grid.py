@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 # pyproj and numpy are imported inside functions: planning a run works without them.
 WGS84 = "EPSG:4326"
-# If a projection is true to scale within this share, its coordinates give the distances: a grid of
-# 2 km has exactly 2000 m. Otherwise (degrees, Mercator), distances are measured on the ground.
+# If a projection is true to scale within this share, its coordinates give distances: cells of 2 km
+# are exactly 2000 m wide. Otherwise (degrees, Mercator) distances are measured on the ground.
 TRUE_TO_SCALE = 0.05
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A regular grid in a projected (or geographic) coordinate system.
+    """A regular grid in a projected or geographic coordinate system.
 
-    ``crs`` is any text that PROJ reads (an authority code, a PROJ string or WKT), ``transform``
-    maps (column, row) of a pixel's upper-left corner to (x, y).
+    ``crs`` is any text that PROJ reads: an authority code, a PROJ string or WKT. ``transform`` maps
+    (column, row) of a pixel's upper-left corner to (x, y).
     """
 
     crs: str
@@ -92,7 +92,7 @@ class Grid:
         return Grid(self.crs, fine, self.width * scale, self.height * scale)
 
     def coarsen(self, scale: int) -> Grid:
-        """The grid of the same extent whose cells hold ``scale`` x ``scale`` of this one's.
+        """The grid of the same extent whose cells are ``scale`` times larger.
 
         Raises ValueError if the size is not a multiple of ``scale``.
         """
@@ -101,17 +101,16 @@ class Grid:
         coarse = self.transform @ Affine.scale(scale)
         return Grid(self.crs, coarse, self.width // scale, self.height // scale)
 
-    def window(self, row: int, column: int, height: int, width: int) -> Grid:
-        """The part that starts at (row, column)."""
+    def window(self, row: float, column: float, height: int, width: int) -> Grid:
+        """The ``height`` x ``width`` cells that start at (row, column)."""
         return Grid(self.crs, self.transform @ Affine.translation(column, row), width, height)
 
     def moved(self, row: float, column: float) -> Grid:
-        """The same cells displaced by a fraction of cells; + is south and east.
+        """The grid moved by cells or fractions of cells; + is south and east.
 
         Content sampled on ``moved(-r, -c)`` and labelled with this grid has moved by (+r, +c).
         """
-        step = Affine.translation(column, row)
-        return Grid(self.crs, self.transform @ step, self.width, self.height)
+        return self.window(row, column, self.height, self.width)
 
     def nests(self, fine: Grid) -> bool:
         """Whether ``fine`` divides each cell of this grid into whole cells, corner on corner."""
@@ -134,21 +133,18 @@ class Grid:
         return transformer(self.crs, WGS84).transform(*self.coordinates())
 
     def lonlat_at(self, row: Any, column: Any) -> tuple[Any, Any]:
-        """Longitude and latitude of positions in pixels from the grid's upper-left corner.
-
-        ``row`` and ``column`` are numbers or arrays of one shape, and so is the result.
-        """
+        """Longitude and latitude of positions (numbers or arrays) in pixels from the upper left."""
         return transformer(self.crs, WGS84).transform(*(self.transform @ (column, row)))
 
     def position(self, lon_deg: Any, lat_deg: Any) -> tuple[Any, Any]:
-        """(row, column) in pixels from the upper-left corner; the inverse of ``lonlat_at``."""
+        """(row, column) in pixels from the upper left; the inverse of `lonlat_at`."""
         column, row = ~self.transform @ transformer(WGS84, self.crs).transform(lon_deg, lat_deg)
         return row, column
 
     def nearest_turn(self, x: Doubles) -> Doubles:
         """Longitudes ``x``, moved by multiples of 360 degrees to within 180 of the grid's centre.
 
-        Coordinates of a projected system stay as they are.
+        Projected coordinates stay as they are.
         """
         if not self.is_geographic:
             return x
@@ -161,7 +157,7 @@ class Grid:
     @property
     def is_geographic(self) -> bool:
         """Whether coordinates are longitude and latitude."""
-        return math.isfinite(_turn(self.crs))
+        return _system(self.crs).is_geographic
 
     @property
     def around_the_globe(self) -> bool:
@@ -192,9 +188,9 @@ def transformer(source: str, target: str) -> Transformer:
 
 
 def _own_or_ground(own_m: float, ground_m: float) -> float:
-    """The length in projected coordinates if they are true to scale, otherwise on the ground.
+    """A length in projected coordinates if they are true to scale, otherwise on the ground, metres.
 
-    Both are in metres. ``own_m`` is NaN for degrees, ``ground_m`` outside the projection's area.
+    ``own_m`` is NaN for degrees, ``ground_m`` outside the projection's area.
     """
     if math.isnan(ground_m) or abs(ground_m / own_m - 1) <= TRUE_TO_SCALE:
         return own_m
@@ -210,11 +206,8 @@ def _unit_m(crs: str) -> float:
 
 
 def _turn(crs: str) -> float:
-    """360 degrees of longitude in units of ``crs``; infinite if it is projected."""
-    system = _system(crs)
-    if not system.is_geographic:
-        return math.inf
-    return 2 * math.pi / float(system.axis_info[0].unit_conversion_factor)
+    """360 degrees of longitude in units of a geographic coordinate system."""
+    return 2 * math.pi / float(_system(crs).axis_info[0].unit_conversion_factor)
 
 
 def _geod(crs: str) -> Geod:

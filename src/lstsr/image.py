@@ -1,4 +1,4 @@
-"""Images on grids: one sensor's, and the three that make a triplet."""
+"""Images on grids: the image of one sensor, and the three of a triplet."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Mask = NDArray[np.bool_]
 class Viewpoint:
     """Position of a geostationary satellite, and the ellipsoid that its pixels lie on.
 
-    ``distance_m`` is from the Earth's centre (42164 km), not from its surface.
+    ``distance_m`` counts from the centre of the Earth.
     """
 
     longitude_deg: float
@@ -43,10 +43,10 @@ class Viewpoint:
 class SensorImage:
     """A calibrated image of one sensor.
 
-    ``values`` (band, row, column) float32 in ``unit``, NaN outside ``valid`` (row, column), which
-    marks pixels usable in all bands; ``history`` lists the processing steps in order. If there is
-    a ``viewpoint``, each pixel lies where its line of sight meets the ellipsoid, so that terrain
-    appears displaced; otherwise pixels lie at their true position.
+    ``values`` (band, row, column) are float32 in ``unit``, NaN outside ``valid`` (row, column), the
+    pixels usable in all bands. ``history`` lists the processing steps. With a ``viewpoint``, pixels
+    lie where their line of sight meets the ellipsoid, so terrain appears displaced. Otherwise they
+    lie at their true position.
     """
 
     values: Floats
@@ -62,9 +62,7 @@ class SensorImage:
     def __post_init__(self) -> None:
         """Raise ValueError if arrays, bands and grid disagree."""
         if self.values.shape != (len(self.bands), *self.grid.shape):
-            raise ValueError(
-                f"values {self.values.shape} against {self.bands} on {self.grid.shape}"
-            )
+            raise ValueError(f"values {self.values.shape}, {self.bands} on {self.grid.shape}")
         if self.valid.shape != self.grid.shape:
             raise ValueError(f"valid {self.valid.shape} on {self.grid.shape}")
 
@@ -78,9 +76,9 @@ class SensorImage:
 class Triplet:
     """Input, reference and target of one scene; reference and target share a fine grid.
 
-    ``shifts`` gives the shift that registered each image to the anchor, in fine pixels (row,
-    column). ``water`` is the share of water on the fine grid, and ``covariates`` (coarse grid)
-    predict the input's bias; both are None if unknown.
+    ``shifts`` registered each image to the anchor, (row, column) in fine pixels. ``water`` is the
+    share of water on the fine grid, and ``covariates`` (coarse grid) predict the input's bias; both
+    are None if unknown.
     """
 
     scene: str
@@ -104,7 +102,6 @@ class Triplet:
 
 def alone(scene: str, image: SensorImage) -> Triplet:
     """The triplet of an image from which inputs are made later: its reference has no band."""
-    nothing = replace(
-        image, values=image.values[:0], valid=np.ones(image.grid.shape, bool), bands=()
-    )
+    valid = np.ones(image.grid.shape, bool)
+    nothing = replace(image, values=image.values[:0], valid=valid, bands=())
     return Triplet(scene, image, nothing, image)

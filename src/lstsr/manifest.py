@@ -7,6 +7,7 @@ import hashlib
 import math
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -26,8 +27,8 @@ SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 class Scene:
     """One row of the manifest: a name, three files and the centre in degrees (None: unknown).
 
-    A file may be a product's folder. An optical image has neither input nor reference. ``dem`` is
-    an elevation raster in metres and ``water`` one of the share of water, 0..1, if there are any.
+    A file can also be the folder of a product. An optical image has neither input nor reference.
+    ``dem`` is a raster of the elevation in metres, ``water`` one of the share of water, 0..1.
     """
 
     scene: str
@@ -43,23 +44,24 @@ class Scene:
     @property
     def files(self) -> list[Path]:
         """Every file of input, reference, target, elevation and water."""
-        named = [self.input, self.reference, self.target, self.dem, self.water]
+        named = [getattr(self, name) for name in (*ROLES, *STATIC)]
         return [file for path in filter(None, named) for file in product_files(path)]
 
 
 def product_files(path: Path) -> list[Path]:
-    """The existing files of a product: ``path`` and all that belong to it.
+    """``path`` and all existing files that belong to its product.
 
     - Folder or Esri grid: all files in the folder. Zarr store: also those in its subfolders.
     - MTL file: all files of its product.
-    - GK2A Level 1B: all files of the same slot, because another channel or a calibration can be
-      among them.
+    - GK2A Level 1B: all files of the same slot, which can include another channel or a calibration.
     - Any other raster: its side files; for a VRT also the files of its sources.
     """
     if path.suffix.lower() == ".adf":  # an Esri grid is a whole folder
         path = path.parent
     if path.is_dir():
-        inside = path.rglob("*") if _is_zarr(path) else path.iterdir()
+        marks = ("zarr.json", ".zgroup", ".zarray", ".zmetadata")
+        is_zarr = path.suffix.lower() == ".zarr" or any((path / name).is_file() for name in marks)
+        inside = path.rglob("*") if is_zarr else path.iterdir()
         return sorted(file for file in inside if file.is_file())
     if path.name.startswith("gk2a_ami_le1b_"):
         return sorted(path.parent.glob(f"gk2a_ami_le1b_*_{path.stem.rpartition('_')[2]}.nc"))
@@ -67,11 +69,6 @@ def product_files(path: Path) -> list[Path]:
     if metadata:
         return sorted(path.parent.glob(f"{product}_*"))
     return _raster_files(path)
-
-
-def _is_zarr(folder: Path) -> bool:
-    names = ("zarr.json", ".zgroup", ".zarray", ".zmetadata")
-    return folder.suffix.lower() == ".zarr" or any((folder / name).is_file() for name in names)
 
 
 def _raster_files(raster: Path) -> list[Path]:
@@ -91,18 +88,16 @@ def _raster_files(raster: Path) -> list[Path]:
 
 
 Locate = Callable[[Path, str, str, str], Path]
-"""From the manifest, a scene's name, a column and its cell to the path of the file."""
+"""The path of a file from the manifest, the scene's name, the column and its cell."""
 
 
 def beside_manifest(manifest: Path, scene: str, column: str, cell: str) -> Path:
     """The file that a cell names relative to the manifest. Raises LstsrError if it is missing.
 
-    The name can differ from the one on disk in its Unicode form (NFC or NFD).
+    The Unicode form (NFC or NFD) of the name can differ from the form on disk.
     """
     file = manifest.parent / cell
-    if os.path.exists(file):
-        return file
-    existing = _in_other_form(file)
+    existing = file if os.path.exists(file) else _in_other_form(file)
     if existing is None:
         raise LstsrError(
             f"{manifest}: {column} of scene {scene} is missing: {file}. "
@@ -130,7 +125,7 @@ def _in_other_form(file: Path) -> Path | None:
 
 
 def _composed(text: str) -> str:
-    """``text`` in Unicode form NFC: macOS decomposes letters in file names."""
+    """``text`` in Unicode form NFC. macOS decomposes letters in file names."""
     return unicodedata.normalize("NFC", text)
 
 
@@ -139,30 +134,34 @@ def read_manifest(
 ) -> list[Scene]:
     """The scenes of a CSV: scene, input, reference, target[, lon, lat, time, dem, water].
 
-    Only images of ``roles`` are required and read; other columns are ignored. File names are
+    Only the images of ``roles`` are required and read; unknown columns are ignored. File names are
     relative to the manifest's folder, unless ``locate`` finds them elsewhere. Blank lines, blanks
     around cells and a byte-order mark, which spreadsheets leave, are ignored. Raises LstsrError for
-    a missing manifest, column or file, a column or name used twice, a row with more cells than
-    columns, a name unfit for a file name, and a coordinate or time that cannot be read.
+    a missing manifest, column or file, a repeated column or name, a row with more cells than
+    columns, a name that cannot be a file name, and an invalid coordinate or time.
     """
     if not path.is_file():
         raise LstsrError(f"{path}: no such manifest. Set config keys data and acquire.manifest")
-    rows = _rows(path)
-    columns = rows[0][1] if rows else []
+    (_, columns), *rows = _rows(path) or [(0, [])]
     _check_columns(path, columns, roles)
-    cells = [_by_column(path, line, row, columns) for line, row in rows[1:]]
+    for line, row in rows:
+        if any(row[len(columns) :]):
+            raise LstsrError(
+                f"{path} line {line} has {len(row)} cells, but the first line names {len(columns)} "
+                "columns. Use a decimal point, not a comma, and quote any cell that contains commas"
+            )
+    cells = [dict(zip_longest(columns, row[: len(columns)], fillvalue="")) for _, row in rows]
     scenes = [_scene(path, row, roles, locate) for row in cells]
     if not scenes:
         raise LstsrError(f"{path}: no scene below the first line. Add a line for each scene")
-    names = [scene.scene for scene in scenes]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise LstsrError(f"{path}: two rows name the scene {twice}. Give each its own name")
+    name, uses = Counter(scene.scene for scene in scenes).most_common(1)[0]
+    if uses > 1:
+        raise LstsrError(f"{path}: two rows name the scene {name}. Give each its own name")
     return scenes
 
 
 def _rows(path: Path) -> list[tuple[int, list[str]]]:
-    """Line number and stripped cells of each line of a table that is not blank."""
+    """Line number and stripped cells of each row that is not blank."""
     try:
         lines = path.read_text("utf-8-sig").splitlines()
         table = csv.reader(lines, skipinitialspace=True)
@@ -171,10 +170,10 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
         raise LstsrError(f"{path}: not UTF-8 text. Save the table as CSV in UTF-8") from None
     except csv.Error as error:
         raise LstsrError(
-            f"{path} line {table.line_num} is not CSV: {error}. Save the table as CSV."
+            f"{path} line {table.line_num} is not CSV: {error}. Save the table as CSV"
         ) from None
     except OSError as error:
-        raise LstsrError(f"{path}: {error.strerror}. Check the path and its permissions.") from None
+        raise LstsrError(f"{path}: {error.strerror}. Check the path and its permissions") from None
     return [(line, row) for line, row in rows if any(row)]
 
 
@@ -182,12 +181,11 @@ def _check_columns(path: Path, columns: list[str], roles: Sequence[str]) -> None
     """Raise LstsrError if a column is missing or appears twice."""
     missing = [name for name in ("scene", *roles) if name not in columns]
     if missing:
-        header = ",".join(columns)
         for character, name in SEPARATORS.items():
-            if character in header:
+            if any(character in column for column in columns):
                 raise LstsrError(
                     f"{path}: the first line separates its columns with {name}. "
-                    "Save the table with commas and use a decimal point."
+                    "Save the table with commas and use a decimal point"
                 )
         raise LstsrError(
             f"{path}: the first line has no column {missing[0]}. It must name the columns "
@@ -196,17 +194,7 @@ def _check_columns(path: Path, columns: list[str], roles: Sequence[str]) -> None
         )
     for name in filter(None, columns):
         if columns.count(name) > 1:
-            raise LstsrError(f"{path}: column {name} appears twice in the first line. Remove one.")
-
-
-def _by_column(path: Path, line: int, row: list[str], columns: list[str]) -> dict[str, str]:
-    """Cells by column; missing ones are empty. Raises LstsrError for more cells than columns."""
-    if any(row[len(columns) :]):
-        raise LstsrError(
-            f"{path} line {line} has {len(row)} cells, but the first line names {len(columns)} "
-            "columns. Use a decimal point, not a comma, and quote any cell that contains commas."
-        )
-    return dict(zip_longest(columns, row[: len(columns)], fillvalue=""))
+            raise LstsrError(f"{path}: column {name} appears twice in the first line. Remove one")
 
 
 def _scene(manifest: Path, row: Mapping[str, str], roles: Sequence[str], locate: Locate) -> Scene:
@@ -221,8 +209,7 @@ def _scene(manifest: Path, row: Mapping[str, str], roles: Sequence[str], locate:
     named = [role for role in (*roles, *STATIC) if row.get(role)]
     files: dict[str, Any] = dict.fromkeys(ROLES)
     files |= {role: locate(manifest, name, role, row[role]) for role in named}
-    lon = _degrees(manifest, row, "lon", 360)
-    lat = _degrees(manifest, row, "lat", 90)
+    lon, lat = (_degrees(manifest, row, *axis) for axis in (("lon", 360), ("lat", 90)))
     return Scene(name, **files, lon=lon, lat=lat, time=_time(manifest, row))
 
 
@@ -246,15 +233,12 @@ def _degrees(manifest: Path, row: Mapping[str, str], column: str, limit: float) 
     value = _number(text)
     if abs(value) <= limit:
         return value
-    where = f"{manifest}: {column} of scene {row['scene']} is '{text}'"
-    with_point = text.replace(",", ".")
-    if "," in text and math.isfinite(_number(with_point)):
-        raise LstsrError(f"{where}. Use a decimal point: {with_point}")
-    swapped = column == "lat" and abs(value) <= 360 and abs(_number(row.get("lon", ""))) <= limit
-    raise LstsrError(
-        f"{where}. Give degrees between -{limit} and {limit}, or leave it empty"
-        + (". Are lon and lat swapped?" if swapped else "")
-    )
+    cure = f"Give degrees between -{limit} and {limit}, or leave it empty"
+    if math.isfinite(_number(with_point := text.replace(",", "."))) and "," in text:
+        cure = f"Use a decimal point: {with_point}"
+    elif column == "lat" and abs(value) <= 360 and abs(_number(row.get("lon", ""))) <= limit:
+        cure += ". Are lon and lat swapped?"
+    raise LstsrError(f"{manifest}: {column} of scene {row['scene']} is '{text}'. {cure}")
 
 
 def _number(text: str) -> float:

@@ -1,8 +1,8 @@
 """Scores of one scene, masked and in kelvin, and in the seed study's convention.
 
-Every function takes whole images (row, column) in kelvin and the mask of the scored pixels. Values
-outside the mask do not matter; a value inside it that is not finite is an error. An optical image
-(band, row, column) is in reflectance, and its scores are means over the bands in that unit.
+Functions take whole images (row, column) in kelvin and the mask of the scored pixels. Values inside
+the mask must be finite; others have no effect. Optical images (band, row, column) are in
+reflectance, and their scores are means over the bands in that unit.
 """
 
 from __future__ import annotations
@@ -17,16 +17,10 @@ from lstsr.geo.aggregate import block_mean_t4
 
 Image = NDArray[np.float64]
 
-GREY_ZERO_K = 240.0
-"""Kelvin that the seed study's convention maps to grey level 0."""
-GREY_SPAN_K = 100.0
-"""Kelvin between grey levels 0 and 255."""
-PEAK = 255.0
+GREY_ZERO_K, GREY_SPAN_K, PEAK = 240.0, 100.0, 255.0
+"""The seed study's convention maps 240..340 K to grey levels 0..255."""
 REFLECTANCE_RANGE = 1.0
 """Peak of PSNR and data range of SSIM for reflectance: from 0 to a white area."""
-SSIM_SIGMA = 1.5
-"""Gaussian of Wang et al. 2004 (Image quality assessment), section III-B, in pixels."""
-SSIM_WINDOW = 11
 CONSISTENT_FRACTION = 0.75
 """Smallest scored share of a coarse cell that is compared with the input (12 of 16 at scale 4)."""
 INTERVAL_SCENES = 5
@@ -34,15 +28,12 @@ INTERVAL_SCENES = 5
 
 
 def rmse_k(prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike) -> float:
-    """Root of the mean squared error, kelvin."""
+    """Root mean squared error, kelvin."""
     return math.sqrt(np.mean(_errors(prediction_k, target_k, scored) ** 2))
 
 
 def ubrmse_k(prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike) -> float:
-    """Root mean squared error without the scene's bias, kelvin: the errors' standard deviation.
-
-    For an optical image, each band has its own bias.
-    """
+    """Standard deviation of the errors, kelvin; in an optical image, each band has its own bias."""
     return math.sqrt(np.mean(np.var(_errors(prediction_k, target_k, scored), axis=-1)))
 
 
@@ -54,8 +45,7 @@ def bias_k(prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike) -> f
 def ssim(prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike) -> float:
     """Structural similarity (Wang et al. 2004, eq. 13) in grey levels, data range 255.
 
-    Gaussian window of 11 x 11 pixels, sigma 1.5, population covariance. The result is the mean over
-    the pixels whose whole window is scored, NaN if there are none.
+    The mean over the pixels whose whole window is scored, NaN if there are none.
     """
     _errors(prediction_k, target_k, scored)
     mask = np.asarray(scored, bool)
@@ -66,40 +56,34 @@ def ssim(prediction_k: ArrayLike, target_k: ArrayLike, scored: ArrayLike) -> flo
 def _similarity(
     mask: NDArray[np.bool_], data_range: float, prediction: Image, target: Image
 ) -> float:
-    """SSIM of two images that are 0 outside the mask."""
+    """SSIM of two images that are 0 outside the mask, with population covariance.
+
+    Gaussian window of 11 x 11 pixels, sigma 1.5 (Wang et al. 2004, section III-B).
+    """
     # evaluation only: training runs without these libraries
     from scipy.ndimage import binary_erosion
     from skimage.metrics import structural_similarity
 
-    whole = binary_erosion(mask, np.ones((SSIM_WINDOW, SSIM_WINDOW)))
+    whole = binary_erosion(mask, np.ones((11, 11)))
     if not whole.any():
         return math.nan
+    window = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
     _, similarity = structural_similarity(
-        target,
-        prediction,
-        data_range=data_range,
-        gaussian_weights=True,
-        sigma=SSIM_SIGMA,
-        use_sample_covariance=False,
-        full=True,
+        target, prediction, data_range=data_range, full=True, **window
     )
     return float(similarity[whole].mean())
 
 
 def consistency_k(
-    prediction_k: ArrayLike,
-    scored: ArrayLike,
-    input_k: ArrayLike,
-    input_valid: ArrayLike,
-    scale: int,
+    prediction_k: ArrayLike, scored: ArrayLike, input_k: ArrayLike, valid: ArrayLike, scale: int
 ) -> float:
     """Root mean squared difference between the input and the prediction on the coarse grid, kelvin.
 
-    The prediction is averaged in T^4 over the scored pixels of each coarse cell. A cell is compared
-    if the input is valid and at least CONSISTENT_FRACTION of it is scored. NaN if no cell is.
+    The prediction is averaged in T^4 over the scored pixels of each coarse cell. A cell counts if
+    the input is valid and at least `CONSISTENT_FRACTION` of it is scored. NaN if no cell counts.
     """
     coarse_k, fraction = block_mean_t4(prediction_k, scored, scale)
-    compared = (fraction >= CONSISTENT_FRACTION) & np.asarray(input_valid, bool)
+    compared = (fraction >= CONSISTENT_FRACTION) & np.asarray(valid, bool)
     return rmse_k(coarse_k, input_k, compared) if compared.any() else math.nan
 
 
@@ -108,11 +92,11 @@ def lattice(prediction_k: ArrayLike, scored: ArrayLike, scale: int) -> float:
 
     A method that queries the nearest cell centres changes them at these lines. If it does not fade
     out the cell that it leaves, as in JIIF's published blending (Tang et al. 2021), it prints a
-    lattice. There are ``scale`` positions of steps between fine pixels in a cell. At an odd scale a
-    centre line lies on a pixel and counts at the step before it. The score is the mean absolute
-    step at the centre lines over the same mean of the median position, along both axes and between
-    scored pixels. It is 1 without a lattice. Bilinear is below 1, because its steps average two
-    slopes there. NaN if a position has no step or the median is 0.
+    lattice. A step between fine pixels has one of ``scale`` positions in its cell. At an odd scale
+    a centre line lies on a pixel and counts at the step before it. The score is the mean absolute
+    step at the centre lines over that at the median position, along both axes, between scored
+    pixels. It is 1 without a lattice, and below 1 for bilinear, whose steps there average two
+    slopes. NaN if a position has no step or the median is 0.
     """
     mask = np.asarray(scored, bool)
     values = _filled(prediction_k, mask)
@@ -132,9 +116,8 @@ def spectrum_db(
     """Distance between the power spectra of prediction and target, and its signed bias, dB.
 
     Root mean square, and mean, of 10 log10(P_prediction / P_target) over the rings of `rapsd` with
-    wavelengths between 2 and 2 ``scale`` fine pixels, which super-resolution adds to the input. A
-    negative bias means too smooth. Infinite if one of the images has no power, NaN if both have
-    none. Raises the errors of `rapsd`.
+    wavelengths of 2 to 2 ``scale`` fine pixels, which the input lacks. A negative bias means too
+    smooth. Infinite if one image has no power, NaN if both have none. Raises the errors of `rapsd`.
     """
     frequency, predicted = rapsd(prediction_k, scored)
     _, true = rapsd(target_k, scored)
@@ -156,19 +139,9 @@ def score(
 
     ``mse`` is in grey levels squared (240..340 K onto 0..255, no rounding, no clip), ``psnr_db`` is
     10 log10(255^2 / mse). Scores that compare coarse cells (``consistency_k``, ``lattice`` and the
-    spectra) need an input that nests in the fine grid. Spectra are NaN if too few scored pixels are
-    neighbours.
-
-    Args:
-        prediction_k: (H,W).
-        target_k: (H,W).
-        scored: mask (H,W).
-        input_k: (H / scale, W / scale), if it nests.
-        input_valid: mask (H / scale, W / scale).
-        scale: input spacing / target spacing.
-
-    Raises:
-        LstsrError: shapes differ, no pixel is scored, or a scored value is not finite.
+    spectra) need an input (H / scale, W / scale) that nests in the fine grid (H, W). Spectra are
+    NaN if too few scored pixels are neighbours. Raises LstsrError if shapes differ, no pixel is
+    scored, or a scored value is not finite.
     """
     compared = (prediction_k, target_k, scored)
     errors_k = _errors(*compared)
@@ -187,19 +160,18 @@ def score(
         scores["consistency_k"] = consistency_k(prediction_k, scored, input_k, input_valid, scale)
         scores["lattice"] = lattice(prediction_k, scored, scale)
         try:
-            distance_db, bias_db = spectrum_db(*compared, scale)
+            spectrum = spectrum_db(*compared, scale)
         except LstsrError:
-            distance_db = bias_db = math.nan
-        scores |= {"spectrum_db": distance_db, "spectrum_bias_db": bias_db}
+            spectrum = math.nan, math.nan
+        scores["spectrum_db"], scores["spectrum_bias_db"] = spectrum
     return scores
 
 
 def score_image(prediction: ArrayLike, target: ArrayLike, scored: ArrayLike) -> dict[str, float]:
-    """All scores of one optical image, by the names of the table's columns, and ``n_pixels``.
+    """All scores of one optical image (B, H, W), by the names of the table's columns.
 
-    Images (B, H, W) in reflectance. PSNR and SSIM are means over the bands with the data range
-    `REFLECTANCE_RANGE`; ``rmse`` is the root of the mean over bands of the squared error. Raises
-    LstsrError as `score`.
+    PSNR and SSIM are means over the bands with the data range `REFLECTANCE_RANGE`; ``rmse`` is over
+    all bands. Raises LstsrError as `score`.
     """
     errors = _errors(prediction, target, scored)
     squares = np.mean(errors**2, axis=-1)
@@ -224,8 +196,8 @@ def score_image(prediction: ArrayLike, target: ArrayLike, scored: ArrayLike) -> 
 def sam_deg(prediction: ArrayLike, target: ArrayLike, scored: ArrayLike) -> float:
     """Mean angle between the spectra of prediction and target, degrees (Kruse et al. 1993, SAM).
 
-    Mean of arccos(p . t / |p| |t|) over the scored pixels with spectra that are not 0. Images are
-    (B, H, W). NaN for a single band, which has no angle.
+    Mean of arccos(p . t / |p| |t|) over the scored pixels of images (B, H, W) with spectra that are
+    not 0. NaN for a single band.
     """
     mask = np.asarray(scored, bool)
     p, t = (np.asarray(image, np.float64)[..., mask] for image in (prediction, target))
@@ -238,7 +210,7 @@ def sam_deg(prediction: ArrayLike, target: ArrayLike, scored: ArrayLike) -> floa
 
 
 def gain_db(baseline_ubrmse_k: float, model_ubrmse_k: float) -> float:
-    """Gain of a model over a baseline (bilinear) on one scene, dB. Positive is better."""
+    """Gain of a model over a baseline on one scene, dB. Positive is better."""
     return 20 * math.log10(baseline_ubrmse_k / model_ubrmse_k)
 
 
@@ -248,15 +220,12 @@ def paired_bootstrap(
     """Mean over scenes of paired differences, and the ends of its 95 % interval.
 
     Percentile bootstrap (Efron and Tibshirani 1993, chapter 13): ``n`` draws of as many scenes with
-    replacement. ``values`` are differences or gains in dB, one per scene. The ends are NaN for
-    fewer than `INTERVAL_SCENES` scenes. Raises LstsrError if there is no value or one is not
-    finite.
+    replacement. ``values`` hold one difference per scene. The ends are NaN for fewer than
+    `INTERVAL_SCENES` scenes. Raises LstsrError if there is no value or one is not finite.
     """
     scenes = np.asarray(values, np.float64).ravel()
     if not scenes.size or not np.isfinite(scenes).all():
-        raise LstsrError(
-            "the bootstrap needs one finite value per scene: drop scenes without scores"
-        )
+        raise LstsrError("the bootstrap needs one finite value per scene. Drop the other scenes")
     if scenes.size < INTERVAL_SCENES:
         return float(scenes.mean()), math.nan, math.nan
     rng = np.random.default_rng(seed)
@@ -268,18 +237,18 @@ def paired_bootstrap(
 def rapsd(values_k: ArrayLike, valid: ArrayLike) -> tuple[Image, Image]:
     """Radially averaged power spectrum: frequency (cycles per pixel) and power (K^2), each (bins,).
 
-    LST has far more power in long waves than in short ones, and edges of gaps would leak it. We
+    LST has far more power in long waves than in short ones, and the edges of gaps would leak it. We
     therefore take the spectrum of the steps between neighbouring valid pixels and divide it by the
     gain of a step at each frequency (prewhitening: Percival and Walden 1993, section 6.5). The mean
-    step is removed, steps across a gap are zero, and a Hann window tapers them. The power of both
-    axes is divided by the window's energy: white noise of variance s^2 gives s^2 at every
-    frequency. Rings are 1 / n wide, n the shorter side, from 1 / n to the Nyquist frequency. Raises
-    LstsrError if no valid pixels are neighbours along an axis or a valid value is not finite.
+    step is removed, steps across a gap are zero, and a Hann window tapers them. Power is divided by
+    the window's energy, so white noise of variance s^2 gives s^2 at every frequency. Rings are 1/n
+    wide, n the shorter side, from 1/n to the Nyquist frequency. Raises LstsrError if no valid
+    pixels are neighbours along an axis or a valid value is not finite.
     """
     mask = np.asarray(valid, bool)
     values = _filled(values_k, mask)
     if not np.isfinite(values).all():
-        raise LstsrError("a spectrum needs finite values inside the mask: fill or mask them")
+        raise LstsrError("a spectrum needs finite values inside the mask. Fill or mask them")
     power = _step_power(values, mask) + _step_power(values.T, mask.T).T
     rows, columns = np.meshgrid(*map(np.fft.fftfreq, mask.shape), indexing="ij")
     gain = 4 * (np.sin(np.pi * rows) ** 2 + np.sin(np.pi * columns) ** 2)
@@ -302,7 +271,7 @@ def _step_power(values: Image, mask: NDArray[np.bool_]) -> Image:
     steps, known = _steps(values, mask)
     window = np.outer(*(np.hanning(length) for length in steps.shape)) * known
     if not window.any():
-        raise LstsrError("a spectrum needs neighbouring pixels inside the mask: skip this scene")
+        raise LstsrError("a spectrum needs neighbouring pixels inside the mask. Skip this scene")
     tapered = (steps - np.average(steps, weights=window)) * window
     return np.abs(np.fft.fft2(tapered, mask.shape)) ** 2 / np.sum(window**2)
 
@@ -314,16 +283,14 @@ def _errors(prediction: ArrayLike, target: ArrayLike, scored: ArrayLike) -> Imag
     if not images[0].shape == images[1].shape or images[1].shape[-2:] != mask.shape:
         raise LstsrError(
             f"cannot score a prediction of {images[0].shape} against a target of "
-            f"{images[1].shape} and a mask of {mask.shape}: bring them to one grid"
+            f"{images[1].shape} and a mask of {mask.shape}. Bring them to one grid"
         )
     if not mask.any():
-        raise LstsrError("no pixel is scored: leave this scene out")
+        raise LstsrError("no pixel is scored. Leave this scene out")
     compared = [image[..., mask].astype(np.float64) for image in images]
     for name, values in zip(("prediction", "target"), compared, strict=True):
         if bad := np.count_nonzero(~np.isfinite(values)):
-            raise LstsrError(
-                f"the {name} is not finite at {bad} scored pixels: fill them or do not score them"
-            )
+            raise LstsrError(f"the {name} is not finite at {bad} scored pixels. Fill or mask them")
     return compared[0] - compared[1]
 
 

@@ -24,17 +24,13 @@ if TYPE_CHECKING:
     from lstsr.acquire.download import Remote
 
 PROVIDERS = {
-    "local": "lstsr.acquire.index",
-    "generate": "lstsr.simulate.sample",
-    "download": "lstsr.acquire.download",
+    "local": ("lstsr.acquire.index", "data"),
+    "generate": ("lstsr.simulate.sample", "generated"),
+    "download": ("lstsr.acquire.download", "downloads"),
 }
-FOLDERS = {"local": "data", "generate": "generated", "download": "downloads"}
-"""Folder of each provider's files in the work folder."""
-SERIES = {
-    "patch_size": ("patch", "batch"),
-    "budgets": ("steps", "validate_every", "save_every"),
-}
-"""Figures of rows that differ only in the seed and in these keys of ``train``; the first counts."""
+"""Module of each provider, and the folder of its files in the work folder."""
+SERIES = {"patch_size": ("patch", "batch"), "budgets": ("steps", "validate_every", "save_every")}
+"""Figures of the first key, for rows that differ only in the seed and these keys of ``train``."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +52,7 @@ STAGES = {
     "align": Stage(("lstsr.dataset.align",), ("sensors", "align"), True),
     "dataset": Stage(
         ("lstsr.dataset.pack", "lstsr.dataset.exclusions"),
-        (
-            *("dataset", "origin", "attribution", "split"),
-            *("sensors", "align", "packing", "blocks"),
-        ),
+        ("dataset", "origin", "attribution", "split") + ("sensors", "align", "packing", "blocks"),
     ),
     "train": Stage(("lstsr.training.loop",)),
     "predict": Stage(("lstsr.predict.scenes",)),
@@ -77,12 +70,13 @@ def sections(config: Config, stage: str) -> dict[str, Any]:
 
 
 class Plan:
-    """What the workflow asks of a config. Raises LstsrError for a faulty manifest or split."""
+    """The jobs of a config and their files. Raises LstsrError for a faulty manifest or split."""
 
     def __init__(self, config: Config) -> None:
         """Read the manifest, or list the scenes that will be generated, and check the split."""
         self._config = config
-        _check_results(config)
+        if config.acquire.provider != "generate":
+            _check_results(config)
         if config.acquire.provider == "download":
             self._scenes = [remote.scene for remote in self._remotes]
         else:
@@ -94,21 +88,18 @@ class Plan:
     @property
     def folder(self) -> str:
         """Folder of the provider's files."""
-        return f"{self._config.results}/work/{FOLDERS[self._config.acquire.provider]}"
+        return f"{self._config.results}/work/{PROVIDERS[self._config.acquire.provider][1]}"
 
     def settings(self, stage: str) -> str:
-        """The sections of the config that a stage reads. A change of them reruns the stage."""
+        """The sections of the config that a stage reads. If they change, the stage reruns."""
         return json.dumps(sections(self._config, stage))
 
     def code(self, stage: str, row: str | None = None) -> str:
-        """Digest of the code of a stage and, for a stage of one row, of the row's model.
-
-        A change of it reruns the stage.
-        """
+        """Digest of the code of a stage and of the row's model. If it changes, the stage reruns."""
         return fingerprint(*self.modules(stage, row))
 
     def modules(self, stage: str, row: str | None = None) -> list[str]:
-        """The modules that a stage runs, beside what they import: those of its config, too."""
+        """The modules that a stage runs, including those of its config, but not their imports."""
         asked, images = STAGES[stage], self._config.sensors
         values = [getattr(self._config, name) for name in asked.sections]
         parts = [value[0] if isinstance(value, list) else value for value in values]
@@ -116,7 +107,7 @@ class Plan:
         if asked.of_images:
             names |= {READERS[getattr(images, role).product] for role in images.roles}
         if stage == "acquire":
-            names.add(PROVIDERS[self._config.acquire.provider])
+            names.add(PROVIDERS[self._config.acquire.provider][0])
         if row:
             names.add(MODELS[self.rows[row].model])
             if stage == "train":
@@ -124,12 +115,12 @@ class Plan:
         return sorted({*asked.modules, *names})
 
     def row_settings(self, row: str) -> str:
-        """A row as JSON. A change of it reruns the row."""
+        """A row as JSON. If it changes, the row reruns."""
         return json.dumps(self.rows[row].to_dict())
 
     @cached_property
     def shards(self) -> dict[str, list[Scene]]:
-        """Name to scenes, of every shard that has some."""
+        """Name to scenes of each shard with scenes."""
         count = shard_count(len(self._scenes), self._config.shard_size)
         shards: dict[str, list[Scene]] = {}
         for scene in self._scenes:
@@ -158,7 +149,7 @@ class Plan:
         return ["table.csv", "table.md", "scenes.csv", *of_lst, *of_folds, "timings.csv"]
 
     def files(self, shard: str) -> list[str]:
-        """The user's files of a shard, or the index of those downloaded; none if generated."""
+        """The user's files of a shard, or the index of downloaded files; none if generated."""
         if self._config.acquire.provider == "generate":
             return []
         if self._config.acquire.provider == "download":
@@ -211,8 +202,8 @@ class Plan:
     def note_missing(self) -> None:
         """Write a note for each index that names a missing raster.
 
-        Rasters are not outputs of rules, so Snakemake does not miss them. The rules have the note
-        (`missing`) in their params: a new note reruns the job once, and then stays as it is.
+        Rasters are not outputs of rules, so Snakemake does not notice a loss. The rules have the
+        note (`missing`) in their params: a new note reruns the job once, and then does not change.
         """
         for index, rasters in self._rasters():
             if gone := [str(raster) for raster in rasters if not os.path.exists(raster)]:
@@ -220,7 +211,7 @@ class Plan:
                     partial.write_text(_digest([*gone, index.stat().st_mtime_ns]))
 
     def missing(self, index: str) -> str:
-        """The note about the missing rasters of an index; empty if it never missed one."""
+        """The note about the missing rasters of an index; empty if none was ever missing."""
         note = self._note(index)
         return note.read_text() if note.is_file() else ""
 
@@ -231,20 +222,13 @@ class Plan:
     def _rasters(self) -> Iterator[tuple[Path, list[Path]]]:
         """Every existing index of aligned or predicted scenes, and the rasters that it names."""
         results = Path(self._config.results)
+        aligned = results / "work" / "aligned"
         for index in filter(Path.is_file, map(Path, self.shard_files("align"))):
-            folder = results / "work" / "aligned"
-            yield (
-                index,
-                [
-                    folder / record["scene"] / name
-                    for record in read_csv(index)
-                    for name in record.get("files", "").split()
-                ],
-            )
-        for row in self.rows:
-            index = results / "predictions" / row / "index.csv"
-            if index.is_file():
-                yield index, [index.parent / record["file"] for record in read_csv(index)]
+            folders = {aligned / row["scene"]: row.get("files", "") for row in read_csv(index)}
+            yield index, [folder / name for folder in folders for name in folders[folder].split()]
+        predicted = [results / "predictions" / row / "index.csv" for row in self.rows]
+        for index in filter(Path.is_file, predicted):
+            yield index, [index.parent / record["file"] for record in read_csv(index)]
 
 
 def _digest(rows: list[Any]) -> str:
@@ -255,27 +239,24 @@ def series_of(rows: Iterable[Row]) -> dict[str, list[dict[str, int]]]:
     """The series of each figure in `SERIES`, for figures that have one.
 
     A series holds rows that differ only in the keys of `SERIES` and in the seed. It maps the name
-    of a row to the value of the first key. It has at least two values.
+    of a row to the value of the first key, and has at least two values.
     """
-    rows = [row for row in rows if row.train]
-    series = {figure: _series(rows, *keys) for figure, keys in SERIES.items()}
-    return {figure: parts for figure, parts in series.items() if parts}
-
-
-def _series(rows: Iterable[Row], key: str, *others: str) -> list[dict[str, int]]:
-    groups: dict[str, dict[str, int]] = {}
-    for row in rows:
-        same = asdict(row) | dict.fromkeys(("variant", "seed", "fold"))
-        same["train"] |= dict.fromkeys((key, *others))
-        members = groups.setdefault(json.dumps(same), {})
-        members[row.experiment] = getattr(row.settings, key)
-    return [group for group in groups.values() if len(set(group.values())) > 1]
+    trained = [row for row in rows if row.train]
+    series = {}
+    for figure, keys in SERIES.items():
+        groups: dict[str, dict[str, int]] = {}
+        for row in trained:
+            same = asdict(row) | dict.fromkeys(("variant", "seed", "fold"))
+            same["train"] |= dict.fromkeys(keys)
+            group = groups.setdefault(json.dumps(same), {})
+            group[row.experiment] = getattr(row.settings, keys[0])
+        if parts := [group for group in groups.values() if len(set(group.values())) > 1]:
+            series[figure] = parts
+    return series
 
 
 def _check_results(config: Config) -> None:
     """Raise LstsrError if the run's tables would replace the user's files."""
-    if config.acquire.provider == "generate":
-        return
     manifest = (Path(config.data) / config.acquire.manifest).resolve()
     results = Path(config.results).resolve()
     if manifest.parent == results or results / "work" in manifest.parents:

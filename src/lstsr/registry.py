@@ -1,4 +1,4 @@
-"""Models and readers by name. Importing this module imports neither torch nor any of them."""
+"""Models and readers by name. This module imports neither torch nor any model or reader."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Traits:
         classical: has no weights, so it needs no training and no checkpoint.
         baseline: a classical model with a row in every table.
         guided: sees the reference.
-        adversarial: deserves its name only if it is trained against a discriminator.
+        adversarial: is always trained against a discriminator.
         released: needs the weights of its authors (`train.initial`); training fits a few constants.
-        bands: reference bands that the model needs by name. Its constructor has an option of the
-            same name for the index of each.
+        bands: reference bands that the model needs by name. For each of them the constructor has an
+            option of the same name: the index of the band.
     """
 
     classical: bool = False
@@ -48,7 +48,7 @@ class Traits:
 def register(name: str, **traits: Any) -> Callable[[Network], Network]:
     """Decorator that gives the class of a network its name and its `Traits`.
 
-    This module reads the decorators in the source text, so all arguments must be literals.
+    This module reads the decorators from the source text, so all arguments must be literals.
     """
 
     def keep(network: Network) -> Network:
@@ -73,9 +73,7 @@ _REGISTERED = tuple(_registered())
 
 MODELS: Mapping[str, str] = {name: module for name, module, _ in _REGISTERED}
 """Name to module."""
-
 TRAITS: Mapping[str, Traits] = {name: traits for name, _, traits in _REGISTERED}
-"""Name to traits."""
 
 
 def list_models(**traits: Any) -> list[str]:
@@ -120,9 +118,9 @@ def training_step(adversarial: bool) -> type[PixelStep]:
 
 
 def band_options(name: str, bands: Sequence[str]) -> dict[str, int]:
-    """Options of the model `name` that follow from the names of the reference's bands.
+    """The index of each reference band that the model `name` needs, as options of the model.
 
-    Raises LstsrError if the model needs a band that is not among them.
+    Raises LstsrError if a band is missing.
     """
     for band in TRAITS[name].bands:
         if band not in bands:
@@ -151,16 +149,16 @@ def build(name: str, scale: int, reference_channels: int, **options: Any) -> nn.
         LstsrError: the name or an option is unknown, or an option has an invalid value.
     """
     if name not in MODELS:
-        raise LstsrError(f"model: unknown name {name!r}; use one of {', '.join(MODELS)}")
+        raise LstsrError(f"model: unknown name {name!r}. Use one of {', '.join(MODELS)}")
     if scale < 2:
-        raise LstsrError(f"scale: {scale} is not an integer of at least 2")
+        raise LstsrError(f"scale: {scale} is not a whole number of at least 2")
     import_module(MODELS[name])  # registers its networks
     network = _NETWORKS[name]
     allowed = list(inspect.signature(network).parameters)[2:]
     for key in options:
         if key not in allowed:
             known = ", ".join(allowed) or "none"
-            raise LstsrError(f"model {name}: unknown option {key!r}; its options are: {known}")
+            raise LstsrError(f"model {name}: unknown option {key!r}. Its options are: {known}")
     try:
         model: nn.Module = network(scale, reference_channels, **options)
     except (TypeError, ValueError, RuntimeError) as error:

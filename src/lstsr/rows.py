@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from collections.abc import Mapping, Set
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
 from lstsr.errors import LstsrError
@@ -15,8 +15,8 @@ Normalised = Literal["input", "min-max", "statistics"]
 def option(default: Any, description: str, **limits: Any) -> Any:
     """A setting with its default, description and limits (``ge``, ``lt``, ``pattern``, ...).
 
-    They lie in the field's metadata, where pydantic finds them. This module does not import
-    pydantic, because training also runs without it.
+    Pydantic finds them in the field's metadata. This module does not import pydantic, because
+    training also runs without it.
     """
     return field(default=default, metadata={"description": description, **limits})
 
@@ -24,7 +24,7 @@ def option(default: Any, description: str, **limits: Any) -> Any:
 # Braces and dollars have a meaning in the workflow and in shells.
 PATH = r"^[^{}$]*$"
 STRICT = {"extra": "forbid", "allow_inf_nan": False}
-# Checkpoints of older versions lack these settings. They were trained with these values.
+# Checkpoints of older versions lack these settings and were trained with these values.
 ADDED_LATER: Mapping[str, Any] = {
     "optimizer": "adamw",
     "level": 0.0,
@@ -38,7 +38,7 @@ class AdversarialSettings:
     """How a network is trained against a discriminator: losses of ESRGAN, weights of Real-ESRGAN.
 
     During the first ``warm_up_steps`` the network minimises the row's loss alone, as ESRNet does
-    before ESRGAN. Afterwards its loss is the weighted sum of that loss, the distance in
+    before ESRGAN. Afterwards its loss is the weighted sum of the row's loss, the distance in
     ``features`` and the adversarial loss. Both networks share one schedule of the learning
     rate. The weights and the discriminator come from Wang et al. 2021 (Real-ESRGAN, section 4.1).
     """
@@ -57,21 +57,18 @@ class AdversarialSettings:
     discriminator_features: int = option(
         32, "channels of the discriminator at full resolution; 64 as published", ge=1
     )
-    warm_up_steps: int = option(
-        500, "first steps, in which the network learns by train.loss alone", ge=0
-    )
+    warm_up_steps: int = option(500, "first steps, which use train.loss alone", ge=0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
-    """How a network is trained. A model can override any of it.
+    """How a network is trained. A model can override any setting.
 
     ``level`` and ``consistency`` are the weights of `losses.level_error` and
     `losses.inconsistency`. ``contrast`` stretches input and target of a sample about the scene's
-    centre: the same fields under a weaker or stronger sun, which few scenes show. With
-    ``scene_bias`` removed, a training target is moved onto the level of its input: a network
-    cannot learn the difference between two sensors' levels from one scene, and under L1 its sign
-    would dominate the detail.
+    centre, as if the sun were weaker or stronger. With ``scene_bias`` removed, a training target
+    is shifted to the level of its input: a network cannot learn the difference between the levels
+    of two sensors from one scene, and under L1 its sign would dominate the detail.
     """
 
     __pydantic_config__: ClassVar[Any] = STRICT
@@ -80,7 +77,7 @@ class TrainSettings:
     batch: int = option(4, "patches per step", ge=1)
     patch: int = option(96, "side of a patch, fine pixels", ge=16)
     optimizer: Literal["adamw", "muon"] = option(
-        "muon", "muon trains the kernels of hidden layers, and adamw all other weights"
+        "muon", "muon: Muon for the kernels of hidden layers, AdamW for all other weights"
     )
     learning_rate: float = option(2e-3, "peak of the schedule", gt=0)
     weight_decay: float = option(1e-4, "decoupled weight decay", ge=0)
@@ -89,36 +86,26 @@ class TrainSettings:
     clip_norm: float = option(1.0, "largest norm of the gradient", gt=0)
     loss: Literal["l1", "charbonnier", "ubrmse", "shift-tolerant"] = option(
         "ubrmse",
-        "ubrmse: RMSE of each sample without its mean error, as in the table; "
+        "ubrmse: RMSE of each sample after removal of its mean error, as in the table; "
         "shift-tolerant: L1 at the best shift of the target by up to one fine pixel",
     )
     level: float = option(
-        0.1,
-        "weight of each sample's absolute mean error; ubrmse needs it, because it ignores the "
-        "level",
-        ge=0,
+        0.1, "weight of each sample's absolute mean error, which ubrmse ignores", ge=0
     )
     consistency: float = option(0.0, "weight of |block mean of the prediction - input|", ge=0)
     scene_bias: Literal["removed", "kept"] = option(
-        "removed", "whether training targets are moved onto the level of their input"
+        "removed", "removed: shift training targets to the level of their input"
     )
     reference_dropout: float = option(0.05, "share of samples without a reference", ge=0, lt=1)
     reference_jitter: float = option(
-        0.7,
-        "each band r of a sample's reference, in standard deviations, becomes r exp(u) + v "
-        "with u within +-jitter and v within +-2 jitter",
-        ge=0,
-        le=2,
+        0.7, "j: standardised reference bands r become r exp(u) + v, |u| < j, |v| < 2j", ge=0, le=2
     )
     contrast: float = option(
         0.6, "c: the LST contrast of a sample is multiplied by exp(-c) to exp(c)", ge=0, le=2
     )
     min_patch_valid: float = option(0.25, "smallest share of scored pixels in a patch", gt=0, le=1)
     degraded_steps: int = option(
-        0,
-        "pre-training of an observed row: first steps, on the degraded-block track of its "
-        "scale alone",
-        ge=0,
+        0, "pre-training of an observed row: first steps, on degraded-block alone", ge=0
     )
     degraded_share: float = option(
         0.0, "share of degraded-block samples in the later steps", ge=0, lt=1
@@ -136,32 +123,30 @@ class TrainSettings:
         pattern=PATH,
     )
     adversarial: AdversarialSettings | None = option(
-        None, "training against a discriminator; it keeps the last weights, not the best"
+        None, "training against a discriminator, which keeps the last weights, not the best"
     )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrainSettings:
         """The settings in a JSON object. Raises LstsrError for a missing or unknown key."""
         values = {**ADDED_LATER, **values}
-        _check_keys(cls, values, "row.train", required={item.name for item in fields(cls)})
-        adversarial = values["adversarial"]
-        if adversarial is not None:
-            required = {item.name for item in fields(AdversarialSettings)}
-            _check_keys(AdversarialSettings, adversarial, "row.train.adversarial", required)
-            adversarial = AdversarialSettings(**adversarial)
-        return cls(**{**values, "adversarial": adversarial})
+        _check_keys(cls, values, "row.train")
+        if (adversarial := values["adversarial"]) is not None:
+            _check_keys(AdversarialSettings, adversarial, "row.train.adversarial")
+            values["adversarial"] = AdversarialSettings(**adversarial)
+        return cls(**values)
 
 
 @dataclass(frozen=True)
 class Row:
     """One experiment: dataset x track x scale x model x variant x seed, with all its settings.
 
-    ``channels`` are the names of the reference's channels that the row sees. ``harmonised`` rows
-    see the input of their observed track without its known bias. Ablations have another ``guide``
-    or ``normalisation`` (`Dataset`, `scene_normalisation`). ``train`` is None for a row without
-    training of its own: a classical method, or an ensemble, whose networks belong to the rows
-    ``predicted_by``. An ensemble has the seed of its first member. A ``turned`` row is the mean
-    over turned and mirrored inputs. ``fold`` is None without folds.
+    ``channels`` are the names of the reference's channels that the row sees. A ``harmonised`` row
+    sees the observed input after correction of its bias. Ablations have another ``guide`` or
+    ``normalisation`` (`Dataset`, `scene_normalisation`). ``train`` is None for a row that is not
+    trained: a classical method, or an ensemble of the networks of the rows ``predicted_by``. An
+    ensemble has the seed of its first member. A ``turned`` row is the mean over turned and mirrored
+    inputs. ``fold`` is None without folds.
     """
 
     dataset: str
@@ -183,8 +168,7 @@ class Row:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Row:
         """The row in a JSON object. Raises LstsrError for a missing or unknown key."""
-        required = {item.name for item in fields(cls) if not _has_default(item)}
-        _check_keys(cls, values, "row", required)
+        _check_keys(cls, values, "row", optional={"fold", "predicted_by", "turned"})
         train = values["train"]
         return cls(**{**values, "train": None if train is None else TrainSettings.from_dict(train)})
 
@@ -194,14 +178,14 @@ class Row:
 
     @property
     def settings(self) -> TrainSettings:
-        """How it is trained. Raises LstsrError if it has no weights of its own."""
+        """How it is trained. Raises LstsrError if it is not trained."""
         if self.train is None:
             raise LstsrError(f"row {self.name} has no weights to train. Name another row")
         return self.train
 
     @property
     def block(self) -> str:
-        """Name of the rows that it is compared with: track-xscale."""
+        """Track and scale, which it shares with the rows that it is compared with."""
         return key_of(self.track, self.scale)
 
     @property
@@ -211,17 +195,17 @@ class Row:
 
     @property
     def degraded_key(self) -> str:
-        """Key of the input that is made from the target, at the row's scale."""
+        """Key of the degraded-block input at its scale."""
         return key_of("degraded-block", self.scale)
 
     @property
     def experiment(self) -> str:
-        """Name without the fold: what the rows of all folds have in common."""
+        """Name without the fold, the same for the rows of all folds."""
         return f"{self.model}-{self.variant}-x{self.scale}-{self.track}-s{self.seed}"
 
     @property
     def name(self) -> str:
-        """Its name in files."""
+        """Name in files and tables."""
         return self.experiment + ("" if self.fold is None else f"-f{self.fold}")
 
     @property
@@ -230,13 +214,12 @@ class Row:
         return self.predicted_by or [self.name]
 
 
-def _has_default(item: Any) -> bool:
-    return item.default is not MISSING or item.default_factory is not MISSING
-
-
-def _check_keys(cls: Any, values: Mapping[str, Any], where: str, required: set[str]) -> None:
-    """Raise LstsrError if a required key is missing, or a key is not a field of ``cls``."""
-    if missing := required - set(values):
+def _check_keys(
+    cls: Any, values: Mapping[str, Any], where: str, optional: Set[str] = frozenset()
+) -> None:
+    """Raise LstsrError if a key is missing, or a key is not a field of ``cls``."""
+    known = {item.name for item in fields(cls)}
+    if missing := known - optional - set(values):
         raise LstsrError(f"{where} lacks {', '.join(sorted(missing))}. Add it")
-    if unknown := set(values) - {item.name for item in fields(cls)}:
+    if unknown := set(values) - known:
         raise LstsrError(f"{where} has unknown keys {', '.join(sorted(unknown))}. Remove them")

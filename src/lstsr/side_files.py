@@ -37,7 +37,7 @@ def side_files(raster: Path) -> list[Path]:
 
     World files follow GDAL's rule: first and last letter of the suffix, or all of it, then w.
     """
-    names = _names(raster.parent)
+    names = _lower_names(raster.parent)
     suffix = raster.suffix.lower()
     world = {f".{suffix[1]}{suffix[-1]}w", f"{suffix}w"} if suffix[1:] else set()
     of_stem = (*OF_STEM, *OF_FORMAT.get(suffix, ()), *world)
@@ -55,7 +55,7 @@ def side_files(raster: Path) -> list[Path]:
 def vrt_sources(vrt: Path) -> list[Path]:
     """The existing local files and folders that a VRT names as its sources.
 
-    The list is empty if the file is not a VRT or cannot be read. It leaves out remote sources.
+    Empty if the file is not a VRT or cannot be read.
     """
     if vrt.suffix.lower() != ".vrt":
         return []
@@ -68,14 +68,13 @@ def vrt_sources(vrt: Path) -> list[Path]:
     for tag in ("SourceFilename", "SourceDataset"):
         for element in root.iter(tag):
             folder = beside if element.get("relativeToVRT") == "1" else Path()
-            source = next(_existing(element.text or "", folder), None)
-            if source:
+            if source := next(_existing(element.text or "", folder), None):
                 sources[source] = None
     return list(sources)
 
 
 def _existing(text: str, folder: Path) -> Iterator[Path]:
-    """The existing file behind a dataset's name: the file, a subdataset's file, or an archive."""
+    """The existing files behind a dataset's name: a file, a subdataset's file, or an archive."""
     quoted = re.findall(r'"([^"]+)"', text)
     connection = re.findall(r"^vrt://([^?]+)", text)
     for name in (text, *quoted, *connection, *text.split(":")):
@@ -89,24 +88,19 @@ def _existing(text: str, folder: Path) -> Iterator[Path]:
             yield from (archive for archive in file.parents if archive.is_file())
 
 
-def _names(folder: Path) -> dict[str, list[str]]:
+def _lower_names(folder: Path) -> dict[str, list[str]]:
     """The names in a folder by lower-case name; empty if the folder cannot be listed."""
     try:
         changed_ns = folder.stat().st_mtime_ns
-        if abs(time.time_ns() - changed_ns) < SETTLED_NS:
-            return _listed(folder)
-        return _kept_list(folder, changed_ns)
+        settled = abs(time.time_ns() - changed_ns) >= SETTLED_NS
+        return (_listed if settled else _listed.__wrapped__)(folder, changed_ns)
     except OSError:
         return {}
 
 
-@lru_cache(maxsize=64)
-def _kept_list(folder: Path, changed_ns: int) -> dict[str, list[str]]:
-    """The cached list of a folder, valid for one state: thousands of rasters can share a folder."""
-    return _listed(folder)
-
-
-def _listed(folder: Path) -> dict[str, list[str]]:
+@lru_cache(maxsize=64)  # thousands of rasters can share a folder
+def _listed(folder: Path, changed_ns: int) -> dict[str, list[str]]:
+    """The names of a folder that was last changed at ``changed_ns``."""
     listed: dict[str, list[str]] = {}
     for name in os.listdir(folder):
         listed.setdefault(name.lower(), []).append(name)

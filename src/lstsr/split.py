@@ -17,16 +17,12 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "validation", "test")
 DROPPED = "dropped"
-# A region without a bound on one side includes 180 degrees.
-NEXT_TO_180 = 180 + 1e-9
+NEXT_TO_180 = 180 + 1e-9  # a region without a bound on one side includes 180 degrees
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a scene lies: its centre and the outline of its footprint, (lon, lat) in degrees.
-
-    Longitudes of an outline are continuous: they continue beyond 180 degrees.
-    """
+    """Where a scene lies: its centre and the outline of its footprint, degrees."""
 
     scene: str
     lon: float | None
@@ -35,20 +31,21 @@ class Place:
 
 
 def splits_of(split: SplitConfig) -> list[str]:
-    """The splits that must hold scenes: all of `SPLITS`, or without test if it is null."""
+    """The splits that must contain scenes: all of `SPLITS`, except test if it is null."""
     return [name for name in SPLITS if name != "test" or split.folds or split.test is not None]
 
 
 def region_of(lon: float | None, lat: float | None, split: SplitConfig) -> str:
-    """The split whose region contains a place. Longitudes can differ by multiples of 360 degrees.
+    """The split whose region contains a place, in any turn of longitude.
 
     Raises LstsrError if the place is unknown.
     """
     if lon is None or lat is None:
-        raise LstsrError("split by region needs the manifest columns lon and lat for every scene")
+        raise LstsrError(
+            "a split by region needs every scene's place. Fill in the manifest columns lon and lat"
+        )
     for name in ("test", "validation"):
-        box = getattr(split, name)
-        if box is None:
+        if (box := getattr(split, name)) is None:
             continue
         south = -math.inf if box.lat_min is None else box.lat_min
         north = math.inf if box.lat_max is None else box.lat_max
@@ -58,7 +55,7 @@ def region_of(lon: float | None, lat: float | None, split: SplitConfig) -> str:
 
 
 def _between(lon: float, west: float | None, east: float | None) -> bool:
-    """Whether a longitude lies strictly between two. All can differ by multiples of 360 degrees.
+    """Whether a longitude lies strictly between two, in any turn.
 
     A region with one bound ends at 180 degrees, or at the end of the turn that contains its bound.
     For example, a region east of 10 does not include places west of Greenwich.
@@ -73,34 +70,33 @@ def _between(lon: float, west: float | None, east: float | None) -> bool:
 
 
 def check_regions(scenes: Iterable[Scene], split: SplitConfig) -> None:
-    """Raise LstsrError if a region is empty, or the scenes are too few for the split."""
+    """Raise LstsrError if a region is empty, or if the split needs more scenes."""
+    scenes, names = list(scenes), splits_of(split)
     if split.folds:
-        if (count := len(list(scenes))) < split.folds:
+        if len(scenes) < split.folds:
             raise LstsrError(
-                f"config key split.folds = {split.folds}: there are {count} scenes. "
+                f"config key split.folds = {split.folds}: there are {len(scenes)} scenes. "
                 "Use fewer folds or add scenes"
             )
-        return
-    names = splits_of(split)
-    if isinstance(split.validation, float):
-        if len(list(scenes)) < len(names):
-            raise LstsrError(f"config key split: {', '.join(names)} need {len(names)} scenes")
-        return
-    used = {region_of(scene.lon, scene.lat, split) for scene in scenes}
-    for name in names:
-        if name not in used:
-            raise LstsrError(f"config key split: no scene lies in {name}. Change the regions")
+    elif isinstance(split.validation, float):
+        if len(scenes) < len(names):
+            raise LstsrError(
+                f"config key split: {', '.join(names)} need {len(names)} scenes. Add scenes"
+            )
+    else:
+        used = {region_of(scene.lon, scene.lat, split) for scene in scenes}
+        for name in names:
+            if name not in used:
+                raise LstsrError(f"config key split: no scene lies in {name}. Change the regions")
 
 
 def assign(places: list[Place], split: SplitConfig) -> dict[str, str]:
     """The split of each scene: no two scenes of different splits overlap.
 
-    By region, a scene in conflict is dropped from the larger side: training gives way to
-    validation and test, validation to test. By share, overlapping scenes stay together.
-    Raises LstsrError for an empty split.
+    By region, one scene of each overlapping pair is dropped (`give_way`). By share, overlapping
+    scenes stay together. Raises LstsrError for an empty split.
     """
-    pairs = conflicts(places)
-    names = splits_of(split)
+    pairs, names = conflicts(places), splits_of(split)
     if isinstance(split.validation, float):
         shares = {name: getattr(split, name) for name in reversed(names) if name != "train"}
         chosen = _by_share(places, pairs, shares)
@@ -150,23 +146,18 @@ def _by_share(
     groups.sort(key=lambda group: hashlib.sha256(min(group).encode()).hexdigest())
     chosen: dict[str, str] = {}
     for number, (name, share) in enumerate(shares.items()):
-        taken = 0
+        before = len(chosen)
         # the later splits need one group each
-        while len(groups) > len(shares) - number and taken < share * len(places):
-            group = groups.pop(0)
-            chosen.update(dict.fromkeys(group, name))
-            taken += len(group)
-    for group in groups:
-        chosen.update(dict.fromkeys(group, "train"))
-    return chosen
+        while len(groups) > len(shares) - number and len(chosen) - before < share * len(places):
+            chosen |= dict.fromkeys(groups.pop(0), name)
+    return chosen | dict.fromkeys(set().union(*groups), "train")
 
 
 def _groups(names: list[str], pairs: list[tuple[str, str]]) -> list[set[str]]:
-    """Scenes joined by overlaps, directly or through others."""
+    """Sets of scenes that overlap directly or through others."""
     group = {name: {name} for name in names}
     for first, second in pairs:
         if group[first] is not group[second]:
             joined = group[first] | group[second]
-            for name in joined:
-                group[name] = joined
+            group |= dict.fromkeys(joined, joined)
     return list({id(members): members for members in group.values()}.values())

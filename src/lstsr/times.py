@@ -12,9 +12,11 @@ _TIME = re.compile(
       | (?P<week_dash>-?) [Ww] (?P<week>\d\d) (?P=week_dash) (?P<weekday>\d)
       | -? (?P<ordinal>\d{3}) )
     (?: [Tt] | \s+ )
-    (?P<hour>\d\d) (?: (?P<colon>:?) (?P<minute>\d\d) (?: (?P=colon) (?P<second>\d\d) )? )?
+    (?P<hour>\d\d)
+    (?: (?P<colon>:?) (?P<minute>[0-5]\d) (?: (?P=colon) (?P<second>[0-5]\d|60) )? )?
     (?: [.,] (?P<fraction>\d+) )?
-    \s* (?: [Zz] | (?P<sign>[+\-\u2212]) (?P<zone_hour>\d\d) (?: :? (?P<zone_minute>\d\d) )? )?
+    \s* (?: [Zz]
+      | (?P<sign>[+\-\u2212]) (?P<zone_hour>[01]\d|2[0-3]) (?: :? (?P<zone_minute>[0-5]\d) )? )?
     """,
     re.ASCII | re.VERBOSE,
 )
@@ -31,8 +33,10 @@ def read_time(text: str) -> datetime | None:
     if not match:
         return None
     try:
-        moment = datetime.combine(_date(match), datetime.min.time(), UTC)
-        return moment + _time_of_day(match) - _zone(match)
+        moment = datetime.combine(_date(match), datetime.min.time(), UTC) + _time_of_day(match)
+        hours, minutes = (int(match[f"zone_{unit}"] or 0) for unit in ("hour", "minute"))
+        zone = timedelta(hours=hours, minutes=minutes)
+        return moment - zone if match["sign"] == "+" else moment + zone
     except (ValueError, OverflowError):
         return None
 
@@ -58,21 +62,11 @@ def _date(match: re.Match[str]) -> date:
 def _time_of_day(match: re.Match[str]) -> timedelta:
     """Time since midnight, up to 24:00 or a leap second. Raises ValueError for any other time."""
     hour, minute, second = (int(match[unit] or 0) for unit in ("hour", "minute", "second"))
-    whole = timedelta(hours=hour, minutes=minute, seconds=second)
     # the fraction belongs to the smallest unit in the text
     step_s = 1 if match["second"] else 60 if match["minute"] else 3600
     digits = match["fraction"] or "0"
-    part = timedelta(microseconds=step_s * 1_000_000 * int(digits) // 10 ** len(digits))
-    leap = second == 60 and minute == 59
-    if minute > 59 or (second > 59 and not leap) or whole + part > timedelta(days=1):
-        raise ValueError(f"{whole + part} is later than midnight")
-    return whole + part
-
-
-def _zone(match: re.Match[str]) -> timedelta:
-    """The offset from UTC. Raises ValueError if it is a day or more."""
-    hour, minute = (int(match[f"zone_{unit}"] or 0) for unit in ("hour", "minute"))
-    if hour > 23 or minute > 59:
-        raise ValueError(f"{hour}:{minute} is not an offset from UTC")
-    offset = timedelta(hours=hour, minutes=minute)
-    return offset if match["sign"] == "+" else -offset
+    part_us = step_s * 1_000_000 * int(digits) // 10 ** len(digits)
+    time = timedelta(hours=hour, minutes=minute, seconds=second, microseconds=part_us)
+    if (second == 60 and minute < 59) or time > timedelta(days=1):
+        raise ValueError(f"{time} is not a time of day")
+    return time

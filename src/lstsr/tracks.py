@@ -8,7 +8,7 @@ from lstsr.errors import LstsrError
 
 Track = Literal["observed", "degraded-block", "degraded-psf"]
 Guide = Literal["own", "off", "turned", "shuffled", "unregistered"]
-"""What guides a row. `unregistered` is a choice of channels, which are read like any others."""
+"""Reference that guides a row. `unregistered` only selects channels."""
 
 
 def key_of(track: str, scale: int, harmonised: bool = False, fold: int | None = None) -> str:
@@ -22,7 +22,7 @@ def key_of(track: str, scale: int, harmonised: bool = False, fold: int | None = 
 
 
 def scale_of(key: str) -> int:
-    """The scale at the end of a key, such as 4 of ``observed-x4``. Raises LstsrError if absent."""
+    """The scale in a key, such as 4 in ``observed-x4``. Raises LstsrError if there is none."""
     _, _, scale = key.rpartition("-x")
     if not scale.isdigit():
         raise LstsrError(f"{key!r} is not a track key. Write track and scale, like observed-x4")

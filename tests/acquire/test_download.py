@@ -15,7 +15,7 @@ from lstsr.cli import main
 from lstsr.config.reading import resolved
 from lstsr.errors import LstsrError, TransferError
 from lstsr.files import read_csv, sha256
-from tests.transfer.server import Handler, Server, serving, status, wanted, whole_file
+from tests.transfer.server import Handler, Server, serving, stall, status, wait_until, whole_file
 from tests.triplets import config_of
 
 HEAD = "scene,input,reference,target,dem\n"
@@ -71,7 +71,7 @@ def test_scenes_and_files_are_known_from_the_manifest(tmp_path: Path) -> None:
         ("https://h/a.nc?sig=secret", "holds a key or signature"),
         ("ftp://h/a.nc", "begin with https"),
         ("https://h/a.nc lost.tif", "s1: lost.tif: addresses begin with https"),
-        ("https://h/a/x.nc https://h/b/x.nc", "two files of one name"),
+        ("https://h/a/x.nc https://h/b/x.nc", "two files named x.nc"),
         ("lost.tif", "input of scene s1 is missing"),
     ],
 )
@@ -141,7 +141,7 @@ def test_a_server_that_refuses_fails_the_job_and_a_rerun_goes_on(
     assert not faults(index)
 
 
-def test_what_fails_the_job_is_told_rather_than_what_is_gone(
+def test_the_error_names_the_fault_of_the_job_and_not_an_absent_file(
     server: Server, tmp_path: Path
 ) -> None:
     remotes = read_remote(two_scenes(server, tmp_path), tmp_path / "down")
@@ -260,7 +260,8 @@ def command_for(folder: Path) -> list[str]:
 def test_a_signal_ends_the_command_soon_and_keeps_the_parts(
     server: Server, tmp_path: Path, number: signal.Signals
 ) -> None:
-    paths = [f"/{i}.bin" for i in range(300)]
+    # many more files than transfers at once; each costs the second run an fsync
+    paths = [f"/{i}.bin" for i in range(40)]
     server.files = {path: path.encode() * 1000 for path in paths}
     server.faults = {path: [stall] for path in paths}
     cells = [[server.url(path) for path in paths[i::3]] for i in range(3)]
@@ -268,14 +269,11 @@ def test_a_signal_ends_the_command_soon_and_keeps_the_parts(
     program = [sys.executable, "-c", PROGRAM, *command_for(tmp_path)]
     process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True)
     files = tmp_path / "down" / ".files"
-    for _ in range(1000):
-        if sum(part.stat().st_size > 0 for part in files.glob("*/*.part")) == 4:
-            break
-        time.sleep(0.01)
+    wait_until(lambda: sum(part.stat().st_size > 0 for part in files.glob("*/*.part")) == 4)
     process.send_signal(number)
     begun = time.monotonic()
     _, said = process.communicate(timeout=20)
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 10  # a stalled connection counts as cut after 30 s
     assert process.returncode == 128 + number
     assert "Traceback" not in said
     assert "lstsr: interrupted" in said or "lstsr: terminated" in said
@@ -286,14 +284,6 @@ def test_a_signal_ends_the_command_soon_and_keeps_the_parts(
     assert sum("range" in headers for _, headers in server.asked) == 4
     scene = tmp_path / "down" / "here"
     assert all((scene / path[1:]).read_bytes() == path.encode() * 1000 for path in paths)
-
-
-def stall(handler: Handler) -> None:
-    """Half of a file, and then nothing until the client hangs up."""
-    _, body, headers = wanted(handler)
-    handler.send(200, Content_Length=str(len(body)), **headers)
-    handler.write(body[: len(body) // 2])
-    handler.connection.recv(1)
 
 
 def test_the_command_stops_before_the_limit(

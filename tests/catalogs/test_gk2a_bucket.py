@@ -50,9 +50,7 @@ def test_full_disks_and_other_channels_are_asked_for_by_name(
     found = slots([LANDSAT], WINDOW, ["vi006"], "fd", Sources())
     (file,) = found.products[0].files
     assert file.name == "gk2a_ami_le1b_vi006_fd005ge_202305120250.nc"
-    with pytest.raises(
-        TransferError, match="AMI/L1B/LA/202305/12/02: nothing is there, nor in any"
-    ):
+    with pytest.raises(TransferError, match="AMI/L1B/LA/202305/12/02: empty, like all"):
         slots([LANDSAT], WINDOW, ["vi006"], "la", Sources())
 
 

@@ -98,7 +98,7 @@ def test_an_hour_without_slots_is_normal(services: Services) -> None:
 
 
 def test_a_listing_that_is_nowhere_is_told(services: Services) -> None:
-    with pytest.raises(TransferError, match="nothing is there .* 2 addresses.*KMA_API_KEY"):
+    with pytest.raises(TransferError, match="not found .* 2 addresses.*KMA_API_KEY"):
         answering(services, None, None)
 
 
@@ -136,5 +136,6 @@ def test_an_hour_of_odd_times_alone_is_rejected_and_one_of_another_hour_is_told(
     services: Services,
 ) -> None:
     assert answering(services, b'{"list": [{"item": "202313991299"}]}', EMPTY) == []
-    with pytest.raises(TransferError, match="no listing, .*202305121154"):  # that of Korea's clock
+    # the hour of Korea's clock
+    with pytest.raises(TransferError, match="not a listing: .*202305121154"):
         answering(services, b'{"list": [{"item": "202305121154"}]}', EMPTY)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from shapely.geometry import box
 
-from lstsr.catalogs.landsat_stac import endings, of_files, scene_of, search
+from lstsr.catalogs.landsat_stac import endings, keep, scene_of, search
 from lstsr.catalogs.results import SearchResult
 from lstsr.config import LandsatConfig
 from lstsr.errors import LstsrError, TransferError
@@ -73,7 +73,7 @@ def test_a_product_is_found_whatever_its_assets_are_called(
         # USGS states sizes
         assert (file.size is None) == (provider == "planetary-computer")
     assert scene_of(one) == "115034-20230512-LC08"
-    assert [file.name[-11:] for file in of_files(one, ["_ST_B10.TIF"])] == ["_ST_B10.TIF"]
+    assert [file.name[-11:] for file in keep(one, ["_ST_B10.TIF"]).files] == ["_ST_B10.TIF"]
 
 
 def test_what_cannot_be_used_is_rejected_by_reason(services: Services, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_what_cannot_be_used_is_rejected_by_reason(services: Services, tmp_path:
     assert [reasons[name] for name in sorted(reasons)] == [
         "it has no file ..._ST_B10.TIF",
         reasons["LC08_L2SP_115034_20230507_02_T1"],
-        "the item cannot be understood (KeyError: 'eo:cloud_cover')",
+        "the item is malformed (KeyError: 'eo:cloud_cover')",
         "unsupported satellite LE07. lstsr reads Landsat 8 and 9",
     ]
     assert "`..` parts" in reasons["LC08_L2SP_115034_20230507_02_T1"]
@@ -116,8 +116,8 @@ def remove_time(item: dict[str, Any]) -> None:
             lambda item: item["properties"].update({"eo:cloud_cover": -1}),
             "gives no cloud cover",
         ),
-        (lambda item: item.update(geometry=None), "cannot be understood"),
-        (lambda item: item.update(geometry={"type": "Blob"}), "cannot be understood"),
+        (lambda item: item.update(geometry=None), "is malformed"),
+        (lambda item: item.update(geometry={"type": "Blob"}), "is malformed"),
         (lambda item: item.update(geometry=EMPTY), "outline is empty"),
         (remove_time, "it has no file"),
     ],
@@ -183,7 +183,7 @@ def test_no_login_is_sent_nor_to_where_a_redirect_leads(
 )
 def test_an_answer_of_another_kind_is_one_line(services: Services, page: bytes) -> None:
     services.page = page
-    with pytest.raises(TransferError, match="search: no listing, the answer says") as caught:
+    with pytest.raises(TransferError, match="search: the answer is not a listing: ") as caught:
         ask()
     assert "\n" not in str(caught.value)
 

@@ -47,7 +47,7 @@ def test_a_day_without_a_folder_is_normal_and_days_without_any_are_told(
     put(services, tmp_path, "GK2B_GOCI2_L2_20230512_021530_LA_S007_AC.nc")
     missing = LANDSAT + timedelta(days=3)
     assert len(nosc.slots([LANDSAT, missing], WINDOW, "goci2", sources).products) == 1
-    with pytest.raises(TransferError, match="05/15/L2/catalog.xml: nothing is there .*moved"):
+    with pytest.raises(TransferError, match="05/15/L2/catalog.xml: not found .*moved"):
         nosc.slots([missing], WINDOW, "goci2", sources)
 
 
@@ -111,7 +111,7 @@ def test_a_page_that_is_no_catalog_is_one_line(
     put(services, tmp_path, "GK2B_GOCI2_L2_20230512_021530_LA_S007_AC.nc")
     address = f"/nosc/opendap/hyrax/GOCI-II/2023/05/12/{folder}/catalog.xml"
     services.server.files[address] = page.encode()
-    with pytest.raises(TransferError, match="no listing, the answer says `busy`; try") as caught:
+    with pytest.raises(TransferError, match="not a listing: `busy`; try") as caught:
         nosc.slots([LANDSAT], WINDOW, "goci2", sources)
     assert "\n" not in str(caught.value)
 
@@ -132,7 +132,7 @@ def test_a_refusal_of_the_openapi_with_status_200_is_told(
 ) -> None:
     body = refusal.replace("KEY", NOSC_KEY).encode()
     services.server.always[OPENAPI] = status(200, body)
-    with pytest.raises(TransferError, match="no listing, .*NOSC_API_KEY") as caught:
+    with pytest.raises(TransferError, match="not a listing: .*NOSC_API_KEY") as caught:
         nosc.search([LANDSAT], WINDOW, "goci2", sources)
     assert NOSC_KEY not in str(caught.value)
     assert len(str(caught.value)) < 500
@@ -141,7 +141,7 @@ def test_a_refusal_of_the_openapi_with_status_200_is_told(
 def test_a_day_of_the_openapi_may_be_empty(services: Services, sources: Sources) -> None:
     assert not nosc.search([LANDSAT], WINDOW, "goci2", sources).products
     services.server.always[OPENAPI] = status(404)
-    with pytest.raises(TransferError, match="nothing is there"):
+    with pytest.raises(TransferError, match="not found"):
         nosc.search([LANDSAT], WINDOW, "goci2", sources)
 
 

@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 
-from lstsr.config import (
-    validate,
-)
+from lstsr.config import validate
 from lstsr.errors import LstsrError
 from tests.config.examples import changed
 

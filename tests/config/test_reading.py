@@ -10,13 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lstsr.config import (
-    Config,
-    load,
-    save_resolved,
-    schema,
-    validate,
-)
+from lstsr.config import Config, load, save_resolved, schema, validate
 from lstsr.errors import LstsrError
 from tests.config.examples import changed
 

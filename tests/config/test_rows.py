@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lstsr.config import (
-    AdversarialSettings,
-    validate,
-)
+from lstsr.config import AdversarialSettings, validate
 from lstsr.errors import LstsrError
 from lstsr.registry import BASELINES, CLASSICAL
 from tests.config.examples import MINIMAL, changed, optical

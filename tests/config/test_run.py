@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 
-from lstsr.config import (
-    validate,
-)
+from lstsr.config import validate
 from lstsr.errors import LstsrError
 from tests.config.examples import MINIMAL, changed, optical
 
@@ -74,7 +72,7 @@ def test_released_weights_come_from_a_file_and_serve_one_scale_and_reference() -
         "sc-unet.safetensors"
     ]
     for other, words in (
-        ({"initial": None}, r"train\.initial: sc-unet-base-x4-observed-s0 needs the file"),
+        ({"initial": None}, r"train\.initial: sc-unet-base-x4-observed-s0 needs a file"),
         ({"band": "red"}, "sc-unet-base-x4-observed-s0 needs .* ndvi alone, not red"),
         ({"blocks": ["degraded-block-x8"]}, "sc-unet-base-x8-.* needs a block of x4"),
     ):
@@ -128,7 +126,7 @@ def test_what_an_optical_run_cannot_have_is_refused(fault: dict[str, Any], words
 
 def test_a_folder_of_data_that_no_provider_reads_is_told() -> None:
     data = {key: value for key, value in MINIMAL.items() if key != "acquire"}
-    with pytest.raises(LstsrError, match="data: without config key acquire .*provider: local"):
+    with pytest.raises(LstsrError, match="data: without config key acquire, .*provider: local"):
         validate(data | {"data": "mine"})
 
 
@@ -148,7 +146,7 @@ def test_history_has_three_channels_and_needs_the_target_as_anchor() -> None:
     assert shown and all(
         channels == ["history", "history_age", "history_count", "slope"] for channels in shown
     )
-    with pytest.raises(LstsrError, match="layers: layer history has .* Set anchor to target"):
+    with pytest.raises(LstsrError, match="layers: layer history uses .* Set anchor to target"):
         validate(MINIMAL | {"align": {"layers": ["history"]}})
     reference = {"sensor": "x", "unit": "index", "names": ["history_age"]}
     sensors = MINIMAL["sensors"] | {"reference": reference}

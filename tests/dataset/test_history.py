@@ -97,7 +97,7 @@ def test_only_targets_of_earlier_days_within_reach_are_read(
     ages = [round(one.age_days, 2) for one in found]
     assert ages == [30.0, 2.0, 0.09]
     assert "history without scene broken" in caplog.text
-    with pytest.raises(SceneError, match=r"timeless.tif states no time. Fill the manifest column"):
+    with pytest.raises(SceneError, match=r"timeless.tif has no time. Fill the manifest column"):
         earlier_targets([scene("timeless", "")], READING, FINE, NOW, 100)
     with pytest.raises(SceneError, match="the input has no time"):
         earlier_targets(scenes, READING, FINE, "", 100)

@@ -84,13 +84,13 @@ def test_faults_name_the_file_and_the_cure(dataset_path: Path, tmp_path: Path) -
         dataset.scene_meta("z")
     with pytest.raises(LstsrError, match=r"holds no row x; rows: dctnet-base"):
         dataset.row("x")
-    with pytest.raises(LstsrError, match=r"leaves scene a of 12 x 14"):
+    with pytest.raises(LstsrError, match=r"exceeds scene a of 12 x 14"):
         dataset.window("a", KEY, 10, 0, 4, 4)
     with pytest.raises(LstsrError, match="Run the dataset stage"):
         Dataset(tmp_path / "missing.safetensors")
     bare = tmp_path / "bare.safetensors"
     save_file({"x": np.zeros(1)}, bare)
-    with pytest.raises(LstsrError, match=r"bare\.safetensors: the header lacks or garbles 'lstsr'"):
+    with pytest.raises(LstsrError, match=r"bare\.safetensors: .* header entry 'lstsr'"):
         Dataset(bare)
 
 
@@ -103,7 +103,7 @@ def test_a_file_of_an_older_version_that_does_not_say_its_origin_is_refused(
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     del header["origin"]
     save_file(tensors, tmp_path / "old.safetensors", {"lstsr": json.dumps(header)})
-    with pytest.raises(LstsrError, match=r"old\.safetensors: the header lacks .*'origin'. Rebuild"):
+    with pytest.raises(LstsrError, match=r"old\.safetensors: missing .*'origin'. Rebuild"):
         Dataset(tmp_path / "old.safetensors")
 
 

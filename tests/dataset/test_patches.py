@@ -44,7 +44,7 @@ def test_faults(dataset_path: Path) -> None:
         LstsrError, match="scene b has 12 x 14 coarse cells, fewer than a patch of 13"
     ):
         candidate_patches(dataset, "train", KEY, 13, 1, 0.0)
-    with pytest.raises(LstsrError, match="is scored by 99%"):
+    with pytest.raises(LstsrError, match="with 99% scored pixels"):
         candidate_patches(dataset, "train", KEY, 5, 1, 0.99)
-    with pytest.raises(LstsrError, match="no test window"):
+    with pytest.raises(LstsrError, match="observed-x4 has no test window"):
         candidate_patches(dataset, "test", KEY, 5, 1, 0.0)

@@ -97,7 +97,9 @@ def test_panels_of_a_scene_share_their_colours(
     sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: dict[str, Figure] = {}
-    monkeypatch.setattr(figures, "_save", lambda figure, path: drawn.update({path.name: figure}))
+    monkeypatch.setattr(
+        figures, "save_figure", lambda figure, path: drawn.update({path.name: figure})
+    )
     draw(sources, tmp_path, 3, 100)
     limits: dict[str, list[Any]] = {"LST": [], "error": []}
     for axis in drawn["scenes-observed-x4.png"].axes:
@@ -250,7 +252,9 @@ def test_maps_show_pixels_without_data_in_the_colour_of_the_legend(
     sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: dict[str, Figure] = {}
-    monkeypatch.setattr(figures, "_save", lambda figure, path: drawn.update({path.name: figure}))
+    monkeypatch.setattr(
+        figures, "save_figure", lambda figure, path: drawn.update({path.name: figure})
+    )
     draw(sources, tmp_path, 3, 100)
     figure = drawn["scenes-observed-x4.png"]
     (legend,) = figure.legends

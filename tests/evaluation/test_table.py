@@ -9,7 +9,7 @@ import pytest
 
 from lstsr.errors import LstsrError
 from lstsr.evaluation.columns import SCORE_COLUMNS
-from lstsr.evaluation.table import tabulate, write_tables
+from lstsr.evaluation.table import gains_db, tabulate, write_tables
 from lstsr.files import write_csv
 from lstsr.metrics import INTERVAL_SCENES
 
@@ -282,3 +282,10 @@ def test_surfaces_stand_apart_and_average_the_scenes_that_show_them(tmp_path: Pa
     assert found["n_pixels"].tolist() == [800] * 3 + [30] * 3
     assert found["rmse_k"].tolist() == [1.0] * 3 + [2.0] * 3
     assert found["bias_k"].tolist() == [-0.5] * 3 + [1.5] * 3
+
+
+def test_gains_are_paired_by_scene_whatever_their_order() -> None:
+    one = pd.DataFrame({"scene": ["b", "a"], "ubrmse_k": [1.0, 4.0]})
+    bilinear = pd.DataFrame({"scene": ["a", "c", "b"], "ubrmse_k": [2.0, 9.0, 10.0]})
+    found = gains_db(one, bilinear)
+    assert found.to_dict() == pytest.approx({"b": 20.0, "a": -6.0206}, abs=1e-4)

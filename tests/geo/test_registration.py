@@ -212,7 +212,7 @@ def test_tiles_without_contrast_do_not_vote() -> None:
 def test_names_grids_that_differ() -> None:
     image = Waves(1).at()
     clear = everywhere(image)
-    with pytest.raises(ValueError, match="share no grid"):
+    with pytest.raises(ValueError, match="not on the same grid"):
         register(image, image[1:], clear, clear[1:])
     with pytest.raises(ValueError, match="at scale 8"):
         register_input(image[::4, ::4], clear[::4, ::4], image, clear, 8)

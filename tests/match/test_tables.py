@@ -147,7 +147,7 @@ def test_the_manifest_is_written_last(tmp_path: Path, monkeypatch: pytest.Monkey
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(tables, "_row", full)
+    monkeypatch.setattr(tables, "scene_of", full)
     with pytest.raises(OSError, match="No space"):
         write(path, [triple(13)], [Rejected("a", "usgs", None, "x")], {})
     assert path.read_bytes() == before

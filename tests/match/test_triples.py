@@ -13,7 +13,7 @@ from lstsr.catalogs.results import Product, RemoteFile
 from lstsr.config import AlignConfig
 from lstsr.dataset.align import check_times
 from lstsr.errors import SceneError
-from lstsr.match.triples import Rules, Timeline, match
+from lstsr.match.triples import Rules, around, match
 
 NOON = datetime(2023, 5, 12, 2, 10, tzinfo=UTC)
 EVERYWHERE = box(100, 0, 150, 60)
@@ -180,7 +180,7 @@ def test_a_bisected_window_holds_what_a_full_search_finds(seed: int) -> None:
     rng = random.Random(seed)
     products = [seen(f"p{index}", rng.randint(-500, 500)) for index in range(300)]
     target, window = seen("t", rng.randint(-500, 500)), timedelta(minutes=rng.randint(0, 90))
-    near = Timeline(products).around(target, window)
+    near = around(sorted(products, key=lambda one: one.time), target, window)
     expected = [one for one in products if abs(one.time - target.time) <= window]
     assert sorted(one.name for one in near) == sorted(one.name for one in expected)
     assert near == sorted(near, key=lambda one: one.time)

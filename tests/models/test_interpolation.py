@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from lstsr.models.interpolation import bicubic, bicubic_backprojected, bilinear, block_mean
+from lstsr.models.interpolation import (
+    ITERATIONS,
+    bicubic,
+    bicubic_backprojected,
+    bilinear,
+    block_mean,
+)
 
 
 def ramp(height: int, width: int, pixel: float) -> torch.Tensor:
@@ -65,11 +71,9 @@ def test_back_projection_returns_the_input(scale, scene):
 def test_back_projection_on_the_coarse_grid_equals_the_iteration_on_the_fine_grid(scale):
     coarse = torch.randn(2, 3, 7, 5, dtype=torch.float64)
     fine = bicubic(coarse, scale)
-    for _ in range(4):
+    for _ in range(ITERATIONS):
         fine = fine + bicubic(coarse - block_mean(fine, scale), scale)
-    torch.testing.assert_close(
-        bicubic_backprojected(coarse, scale, iterations=4), fine, atol=1e-12, rtol=0
-    )
+    torch.testing.assert_close(bicubic_backprojected(coarse, scale), fine, atol=1e-12, rtol=0)
 
 
 def test_back_projection_beats_bicubic_where_the_input_is_a_block_mean():

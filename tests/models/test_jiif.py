@@ -104,11 +104,12 @@ def plain_query(network: ImplicitFunction, depth: Tensor, guide: Tensor, low: Te
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_the_split_first_layer_is_the_plain_one(scale, perturb):
     network = perturb(ImplicitFunction(1, 1, features=4, blocks=1, widths=(6, 5)).double())
-    depth, low = random(4, 4, 5), random(4, 4, 5, seed=1)
-    guide = random(4, 4 * scale, 5 * scale, seed=2)
+    coarse, low = random(1, 1, 4, 5), random(1, 1, 4, 5, seed=1)
+    guide = random(1, 1, 4 * scale, 5 * scale, seed=2)
     with torch.no_grad():
-        fast = network.query(depth[None], guide[None], low[None])[0, 0]
-        torch.testing.assert_close(fast, plain_query(network, depth, guide, low))
+        codes = [network.depth_encoder(coarse), *map(network.guide_encoder, (guide, low))]
+        expected = plain_query(network, *(code[0] for code in codes))
+        torch.testing.assert_close(network(coarse, guide, low)[0, 0], expected)
 
 
 @pytest.mark.parametrize("blending", ["area", "published"])
@@ -116,20 +117,23 @@ def test_chunks_do_not_change_the_output(blending, scene, perturb):
     options = {"features": 8, "blocks": 1, "widths": (512, 8), "blending": blending}
     network = perturb(JIIF(4, 2, **options))
     inputs = tuple(torch.cat([x, x.flip(-1)]) for x in scene(64, 96, 4, dtype=torch.float32))
+    seen: list[int] = []
+    network.implicit.last.register_forward_hook(lambda *call: seen.append(call[-1].shape[1]))
     with torch.no_grad():
         whole = network(*inputs)
         for mib, rows in ((0, 1), (1, 2), (2, 5)):
             network.implicit.chunk_mib = mib
-            assert network.implicit.rows_per_chunk(2, 96, 4) == rows
+            seen.clear()
             torch.testing.assert_close(network(*inputs), whole, atol=1e-5, rtol=0)
+            assert max(seen) == rows
 
 
 def test_the_pixels_next_to_a_centre_line_belong_to_both_sides():
-    along = neighbours(3, 4, torch.zeros(()))
+    low, position, share = neighbours(3, 4, torch.zeros(()))
     # Cells 0, 1, 2 are 1, 2, 3 when padded; fine pixels 0 and 1 lie before the centre of the first.
-    assert along.low.tolist() == [0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3]
-    torch.testing.assert_close(along.share[1, :4], torch.tensor([0.625, 0.875, 0.125, 0.375]))
-    torch.testing.assert_close(along.position[[0, -1]], torch.tensor([-2.75, 2.75]))
+    assert low.tolist() == [0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3]
+    torch.testing.assert_close(share[1, :4], torch.tensor([0.625, 0.875, 0.125, 0.375]))
+    torch.testing.assert_close(position[[0, -1]], torch.tensor([-2.75, 2.75]))
 
 
 def printed(network: ImplicitFunction, scale: int) -> float:

@@ -38,7 +38,7 @@ def test_arrays_and_batched_tensors_agree_and_keep_their_type():
     ("arguments", "message"),
     [
         ((290.0, 0.0, (0.0,), (1.0,)), "scale_k: 0.0"),
-        ((290.0, 10.0, (0.0, 0.0), (1.0,)), "reference_std: 1 values for 2"),
+        ((290.0, 10.0, (0.0, 0.0), (1.0,)), "reference_std: 1 values, but reference_mean has 2"),
         ((290.0, 10.0, (0.0, 0.0), (1.0, 0.0)), "reference_std: 0.0 in channel 1"),
         ((290.0, 10.0, (0.0,), (float("nan"),)), "reference_std: nan in channel 0"),
     ],

@@ -86,7 +86,7 @@ def test_the_time_of_an_input_that_states_none(coarse: Path, fine: Path) -> None
 
 def test_a_ratio_of_spacings_beyond_any_method_is_refused(coarse: Path, tmp_path: Path) -> None:
     fine = stored(tmp_path / "fine.tif", RED, COARSE @ Affine.scale(1 / 4000))
-    words = "pixels of 0.25 m against 1000 m of the input are a scale of 4000. Give --scale"
+    words = "its pixels of 0.25 m and the input's of 1000 m make a scale of 4000. Give --scale"
     with pytest.raises(LstsrError, match=words):
         read_pair(Files(coarse, fine), None, None)
     assert read_pair(Files(coarse, fine), None, 8).scale == 8

@@ -130,7 +130,7 @@ def test_several_bands_need_a_choice(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (Options(scale=0.0), "--input-scale: 0.0: give a number other than 0"),
+        (Options(scale=0.0), "--input-scale: the scale cannot be 0. Give another number"),
         (Options(crs="UTM zone 52"), "--input-crs: 'UTM zone 52' is not a coordinate"),
         (Options(band=(0,)), "--input-band: .*greater than or equal to 1"),
         (Options(unit="reflectance"), "an input is in kelvin or celsius. Set --input-unit"),

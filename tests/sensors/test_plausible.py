@@ -48,7 +48,7 @@ def holed(values: np.ndarray, fill: float, pixels: int) -> np.ndarray:
     [
         (KELVIN * 10, "kelvin", "kelvin x 10, set scale: 0.1 in"),
         (KELVIN * 100, "kelvin", "kelvin x 100, set scale: 0.01 in"),
-        (KELVIN * 50, "kelvin", "kelvin x 50, as of MOD11, set scale: 0.02 in"),
+        (KELVIN * 50, "kelvin", "kelvin x 50, as in MOD11, set scale: 0.02 in"),
         (KELVIN * 1000, "kelvin", "kelvin x 1000, set scale: 0.001 in"),
         (KELVIN - 273.15, "kelvin", "degrees Celsius, set unit: celsius in"),
         (

@@ -18,7 +18,6 @@ from scipy.ndimage import gaussian_filter
 from lstsr.grid import Grid
 from lstsr.simulate.clouds import Clouds
 from lstsr.simulate.landsat import OLI_NM, LandsatProduct, observe, qa_pixel, write_l2sp
-from lstsr.simulate.places import product_id
 from lstsr.simulate.world import World
 from tests.simulate import worlds
 from tests.simulate.worlds import FOOTPRINT, FWHM, MARGIN, clear, inner, one_cloud
@@ -46,8 +45,6 @@ def product() -> LandsatProduct:
         sun_azimuth_deg=140.5,
         sun_elevation_deg=-1e-9,
         cloud_cover_percent=12.345,
-        path=115,
-        row=34,
     )
 
 
@@ -64,13 +61,6 @@ def numbers(folder: Path, ending: str) -> np.ndarray:
 def keys(folder: Path) -> dict[str, dict[str, str]]:
     text = (folder / f"{NAME}_MTL.json").read_text()
     return json.loads(text)["LANDSAT_METADATA_FILE"]
-
-
-def test_the_name_says_satellite_place_and_dates() -> None:
-    assert product_id(9, 115, 34, TIME) == NAME
-    assert product_id(8, 1, 7, datetime(2023, 12, 25, tzinfo=UTC)) == (
-        "LC08_L2SP_001007_20231225_20240108_02_T1"
-    )
 
 
 def test_the_folder_holds_the_files_of_the_delivery(folder: Path) -> None:
@@ -311,8 +301,6 @@ def observed(world: World, clouds: Clouds, seed: int = 0):
         np.random.default_rng(seed),
         product_id="LC08_L2SP_115034_20230514_20230528_02_T1",
         time=worlds.TIME,
-        path=115,
-        row=34,
     )
 
 

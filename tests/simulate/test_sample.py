@@ -26,11 +26,7 @@ from lstsr.simulate.places import (
     GOCI2_SLOT,
     grid_of,
     names,
-    path_row,
-    product_id,
-    satellite,
     scene_files,
-    time_of,
 )
 from lstsr.simulate.sample import make, world_grid
 
@@ -69,8 +65,6 @@ def test_the_files_are_the_planned_ones_and_no_others(scene):
         *(scene.dem.name, scene.water.name, "truth"),
     }
     assert f"_S{GOCI2_SLOT:03d}_" in scene.reference.name
-    path_and_row = path_row(NAME, CONFIG)
-    assert scene.target.name == product_id(satellite(NAME), *path_and_row, time_of(NAME))
 
 
 def test_the_target_is_read_as_a_landsat_product(scene):

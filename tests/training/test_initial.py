@@ -82,7 +82,7 @@ def test_a_killed_row_goes_on_with_the_same_file_only(
     save_file(weights, initial, header_of(first))
     caplog.clear()
     train(data, Row.from_dict(row), killed, accelerator="cpu", threads=1)
-    assert "is of another row, data or version" in caplog.text
+    assert "belongs to another row, dataset or version" in caplog.text
     assert read_curve(killed)[0] != read_curve(whole)[0]
 
 

@@ -169,7 +169,7 @@ def test_a_state_that_does_not_belong_is_left_aside(
     row = Row.from_dict(row_dict)
     for content, reason in (
         (b"torn", "cannot be read"),
-        (state_path(killed).read_bytes(), "is of another row, data or version"),
+        (state_path(killed).read_bytes(), "belongs to another row, dataset or version"),
     ):
         caplog.clear()
         state_path(output).write_bytes(content)
@@ -185,8 +185,8 @@ def test_a_diverging_run_names_row_step_and_cure(
     row_dict["train"] |= {"learning_rate": 1e30, "warmup_steps": 0, "save_every": 1}
     with pytest.raises(
         LstsrError,
-        match=r"dctnet-base-x4-observed-s3: .* not finite at step 2: lower train\.learning_rate "
-        r"\(1e\+30\).* keeps the last saved step",
+        match=r"dctnet-base-x4-observed-s3: .* not finite at step 2\. Lower train\.learning_rate "
+        r"\(1e\+30\).* has the last saved step",
     ):
         train(data, Row.from_dict(row_dict), output, accelerator="cpu", threads=1)
     assert state_path(output).exists()

@@ -6,6 +6,7 @@ import re
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -125,6 +126,22 @@ def cut(share: float, then: Callable[[], None] = lambda: None) -> Answer:
 def hang_up(handler: Handler) -> None:
     handler.close_connection = True
     handler.connection.shutdown(socket.SHUT_RDWR)
+
+
+def stall(handler: Handler) -> None:
+    """Half of a file, and then nothing until the client hangs up."""
+    _, body, headers = wanted(handler)
+    handler.send(200, Content_Length=str(len(body)), **headers)
+    handler.write(body[: len(body) // 2])
+    handler.connection.recv(1)
+
+
+def wait_until(true: Callable[[], object], longest_s: float = 60) -> None:
+    """Poll a state that another process reaches. Its imports can take long on a busy machine."""
+    end = time.monotonic() + longest_s
+    while not true():
+        assert time.monotonic() < end, "waited for too long"
+        time.sleep(0.01)
 
 
 def status(code: int, body: bytes = b"", **headers: str) -> Answer:

@@ -182,10 +182,11 @@ def test_connections_are_used_again(server: Server) -> None:
     assert server.connections == 1
 
 
-def test_a_listing_has_a_limit(server: Server) -> None:
+def test_a_listing_has_a_limit(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer_client, "LISTING_BYTES", 999)
     server.files["/list"] = b"x" * 1000
     with pytest.raises(TransferError, match="longer than 999 bytes"):
-        Client(Guard()).read(Request(server.url("/list")), limit=999)
+        get(server.url("/list"))
 
 
 def test_a_request_does_not_show_what_it_holds() -> None:

@@ -16,10 +16,21 @@ import pytest
 
 from lstsr.errors import LstsrError, TransferError
 from lstsr.transfer import retry
+from lstsr.transfer.checks import HDF5
 from lstsr.transfer.fetch import BudgetError, Download, FetchError, fetch
-from lstsr.transfer.sniff import HDF5
 from lstsr.transfer.sources import Sources
-from tests.transfer.server import Answer, Handler, Server, cut, hang_up, status, wanted, whole_file
+from tests.transfer.server import (
+    Answer,
+    Handler,
+    Server,
+    cut,
+    hang_up,
+    stall,
+    status,
+    wait_until,
+    wanted,
+    whole_file,
+)
 
 DATA = random.Random(1).randbytes(1_000_000)
 OTHER = random.Random(2).randbytes(1_000_000)
@@ -53,22 +64,6 @@ def run(server: Server, path: Path, **options: object) -> subprocess.Popen[str]:
 
 def part(folder: Path) -> Path:
     return folder / "file.bin.part"
-
-
-def wait_until(true: object) -> None:
-    for _ in range(1000):
-        if true():
-            return
-        time.sleep(0.01)
-    raise AssertionError("waited for too long")
-
-
-def trickle(handler: Handler) -> None:
-    """Half of the file, and then nothing until the client hangs up."""
-    _, body, headers = wanted(handler)
-    handler.send(200, Content_Length=str(len(body)), **headers)
-    handler.write(body[: len(body) // 2])
-    handler.connection.recv(1)
 
 
 def chunked(handler: Handler, pieces: list[bytes]) -> None:
@@ -416,7 +411,7 @@ def test_a_full_disk_is_said_and_the_next_run_goes_on(server: Server, tmp_path: 
 
 
 def test_a_killed_process_loses_no_byte(server: Server, tmp_path: Path) -> None:
-    server.faults["/file.bin"] = [trickle]
+    server.faults["/file.bin"] = [stall]
     process = run(server, tmp_path / "file.bin")
     wait_until(lambda: part(tmp_path).exists() and part(tmp_path).stat().st_size == 500_000)
     process.send_signal(signal.SIGKILL)
@@ -573,7 +568,7 @@ def test_a_spent_budget_leaves_parts(server: Server, tmp_path: Path) -> None:
 
     server.faults["/file.bin"] = [pieces]
     one = Download(server.url("/file.bin"), tmp_path / "file.bin")
-    with pytest.raises(BudgetError, match="what has arrived is kept"):
+    with pytest.raises(BudgetError, match="partial files are kept"):
         fetch([one], Sources(), max_bytes=600_000)
     kept = part(tmp_path).stat().st_size
     assert 0 < kept <= 600_000

@@ -55,7 +55,7 @@ def test_a_host_written_as_a_private_address_is_refused(
     ],
 )
 def test_a_host_that_can_be_read_in_two_ways_is_refused(host: str) -> None:
-    with pytest.raises(TransferError, match="read in two ways|cannot be understood"):
+    with pytest.raises(TransferError, match="ambiguous|malformed"):
         Guard(frozenset({host})).check(f"https://{host}/x", secret=False)
 
 
@@ -67,7 +67,7 @@ def test_only_http(url: str) -> None:
 
 @pytest.mark.parametrize("url", ["https://a\\@b/", "https://a@b/", "https://a/ b", "https://a\tb/"])
 def test_what_parsers_disagree_on_is_refused(url: str) -> None:
-    with pytest.raises(TransferError, match="read in two ways"):
+    with pytest.raises(TransferError, match="ambiguous"):
         Guard().check(url, secret=False)
 
 

@@ -13,7 +13,7 @@ from botocore.credentials import Credentials
 from lstsr.errors import LstsrError, TransferError
 from lstsr.transfer.fetch import Download, fetch
 from lstsr.transfer.retry import CutError
-from lstsr.transfer.sources import Sources
+from lstsr.transfer.sources import Sources, check_address
 from tests.transfer.server import Answer, Handler, Server, cut, serving, status, whole_file
 
 BLOB = "https://landsateuwest.blob.core.windows.net/landsat-c2/level-2/x_ST_B10.TIF"
@@ -66,7 +66,7 @@ def test_one_signature_serves_a_container(signing: Signing, server: Server, tmp_
 def test_a_signature_about_to_end_is_renewed(signing: Signing) -> None:
     sources = Sources()
     signing.lasts_s = 30
-    urls = [sources.resolve(BLOB).url for _ in range(2)]
+    urls = [sources.request(BLOB).url for _ in range(2)]
     assert [url.rpartition("sig=")[2] for url in urls] == ["hush1%3D", "hush2%3D"]
 
 
@@ -103,7 +103,7 @@ def test_a_token_service_that_fails(
 ) -> None:
     server.always["/token/landsateuwest/landsat-c2"] = answer
     with pytest.raises(kind, match=said):
-        Sources().resolve(BLOB)
+        Sources().request(BLOB)
 
 
 def test_a_token_service_that_is_busy_is_asked_again_when_it_says(
@@ -119,17 +119,17 @@ def test_a_token_service_that_is_busy_is_asked_again_when_it_says(
 def test_a_public_bucket_is_read_anonymously(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "foreign")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
-    request = Sources().resolve("s3://noaa-gk2a-pds/AMI/L1B/LA/a b+c.nc")
+    request = Sources().request("s3://noaa-gk2a-pds/AMI/L1B/LA/a b+c.nc")
     assert request.url == "https://noaa-gk2a-pds.s3.amazonaws.com/AMI/L1B/LA/a%20b%2Bc.nc"
     assert not request.headers and request.aws is None
-    assert Sources().resolve("s3://a.b/c").url == "https://s3.amazonaws.com/a.b/c"
+    assert Sources().request("s3://a.b/c").url == "https://s3.amazonaws.com/a.b/c"
 
 
 def test_a_bucket_whose_readers_pay_is_signed_for(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = "s3://usgs-landsat/collection02/x_ST_B10.TIF"
-    with pytest.raises(TransferError, match="its readers pay: set AWS_ACCESS_KEY_ID"):
+    with pytest.raises(TransferError, match="users pay for this bucket: set AWS_ACCESS_KEY_ID"):
         fetch([Download(address, tmp_path / "x.tif")], Sources())
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
@@ -153,19 +153,19 @@ def test_a_bucket_whose_readers_pay_is_signed_for(
 
 def test_kma_asks_for_its_key(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TransferError, match="KMA API hub needs a key: set KMA_API_KEY"):
-        Sources().resolve(KMA)
+        Sources().request(KMA)
     monkeypatch.setenv("KMA_API_KEY", "hu sh&")
-    request = Sources().resolve(KMA)
+    request = Sources().request(KMA)
     assert request.url == KMA + "&authKey=hu+sh%26"
     assert request.secret
 
 
 def test_nosc_is_open_but_for_its_openapi(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Sources().resolve(NOSC).url == NOSC
+    assert Sources().request(NOSC).url == NOSC
     with pytest.raises(TransferError, match="NOSC OpenAPI needs a key: .* folders are open"):
-        Sources().resolve(SEARCH)
+        Sources().request(SEARCH)
     monkeypatch.setenv("NOSC_API_KEY", "hush")
-    assert Sources().resolve(SEARCH).url == SEARCH + "&ServiceKey=hush"
+    assert Sources().request(SEARCH).url == SEARCH + "&ServiceKey=hush"
 
 
 def test_a_login_is_for_https_and_its_own_host(
@@ -205,10 +205,10 @@ def test_mirrors_take_the_place_of_hosts(monkeypatch: pytest.MonkeyPatch) -> Non
     mirrors = "nosc.go.kr=http://127.0.0.1:1/mirror noaa-gk2a-pds.s3.amazonaws.com=http://m/b/"
     monkeypatch.setenv("LSTSR_ENDPOINTS", mirrors)
     assert (
-        Sources().resolve(NOSC + "?a=1").url
+        Sources().request(NOSC + "?a=1").url
         == NOSC.replace("https://nosc.go.kr", "http://127.0.0.1:1/mirror") + "?a=1"
     )
-    assert Sources().resolve("s3://noaa-gk2a-pds/x").url == "http://m/b/x"
+    assert Sources().request("s3://noaa-gk2a-pds/x").url == "http://m/b/x"
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_mirrors_take_the_place_of_hosts(monkeypatch: pytest.MonkeyPatch) -> Non
 )
 def test_an_address_with_a_key_is_refused_and_not_repeated(address: str) -> None:
     with pytest.raises(LstsrError, match="holds a key or signature") as fault:
-        Sources().resolve(address)
+        check_address(address)
     assert "hush" not in str(fault.value)
 
 
@@ -232,7 +232,7 @@ def test_an_address_with_a_key_is_refused_and_not_repeated(address: str) -> None
 )
 def test_an_address_that_is_none_is_refused(address: str) -> None:
     with pytest.raises(LstsrError):
-        Sources().resolve(address)
+        check_address(address)
 
 
 @pytest.mark.parametrize("root", ["", "=", "=mirror.org", "=https://me:hush@mirror.org"])

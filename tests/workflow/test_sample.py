@@ -138,7 +138,7 @@ def test_at_night_the_reference_of_the_day_serves(
     )
     rng = np.random.default_rng(0)
     look = observe_lst(world, clouds_over(world.grid, 0.0, rng), 0.0, rng)
-    coarse = write_lst(tmp_path, midnight, "ko", look.lst_k, look.quality)
+    coarse = write_lst(tmp_path, midnight, look.measured_k["lst"], look.quality)
     request = Request(
         model="local-linear",
         files=Files(coarse, scene.reference, scene.dem),

@@ -16,9 +16,6 @@ from lstsr.transfer.paths import file_name, safe_path
 from lstsr.transfer.sources import Sources, check_address
 
 COLUMNS = ("scene", "file", "address", "bytes", "sha256", "fault")
-ONCE = ".files"
-"""Folder beside those of the scenes that holds each file once, by its address. No name of a scene
-begins with a dot."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +27,12 @@ class Remote:
 
 
 def read_remote(manifest: Path, folder: Path) -> list[Remote]:
-    """The scenes of a manifest, with files under ``folder / scene``. Needs no network.
+    """The scenes of a manifest, with files in ``folder / scene``. Needs no network.
 
     A cell holds addresses, separated by spaces, or the name of a local file relative to the
-    manifest. A reader opens the file of the first address; the others lie beside it. Sizes and
-    checksums come from ``NAME.files.csv``, if it exists. Raises LstsrError for faults that
-    ``read_manifest`` refuses, for an address that is malformed or holds a key, and for an unsafe
-    file name.
+    manifest. A reader opens the file of the first address. Sizes and checksums come from
+    ``NAME.files.csv``, if it exists. Raises LstsrError for faults that ``read_manifest`` refuses,
+    for an address that is malformed or holds a key, and for an unsafe file name.
     """
     known = _known(manifest.with_suffix(".files.csv"))
     wanted: dict[str, dict[Path, Download]] = {}
@@ -55,7 +51,7 @@ def read_remote(manifest: Path, folder: Path) -> list[Remote]:
             download = Download(address, path, *known.get(address, (None, None)))
             if downloads.setdefault(path, download) != download:
                 raise LstsrError(
-                    f"{manifest}: {column} of scene {scene} has two files of one name, {path.name}"
+                    f"{manifest}: {column} of scene {scene} has two files named {path.name}"
                 )
             paths.append(path)
         return paths[0]
@@ -69,17 +65,17 @@ def download(
 ) -> None:
     """Fetch the missing files, and write one CSV row per file: path, address, bytes, digest.
 
-    Each address is fetched once into ``folder`` (the one of ``read_remote``), even if several
-    scenes or calls share it. Each scene's folder gets a hard link to it, or a copy. A file that its
-    server does not have costs its scene, and its row gives the fault. Raises TransferError (an
-    OSError) with the address if a file cannot be fetched for another reason. The other files and
-    all parts stay.
+    ``folder`` is the folder of ``read_remote``. Each address is fetched once, even if several
+    scenes or calls share it. Each scene's folder gets a hard link to the file, or a copy. A file
+    that its server does not have excludes its scene, and the file's row gives the fault. Raises
+    TransferError (an OSError) with the address if a file cannot be fetched for another reason. The
+    other files and all partial ones stay.
     """
-    once = {
-        each.address: replace(each, path=_stored(folder, each))
-        for remote in remotes
-        for each in remote.downloads
-    }
+    once: dict[str, Download] = {}
+    for each in (each for remote in remotes for each in remote.downloads):
+        key = hashlib.sha256(each.address.encode()).hexdigest()[:32]
+        # no scene has a name that begins with a dot
+        once[each.address] = replace(each, path=folder / ".files" / key / each.path.name)
     absent: Mapping[Path, TransferError] = {}
     try:
         fetch(once.values(), Sources(), max_bytes=max_bytes, progress=True)
@@ -94,13 +90,13 @@ def download(
     for remote in remotes:
         for each in remote.downloads:
             stored, path = once[each.address].path, each.path
-            row = {"scene": remote.scene.scene, "file": path, "address": each.address}
+            rows.append({"scene": remote.scene.scene, "file": path, "address": each.address})
             if fault := absent.get(stored):
-                rows.append({**row, "fault": fault})
+                rows[-1]["fault"] = fault
                 continue
             try:
                 link_or_copy(stored, path)
-                rows.append({**row, "bytes": path.stat().st_size, "sha256": sha256(path)})
+                rows[-1] |= {"bytes": path.stat().st_size, "sha256": sha256(path)}
             except OSError as error:
                 raise TransferError(
                     f"{path}: {error.strerror}. Free disk space, or check the permissions"
@@ -109,9 +105,9 @@ def download(
 
 
 def faults(index: Path) -> dict[str, str]:
-    """The fault of each scene that lacks a file, from the table of ``download``.
+    """The fault of each scene that lacks a file, from the table that ``download`` wrote.
 
-    Raises LstsrError if a file has been deleted since.
+    Raises LstsrError if a file has been deleted since then.
     """
     rows = read_csv(index)
     for row in rows:
@@ -120,14 +116,7 @@ def faults(index: Path) -> dict[str, str]:
     return {row["scene"]: row["fault"] for row in rows if row["fault"]}
 
 
-def _stored(folder: Path, download: Download) -> Path:
-    """The path of an address's file, shared by all scenes."""
-    key = hashlib.sha256(download.address.encode()).hexdigest()[:32]
-    return folder / ONCE / key / download.path.name
-
-
 def _known(path: Path) -> Mapping[str, tuple[int | None, str | None]]:
-    """Bytes and checksum by address."""
     if not path.is_file():
         return {}
     try:

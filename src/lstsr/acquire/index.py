@@ -29,8 +29,8 @@ FILES = (*ROLES, *STATIC)
 DIGESTS = tuple(f"{name}_sha256" for name in FILES)
 COLUMNS = ("scene", *ROLES, "lon", "lat", "time", *STATIC, *DIGESTS, "outline", "reason")
 FAR_DEG = 0.5
-"""A manifest's coordinates are wrong if they lie outside the footprint by more than this and by
-more than the footprint's size: centres are often rounded, or belong to a larger product."""
+"""Coordinates that are farther from the footprint than this and than its size are wrong. Centres
+are often rounded, or belong to a larger product."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,12 @@ def describe(scene: Scene, sensors: SensorsConfig) -> Acquired:
     """
     digests = {name: digest(path) for name in FILES if (path := getattr(scene, name))}
     try:
-        rims = [
-            _rim(read_grid(getattr(scene, role), getattr(sensors, role))) for role in sensors.roles
-        ]
-        partial = [rim for rim in rims if rim]
-        if not partial:
-            raise SceneError("all images are full disks; a scene needs a smaller one")
+        grids = (read_grid(getattr(scene, role), getattr(sensors, role)) for role in sensors.roles)
+        rims = [rim for grid in grids if (rim := _rim(grid))]
+        if not rims:
+            raise SceneError("all images are full disks. Add a smaller one")
         # if areas are equal up to rounding, the finer image counts
-        rim = min(reversed(partial), key=lambda outline: round(area_km2(outline), 3))
+        rim = min(reversed(rims), key=lambda rim: round(area_km2(rim), 3))
         _check_coordinates(scene, rim)
         middle = middle_of(rim)
         lon = scene.lon if scene.lon is not None else middle[0]
@@ -119,32 +117,28 @@ def digest(product: Path) -> str:
 
 def write_index(path: Path, acquired: Iterable[Acquired]) -> None:
     """Write one CSV row per scene."""
-    write_csv(path, COLUMNS, map(_row, acquired))
-
-
-def _row(acquired: Acquired) -> dict[str, object]:
-    scene, place = acquired.scene, acquired.place
-    return {
-        "scene": scene.scene,
-        **{name: getattr(scene, name) or "" for name in FILES},
-        "lon": place.lon,
-        "lat": place.lat,
-        "time": scene.time,
-        **{f"{name}_sha256": digest for name, digest in acquired.digests.items()},
-        "outline": " ".join(f"{lon:.6f},{lat:.6f}" for lon, lat in place.outline),
-        "reason": acquired.reason,
-    }
+    rows = (
+        {
+            **{name: value or "" for name, value in vars(entry.scene).items()},
+            **{f"{name}_sha256": digest for name, digest in entry.digests.items()},
+            "lon": entry.place.lon,
+            "lat": entry.place.lat,
+            "outline": " ".join(f"{lon:.6f},{lat:.6f}" for lon, lat in entry.place.outline),
+            "reason": entry.reason,
+        }
+        for entry in acquired
+    )
+    write_csv(path, COLUMNS, rows)
 
 
 def read_index(path: Path) -> list[Acquired]:
     """Read the scenes that ``write_index`` wrote."""
-    return [_acquired(row) for row in read_csv(path)]
-
-
-def _acquired(row: dict[str, str]) -> Acquired:
-    lon, lat = (float(row[key]) if row[key] else None for key in ("lon", "lat"))
-    files: dict[str, Any] = {name: Path(row[name]) if row[name] else None for name in FILES}
-    digests = {name: text for name in FILES if (text := row[f"{name}_sha256"])}
-    place = Place(row["scene"], lon, lat, outline_of(row["outline"]))
-    scene = Scene(row["scene"], **files, lon=lon, lat=lat, time=row["time"])
-    return Acquired(scene, digests, place, row["reason"])
+    acquired = []
+    for row in read_csv(path):
+        lon, lat = (float(row[key]) if row[key] else None for key in ("lon", "lat"))
+        files: dict[str, Any] = {name: Path(row[name]) if row[name] else None for name in FILES}
+        digests = {name: text for name in FILES if (text := row[f"{name}_sha256"])}
+        place = Place(row["scene"], lon, lat, outline_of(row["outline"]))
+        scene = Scene(row["scene"], **files, lon=lon, lat=lat, time=row["time"])
+        acquired.append(Acquired(scene, digests, place, row["reason"]))
+    return acquired

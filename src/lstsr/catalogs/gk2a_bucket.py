@@ -13,28 +13,26 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
-from xml.etree import ElementTree
 
 from shapely import Polygon
 from shapely.geometry import box
 
-from lstsr.catalogs.listing import each, get, no_listing
+from lstsr.catalogs.listing import each, get, no_listing, parse_xml
 from lstsr.catalogs.results import Product, RemoteFile, SearchResult, checked, hours, time_in
 from lstsr.errors import LstsrError, TransferError
 from lstsr.transfer.sources import Sources
 
 BUCKET = "noaa-gk2a-pds"
-LIST = f"https://{BUCKET}.s3.amazonaws.com/?list-type=2&"
 NAME = re.compile(r"gk2a_ami_le1b_([a-z]{2}\d{3})_(fd|la)\d{3}ge_(20\d{10})\.nc")
 OUTLINES = {
     "la": Polygon([(119.91, 44.17), (133.09, 44.12), (132.21, 31.11), (121.42, 31.14)]),
     # the part of a full disk around Korea; its rim lies in space
     "fd": box(80, -60, 176, 60),
 }
-"""Corners of the local area on 2025-07-19. KMA can move it; alignment reads the files' headers."""
+"""Corners of the local area on 2025-07-19. KMA can move it; alignment uses the files' headers."""
 SEEN_AFTER = {"la": timedelta(seconds=30), "fd": timedelta(minutes=2, seconds=30)}
-"""From the time in the name to the scan of Korea: the middle of the local area's scan; Korea's rows
-lie a fifth down the disk."""
+"""From the time in the name to the scan of Korea: the middle of the local area's scan, or a fifth
+of the full disk's scan."""
 
 
 def slots(
@@ -46,16 +44,14 @@ def slots(
 ) -> SearchResult:
     """The slots around the moments that have all channels; ``area`` is `la` or `fd`.
 
-    A reader opens the first channel's file. Raises TransferError if the bucket cannot be listed,
-    or if all folders are empty.
+    Raises TransferError if the bucket cannot be listed, or if all folders are empty.
     """
     folders = [f"AMI/L1B/{area.upper()}/{hour:%Y%m/%d/%H}" for hour in hours(moments, window)]
     listings = list(each(lambda folder, stop: _list(sources, folder, stop), folders))
     if listings and not any(listings):
         raise TransferError(
-            f"s3://{BUCKET}/{folders[0]}: nothing is there, nor in any of the {len(folders)} "
-            "folders of this search. There are no data of these days (they begin on 2023-02-16), "
-            "or the folders have moved"
+            f"s3://{BUCKET}/{folders[0]}: empty, like all {len(folders)} folders of this search. "
+            "There are no data of these days (they begin on 2023-02-16), or the folders have moved"
         )
     by_time: dict[str, dict[str, RemoteFile]] = defaultdict(dict)
     result = SearchResult()
@@ -88,18 +84,16 @@ def _list(sources: Sources, folder: str, stop: threading.Event) -> list[tuple[st
     entries: list[tuple[str, int]] = []
     query = {"prefix": f"{folder}/"}
     while True:
-        address = LIST + urlencode(query)
+        address = f"https://{BUCKET}.s3.amazonaws.com/?list-type=2&{urlencode(query)}"
         body = get(sources, address, stop)
         if body is None:
             raise TransferError(f"s3://{BUCKET}/{folder}: cannot be listed (status 404)")
+        root = parse_xml(address, body, "ListBucketResult")
         try:
-            root = ElementTree.fromstring(body)
             for item in root.iterfind("{*}Contents"):
                 entries.append((item.findtext("{*}Key", ""), int(item.findtext("{*}Size", ""))))
-        except (ElementTree.ParseError, LookupError, ValueError):
+        except ValueError:
             raise no_listing(address, body) from None
-        if not root.tag.endswith("ListBucketResult"):
-            raise no_listing(address, body)
         token = root.findtext("{*}NextContinuationToken")
         if not token:
             return entries

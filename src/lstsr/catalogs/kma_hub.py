@@ -25,7 +25,6 @@ from lstsr.transfer.sources import Sources
 LIST = f"{KMA_LST.rpartition('/')[0]}/dataList"
 STAMP = re.compile(rb"(?<!\d)(20\d{10})(?:\d\d)?(?!\d)")
 """A time in a listing, with or without seconds, under any key."""
-STEP_MIN = 2
 
 
 def slots(moments: Iterable[datetime], window: timedelta, sources: Sources) -> SearchResult:
@@ -35,7 +34,7 @@ def slots(moments: Iterable[datetime], window: timedelta, sources: Sources) -> S
     """
     key = KMA.read()  # fails here, before many requests
     asked = hours(moments, window)
-    # the bounds are odd minutes, which have no slots, because an answer can repeat them
+    # an answer can repeat the bounds, so these are odd minutes, which have no slots
     minute, last = timedelta(minutes=1), timedelta(minutes=59)
     addresses = [
         f"{LIST}?sDate={hour - minute:%Y%m%d%H%M}&eDate={hour + last:%Y%m%d%H%M}&format=json"
@@ -43,29 +42,25 @@ def slots(moments: Iterable[datetime], window: timedelta, sources: Sources) -> S
     ]
     result = SearchResult()
     for hour, address, body in zip(asked, addresses, get_all(sources, addresses), strict=True):
-        if body is not None:
-            _add(result, hour, address, body, key)
-    return result
-
-
-def _add(result: SearchResult, hour: datetime, address: str, body: bytes, key: str) -> None:
-    """Add the slots of an hour that a listing names, and reject its invalid times."""
-    listed = {stamp.decode() for stamp in STAMP.findall(body)}
-    before = len(result.products), len(result.rejected)
-    for stamp in sorted(listed - set(re.findall(r"\d{12}", address))):
-        try:
-            time = time_in(stamp, "%Y%m%d%H%M")
-            if time.minute % STEP_MIN:
-                raise LstsrError(f"slots are {STEP_MIN} minutes apart, from the full hour on")
-        except LstsrError as fault:
-            result.reject(stamp, KMA.host, fault)
+        if body is None:
             continue
-        if hour <= time < hour + timedelta(hours=1):
-            file = RemoteFile(KMA_LST + stamp)
-            name = file.name.removesuffix(".nc")
-            result.products.append(Product(name, KMA.host, time, _outline(), (file,)))
-    if len(result.products) == before[0]:
-        check_listing(address, body, len(result.rejected) > before[1], key)
+        before = len(result.products), len(result.rejected)
+        listed = {stamp.decode() for stamp in STAMP.findall(body)}
+        for stamp in sorted(listed - set(re.findall(r"\d{12}", address))):
+            try:
+                time = time_in(stamp, "%Y%m%d%H%M")
+                if time.minute % 2:
+                    raise LstsrError("slots are 2 minutes apart, from the full hour on")
+            except LstsrError as fault:
+                result.reject(stamp, KMA.host, fault)
+                continue
+            if hour <= time < hour + timedelta(hours=1):
+                file = RemoteFile(KMA_LST + stamp)
+                name = file.name.removesuffix(".nc")
+                result.products.append(Product(name, KMA.host, time, _outline(), (file,)))
+        if len(result.products) == before[0]:
+            check_listing(address, body, len(result.rejected) > before[1], key)
+    return result
 
 
 @cache

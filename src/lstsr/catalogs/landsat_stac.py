@@ -1,8 +1,8 @@
 """Landsat 8/9 Collection-2 Level-2 by STAC: Planetary Computer, or USGS by https or from S3.
 
-The ends of file names (`_ST_B10.TIF`) identify the assets, because they are the products' own.
-Asset keys differ between services and have changed (`lwir11`, `ST_B10`, `ST_B10.TIF`). USGS keeps
-surface temperature and surface reflectance in separate collections, and lstsr joins their items.
+The ends of file names (`_ST_B10.TIF`) identify the assets, because asset keys differ between
+services and have changed (`lwir11`, `ST_B10`, `ST_B10.TIF`). USGS keeps surface temperature and
+surface reflectance in separate collections, and lstsr joins their items.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -24,7 +24,7 @@ from shapely.geometry.base import BaseGeometry
 from lstsr.catalogs.listing import get, no_listing
 from lstsr.catalogs.results import Product, RemoteFile, SearchResult, checked
 from lstsr.errors import LstsrError, TransferError
-from lstsr.transfer.checksum import parse
+from lstsr.transfer.checks import parse_checksum
 from lstsr.transfer.sources import Sources
 
 if TYPE_CHECKING:
@@ -39,13 +39,11 @@ PRODUCT = re.compile(
 """Landsat Collection 2 product identifier (USGS LSDS-1619)."""
 TIERS = ("T1", "T2", "RT")
 """Best first."""
-SATELLITES = ("LC08", "LC09")
-PAGE_ITEMS = 100
 
 
 @dataclass(frozen=True)
 class Provider:
-    """A STAC API: host, path, collections; ``s3``: files come from S3, at the reader's cost."""
+    """A STAC API: host, path, collections; ``s3``: files come from S3, at the user's cost."""
 
     host: str
     path: str
@@ -110,21 +108,22 @@ def search(
         except LstsrError as fault:
             result.reject(identity, name, fault, _time(items[0]))
         except (KeyError, TypeError, ValueError, AttributeError, ShapelyError) as fault:
-            reason = f"the item cannot be understood ({type(fault).__name__}: {fault})"
+            reason = f"the item is malformed ({type(fault).__name__}: {fault})"
             result.reject(identity, name, reason)
     best: dict[str, Product] = {}
     for product in sorted(products, key=_rank):
         other = best.setdefault(scene_of(product), product)
         if other is not product:
             reason = f"{other.name} of the same scene has a better tier or is newer"
-            result.reject(product.name, name, reason, product.time)
+            result.rejected.append(product.rejected(reason))
     result.products = list(best.values())
     return result
 
 
-def of_files(product: Product, wanted: Sequence[str]) -> tuple[RemoteFile, ...]:
-    """The files of these endings, in their order."""
-    return tuple(file for end in wanted for file in product.files if file.name.endswith(end))
+def keep(product: Product, wanted: Sequence[str]) -> Product:
+    """The product with only the files of the ``wanted`` endings, in this order."""
+    files = (file for end in wanted for file in product.files if file.name.endswith(end))
+    return replace(product, files=tuple(files))
 
 
 def scene_of(product: Product) -> str:
@@ -142,14 +141,14 @@ def _items(
         "collections": ",".join(provider.collections),
         "bbox": ",".join(map(str, area.bounds)),
         "datetime": f"{start}T00:00:00Z/{end}T23:59:59Z",
-        "limit": PAGE_ITEMS,
+        "limit": 100,
     }
     root = f"https://{provider.host}{provider.path}/search"
     address = f"{root}?{urlencode(query)}"
     while address:
         body = get(sources, address)
         if body is None:
-            raise TransferError(f"{root}: nothing is there (status 404). The service has moved")
+            raise TransferError(f"{root}: not found (status 404). The service has moved")
         try:
             page = json.loads(body)
             items = [dict(item) for item in page["features"]]
@@ -165,7 +164,7 @@ def _product(
 ) -> Product:
     """The product that the items describe. Raises LstsrError if it cannot be used."""
     identity = str(items[0]["id"])
-    if not identity.startswith(SATELLITES):
+    if not identity.startswith(("LC08", "LC09")):
         raise LstsrError(f"unsupported satellite {identity[:4]}. lstsr reads Landsat 8 and 9")
     files = {}
     for asset in (asset for item in items for asset in item["assets"].values()):
@@ -174,9 +173,9 @@ def _product(
             link = asset["alternate"]["s3"] if PROVIDERS[source].s3 else asset
             address = checked(link["href"])
             files[end] = RemoteFile(address, asset.get("file:size"), _checksum(asset))
-    missing = [end for end in wanted if end not in files]
-    if missing:
-        raise LstsrError(f"it has no file ...{missing[0]}")
+    for end in wanted:
+        if end not in files:
+            raise LstsrError(f"it has no file ...{end}")
     names = set()
     for file in files.values():
         fits = PRODUCT.match(file.name)
@@ -208,7 +207,7 @@ def _checksum(asset: dict[str, Any]) -> str:
     """The file extension's multihash; '' if lstsr does not know its kind."""
     text = str(asset.get("file:checksum") or "")
     try:
-        return text and ":".join(parse(text))
+        return text and ":".join(parse_checksum(text))
     except LstsrError:
         return ""
 

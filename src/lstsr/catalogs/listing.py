@@ -1,6 +1,6 @@
-"""Read listings from services, through the same guard, keys and retries as downloads.
+"""Read listings from services, with the guard, keys and retries of downloads.
 
-Some services answer with status 200 and a refusal, a login page or a notice in place of a listing.
+Some services answer with status 200 and a refusal, a login page or a notice instead of a listing.
 """
 
 from __future__ import annotations
@@ -12,18 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 from urllib.parse import unquote
+from xml.etree import ElementTree
 
 from lstsr.errors import TransferError
-from lstsr.transfer.response import Response
 from lstsr.transfer.retry import CutError, Retry, check_temporary
 from lstsr.transfer.sources import Sources, help_for
 
 T = TypeVar("T")
 R = TypeVar("R")
-AT_ONCE = 4
-"""Simultaneous requests: the servers of agencies are small."""
-EXCERPT = 200
-"""Quoted letters of an answer."""
 NONE_THERE = re.compile(r"no[_ ]?data", re.IGNORECASE)
 EMPTY = re.compile(r"\[\s*\]")
 GOOD = r"0+|200|ok|success|normal\w*|null|false"
@@ -35,12 +31,19 @@ REFUSAL = re.compile(
 
 
 def get(sources: Sources, address: str, stop: threading.Event | None = None) -> bytes | None:
-    """The answer, or None if the service has nothing there (status 404).
+    """The answer; None if the service has nothing there (status 404).
 
     ``stop`` ends any wait. Raises TransferError if the service does not answer or refuses.
     """
+    retry = Retry(address, stop)
     try:
-        response, body = _ask(sources, address, stop)
+        while True:
+            try:
+                response, body = sources.client.read(sources.request(address, stop), stop)
+                check_temporary(response)
+                break
+            except CutError as cut:
+                retry.wait(cut)
     except TransferError as fault:
         raise TransferError(f"{address}: {fault}") from None
     if response.status == 404:
@@ -52,40 +55,28 @@ def get(sources: Sources, address: str, stop: threading.Event | None = None) -> 
     return body
 
 
-def _ask(sources: Sources, address: str, stop: threading.Event | None) -> tuple[Response, bytes]:
-    retry = Retry(address, stop)
-    while True:
-        try:
-            response, body = sources.client.read(sources.request(address, stop), stop=stop)
-            check_temporary(response)
-            return response, body
-        except CutError as cut:
-            retry.wait(cut)
-
-
 def get_all(sources: Sources, addresses: Sequence[str]) -> list[bytes | None]:
     """The answers, in order. Raises TransferError as ``get``, and if all of them are None.
 
-    A service that has moved answers 404, and so does a day without data. Only if all answers are
-    404 lstsr knows that something is wrong.
+    A single 404 can mean a day without data. If all answers are 404, the service may have moved.
     """
     answers = list(each(lambda address, stop: get(sources, address, stop), addresses))
     if addresses and all(body is None for body in answers):
         raise TransferError(
-            f"{addresses[0]}: nothing is there (status 404), nor at any of the {len(answers)} "
-            "addresses of this search. There are no data of these days, or the service has moved; "
+            f"{addresses[0]}: not found (status 404), like all {len(answers)} addresses of this "
+            "search. There are no data of these days, or the service has moved; "
             f"{help_for(addresses[0])}"
         )
     return answers
 
 
 def each(ask: Callable[[T, threading.Event], R], items: Iterable[T]) -> Iterator[R]:
-    """The answer to each item, in order; a few are asked at once.
+    """The answer to each item, in order, with a few requests at once.
 
-    ``ask`` also gets an event. It is set after a fault or an interrupt, so that the others stop.
+    ``ask`` also gets an event, which is set after a fault or an interrupt to stop the others.
     """
     stop = threading.Event()
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(4) as pool:  # the servers of agencies are small
         try:
             yield from pool.map(lambda item: ask(item, stop), items)
         finally:
@@ -93,9 +84,9 @@ def each(ask: Callable[[T, threading.Event], R], items: Iterable[T]) -> Iterator
 
 
 def check_listing(address: str, body: bytes, entries: bool = False, key: str = "") -> None:
-    """Accept an answer without usable entries; ``entries`` says whether it lists anything.
+    """Check an answer without usable entries; ``entries`` says whether it has unusable ones.
 
-    Raises TransferError if it is a refusal, or not a listing, instead of an empty list.
+    Raises TransferError if it is a refusal, or not a listing.
     """
     text = _decode(body).lstrip()
     if not text.startswith("<"):  # a web page: listings are in JSON
@@ -107,23 +98,34 @@ def check_listing(address: str, body: bytes, entries: bool = False, key: str = "
 
 
 def no_listing(address: str, body: bytes, key: str = "") -> TransferError:
-    """The fault of an answer with status 200 that is not a listing.
+    """The error for an answer with status 200 that is not a listing.
 
-    It quotes the start of the answer, without markup and without the ``key`` in any escaping.
+    It quotes the start of the answer, without markup and without the ``key`` in any encoding.
     """
     text = _unescape(_decode(body))
     if secret := _unescape(key).strip():
         text = text.replace(secret, "...")
     letters = re.sub("<[^<>]*>", " ", text)
     words = "".join(letter if letter.isprintable() else " " for letter in letters).split()
-    said = " ".join(words)[:EXCERPT] or "nothing"
+    said = " ".join(words)[:200] or "nothing"
     return TransferError(
-        f"{address}: no listing, the answer says `{said}`; try later, or {help_for(address)}"
+        f"{address}: the answer is not a listing: `{said}`; try later, or {help_for(address)}"
     )
 
 
+def parse_xml(address: str, body: bytes, root_tag: str) -> ElementTree.Element:
+    """The root of an XML listing. Raises TransferError for anything else; a page can be XML."""
+    try:
+        root = ElementTree.fromstring(body)
+    except (ElementTree.ParseError, LookupError, ValueError):  # the last two: unknown encoding
+        raise no_listing(address, body) from None
+    if not root.tag.endswith(root_tag):
+        raise no_listing(address, body)
+    return root
+
+
 def _decode(body: bytes) -> str:
-    """Korean services write UTF-8, or EUC-KR without saying so."""
+    """Korean services write UTF-8, or EUC-KR without stating it."""
     try:
         return body.decode()
     except UnicodeDecodeError:

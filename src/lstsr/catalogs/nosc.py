@@ -12,12 +12,11 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Any, NamedTuple
-from xml.etree import ElementTree
 
 from shapely.geometry import box
 from shapely.geometry.base import BaseGeometry
 
-from lstsr.catalogs.listing import check_listing, get_all, no_listing
+from lstsr.catalogs.listing import check_listing, get_all, no_listing, parse_xml
 from lstsr.catalogs.results import Product, RemoteFile, SearchResult, checked, time_in
 from lstsr.errors import LstsrError
 from lstsr.transfer.credentials import NOSC
@@ -34,9 +33,8 @@ OUTLINES: dict[int | None, BaseGeometry] = {
 """By slot; None is the mosaic of all slots (bounds from the catalogue)."""
 KST = timezone(timedelta(hours=9))
 SLOT_S = 100
-"""Slots follow each other after about this time; the last of 12 begins some 20 minutes later."""
+"""Slots follow each other after about this time; the scan of all 12 takes 20 minutes."""
 SCAN_LENGTH = timedelta(seconds=12 * SLOT_S)
-SIZE = re.compile("[1-9][0-9]{0,17}")
 SCAN = re.compile(r"GK2_GC2_L(?:1B|2)_(20\d{6}_\d{6})")
 
 
@@ -52,7 +50,7 @@ KINDS = {
     "goci2": Kind(
         "L2", ("L2",), re.compile(r"GK2B_GOCI2_L2_(20\d{6}_\d{6})_LA(?:_S(\d{3}))?_AC\.nc")
     ),
-    # the folder L1B of slots is an analogy: only the folder of mosaics is certain
+    # the folder L1B of slots is an assumption, by analogy with L2; L1B_COMP (mosaics) is certain
     "goci2-l1b": Kind(
         "L1B",
         ("L1B", "L1B_COMP"),
@@ -79,10 +77,7 @@ class _Scans:
         return sorted(days)
 
     def is_near(self, name: str, fits: re.Match[str] | None) -> bool:
-        """Whether the scan of a name overlaps the window around a moment.
-
-        Names with an invalid time are rejected.
-        """
+        """Whether the named scan overlaps the window around a moment. Rejects invalid times."""
         if fits is None:
             return False
         try:
@@ -94,14 +89,14 @@ class _Scans:
         return any(first <= moment <= last for moment in self._moments)
 
     def add(self, name: str, address: str, size: int | None) -> None:
-        """Keep a listed file of this kind and of Korea. A slot takes precedence over a mosaic."""
+        """Keep a file of this kind and of Korea. A slot takes precedence over a mosaic."""
         fits = self._kind.name.fullmatch(name)
         slot = int(fits[2]) if fits and fits[2] else None
         try:
             file = RemoteFile(checked(address), size)
             if fits is None or slot not in OUTLINES or (slot is None and fits[1] in self._by_scan):
                 return
-            # the middle of a slot's observation; of a mosaic, the middle of its slot of Korea
+            # the middle of the slot's observation; for a mosaic, of its slot of Korea
             middle_s = ((KOREA if slot is None else slot) + 0.5) * SLOT_S
             time = _nominal(fits[1]) + timedelta(seconds=middle_s)
         except LstsrError as fault:
@@ -112,8 +107,7 @@ class _Scans:
 
     def result(self) -> SearchResult:
         """The scans so far."""
-        self._result.products = list(self._by_scan.values())
-        return self._result
+        return SearchResult(list(self._by_scan.values()), self._result.rejected)
 
 
 def slots(
@@ -121,8 +115,8 @@ def slots(
 ) -> SearchResult:
     """The scans of Korea around the moments, from the listings of the OPeNDAP folders.
 
-    ``product`` as in a config. The slot of Korea is taken, or the mosaic if that slot is missing.
-    Raises TransferError if a listing cannot be read.
+    ``product`` is a key of `KINDS`. A mosaic is taken if the slot of Korea is missing. Raises
+    TransferError if a listing cannot be read.
     """
     kind = KINDS[product]
     scans = _Scans(moments, window, kind)
@@ -140,7 +134,7 @@ def slots(
 def search(
     moments: Sequence[datetime], window: timedelta, product: str, sources: Sources
 ) -> SearchResult:
-    """The same from the OpenAPI, without mosaics.
+    """Like ``slots``, from the OpenAPI and without mosaics.
 
     Raises TransferError, also if the key is missing or refused.
     """
@@ -148,7 +142,7 @@ def search(
     scans = _Scans(moments, window, kind)
     addresses = [
         f"{SEARCH}?startDate={day:%Y%m%d}&endDate={day:%Y%m%d}&slot={KOREA}&ResultType=json"
-        # the documentation does not say whether its days are those of UTC or of Korea
+        # the documentation does not say whether its days are in UTC or Korean time
         for day in sorted({*scans.days(), *scans.days(KST)})
     ]
     for address, body in zip(addresses, get_all(sources, addresses), strict=True):
@@ -175,25 +169,14 @@ def _listed(sources: Sources, folders: Sequence[str]) -> Iterator[tuple[str, str
     for folder, address, body in zip(folders, addresses, answers, strict=True):
         if body is None:
             continue
-        try:
-            root = ElementTree.fromstring(body)
-        except (ElementTree.ParseError, LookupError, ValueError):  # the last two: its encoding
-            raise no_listing(address, body) from None
-        if not root.tag.endswith("}catalog"):  # a web page can be XML, too
-            raise no_listing(address, body)
-        # the folder itself is a dataset, too, and holds its entries
-        for element in root.iterfind("*/*"):
+        # the folder is itself a dataset, which holds its entries
+        for element in parse_xml(address, body, "}catalog").iterfind("*/*"):
             if element.tag.endswith(("}dataset", "}catalogRef")):
-                yield folder, element.get("name", ""), _bytes(element)
-
-
-def _bytes(dataset: ElementTree.Element) -> int | None:
-    """The size, if it is given in bytes and therefore exact."""
-    size = dataset.find("{*}dataSize")
-    if size is None or size.get("units", "").lower() != "bytes":
-        return None
-    fits = SIZE.fullmatch((size.text or "").strip())
-    return int(fits[0]) if fits else None
+                size, exact = element.find("{*}dataSize"), None
+                # only a size in bytes is exact
+                if size is not None and size.get("units", "").lower() == "bytes":
+                    exact = re.fullmatch("[1-9][0-9]{0,17}", (size.text or "").strip())
+                yield folder, element.get("name", ""), int(exact[0]) if exact else None
 
 
 def _file_names(address: str, body: bytes, key: str) -> list[str]:

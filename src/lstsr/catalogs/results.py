@@ -1,4 +1,4 @@
-"""What every catalog returns: products with stable addresses, and rejected candidates."""
+"""Results of a catalog search: products with stable addresses, and rejected candidates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lstsr.transfer.sources import check_address
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """A file: its stable address, and its bytes and checksum if the catalog states them."""
+    """A file: its stable address, and size in bytes and checksum if the catalog gives them."""
 
     address: str
     size: int | None = None
@@ -26,8 +26,17 @@ class RemoteFile:
 
     @property
     def name(self) -> str:
-        """Its name on disk."""
+        """The name on disk."""
         return file_name(self.address)
+
+
+class Rejected(NamedTuple):
+    """A candidate that is not used, and why; ``time`` is None if unknown."""
+
+    name: str
+    source: str
+    time: datetime | None
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +54,9 @@ class Product:
     files: tuple[RemoteFile, ...]
     cloud: float = 0.0
 
-
-class Rejected(NamedTuple):
-    """A candidate that is not used, and why; ``time`` is None if unknown."""
-
-    name: str
-    source: str
-    time: datetime | None
-    reason: str
+    def rejected(self, reason: str) -> Rejected:
+        """This product as a candidate that is not used."""
+        return Rejected(self.name, self.source, self.time, reason)
 
 
 @dataclass
@@ -68,15 +72,14 @@ class SearchResult:
 
 
 def checked(address: str) -> str:
-    """The address of a catalog entry, after a check that it is stable and harmless.
+    """The address of a catalog entry, after a check that it is stable and safe.
 
-    Raises LstsrError if it holds a key or signature, or a space, which would split it in a
-    manifest, or if its path, read as a file name, is absolute, empty, or leads out of a folder,
-    also in percent signs.
+    Raises LstsrError if it holds a key, a signature, or a space (which would split it in a
+    manifest), or if its path, with percent signs decoded, is not a safe file name.
     """
     parts = check_address(address)
     if address.split() != [address]:
-        raise LstsrError(f"{parts.scheme}://{parts.hostname}{parts.path}: it holds a space")
+        raise LstsrError(f"{parts.scheme}://{parts.hostname}{parts.path}: write spaces as %20")
     safe_path(Path("downloads"), unquote(parts.path).removeprefix("/"))
     return address
 

@@ -10,7 +10,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from lstsr.cli import rules, tools
+from lstsr.cli import rules, tools  # noqa: F401, they register their commands
+from lstsr.cli.options import COMMANDS
 from lstsr.errors import LstsrError
 
 
@@ -56,14 +57,14 @@ class _Parser(argparse.ArgumentParser):
         self._negative_number_matcher = re.compile(r"-\.?\d")
 
     def error(self, message: str) -> NoReturn:
-        """End the program; say what is wrong and where to find help."""
+        """Print what is wrong and where to find help. Exit."""
         self.exit(2, f"lstsr: {message}. `{self.prog} --help` shows all options\n")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="lstsr", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for run, options in (*rules.COMMANDS.items(), *tools.COMMANDS.items()):
+    for run, options in COMMANDS.items():
         name = run.__name__.replace("_", "-")
         command = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
         command.set_defaults(run=run)

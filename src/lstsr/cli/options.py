@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-LEAST_TILE = 128
 Run = Callable[[argparse.Namespace], None]
+Values = TypeVar("Values", bound=Any)
 
 
 @dataclass(frozen=True)
@@ -24,31 +24,38 @@ class Option:
 
 
 def option(name: str, text: str, *, group: str = "", **more: Any) -> Option:
-    """An option with its help text; ``more`` are those of argparse."""
+    """An option with its help text; ``more`` are keyword arguments of argparse.
+
+    The help also states the default, unless it is empty.
+    """
+    if more.get("default"):
+        text += " (default: %(default)s)"
     return Option(name, {"help": text, **more}, group)
 
 
-def path(name: str, text: str) -> Option:
-    """A required option with a file or folder."""
-    return option(f"--{name}", text, type=Path, required=True)
+def path(name: str, text: str, **more: Any) -> Option:
+    """A required option with a file or folder; with ``nargs`` several."""
+    return option(f"--{name}", text, type=Path, required=True, **more)
 
 
-def paths(name: str, text: str) -> Option:
-    """A required option with one file or more."""
-    return option(f"--{name}", text, type=Path, required=True, nargs="+")
-
-
-def command(commands: dict[Run, tuple[Option, ...]], *options: Option) -> Callable[[Run], Run]:
-    """Decorate the function of a command: its name and docstring are those of the command."""
+def command(*options: Option) -> Callable[[Run], Run]:
+    """Make a function a command of its name; its docstring is the help."""
 
     def register(run: Run) -> Run:
-        commands[run] = options
+        COMMANDS[run] = options
         return run
 
     return register
 
 
+COMMANDS: dict[Run, tuple[Option, ...]] = {}
 CONFIG = path("config", "configuration file of the run")
+
+
+def values_of(kind: type[Values], options: argparse.Namespace, /, **more: Any) -> Values:
+    """A dataclass from the options that have the names of its fields, and from ``more``."""
+    names = [item.name for item in fields(kind) if item.name in options and item.name not in more]
+    return kind(**{name: getattr(options, name) for name in names}, **more)
 
 
 def day(text: str) -> date:
@@ -61,24 +68,25 @@ def day(text: str) -> date:
         ) from None
 
 
-def number(text: str) -> float:
-    """A finite number."""
+def _finite(text: str) -> float:
+    """A number; NaN for any other text and for infinity."""
     try:
         value = float(text)
     except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
+        return math.nan
+    return value if math.isfinite(value) else math.nan
+
+
+def number(text: str) -> float:
+    """A finite number."""
+    if math.isnan(value := _finite(text)):
         raise argparse.ArgumentTypeError(f"{text} is not a number. Use a decimal point, as in 0.01")
     return value
 
 
 def gigabytes(text: str) -> float:
     """A size above 0 GB."""
-    try:
-        size = float(text)
-    except ValueError:
-        size = math.nan
-    if not 0 < size < math.inf:
+    if not (size := _finite(text)) > 0:
         raise argparse.ArgumentTypeError(f"{text} is not a number of GB above 0")
     return size
 
@@ -93,9 +101,9 @@ def scale(text: str) -> int:
 
 
 def tile(text: str) -> int:
-    """The side of a tile, pixels."""
-    if not text.isdigit() or int(text) < LEAST_TILE:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least {LEAST_TILE}")
+    """The side of a tile, pixels, at least 128."""
+    if not text.isdigit() or int(text) < 128:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 128")
     return int(text)
 
 

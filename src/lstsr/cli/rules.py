@@ -8,22 +8,17 @@ import logging
 import signal
 import sys
 from collections import Counter
-from functools import partial
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from lstsr.cli import options as cli
-from lstsr.cli.options import CONFIG, Option, Run, gigabytes, option, path, paths
+from lstsr.cli.options import CONFIG, command, gigabytes, option, path, values_of
 from lstsr.errors import LstsrError
 
 if TYPE_CHECKING:
     from lstsr.rows import Row
 
 logger = logging.getLogger("lstsr")
-SHOWN_REASONS = 3
-COMMANDS: dict[Run, tuple[Option, ...]] = {}
-command = partial(cli.command, COMMANDS)
-
 SHARD = (
     CONFIG,
     option("--shard", "NUMBER-of-COUNT", required=True),
@@ -37,14 +32,10 @@ ROW = (
 )
 
 
-@command(
-    *SHARD,
-    option("--max-gb", "stop before a file that exceeds this size in total", type=gigabytes),
-)
+@command(*SHARD, option("--max-gb", "stop before the files exceed this size", type=gigabytes))
 def download(options: argparse.Namespace) -> None:
     """Download the files of one shard's scenes. Continue where an earlier attempt stopped."""
-    from lstsr.acquire.download import download as fetch_files
-    from lstsr.acquire.download import read_remote
+    from lstsr.acquire import download as files
     from lstsr.config import load
     from lstsr.transfer.fetch import GB
 
@@ -53,9 +44,15 @@ def download(options: argparse.Namespace) -> None:
     limit = None if options.max_gb is None else int(options.max_gb * GB)
     # Workload managers end a job by this signal. As on Ctrl-C, threads end and partial files stay.
     signal.signal(signal.SIGTERM, _terminate)
-    remotes = read_remote(manifest, options.folder)
+    remotes = files.read_remote(manifest, options.folder)
     mine = [remote for remote in remotes if _in_shard(remote.scene.scene, options.shard)]
-    fetch_files(mine, options.folder, options.output, limit)
+    files.download(mine, options.folder, options.output, limit)
+
+
+def _terminate(number: int, _: object) -> NoReturn:
+    """End the program with the exit status that a shell gives to a signal."""
+    print("lstsr: terminated", file=sys.stderr)
+    sys.exit(128 + number)
 
 
 def _in_shard(scene: str, shard: str) -> bool:
@@ -65,9 +62,7 @@ def _in_shard(scene: str, shard: str) -> bool:
     return shard_of(scene, count) == number
 
 
-@command(
-    *SHARD,
-)
+@command(*SHARD)
 def acquire(options: argparse.Namespace) -> None:
     """Check or simulate the scenes of one shard, and describe them."""
     from tqdm import tqdm
@@ -124,21 +119,21 @@ def split(options: argparse.Namespace) -> None:
         lost = [f"{scene.scene.scene}: {scene.reason}" for scene in acquired if scene.reason]
         if not lost:
             raise
-        few = "; ".join(lost[:SHOWN_REASONS])
+        few = "; ".join(lost[:3])
         raise LstsrError(
             f"{error}. {len(lost)} scenes were excluded before the split, e.g. {few}"
         ) from None
-    by_fold = ["fold"] if config.folds else []
-    records = []
+    records: list[dict[str, Any]] = []
     for fold, splits in enumerate(chosen):
         logger.info("scenes by split: %s", dict(sorted(Counter(splits.values()).items())))
-        for place in usable:
-            record: dict[str, Any] = dict.fromkeys(by_fold, fold)
-            record |= {"scene": place.scene, "split": splits[place.scene]}
-            record |= {"lon": place.lon, "lat": place.lat}
-            record["outline"] = " ".join(f"{lon:.4f},{lat:.4f}" for lon, lat in place.outline)
-            records.append(record)
-    write_csv(options.output, (*by_fold, "scene", "split", "lon", "lat", "outline"), records)
+        records += [
+            ({"fold": fold} if config.folds else {})
+            | {"scene": place.scene, "split": splits[place.scene]}
+            | {"lon": place.lon, "lat": place.lat}
+            | {"outline": " ".join(f"{lon:.4f},{lat:.4f}" for lon, lat in place.outline)}
+            for place in usable
+        ]
+    write_csv(options.output, records[0], records)
 
 
 @command(
@@ -146,16 +141,10 @@ def split(options: argparse.Namespace) -> None:
     path("folder", "folder for the aligned rasters"),
     path("output", "index (CSV) to write"),
     option("index", "index of the shard's acquired scenes", type=Path),
-    option(
-        "--history",
-        "indexes of all acquired scenes, for layer history",
-        type=Path,
-        nargs="*",
-        default=[],
-    ),
+    option("--history", "indexes of all acquired scenes", type=Path, nargs="*", default=[]),
 )
 def align(options: argparse.Namespace) -> None:
-    """Bring the scenes of one shard onto nested grids and register them."""
+    """Register the scenes of one shard and resample them onto nested grids."""
     from tqdm import tqdm
 
     from lstsr.acquire.index import read_index
@@ -167,12 +156,8 @@ def align(options: argparse.Namespace) -> None:
     config = load(options.config)
     usable = [acquired.scene for acquired in read_index(options.index) if not acquired.reason]
     others = overlapping(scene for index in options.history for scene in read_index(index))
-    aligned = [
-        align_scene(
-            scene, config.sensors, config.align, options.folder, others.get(scene.scene, [])
-        )
-        for scene in tqdm(usable)
-    ]
+    settings = config.sensors, config.align, options.folder
+    aligned = [align_scene(one, *settings, others.get(one.scene, [])) for one in tqdm(usable)]
     write_index(options.output, aligned)
 
 
@@ -184,8 +169,8 @@ def align(options: argparse.Namespace) -> None:
     path("statistics", "statistics (JSON) to write"),
     path("shifts", "table of shifts to write"),
     path("excluded", "table of excluded scenes to write"),
-    paths("acquired", "indexes of acquired scenes"),
-    paths("aligned", "indexes of aligned scenes"),
+    path("acquired", "indexes of acquired scenes", nargs="+"),
+    path("aligned", "indexes of aligned scenes", nargs="+"),
 )
 def dataset(options: argparse.Namespace) -> None:
     """Pack the aligned triplets. Write the tables of shifts and exclusions."""
@@ -203,21 +188,23 @@ def dataset(options: argparse.Namespace) -> None:
     acquired = [scene for index in options.acquired for scene in read_acquired(index)]
     aligned = [row for index in options.aligned for row in read_csv(index)]
     lost = exclusions(acquired, aligned)
-    columns = ("scene", "stage", "reason", *(f"{role}_sha256" for role in ROLES))
-    write_csv(options.excluded, columns, lost)
+
+    def check(reasons: Iterable[str]) -> None:
+        columns = ("scene", "stage", "reason", *(f"{role}_sha256" for role in ROLES))
+        write_csv(options.excluded, columns, lost)
+        check_share(len(lost), len(acquired), config.align.max_excluded_share, reasons)
+
     shifts = [{name: row[name] for name in COLUMNS} for row in aligned]
     write_csv(options.shifts, COLUMNS, sorted(shifts, key=lambda row: row["scene"]))
-    limit = config.align.max_excluded_share
-    check_share(len(lost), len(acquired), limit, [exclusion["reason"] for exclusion in lost])
+    check(exclusion["reason"] for exclusion in lost)
     good = {row["scene"] for row in aligned if not row["reason"]}
     assigned: dict[str, Any] = {}
     for row in read_csv(options.splits):
-        if row["scene"] not in good:
-            continue
-        if "fold" in row:
-            assigned[row["scene"]] = (*assigned.get(row["scene"], ()), row["split"])
-        elif row["split"] != DROPPED:
-            assigned[row["scene"]] = row["split"]
+        name, split = row["scene"], row["split"]
+        if name in good and "fold" in row:
+            assigned[name] = (*assigned.get(name, ()), split)
+        elif name in good and split != DROPPED:
+            assigned[name] = split
     statistics = pack(
         options.output,
         options.folder,
@@ -229,20 +216,16 @@ def dataset(options: argparse.Namespace) -> None:
         splits_of(config.split),
     )
     if unscored := statistics["unscored"]:
-        lost += [
-            {"scene": name, "stage": "dataset", "reason": reason}
-            for name, reason in unscored.items()
-        ]
-        write_csv(options.excluded, columns, lost)
-        check_share(len(lost), len(acquired), limit, unscored.values())
+        lost += [{"scene": name, "stage": "dataset", "reason": unscored[name]} for name in unscored]
+        check(unscored.values())
     with whole(options.statistics) as partial:
         partial.write_text(json.dumps(statistics, indent=2) + "\n")
 
 
 def _row(options: argparse.Namespace) -> Row:
-    """The row named on the command line, from the config, or from the exported dataset.
+    """The row with the name on the command line, from the config or the exported dataset.
 
-    Raises LstsrError if it is in neither.
+    Raises LstsrError if it is not there.
     """
     from lstsr.rows import Row
 
@@ -276,13 +259,7 @@ def train(options: argparse.Namespace) -> None:
     *ROW,
     path("output", "index (CSV) to write; rasters are written to its folder"),
     option("--split", "train, validation or test", required=True),
-    option(
-        "--checkpoint",
-        "checkpoint of the network; several seeds: the mean of all",
-        type=Path,
-        nargs="*",
-        default=[],
-    ),
+    option("--checkpoint", "checkpoints, one per seed", type=Path, nargs="*", default=[]),
     option("--threads", "CPU threads", type=int),
 )
 def predict_split(options: argparse.Namespace) -> None:
@@ -316,12 +293,7 @@ def evaluate(options: argparse.Namespace) -> None:
 
 @command(
     path("output", "table (CSV) to write; the other tables are written to its folder"),
-    option(
-        "--bootstrap",
-        "resamplings of the intervals (default: %(default)s)",
-        type=int,
-        default=10000,
-    ),
+    option("--bootstrap", "bootstrap resamples of the intervals", type=int, default=10000),
     option("scores", "scores of all rows", type=Path, nargs="+"),
 )
 def table(options: argparse.Namespace) -> None:
@@ -337,8 +309,8 @@ def table(options: argparse.Namespace) -> None:
     path("splits", "table of the split"),
     path("shifts", "table of shifts"),
     path("folder", "folder for the figures"),
-    paths("scores", "scores of all rows"),
-    paths("predictions", "indexes of all predictions"),
+    path("scores", "scores of all rows", nargs="+"),
+    path("predictions", "indexes of all predictions", nargs="+"),
     option("--curves", "training curves of all networks", type=Path, nargs="*", default=[]),
 )
 def figures(options: argparse.Namespace) -> None:
@@ -348,20 +320,8 @@ def figures(options: argparse.Namespace) -> None:
     from lstsr.plan import series_of
 
     config = load(options.config)
-    draw(
-        Sources(
-            data=options.data,
-            splits=options.splits,
-            shifts=options.shifts,
-            scores=options.scores,
-            predictions=options.predictions,
-            curves=options.curves,
-            series=series_of(config.rows()),
-        ),
-        options.folder,
-        config.evaluate.figure_scenes,
-        config.evaluate.bootstrap,
-    )
+    sources = values_of(Sources, options, series=series_of(config.rows()))
+    draw(sources, options.folder, config.evaluate.figure_scenes, config.evaluate.bootstrap)
 
 
 @command(
@@ -369,7 +329,7 @@ def figures(options: argparse.Namespace) -> None:
     path("splits", "table of the split"),
     path("figure", "figure to write"),
     path("output", "table (CSV) of the scenes to write"),
-    paths("scores", "scores of all rows"),
+    path("scores", "scores of all rows", nargs="+"),
 )
 def folds(options: argparse.Namespace) -> None:
     """Plot gains against the distance to the training scenes and the content of the scene."""
@@ -391,9 +351,3 @@ def report(options: argparse.Namespace) -> None:
     from lstsr.evaluation.report import write_report
 
     write_report(options.table, options.excluded, options.figures, options.output)
-
-
-def _terminate(number: int, _: object) -> NoReturn:
-    """End the program with the exit status that a shell gives to a signal."""
-    print("lstsr: terminated", file=sys.stderr)
-    sys.exit(128 + number)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import logging
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 
-from lstsr.cli import options as cli
 from lstsr.cli.options import (
     CONFIG,
     Option,
-    Run,
     band,
+    command,
     day,
     gigabytes,
     number,
@@ -20,6 +20,7 @@ from lstsr.cli.options import (
     path,
     scale,
     tile,
+    values_of,
 )
 from lstsr.errors import LstsrError
 from lstsr.files import check_output, check_suffix
@@ -33,36 +34,28 @@ OF_LST = (
     *("dem", "water", "history", "like", "extent", "time", "base-image", "no-registration"),
     *("input-shift", "reference-shift", "self-ensemble", "seed-ensemble"),
 )
-COMMANDS: dict[Run, tuple[Option, ...]] = {}
-command = partial(cli.command, COMMANDS)
 
 
 def _reading(role: str) -> tuple[Option, ...]:
     """The options for reading the file of a role."""
     units = ("kelvin", "celsius") if role == "input" else ("reflectance", "index")
-    add = partial(
-        option,
-        group=f"how to read the {role}: default: as in the training of the checkpoint; without "
-        "one, as the file states",
-    )
+    default = "default: as in the training of the checkpoint; without one, as the file states"
+    add = partial(option, group=f"how to read the {role}: {default}")
+    many = partial(add, nargs="+", default=[])
     return (
         add(f"--{role}-unit", f"unit of the values (otherwise {units[0]})", choices=units),
         add(f"--{role}-scale", "physical = stored x scale + offset", type=number),
         add(f"--{role}-offset", "see scale (otherwise 0)", type=number),
-        add(
+        many(
             f"--{role}-nodata",
-            "further stored values that are no-data; the file's own mask always counts",
+            "stored values that are no-data, in addition to those that the file masks",
             type=float,
-            nargs="+",
-            default=[],
             metavar="VALUE",
         ),
-        add(
+        many(
             f"--{role}-band",
             "number (from 1) or name of a band or NetCDF variable (otherwise all bands)",
             type=band,
-            nargs="+",
-            default=[],
             metavar="BAND",
         ),
         add(f"--{role}-crs", "coordinate system (default: as the file states)"),
@@ -75,14 +68,11 @@ def _reading(role: str) -> tuple[Option, ...]:
     option("--from", "first day, UTC", type=day, required=True, metavar="YYYY-MM-DD", dest="start"),
     option("--to", "last day, UTC", type=day, required=True, metavar="YYYY-MM-DD", dest="end"),
     option(
-        "--max-cloud",
-        "highest cloud cover of a Landsat scene, 0 to 100 percent (default: %(default)s)",
-        type=float,
-        default=30,
+        "--max-cloud", "highest cloud cover of a Landsat scene, percent", type=float, default=30
     ),
-    option("--max-gb", "size of the download; the best triplets that fit", type=gigabytes),
-    option("--dem", "elevation in metres for all scenes", type=Path),
-    option("--water", "share of water, 0..1, for all scenes", type=Path),
+    option("--max-gb", "largest size of the download; keep the best triplets", type=gigabytes),
+    option("--dem", "raster of the elevation in metres, for all scenes", type=Path),
+    option("--water", "raster of the share of water, 0..1, for all scenes", type=Path),
     option(
         "--landsat",
         "Landsat catalog; only planetary-computer needs no account",
@@ -90,12 +80,14 @@ def _reading(role: str) -> tuple[Option, ...]:
         default="planetary-computer",
     ),
     option("--gk2a-area", "local area or full disk", choices=("la", "fd"), default="la"),
-    option("--goci2", "openapi needs a key", choices=("opendap", "openapi"), default="opendap"),
+    option(
+        "--goci2", "service; openapi needs a key", choices=("opendap", "openapi"), default="opendap"
+    ),
     option("--output", "manifest (default: the one in the config)", type=Path),
     option("--force", "overwrite the manifest", action="store_true"),
 )
 def match(options: argparse.Namespace) -> None:
-    """Find scenes that Landsat, GK2A and GOCI-II all saw, and write a manifest to download."""
+    """Find scenes that Landsat, GK2A and GOCI-II all saw. Write the manifest of a download."""
     from lstsr.config import load
     from lstsr.match.area import read_area
     from lstsr.match.search import Query, find
@@ -108,16 +100,16 @@ def match(options: argparse.Namespace) -> None:
         raise LstsrError(
             f"{options.config}: acquire.provider is {config.acquire.provider}. Set it to download"
         )
-    static = _checked_search(options)
-    query = Query(
-        read_area(options.area),
-        options.start,
-        options.end,
-        options.max_cloud / 100,
-        options.landsat,
-        options.gk2a_area,
-        options.goci2,
-    )
+    static = {name: file for name in STATIC if (file := getattr(options, name))}
+    for name, file in static.items():
+        if not file.is_file():
+            raise LstsrError(f"--{name} {file}: no such file. Name an existing raster")
+    if options.start > options.end:
+        raise LstsrError(f"--from {options.start} is later than --to {options.end}. Swap them")
+    if not 0 <= options.max_cloud <= 100:
+        raise LstsrError(f"--max-cloud {options.max_cloud:g}: give a percentage from 0 to 100")
+    share = options.max_cloud / 100
+    query = values_of(Query, options, area=read_area(options.area), max_cloud=share)
     output = options.output or Path(config.data) / config.acquire.manifest
     if output.exists() and not options.force:
         raise LstsrError(
@@ -143,24 +135,7 @@ def match(options: argparse.Namespace) -> None:
     print(f"{len(triplets)} scenes: {output}; {len(rejected)} rejected candidates beside it")
 
 
-def _checked_search(options: argparse.Namespace) -> dict[str, Path]:
-    """The rasters that all scenes share, by column. Raises LstsrError for an impossible option."""
-    static = {name: file for name in STATIC if (file := getattr(options, name))}
-    for name, file in static.items():
-        if not file.is_file():
-            raise LstsrError(f"--{name} {file}: no such file. Name an existing raster")
-    if options.start > options.end:
-        raise LstsrError(f"--from {options.start} is later than --to {options.end}. Swap them")
-    if not 0 <= options.max_cloud <= 100:
-        raise LstsrError(f"--max-cloud {options.max_cloud:g}: give a percentage from 0 to 100")
-    return static
-
-
-@command(
-    CONFIG,
-    path("data", "dataset file of the run"),
-    path("output", "file to write"),
-)
+@command(CONFIG, path("data", "dataset file of the run"), path("output", "file to write"))
 def export(options: argparse.Namespace) -> None:
     """Copy a run's dataset into one file that also holds the settings of its rows."""
     from lstsr.config import load
@@ -172,29 +147,19 @@ def export(options: argparse.Namespace) -> None:
     logger.info("rows in it: %s", ", ".join(rows))
 
 
-@command(
-    option("names", "pretrained network or checkpoint", nargs="*", metavar="NAME"),
-)
+@command(option("names", "pretrained network or checkpoint", nargs="*", metavar="NAME"))
 def models(options: argparse.Namespace) -> None:
     """List the pretrained networks, or print the cards of the named ones."""
     from lstsr.predict import card, shipped
 
-    if not options.names:
-        print(card.table(shipped.checkpoint_path(name, "models") for name in shipped.names()))
-        return
-    paths = [shipped.checkpoint_path(name, "models") for name in options.names]
-    print("\n\n".join(card.card(path) for path in paths))
+    paths = [shipped.checkpoint_path(name, "models") for name in options.names or shipped.names()]
+    print("\n\n".join(map(card.card, paths)) if options.names else card.table(paths))
 
 
 @command(
     option("a", "checkpoint at alpha 0, trained for fidelity", type=Path),
     option("b", "checkpoint at alpha 1, trained adversarially", type=Path),
-    option(
-        "--alpha",
-        "weight of the second checkpoint (default: %(default)s, as in ESRGAN's comparison)",
-        type=float,
-        default=0.8,
-    ),
+    option("--alpha", "weight of b; ESRGAN compares at 0.8", type=float, default=0.8),
     path("output", "checkpoint to write"),
 )
 def interpolate(options: argparse.Namespace) -> None:
@@ -222,15 +187,11 @@ def compact(options: argparse.Namespace) -> None:
     option("--model", "checkpoint, pretrained network or method", required=True),
     path("input", "coarse LST, or an optical image"),
     path("output", "GeoTIFF to write"),
-    option("--reference", "image that guides LST; leave it out for an optical image", type=Path),
+    option("--reference", "image that guides LST; none for an optical image", type=Path),
     option("--overwrite", "replace an existing output", action="store_true"),
     option("--dem", "elevation in metres, corrects terrain parallax", type=Path),
     option("--water", "share of water, 0..1, for layers and flags", type=Path),
-    option(
-        "--history",
-        "folder or CSV (scene, target, time) of fine LST, for a network with layer history",
-        type=Path,
-    ),
+    option("--history", "earlier LST: folder or CSV (scene, target, time)", type=Path),
     option(
         "--scale",
         "input spacing / product spacing (default: as in training, else from the files)",
@@ -238,22 +199,18 @@ def compact(options: argparse.Namespace) -> None:
     ),
     option("--like", "for a classical method: read files as this checkpoint or network does"),
     option("--extent", "raster that bounds the product (default: the reference)", type=Path),
-    option("--time", "ISO 8601, if the input file has none", default=""),
+    option("--time", "time of the input (ISO 8601), if its file has none", default=""),
     option("--base-image", "static image to register both images to", type=Path),
     option("--no-registration", "do not shift any image", action="store_true"),
-    option(
-        "--input-shift",
-        "shift the input by product pixels (+ south, east) instead of registration",
-        type=number,
-        nargs=2,
-        metavar=("ROW", "COLUMN"),
-    ),
-    option(
-        "--reference-shift",
-        "shift the reference by product pixels (+ south, east) instead of registration",
-        type=number,
-        nargs=2,
-        metavar=("ROW", "COLUMN"),
+    *(
+        option(
+            f"--{role}-shift",
+            f"shift the {role} by product pixels (+ south, east) instead of registration",
+            type=number,
+            nargs=2,
+            metavar=("ROW", "COLUMN"),
+        )
+        for role in GUIDED
     ),
     option("--self-ensemble", "mean over turned and mirrored inputs", action="store_true"),
     option(
@@ -263,7 +220,7 @@ def compact(options: argparse.Namespace) -> None:
         default=[],
         metavar="CHECKPOINT",
     ),
-    option("--tile", "side of a tile, fine pixels (default: %(default)s)", type=tile, default=512),
+    option("--tile", "side of a tile, fine pixels", type=tile, default=512),
     *_reading("input"),
     *_reading("reference"),
 )
@@ -271,17 +228,11 @@ def predict(options: argparse.Namespace) -> None:
     """Predict fine LST from any pair of rasters, or a finer optical image from one raster."""
     from lstsr.predict.request import Files, Options, Request
 
-    asked = {
-        role: Options(
-            unit=getattr(options, f"{role}_unit"),
-            scale=getattr(options, f"{role}_scale"),
-            offset=getattr(options, f"{role}_offset"),
-            nodata=tuple(getattr(options, f"{role}_nodata")),
-            band=tuple(getattr(options, f"{role}_band")),
-            crs=getattr(options, f"{role}_crs"),
-        )
-        for role in GUIDED
-    }
+    asked = {}
+    for role in GUIDED:
+        values = {key.name: getattr(options, f"{role}_{key.name}") for key in fields(Options)}
+        values |= {key: tuple(values[key]) for key in ("nodata", "band")}
+        asked[role] = Options(**values)
     if options.reference is None:
         from lstsr.predict.optical import make_image
 
@@ -289,7 +240,7 @@ def predict(options: argparse.Namespace) -> None:
             if getattr(options, name.replace("-", "_")):
                 raise LstsrError(f"--{name} is for LST. Add a --reference or remove this option")
         if asked["reference"] != Options():
-            raise LstsrError("--reference-... needs a --reference. Add one or remove these options")
+            raise LstsrError("--reference-... needs a --reference. Add it or remove these options")
         make_image(
             options.model,
             options.input,
@@ -303,31 +254,14 @@ def predict(options: argparse.Namespace) -> None:
     from lstsr.predict.product import make_product
 
     shifts = {role: getattr(options, f"{role}_shift") for role in GUIDED}
-    make_product(
-        Request(
-            model=options.model,
-            files=Files(
-                options.input,
-                options.reference,
-                options.dem,
-                options.water,
-                options.extent,
-                options.time,
-                asked,
-                options.history,
-            ),
-            output=options.output,
-            like=options.like,
-            scale=options.scale,
-            base_image=options.base_image,
-            register=not options.no_registration,
-            shifts={role: tuple(shift) for role, shift in shifts.items() if shift},
-            self_ensemble=options.self_ensemble,
-            seed_ensemble=options.seed_ensemble,
-            overwrite=options.overwrite,
-            tile=options.tile,
-        )
+    request = values_of(
+        Request,
+        options,
+        files=values_of(Files, options, options=asked),
+        register=not options.no_registration,
+        shifts={role: tuple(shift) for role, shift in shifts.items() if shift},
     )
+    make_product(request)
 
 
 @command(

@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from lstsr.config.channels import AlignedLayer
-from lstsr.config.section import Section, read_crs
+from lstsr.config.section import Section, option, read_crs
 from lstsr.config.sensors import LandsatBand
 
 Covariate = Literal["view_zenith", "sun_zenith", "hour", "season", "ndvi", "elevation", "water"]
@@ -17,17 +17,17 @@ Covariate = Literal["view_zenith", "sun_zenith", "hour", "season", "ndvi", "elev
 class RegistrationConfig(Section):
     """Sub-pixel registration of the three images."""
 
-    reference: bool = Field(True, description="register the reference to the target")
-    reference_band: str | None = Field(None, description="matched band; default: the first")
-    target_band: LandsatBand | None = Field(
-        None, description="band of a Landsat target to match the reference to; default: LST"
+    reference: bool = option(True, "register the reference to the target")
+    reference_band: str | None = option(None, "matched band; default: the first")
+    target_band: LandsatBand | None = option(
+        None, "band of a Landsat target that the reference is matched to; default: LST"
     )
-    input: bool = Field(True, description="find the offset of the input through its blur")
-    input_psf_cells: float | None = Field(
-        1.0, gt=0, le=4, description="FWHM of this blur, coarse cells; null: estimated by scene"
+    input: bool = option(True, "register the input, blurring the target with its PSF")
+    input_psf_cells: float | None = option(
+        1.0, "FWHM of this PSF, coarse cells; null: estimated per scene", gt=0, le=4
     )
-    constant: dict[Literal["reference", "input"], tuple[float, float]] = Field(
-        {}, description="fixed shifts (row, column), fine pixels, instead of measured ones"
+    constant: dict[Literal["reference", "input"], tuple[float, float]] = option(
+        {}, "fixed shifts (row, column), fine pixels, instead of measured ones"
     )
 
 
@@ -44,59 +44,50 @@ class GridConfig(Section):
         units = {axis.unit_name for axis in system.axis_info}
         if not system.is_projected or units - {"metre", "meter"}:
             raise ValueError(
-                f"The unit of '{value}' is {' and '.join(sorted(units)) or 'unknown'}. Name a "
+                f"the unit of '{value}' is {' and '.join(sorted(units)) or 'unknown'}. Name a "
                 "projected coordinate system in metres, such as EPSG:5179 or a UTM zone"
             )
         return value
 
 
 class AlignConfig(Section):
-    """The common grid. The anchor keeps its position, and the others are resampled once onto it."""
+    """The common grid. The anchor keeps its position, and the other images are registered to it."""
 
-    anchor: Literal["input", "target"] = Field(
-        "input", description="image whose geolocation is trusted; `target` needs `grid`"
+    anchor: Literal["input", "target"] = option(
+        "input", "image with the most reliable geolocation; `target` needs `grid`"
     )
-    grid: GridConfig | None = Field(None, description="coarse grid; default: the grid of the input")
-    scale: int = Field(4, ge=2, le=16, description="input spacing / spacing of the fine grid")
-    time_window_min: float | None = Field(
-        None, gt=0, description="most minutes between input and target; default: not checked"
+    grid: GridConfig | None = option(None, "coarse grid; default: the grid of the input")
+    scale: int = option(4, "input spacing / spacing of the fine grid", ge=2, le=16)
+    time_window_min: float | None = option(
+        None, "most minutes between input and target; null: not checked", gt=0
     )
-    reference_max_age_h: float = Field(
-        24.0, gt=0, description="most hours between reference and input, if both times are known"
+    reference_max_age_h: float = option(
+        24.0, "most hours between reference and input if both times are known", gt=0
     )
     registration: RegistrationConfig = RegistrationConfig()
-    layers: list[AlignedLayer] = Field(
+    layers: list[AlignedLayer] = option(
         [],
-        description="channels added to the reference: terrain, water share, view and sun; history: "
+        "channels added to the reference: terrain, water share, view and sun; history: "
         "LST of earlier targets, its age and their number; unregistered: a copy of each band "
-        "without registration, for rows with that guide",
+        "without registration, for rows with this guide",
     )
-    history_max_age_days: float = Field(
-        400.0,
-        gt=0,
-        description="layer history: most days between an earlier target and the input; the default "
-        "covers the same season of the year before and two repeat cycles of Landsat",
+    history_max_age_days: float = option(
+        400.0, "layer history: oldest target; by default a year and two Landsat cycles", gt=0
     )
-    covariates: list[Covariate] = Field(
-        [],
-        description="predictors of the input's bias, which is linear in them; none: no "
-        "harmonisation",
-    )
-    min_valid: float = Field(0.05, gt=0, le=1, description="smallest share of valid fine pixels")
-    max_excluded_share: float = Field(
-        0.2, ge=0, le=1, description="largest share of excluded scenes; above it the run fails"
-    )
+    covariates: list[Covariate] = option([], "predictors of the input's bias; none: not harmonised")
+    min_valid: float = option(0.05, "smallest share of valid fine pixels", gt=0, le=1)
+    max_excluded_share: float = option(0.2, "largest share of excluded scenes in a run", ge=0, le=1)
 
     @model_validator(mode="after")
     def _check_anchor(self) -> Self:
         if (self.anchor == "target") != (self.grid is not None):
             raise ValueError(
-                f"anchor = '{self.anchor}': anchor target needs align.grid, and anchor input must "
-                "not have it"
+                f"anchor = '{self.anchor}': anchor target needs align.grid, and anchor input "
+                "excludes it"
             )
         if "history" in self.layers and self.anchor != "target":
             raise ValueError(
-                "layers: layer history has the geolocation of the target. Set anchor to target"
+                "layers: layer history uses the geolocation of the target. Set anchor to target"
             )
         return self
 

@@ -6,31 +6,23 @@ from typing import Literal
 
 from pydantic import Field
 
-from lstsr.config.section import Section
+from lstsr.config.section import Section, option
 from lstsr.tracks import Track, key_of
 
 
 class DatasetConfig(Section):
     """Normalisation and masks of the packed triplets."""
 
-    scale_k: float = Field(10.0, gt=0, description="kelvin per unit of the networks")
-    scale_reflectance: float = Field(
-        0.1, gt=0, description="reflectance per unit of the networks (task optical)"
+    scale_k: float = option(10.0, "kelvin per unit of the networks", gt=0)
+    scale_reflectance: float = option(0.1, "reflectance per unit of the networks", gt=0)
+    wild_k: float = option(15.0, "largest deviation of a cell from the scene's median offset", gt=0)
+    min_cell_valid: float = option(0.5, "smallest valid share of a degraded cell", gt=0, le=1)
+    psf_fwhm: float = option(1.0, "FWHM of track degraded-psf, coarse cells", ge=0.25, le=4)
+    water: Literal["kept", "masked"] = option(
+        "kept", "whether pixels that are mostly water are trained on and scored"
     )
-    wild_k: float = Field(
-        15.0, gt=0, description="cells that differ more from the scene's median offset are excluded"
-    )
-    min_cell_valid: float = Field(
-        0.5, gt=0, le=1, description="smallest valid share of a degraded cell"
-    )
-    psf_fwhm: float = Field(
-        1.0, ge=0.25, le=4, description="FWHM of track degraded-psf, coarse cells"
-    )
-    water: Literal["kept", "masked"] = Field(
-        "kept", description="whether pixels that are mostly water are trained on and scored"
-    )
-    without_reference: Literal["kept", "masked"] = Field(
-        "masked", description="whether pixels without a valid reference are trained on and scored"
+    without_reference: Literal["kept", "masked"] = option(
+        "masked", "whether pixels without a valid reference are trained on and scored"
     )
 
 
@@ -42,5 +34,5 @@ class Block(Section):
 
     @property
     def key(self) -> str:
-        """Its name in files: track-xscale."""
+        """Name in files: track-xscale."""
         return key_of(self.track, self.scale)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
-
-from lstsr.config.section import Section
+from lstsr.config.section import Section, option
 
 
 class EvaluateConfig(Section):
     """What the table and figures show."""
 
-    split: Literal["test", "validation"] = Field("test", description="split that is scored")
-    bootstrap: int = Field(10_000, ge=100, description="resamplings of the paired interval")
-    figure_scenes: int = Field(3, ge=1, description="number of scenes in the figures")
+    split: Literal["test", "validation"] = option("test", "split that is scored")
+    bootstrap: int = option(10_000, "bootstrap resamples of the paired interval", ge=100)
+    figure_scenes: int = option(3, "number of scenes in the figures", ge=1)

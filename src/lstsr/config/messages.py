@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 
 from lstsr.config.sensors import PRODUCTS
-
-UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
-NO_SECTION = ("model_type", "dataclass_type", "dict_type")
 
 
 def message(error: ValidationError, run: type[BaseModel]) -> str:
@@ -20,19 +17,24 @@ def message(error: ValidationError, run: type[BaseModel]) -> str:
 
 def _clause(fault: Any, run: type[BaseModel]) -> str:
     """One fault: the key's path, what is wrong and what is allowed."""
-    parts = [part for part in fault["loc"] if not str(part).startswith("[")]
-    parts = [part for part in parts if part in PRODUCTS or not str(part).startswith("<")]
+    parts = [
+        part for part in fault["loc"] if part in PRODUCTS or not str(part).startswith(("[", "<"))
+    ]
     path = ".".join(str(part) for part in parts if part not in PRODUCTS)
     text = fault["msg"].replace("Input should be", "must be").partition(", unable to parse")[0]
-    if fault["type"] == "missing":
+    kind = fault["type"]
+    if kind == "missing":
         return f"config key {path} is missing"
-    if fault["type"] in UNKNOWN:
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         allowed = ", ".join(_options(_section_at(parts[:-1], run)))
         return f"config key {path} is unknown: allowed there are {allowed}"
-    if fault["type"] == "value_error":
-        return f"config key {path + '.' if path else ''}{text.removeprefix('Value error, ')}"
-    if fault["type"] in NO_SECTION and (allowed := ", ".join(_options(_section_at(parts, run)))):
-        return f"config{' key ' + path if path else ''} must be a section with keys of {allowed}"
+    if kind == "value_error":  # of a section, whose message begins with a key, or of one key
+        dot = "." if isinstance(fault["input"], (Mapping, BaseModel)) else ": "
+        return f"config key {path + dot if path else ''}{text.removeprefix('Value error, ')}"
+    section = kind in ("model_type", "dataclass_type", "dict_type")
+    if section and (allowed := ", ".join(_options(_section_at(parts, run)))):
+        where = f"config key {path}" if path else "config"
+        return f"{where} must be a section with keys of {allowed}"
     return f"config key {path} = {fault['input']!r}: {text}"
 
 
@@ -56,11 +58,9 @@ def _section_in(annotation: Any) -> Any:
 
 def _options(section: Any) -> dict[str, Any]:
     """Name to type of the keys of a section; empty for any other type."""
-    if not isinstance(section, type):
-        return {}
-    if issubclass(section, BaseModel):
+    if isinstance(section, type) and issubclass(section, BaseModel):
         return {name: field.annotation for name, field in section.model_fields.items()}
-    if not hasattr(section, "__pydantic_config__"):
-        return {}
-    hints = get_type_hints(section)
-    return {name: hint for name, hint in hints.items() if not name.startswith("_")}
+    if isinstance(section, type) and hasattr(section, "__pydantic_config__"):
+        hints = get_type_hints(section)
+        return {name: hint for name, hint in hints.items() if not name.startswith("_")}
+    return {}

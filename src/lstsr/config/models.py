@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from typing_extensions import TypedDict  # pydantic asks for it before Python 3.12
 
 from lstsr.config.channels import Layer
-from lstsr.config.section import Name, Section
+from lstsr.config.section import Name, Section, option
 from lstsr.registry import CLASSICAL, MODELS, UNGUIDED
 from lstsr.rows import STRICT, Normalised, TrainSettings
 from lstsr.tracks import Guide
@@ -29,74 +29,50 @@ else:
 class ModelConfig(Section):
     """A network, a classical method or a variant: one row of the table per block and seed."""
 
-    model: str = Field(description="name of the network or method")
-    variant: Name = Field("base", description="name that separates rows of one model")
-    blocks: list[str] | None = Field(None, description="track-xscale; default: all blocks")
-    harmonised: bool = Field(
-        False, description="correct the input's bias (observed blocks; needs align.covariates)"
-    )
-    guide: Guide = Field(
+    model: str = Field(description="name of the network or classical method")
+    variant: Name = option("base", "name that separates rows of one model")
+    blocks: list[str] | None = option(None, "track-xscale; default: all blocks")
+    harmonised: bool = option(False, "correct the bias of observed input by align.covariates")
+    guide: Guide = option(
         "own",
-        description="ablation: no reference (off), the scene's reference turned by 180 degrees, "
-        "the reference of another place of the split (shuffled), or the scene's reference without "
-        "registration (align.layers: unregistered; the input stays registered)",
+        "ablation: no reference (off), the scene's reference turned by 180 degrees "
+        "(turned), the reference of another place in the same split (shuffled), or the scene's "
+        "reference without registration (unregistered in align.layers; the input stays registered)",
     )
-    normalisation: Normalised = Field(
+    normalisation: Normalised = option(
         "input",
-        description="ablation: input and target each by their own range, or by mean and deviation; "
-        "the prediction is scaled back with those of the input",
+        "ablation: normalise input and target each by its own range (min-max) or mean "
+        "and deviation (statistics); scale the prediction back with the values of the input",
     )
-    layers: list[Layer] = Field(
-        [], description="layers of align.layers that it sees in addition to the reference's bands"
-    )
-    options: dict[str, Any] = Field({}, description="constructor arguments of the model")
-    self_ensemble: bool = Field(
-        False,
-        description="a further row without training: the mean over turned and mirrored inputs",
-    )
-    seed_ensemble: bool = Field(
-        False,
-        description="a further row without training: the mean of the networks of all seeds (two or "
-        "more)",
-    )
-    train: TrainOverrides = Field({}, description="what differs from the run's `train`")
+    layers: list[Layer] = option([], "layers of align.layers that the model sees")
+    options: dict[str, Any] = option({}, "constructor arguments of the model")
+    self_ensemble: bool = option(False, "add a row: the mean over turned and mirrored inputs")
+    seed_ensemble: bool = option(False, "add a row: the mean of the networks of two or more seeds")
+    train: TrainOverrides = option({}, "settings that differ from the run's `train`")
 
     @model_validator(mode="after")
-    def _check_model(self) -> Self:
+    def _check(self) -> Self:
         if self.model not in MODELS:
             raise ValueError(f"model = '{self.model}' is unknown: allowed are {', '.join(MODELS)}")
         for key in ("train", "self_ensemble", "seed_ensemble"):
             if self.model in CLASSICAL and getattr(self, key):
                 raise ValueError(f"{key}: {self.model} has no weights to train. Remove this key")
-        return self
-
-    @model_validator(mode="after")
-    def _check_options(self) -> Self:
         for key, source in (("bands", "sensors.target"), ("ndvi", "sensors.reference")):
             if key in self.options:
                 raise ValueError(f"options.{key}: lstsr takes it from {source}. Remove it")
-        return self
-
-    @model_validator(mode="after")
-    def _check_guide(self) -> Self:
         if self.model in UNGUIDED:
             if self.guide != "own":
                 raise ValueError(
                     f"guide = '{self.guide}': {self.model} sees no reference. Remove this key"
                 )
-            base = self.options.get("base")
-            if base in CLASSICAL - UNGUIDED:
+            if (base := self.options.get("base")) in CLASSICAL - UNGUIDED:
                 raise ValueError(
                     f"options.base = '{base}' sees the reference, but {self.model} must not"
                 )
-        return self
-
-    @model_validator(mode="after")
-    def _check_variant(self) -> Self:
         ablated = (self.guide, self.normalisation) != ("own", "input")
         if self.variant == "base" and (self.harmonised or self.layers or ablated):
             raise ValueError(
-                "variant = 'base': this row does not see the plain input and reference. Give it "
-                "another variant"
+                "variant = 'base': this row does not see the plain input and reference. "
+                "Name another variant"
             )
         return self

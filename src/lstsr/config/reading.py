@@ -40,13 +40,13 @@ def load(path: Path) -> Config:
 
 
 def check_keys(path: Path) -> None:
-    """Raise LstsrError if a YAML file names a key twice. YAML itself keeps only the last one."""
+    """Raise LstsrError if a YAML file names a key twice. PyYAML keeps only the last one."""
     import yaml
 
     try:
         waiting = [yaml.compose(path.read_text())]
     except (OSError, ValueError, yaml.YAMLError):
-        return  # whoever reads the file reports the fault
+        return  # the reader of the file reports the fault
     while waiting:
         node = waiting.pop()
         if isinstance(node, yaml.SequenceNode):
@@ -57,7 +57,7 @@ def check_keys(path: Path) -> None:
             if (twice := first_twice(keys)) is not None:
                 raise LstsrError(
                     f"{path}: config key {twice} is named twice in the section that begins in line "
-                    f"{node.start_mark.line + 1}. Remove one of the two"
+                    f"{node.start_mark.line + 1}. Remove one"
                 )
 
 
@@ -76,8 +76,8 @@ def resolved(config: Config) -> str:
 def resolved_path(config: Config) -> Path:
     """The copy of the resolved configuration that the jobs of a run read.
 
-    Its name contains a digest of its content. Two runs with other settings can therefore share a
-    results folder, and no job reads settings that another run wrote.
+    Its name contains a digest of its content, so runs with different settings can share a results
+    folder, and no job reads the settings of another run.
     """
     digest = hashlib.sha256(resolved(config).encode()).hexdigest()[:12]
     return Path(config.results) / "work" / "config" / f"{digest}.yaml"

@@ -1,56 +1,59 @@
-"""A whole run: its sections, and what they must have in common."""
+"""A whole run: its sections, the rows of its table, and checks across sections."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from lstsr.config.acquire import AcquireConfig
 from lstsr.config.align import AlignConfig
-from lstsr.config.channels import channels_of
+from lstsr.config.channels import channels_of, unregistered
 from lstsr.config.dataset import Block, DatasetConfig
 from lstsr.config.evaluate import EvaluateConfig
 from lstsr.config.models import ModelConfig
-from lstsr.config.rows import rows_of
-from lstsr.config.section import Name, Section, first_twice
+from lstsr.config.section import Name, Section, first_twice, option
 from lstsr.config.sensors import SensorsConfig
 from lstsr.config.split import SplitConfig
-from lstsr.registry import ADVERSARIAL, MODELS, RELEASED, UNGUIDED
+from lstsr.registry import (
+    ADVERSARIAL,
+    BASELINES,
+    CLASSICAL,
+    MODELS,
+    RELEASED,
+    UNGUIDED,
+    band_options,
+)
 from lstsr.rows import PATH, Row, TrainSettings
 from lstsr.split import splits_of
 
 Origin = Literal["simulated", "observed"]
-RELEASED_SCALE, RELEASED_CHANNELS = 4, ["ndvi"]
 
 
 class Config(Section):
     """A whole run."""
 
     dataset: Name = Field(description="name of the data in every row")
-    task: Literal["lst", "optical"] = Field(
-        "lst", description="fine LST guided by a reference, or a finer optical image from itself"
+    task: Literal["lst", "optical"] = option(
+        "lst", "fine LST guided by a reference, or a finer optical image without one"
     )
-    results: str = Field(
-        "results", min_length=1, pattern=PATH, description="folder for all output of the run"
+    results: str = option("results", "folder for all output of the run", min_length=1, pattern=PATH)
+    data: str = option(
+        "data", "folder of the user's files and manifest", min_length=1, pattern=PATH
     )
-    data: str = Field(
-        "data", min_length=1, pattern=PATH, description="folder of the user's files and manifest"
-    )
-    shard_size: int = Field(16, ge=1, description="scenes per job")
-    threads: int = Field(2, ge=1, description="threads of one training or prediction job")
-    gpus: int = Field(0, ge=0, le=1, description="GPUs of one training or prediction job")
+    shard_size: int = option(16, "scenes per job", ge=1)
+    threads: int = option(2, "threads of one training or prediction job", ge=1)
+    gpus: int = option(0, "GPUs of one training or prediction job", ge=0, le=1)
     acquire: AcquireConfig = AcquireConfig()
-    origin: Origin | None = Field(
+    origin: Origin | None = option(
         None,
-        validate_default=True,
-        description="origin of the images; every table and figure states it. Default: simulated "
+        "origin of the images, stated in every table and figure; default: simulated "
         "with provider generate, otherwise observed",
+        validate_default=True,
     )
-    attribution: str = Field(
-        "", description="who made the data and how to cite them; every checkpoint repeats it"
-    )
+    attribution: str = option("", "authors and citation of the data, for every checkpoint")
     sensors: SensorsConfig
     split: SplitConfig
     align: AlignConfig = AlignConfig()
@@ -62,8 +65,51 @@ class Config(Section):
     evaluate: EvaluateConfig = EvaluateConfig()
 
     def rows(self) -> Iterator[Row]:
-        """Every experiment: the baselines of each block, then the configured models."""
-        return rows_of(self)
+        """Every experiment, in the order of the table: block, baselines and models, fold, seed."""
+        baselines = BASELINES if self.sensors.reference else BASELINES & UNGUIDED
+        classical = [ModelConfig(model=name) for name in MODELS if name in baselines]
+        for block in self.blocks:
+            for model in [*classical, *self.models]:
+                if model.blocks is not None and block.key not in model.blocks:
+                    continue
+                if model.harmonised and block.track != "observed":
+                    continue
+                for fold in range(self.split.folds) if self.split.folds else [None]:
+                    for row in self._rows_of(block, model, fold):
+                        yield row
+                        if model.self_ensemble:
+                            yield _ensemble(row, "self-ensemble", row.members, turned=True)
+
+    def _rows_of(self, block: Block, model: ModelConfig, fold: int | None) -> list[Row]:
+        """One row per seed, and their ensemble if the model has one."""
+        reference, trained = self.sensors.reference, model.model not in CLASSICAL
+        bands = list(reference.names) if reference else []
+        options = model.options
+        if reference:
+            options = {**band_options(model.model, bands), **options}
+        elif trained:
+            options = {**options, "bands": len(self.sensors.target.names)}
+        if model.guide == "unregistered":
+            bands = [unregistered(band) for band in bands]
+        first = Row(
+            dataset=self.dataset,
+            track=block.track,
+            scale=block.scale,
+            model=model.model,
+            variant=model.variant,
+            seed=0,
+            harmonised=model.harmonised,
+            guide=model.guide,
+            normalisation=model.normalisation,
+            channels=[*bands, *channels_of(model.layers)],
+            options=options,
+            train=replace(self.train, **model.train) if trained else None,
+            fold=fold,
+        )
+        rows = [replace(first, seed=seed) for seed in (self.seeds if trained else [0])]
+        if model.seed_ensemble:
+            rows.append(_ensemble(rows[0], "seed-ensemble", [row.name for row in rows]))
+        return rows
 
     @field_validator("origin")
     @classmethod
@@ -73,30 +119,22 @@ class Config(Section):
         return origin or ("simulated" if generated else "observed")
 
     @model_validator(mode="after")
-    def _check_acquire(self) -> Self:
+    def _check_sections(self) -> Self:
         if self.origin == "observed" and self.acquire.provider == "generate":
             raise ValueError(
                 "origin = 'observed': provider generate simulates its scenes. Set origin to "
-                "simulated, or remove the key."
+                "simulated, or remove this key"
             )
         if "data" in self.model_fields_set and "acquire" not in self.model_fields_set:
             raise ValueError(
-                "data: without config key acquire the run simulates scenes and does not read this "
+                "data: without config key acquire, the run simulates its scenes and ignores this "
                 "folder. Add acquire: {provider: local}"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _check_split(self) -> Self:
         if self.evaluate.split not in splits_of(self.split):
             raise ValueError(
                 "evaluate.split = 'test': split.test is null, so there are no test scenes. Set "
                 "evaluate.split to validation"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _check_blocks(self) -> Self:
         for key, names in (("blocks", [block.key for block in self.blocks]), ("seeds", self.seeds)):
             if (twice := first_twice(names)) is not None:
                 raise ValueError(f"{key}: {twice} is named twice")
@@ -109,13 +147,17 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
-    def _check_triplets(self) -> Self:
-        """What task lst needs."""
-        if self.task != "lst":
-            return self
+    def _check_task(self) -> Self:
+        if self.task == "lst":
+            self._check_triplets()
+        else:
+            self._check_images()
+        return self
+
+    def _check_triplets(self) -> None:
         if self.sensors.input is None or self.sensors.reference is None:
             raise ValueError(
-                "sensors.input: task lst needs it and sensors.reference. For an optical image "
+                "sensors.input: task lst needs it, and also sensors.reference. For optical images "
                 "alone, set task to optical"
             )
         registration, bands = self.align.registration, self.sensors.reference.names
@@ -142,22 +184,17 @@ class Config(Section):
                 f"align.registration.reference_band = '{registration.reference_band}': the bands "
                 f"of the reference are {', '.join(bands)}"
             )
-        return self
 
-    @model_validator(mode="after")
-    def _check_images(self) -> Self:
-        """What task optical cannot have."""
-        if self.task != "optical":
-            return self
+    def _check_images(self) -> None:
         if not self.sensors.alone:
             raise ValueError(
-                "sensors.input: task optical makes it from the target. Remove it and "
+                "sensors.input: task optical makes it from the target. Remove this key and "
                 "sensors.reference"
             )
         if self.acquire.provider == "download":
             raise ValueError(
-                "acquire.provider = 'download' is for triplets. Put the images on disk and set it "
-                "to local"
+                "acquire.provider = 'download' is for triplets. Put the images on disk and use "
+                "provider local"
             )
         for block in self.blocks:
             if block.track != "degraded-block":
@@ -179,39 +216,34 @@ class Config(Section):
                     f"models.{index}.model = '{model.model}': task optical has no reference. "
                     f"Allowed are {allowed}"
                 )
-        return self
 
     @model_validator(mode="after")
     def _check_models(self) -> Self:
-        """What each model needs from the run."""
         keys = [block.key for block in self.blocks]
         for index, model in enumerate(self.models):
+            at = f"models.{index}"
             if model.seed_ensemble and len(self.seeds) == 1:
                 raise ValueError(
-                    f"models.{index}.seed_ensemble: seeds has only one entry. Add a seed, or "
-                    "remove this key"
+                    f"{at}.seed_ensemble: seeds has only one entry. Add a seed, or remove this key"
                 )
             needed: list[tuple[str, str]] = [("layers", layer) for layer in model.layers]
-            needed += [("guide", "unregistered")] if model.guide == "unregistered" else []
+            if model.guide == "unregistered":
+                needed.append(("guide", "unregistered"))
             for key, layer in needed:
                 if layer not in self.align.layers:
                     raise ValueError(
-                        f"models.{index}.{key}: {layer} is missing in align.layers. Add it there"
+                        f"{at}.{key}: {layer} is missing in align.layers. Add it there"
                     )
             if model.harmonised and not self.align.covariates:
-                raise ValueError(
-                    f"models.{index}.harmonised needs align.covariates. Name some, or remove it"
-                )
+                raise ValueError(f"{at}.harmonised needs align.covariates. Add them, or remove it")
             for key in model.blocks or []:
                 if model.harmonised and not key.startswith("observed"):
                     raise ValueError(
-                        f"models.{index}.blocks: '{key}' is not observed, so it cannot be "
-                        "harmonised"
+                        f"{at}.blocks: '{key}' is not observed, so it cannot be harmonised"
                     )
                 if key not in keys:
                     raise ValueError(
-                        f"models.{index}.blocks: '{key}' is unknown. The blocks are "
-                        f"{', '.join(keys)}"
+                        f"{at}.blocks: '{key}' is unknown. The blocks are {', '.join(keys)}"
                     )
         return self
 
@@ -219,10 +251,10 @@ class Config(Section):
     def _check_rows(self) -> Self:
         if self.train.adversarial:
             raise ValueError("train.adversarial: set it in the train section of a model")
-        names = [row.name for row in self.rows()]
-        if twice := first_twice(names):
+        rows = list(self.rows())
+        if twice := first_twice([row.name for row in rows]):
             raise ValueError(f"models: row {twice} appears twice. Give one of them a variant")
-        for row in self.rows():
+        for row in rows:
             if row.train:
                 self._check_training(row, row.train)
         return self
@@ -232,41 +264,31 @@ class Config(Section):
             raise ValueError(
                 f"train.patch = {train.patch} of {row.name} must be a multiple of the scale"
             )
-        if row.model in RELEASED:
-            self._check_released(row, train)
-        if row.model in ADVERSARIAL:
-            self._check_adversarial(row, train)
-        if train.degraded_steps >= train.steps:
-            raise ValueError(
-                f"train.degraded_steps = {train.degraded_steps} of {row.name} leaves none of its "
-                f"{train.steps} steps for its own track"
-            )
-        if train.degraded_steps or train.degraded_share:
-            self._check_degraded(row)
-
-    def _check_adversarial(self, row: Row, train: TrainSettings) -> None:
-        if not train.adversarial:
-            raise ValueError(
-                f"train.adversarial: {row.name} needs it. Use {{}} for the default settings"
-            )
-        if train.adversarial.warm_up_steps >= train.steps:
-            raise ValueError(
-                f"train.adversarial.warm_up_steps = {train.adversarial.warm_up_steps} of "
-                f"{row.name} leaves none of its {train.steps} steps for the discriminator"
-            )
-
-    def _check_released(self, row: Row, train: TrainSettings) -> None:
-        if row.scale != RELEASED_SCALE or row.channels != RELEASED_CHANNELS:
+        if row.model in RELEASED and (row.scale != 4 or row.channels != ["ndvi"]):
             raise ValueError(
                 f"models: {row.name} needs a block of x4 and the reference band ndvi alone, not "
                 f"{', '.join(row.channels)}. Set blocks in its section, or remove the model"
             )
-        if not train.initial:
+        if row.model in RELEASED and not train.initial:
             raise ValueError(
-                f"train.initial: {row.name} needs the file that lstsr import-released made"
+                f"train.initial: {row.name} needs a file of `lstsr import-released`. Name it"
             )
-
-    def _check_degraded(self, row: Row) -> None:
+        phases = [("degraded_steps", train.degraded_steps, "its own track")]
+        if row.model in ADVERSARIAL:
+            if not train.adversarial:
+                raise ValueError(
+                    f"train.adversarial: {row.name} needs it. Use {{}} for the default settings"
+                )
+            warm_up = train.adversarial.warm_up_steps
+            phases.insert(0, ("adversarial.warm_up_steps", warm_up, "the discriminator"))
+        for key, first, rest in phases:
+            if first >= train.steps:
+                raise ValueError(
+                    f"train.{key} = {first} of {row.name} leaves none of its {train.steps} steps "
+                    f"for {rest}. Use fewer"
+                )
+        if not (train.degraded_steps or train.degraded_share):
+            return
         if row.track != "observed":
             raise ValueError(
                 f"train.degraded_steps and degraded_share: {row.name} is not observed. Set them "
@@ -276,3 +298,9 @@ class Config(Section):
             raise ValueError(
                 f"blocks: {row.name} also trains on degraded-block-x{row.scale}. Add that block"
             )
+
+
+def _ensemble(row: Row, kind: str, members: Sequence[str], **more: Any) -> Row:
+    """The mean of predictions by the networks of ``members``. It is not trained."""
+    variant = kind if row.variant == "base" else f"{row.variant}-{kind}"
+    return replace(row, variant=variant, train=None, predicted_by=list(members), **more)

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import (
-    AllowInfNan,
-    Discriminator,
-    Field,
-    Tag,
-    field_validator,
-    model_validator,
-)
+from pydantic import AllowInfNan, Discriminator, Field, Tag, field_validator, model_validator
 
-from lstsr.config.section import Section, first_twice, read_crs
+from lstsr.config.section import Crs, Section, first_twice, option
 from lstsr.manifest import ROLES
 
 THERMAL = ("lst", "brightness_temperature")
@@ -63,44 +55,32 @@ class GeotiffConfig(Section):
     product: Literal["geotiff"] = "geotiff"
     sensor: str = Field(description="sensor name in every raster")
     unit: Literal["kelvin", "celsius", "reflectance", "index", "metre"]
-    bands: list[BandChoice] | None = Field(
-        None,
-        min_length=1,
-        description="numbers (from 1) or names of bands or NetCDF variables; default: all bands",
+    bands: list[BandChoice] | None = option(
+        None, "numbers (from 1) or names of bands or NetCDF variables", min_length=1
     )
-    names: list[str] = Field(["lst"], min_length=1, description="one name per band")
-    scale: float | None = Field(None, description="default: as the file states, or 1")
-    offset: float | None = Field(None, description="default: as the file states, or 0")
-    nodata: list[Annotated[float, AllowInfNan(True)]] = Field(
-        [], description="stored values that are no-data, in addition to those that the file masks"
+    names: list[str] = option(["lst"], "one name per band", min_length=1)
+    scale: float | None = option(None, "default: as the file states, or 1")
+    offset: float | None = option(None, "default: as the file states, or 0")
+    nodata: list[Annotated[float, AllowInfNan(True)]] = option(
+        [], "stored values that are no-data, in addition to those that the file masks"
     )
-    valid_min: float | None = Field(None, description="in `unit`; lower values are masked")
-    valid_max: float | None = Field(None, description="in `unit`; higher values are masked")
-    rim_erosion: int = Field(
-        0, ge=0, le=64, description="pixels removed along the edge of the valid area"
-    )
-    crs: str | None = Field(None, description="replaces the file's own coordinate system")
+    valid_min: float | None = option(None, "in `unit`; lower values are masked")
+    valid_max: float | None = option(None, "in `unit`; higher values are masked")
+    rim_erosion: int = option(0, "pixels removed around the valid area", ge=0, le=64)
+    crs: Crs | None = option(None, "replaces the file's own coordinate system")
 
     @field_validator("nodata", mode="before")
     @classmethod
     def _as_list(cls, value: Any) -> Any:
         """A single value needs no list."""
-        if value is None:
-            return []
-        return value if isinstance(value, (list, tuple)) else [value]
+        values = [] if value is None else value
+        return values if isinstance(values, (list, tuple)) else [values]
 
     @field_validator("scale")
     @classmethod
     def _check_scale(cls, value: float | None) -> float | None:
-        if value is not None and (value == 0 or not math.isfinite(value)):
-            raise ValueError(f"{value}: give a number other than 0")
-        return value
-
-    @field_validator("crs")
-    @classmethod
-    def _check_crs(cls, value: str | None) -> str | None:
-        if value is not None:
-            read_crs(value)
+        if value == 0:
+            raise ValueError("the scale cannot be 0. Give another number")
         return value
 
     @model_validator(mode="after")
@@ -116,10 +96,6 @@ class GeotiffConfig(Section):
                 raise ValueError(f"{key}: {first_twice(listed)} is named twice")
         if not all(name.strip() for name in self.names):
             raise ValueError("names: a name is empty. Give one name per band")
-        return self
-
-    @model_validator(mode="after")
-    def _check_range(self) -> Self:
         low, high = self.valid_min, self.valid_max
         if low is not None and high is not None and low >= high:
             raise ValueError(f"valid_min = {low} must be below valid_max = {high}")
@@ -142,20 +118,16 @@ class LandsatConfig(ProductConfig):
     """Landsat 8/9 Collection-2 Level-2 (L2SP), or Level 1 for brightness temperature."""
 
     product: Literal["landsat"]
-    sensor: str = Field("Landsat", description="sensor name in every raster")
-    bands: list[LandsatBand] = Field(["lst"], min_length=1, description="bands of one unit")
-    masked: list[LandsatFlag] = Field(
+    sensor: str = option("Landsat", "sensor name in every raster")
+    bands: list[LandsatBand] = option(["lst"], "bands of one unit", min_length=1)
+    masked: list[LandsatFlag] = option(
         ["dilated_cloud", "cirrus", "cloud", "cloud_shadow"],
-        description="bits of QA_PIXEL (BQA for Level 1) that mask a pixel; fill always does",
+        "bits of QA_PIXEL (BQA for Level 1) that mask a pixel; fill always does",
     )
-    masked_saturation: bool = Field(True, description="mask pixels with any bit of QA_RADSAT")
-    max_uncertainty_k: float | None = Field(3.0, gt=0, description="highest ST_QA of lst, kelvin")
-    valid_min: float | None = Field(
-        None, description="in the unit of the bands; lower values are masked"
-    )
-    valid_max: float | None = Field(
-        None, description="in the unit of the bands; higher values are masked"
-    )
+    masked_saturation: bool = option(True, "mask pixels with any bit of QA_RADSAT")
+    max_uncertainty_k: float | None = option(3.0, "highest ST_QA of lst, kelvin", gt=0)
+    valid_min: float | None = option(None, "lowest valid value, in the unit of the bands")
+    valid_max: float | None = option(None, "highest valid value, in that unit")
 
     @model_validator(mode="after")
     def _check_bands(self) -> Self:
@@ -174,12 +146,12 @@ class Gk2aConfig(Section):
     """GK2A/AMI Level-2 LST (KO, EA or FD)."""
 
     product: Literal["gk2a"]
-    sensor: str = Field("GK2A/AMI", description="sensor name in every raster")
-    accepted: list[Annotated[int, Field(ge=0, le=255)]] = Field(
-        [0], min_length=1, description="values of DQF_LST of valid pixels"
+    sensor: str = option("GK2A/AMI", "sensor name in every raster")
+    accepted: list[Annotated[int, Field(ge=0, le=255)]] = option(
+        [0], "values of DQF_LST of valid pixels", min_length=1
     )
-    valid_min: float = Field(200.0, description="kelvin; lower values are masked")
-    valid_max: float = Field(360.0, description="kelvin; higher values are masked")
+    valid_min: float = option(200.0, "kelvin; lower values are masked")
+    valid_max: float = option(360.0, "kelvin; higher values are masked")
     unit: ClassVar[str] = "kelvin"
     names: ClassVar[list[str]] = ["lst"]
     bands: ClassVar[list[str]] = ["lst"]
@@ -188,52 +160,38 @@ class Gk2aConfig(Section):
 class CloudTestConfig(Section):
     """Cloud test by brightness temperature at 11 um (IR112), for files without a cloud mask."""
 
-    coldest_k: float = Field(250.0, gt=0, description="colder pixels are cloud")
-    depression_k: float = Field(
-        8.0,
-        gt=0,
-        description="pixels colder by more than the warmest 3 x 3 mean nearby are cloud",
+    coldest_k: float = option(250.0, "colder pixels are cloud", gt=0)
+    depression_k: float = option(
+        8.0, "pixels colder than the warmest 3 x 3 mean nearby by more are cloud", gt=0
     )
-    reach_px: int = Field(12, ge=1, le=100, description="pixels that count as nearby")
-    difference_k: float = Field(5.0, gt=0, description="a larger IR112 - IR123 is thin cloud")
+    reach_px: int = option(12, "pixels that count as nearby", ge=1, le=100)
+    difference_k: float = option(5.0, "a larger IR112 - IR123 is thin cloud", gt=0)
 
 
 class Gk2aL1bConfig(ProductConfig):
     """GK2A/AMI Level 1B (FD, LA, KO or EA): LST by split window, or one channel.
 
-    For lst the scene names the file of IR112 or IR123. The other one lies in the same folder.
+    For lst, the scene names the file of IR112 or IR123, and the other file lies in the same folder.
+    Channels up to nr016 are reflectance factors, and from sw038 on brightness temperatures, kelvin.
     """
 
     product: Literal["gk2a-l1b"]
-    sensor: str = Field("GK2A/AMI", description="sensor name in every raster")
-    bands: list[AmiBand] = Field(
-        ["lst"],
-        min_length=1,
-        max_length=1,
-        description="lst, or a channel: reflectance factor up to nr016, kelvin from sw038 on",
+    sensor: str = option("GK2A/AMI", "sensor name in every raster")
+    bands: list[AmiBand] = option(["lst"], "lst or one channel", min_length=1, max_length=1)
+    accepted: list[Annotated[int, Field(ge=0, le=3)]] = option(
+        [0], "valid flags: 0 good, 1 conditional, 2 not seen, 3 error", min_length=1
     )
-    accepted: list[Annotated[int, Field(ge=0, le=3)]] = Field(
-        [0],
-        min_length=1,
-        description="quality flags of valid pixels: 0 good, 1 conditional, 2 not seen, 3 error",
+    max_residual_px: float = option(0.75, "largest mean navigation residual, pixels", gt=0)
+    emissivity: float = option(0.978, "mean of IR112 and IR123 (lst)", gt=0.8, le=1)
+    emissivity_difference: float = option(
+        -0.003, "IR112 - IR123: -0.005 bare soil, 0 leaves (lst)", ge=-0.05, le=0.05
     )
-    max_residual_px: float = Field(
-        0.75, gt=0, description="largest mean navigation residual, pixels (42 urad at 2 km)"
+    water_vapour_g_cm2: float = option(
+        2.5, "water vapour along the line of sight (lst)", ge=0, le=8
     )
-    emissivity: float = Field(0.978, gt=0.8, le=1, description="mean of IR112 and IR123 (lst)")
-    emissivity_difference: float = Field(
-        -0.003, ge=-0.05, le=0.05, description="IR112 - IR123: -0.005 bare soil, 0 leaves (lst)"
-    )
-    water_vapour_g_cm2: float = Field(
-        2.5, ge=0, le=8, description="column of water vapour along the line of sight (lst)"
-    )
-    cloud: CloudTestConfig = Field(CloudTestConfig(), description="cloud test of lst")
-    valid_min: float | None = Field(
-        None, description="in the unit of the band; lower values are masked"
-    )
-    valid_max: float | None = Field(
-        None, description="in the unit of the band; higher values are masked"
-    )
+    cloud: CloudTestConfig = option(CloudTestConfig(), "cloud test of lst")
+    valid_min: float | None = option(None, "lowest valid value, in the unit of the band")
+    valid_max: float | None = option(None, "highest valid value, in that unit")
 
     @property
     def unit(self) -> str:
@@ -245,17 +203,15 @@ class Goci2Config(ProductConfig):
     """GK2B/GOCI-II Level-2 AC: Rayleigh-corrected reflectance, a slot or a mosaic."""
 
     product: Literal["goci2"]
-    sensor: str = Field("GK2B/GOCI-II", description="sensor name in every raster")
+    sensor: str = option("GK2B/GOCI-II", "sensor name in every raster")
     bands: list[Goci2Band] = Field(["rhoc_660", "rhoc_865", "ndvi"], min_length=1)
-    masked: list[str] = Field(
-        ["CLOUD", "CLOUD_SHADOW", "HIGH_GLINT"], description="flags that mask a pixel"
-    )
-    flag_bits: dict[str, Annotated[int, Field(ge=0, le=31)]] = Field(
+    masked: list[str] = option(["CLOUD", "CLOUD_SHADOW", "HIGH_GLINT"], "flags that mask a pixel")
+    flag_bits: dict[str, Annotated[int, Field(ge=0, le=31)]] = option(
         {"CLOUD": 2, "HIGH_GLINT": 3, "CLOUD_SHADOW": 4},
-        description="bit of each flag, for files that do not name their flags",
+        "bit of each flag, for files that do not name their flags",
     )
-    valid_min: float = Field(-1.0, description="reflectance; lower values are masked")
-    valid_max: float = Field(2.0, description="reflectance; higher values are masked")
+    valid_min: float = option(-1.0, "reflectance; lower values are masked")
+    valid_max: float = option(2.0, "reflectance; higher values are masked")
     unit: ClassVar[str] = "reflectance"
 
 
@@ -263,42 +219,25 @@ class Goci2L1bConfig(ProductConfig):
     """GK2B/GOCI-II Level-1B: top-of-atmosphere reflectance, a slot or a mosaic."""
 
     product: Literal["goci2-l1b"]
-    sensor: str = Field("GK2B/GOCI-II", description="sensor name in every raster")
+    sensor: str = option("GK2B/GOCI-II", "sensor name in every raster")
     bands: list[Goci2L1bBand] = Field(["toa_660", "toa_865", "ndvi"], min_length=1)
-    min_sun_elevation_deg: float = Field(
-        15.0, ge=1, lt=90, description="pixels with a lower sun are masked"
+    min_sun_elevation_deg: float = option(15.0, "pixels with a lower sun are masked", ge=1, lt=90)
+    cloud_brightness: float = option(
+        0.28, "cloud: reflectance at 412 nm x cos(sun zenith) is higher ...", gt=0, le=2
     )
-    cloud_brightness: float = Field(
-        0.28,
-        gt=0,
-        le=2,
-        description="a pixel is cloud if its reflectance at 412 nm times the cosine of the sun's "
-        "zenith angle is higher ...",
-    )
-    cloud_ndvi: float = Field(0.2, ge=-1, le=1, description="... and its NDVI is not higher")
-    valid_min: float = Field(0.0, description="reflectance; lower values are masked")
-    valid_max: float = Field(2.0, description="reflectance; higher values are masked")
+    cloud_ndvi: float = option(0.2, "... and the NDVI is not higher", ge=-1, le=1)
+    valid_min: float = option(0.0, "reflectance; lower values are masked")
+    valid_max: float = option(2.0, "reflectance; higher values are masked")
     unit: ClassVar[str] = "reflectance"
 
 
-PRODUCTS: Mapping[Any, type[Section]] = {
-    "<geotiff>": GeotiffConfig,
-    "<landsat>": LandsatConfig,
-    "<gk2a>": Gk2aConfig,
-    "<gk2a-l1b>": Gk2aL1bConfig,
-    "<goci2>": Goci2Config,
-    "<goci2-l1b>": Goci2L1bConfig,
-}
-
-
-def _product(value: Any) -> str | None:
+def _product(value: Any) -> str:
+    """The tag of a section. Without `product` it is a GeoTIFF."""
     if isinstance(value, Mapping):
         return f"<{value.get('product', 'geotiff')}>"
-    kinds = {kind: tag for tag, kind in PRODUCTS.items()}
-    return kinds.get(type(value))
+    return f"<{getattr(value, 'product', None)}>"
 
 
-# Without `product` it is a GeoTIFF. Messages leave out tags in angle brackets.
 SensorConfig = Annotated[
     Annotated[GeotiffConfig, Tag("<geotiff>")]
     | Annotated[LandsatConfig, Tag("<landsat>")]
@@ -313,6 +252,10 @@ SensorConfig = Annotated[
         "goci2-l1b",
     ),
 ]
+PRODUCTS: Mapping[Any, type[Section]] = {
+    get_args(kind)[1].tag: get_args(kind)[0] for kind in get_args(get_args(SensorConfig)[0])
+}
+"""Section of each tag in `SensorConfig`."""
 
 
 class SensorsConfig(Section):
@@ -333,8 +276,9 @@ class SensorsConfig(Section):
         return self.roles == ("target",)
 
     @model_validator(mode="after")
-    def _check_triplet(self) -> Self:
+    def _check(self) -> Self:
         if self.alone:
+            self._check_alone()
             return self
         for role in ROLES:
             if role not in self.roles:
@@ -349,10 +293,7 @@ class SensorsConfig(Section):
                 raise ValueError(f"{role}.bands = {bands}: LST has one band")
         return self
 
-    @model_validator(mode="after")
-    def _check_image(self) -> Self:
-        if not self.alone:
-            return self
+    def _check_alone(self) -> None:
         if self.target.unit != "reflectance":
             raise ValueError(
                 f"target.unit = '{self.target.unit}': a target alone must be reflectance. LST also "
@@ -361,4 +302,3 @@ class SensorsConfig(Section):
         for name in ("ndvi", "ndwi"):
             if name in self.target.names:
                 raise ValueError(f"target.bands: {name} is not a reflectance. Remove it")
-        return self

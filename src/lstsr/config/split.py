@@ -7,12 +7,12 @@ from typing import Annotated, Any, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from lstsr.config.section import Section, Share
+from lstsr.config.section import Section, Share, option
 from lstsr.split import SPLITS
 
 
 class Region(Section):
-    """Scenes whose manifest longitude and latitude lie strictly inside, degrees.
+    """Scenes whose longitude and latitude in the manifest lie strictly inside, degrees.
 
     240 and -120 are the same longitude. A region with only one bound in longitude ends at 180.
     """
@@ -51,27 +51,27 @@ RegionOrShare = Annotated[
 
 
 class SplitConfig(Section):
-    """Test and validation by place. All other scenes are for training.
+    """Test and validation scenes by place. All other scenes are for training.
 
-    Shares (0..1) keep overlapping scenes together. With ``folds`` each region is the test of one
-    fold, so every scene is tested once.
+    A split by shares (0..1) keeps overlapping scenes together. With ``folds``, each region is the
+    test split of one fold, so every scene is tested once.
     """
 
-    test: RegionOrShare | None = Field(
+    test: RegionOrShare | None = option(
         None,
-        description="required without folds; null: no test scenes, for networks to publish, which "
-        "needs evaluate.split: validation",
+        "required without folds; null: no test scenes, for networks that will be "
+        "published (needs evaluate.split: validation)",
     )
-    validation: RegionOrShare | None = Field(None, description="required without folds")
-    folds: int | None = Field(
-        None, ge=len(SPLITS), description="regions of a cross-validation; replaces the other two"
+    validation: RegionOrShare | None = option(None, "required without folds")
+    folds: int | None = option(
+        None,
+        "number of regions of a cross-validation; replaces test and validation",
+        ge=len(SPLITS),
     )
-    buffer_km: float = Field(
-        0.0, ge=0, description="with folds: smallest distance between footprints of two splits"
-    )
+    buffer_km: float = option(0.0, "with folds: smallest distance between two splits", ge=0)
 
     @model_validator(mode="after")
-    def _check_folds(self) -> Self:
+    def _check(self) -> Self:
         named = [name for name in ("test", "validation") if getattr(self, name) is not None]
         if self.folds and named:
             raise ValueError(f"folds = {self.folds}: folds replace {named[0]}. Remove one of them")
@@ -82,10 +82,6 @@ class SplitConfig(Section):
                 raise ValueError("validation is missing")
             if self.buffer_km:
                 raise ValueError(f"buffer_km = {self.buffer_km:g} needs folds. Set split.folds")
-        return self
-
-    @model_validator(mode="after")
-    def _check_shares(self) -> Self:
         shares = [share for share in (self.test, self.validation) if isinstance(share, float)]
         if len(shares) == 1 and self.test is not None:
             raise ValueError("test and validation must both be regions or both be shares")

@@ -1,4 +1,4 @@
-"""Alignment: the files of a scene become a triplet on nested grids, registered to sub-pixel."""
+"""Alignment: the files of a scene become a triplet on nested grids, with sub-pixel registration."""
 
 from __future__ import annotations
 
@@ -32,13 +32,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 FINEST = 1.5
-"""An image can be interpolated to pixels that are narrower than its own by this factor."""
+"""An image can be interpolated to pixels that are at most this much narrower than its own."""
 OPTIONAL = ("water", "covariates")
 MEASURED = ("row", "column", "peak_correlation", "tiles", "residual")
 PSF = ("input_psf_rows_cells", "input_psf_columns_cells")
-AGE = "reference_age_h"
 COLUMNS = (
-    *("scene", "reason", AGE),
+    *("scene", "reason", "reference_age_h"),
     *(f"{role}_{name}" for role in ("reference", "input") for name in MEASURED),
     *PSF,
 )
@@ -48,8 +47,8 @@ COLUMNS = (
 class Aligned:
     """The result of a scene: the registrations against the target, or why it is excluded.
 
-    ``reference_age_h`` is by how many hours the reference is older than the input. ``files`` are
-    the names of the rasters in the scene's folder.
+    The reference is ``reference_age_h`` hours older than the input. ``files`` are the names of the
+    rasters in the scene's folder.
     """
 
     scene: str
@@ -68,16 +67,19 @@ def align(
 ) -> Aligned:
     """Read, register and resample one scene, and write its rasters to ``folder``.
 
-    For layer history, ``others`` are the scenes whose earlier targets are read. An optical image
-    stays on its own grid and is the only raster. A fault in the scene's content excludes the scene,
-    with a reason; any other fault is raised.
+    Layer history reads the earlier targets of ``others``. An optical image stays on its own grid
+    and is the only raster. A fault in the scene's content excludes the scene, with a reason. Any
+    other fault is raised.
     """
     try:
         images = {role: _read(scene, role, sensors) for role in sensors.roles}
         if sensors.alone:
             return _write_alone(scene.scene, images["target"], settings, folder)
         age_h = check_times(images, settings)
-        matched = _matched(scene, sensors, settings.registration)
+        matched = None
+        if band := settings.registration.target_band:
+            reading = sensors.target.model_copy(update={"bands": [band]})
+            matched = read_image(scene.target, reading, "target")
         ground = read_ground(scene.dem, scene.water)
         if "history" in settings.layers:
             grid, time = _coarse_grid(images, settings).refine(settings.scale), images["input"].time
@@ -95,7 +97,7 @@ def align(
         if image is not None:
             geotiff.write(path, image)
             files.append(path.name)
-        else:  # a file of an earlier config would be read as current
+        else:  # remove the file of an earlier config
             path.unlink(missing_ok=True)
     row, column = triplet.shifts["target"]
     geotiff.write(
@@ -107,10 +109,9 @@ def align(
 
 
 def _write_alone(name: str, image: SensorImage, settings: AlignConfig, folder: Path) -> Aligned:
-    """Write an optical image. Raises SceneError if too few of its pixels are valid."""
     if image.valid_fraction < settings.min_valid:
         raise SceneError(
-            f"{image.valid_fraction:.1%} of the target are usable, but align.min_valid requires "
+            f"{image.valid_fraction:.1%} of the target is valid, but align.min_valid requires "
             f"{settings.min_valid:.0%}: clouds?"
         )
     shutil.rmtree(folder / name, ignore_errors=True)  # rasters of an earlier config
@@ -120,12 +121,12 @@ def _write_alone(name: str, image: SensorImage, settings: AlignConfig, folder: P
 
 def _read(scene: Scene, role: str, sensors: SensorsConfig) -> SensorImage:
     image = read_image(getattr(scene, role), getattr(sensors, role), role)
-    # a reference can be days older, so it does not get the scene's time
+    # a reference can be days older than the scene's time
     return image if image.time or role == "reference" else replace(image, time=scene.time)
 
 
 def check_times(images: dict[str, SensorImage], settings: AlignConfig) -> float | None:
-    """By how many hours the reference is older than the input, negative if newer; None if unknown.
+    """Age of the reference at the time of the input, hours (negative: newer); None if unknown.
 
     Raises SceneError if input and target, or reference and input, are too far apart in time.
     """
@@ -138,7 +139,7 @@ def check_times(images: dict[str, SensorImage], settings: AlignConfig) -> float 
         if apart_min > most_min:
             raise SceneError(
                 f"input ({images['input'].time}) is {apart_min:.6g} minutes from the target "
-                f"({images['target'].time}), align.time_window_min allows {most_min:g}"
+                f"({images['target'].time}), but align.time_window_min allows {most_min:g}"
             )
     if not (images["reference"].time and images["input"].time):
         return None
@@ -147,7 +148,7 @@ def check_times(images: dict[str, SensorImage], settings: AlignConfig) -> float 
         raise SceneError(
             f"reference ({images['reference'].time}) is {abs(age_h):.6g} hours "
             f"{'older' if age_h > 0 else 'newer'} than the input ({images['input'].time}), "
-            f"align.reference_max_age_h allows {settings.reference_max_age_h:g}"
+            f"but align.reference_max_age_h allows {settings.reference_max_age_h:g}"
         )
     return age_h
 
@@ -160,16 +161,6 @@ def hours_between(earlier: SensorImage, later: SensorImage) -> float:
     return (end - start).total_seconds() / 3600
 
 
-def _matched(
-    scene: Scene, sensors: SensorsConfig, settings: RegistrationConfig
-) -> SensorImage | None:
-    """The target's band that the reference is matched to; None for its LST."""
-    if settings.target_band is None:
-        return None
-    reading = sensors.target.model_copy(update={"bands": [settings.target_band]})
-    return read_image(scene.target, reading, "target")
-
-
 def to_triplet(
     name: str,
     images: dict[str, SensorImage],
@@ -180,10 +171,10 @@ def to_triplet(
     """The triplet of three images, and the registrations of reference and input to the target.
 
     The anchor stays in place; the others are moved onto it and resampled once each. Shifts are in
-    fine pixels. The reference is matched to ``matched`` if it is given, and gets
-    ``settings.layers`` of the ``ground`` as further channels. With the layer ``unregistered`` it
-    also holds a copy of its bands that is resampled without any shift. Raises SceneError if the
-    images do not overlap or cannot be registered.
+    fine pixels. The reference is matched to ``matched`` (a band of the target) or else to its LST.
+    It gets ``settings.layers`` of the ``ground`` as further channels; layer ``unregistered`` is a
+    copy of its bands, resampled without a shift. Raises SceneError if the images do not overlap or
+    cannot be registered.
     """
     scale, terrain = settings.scale, ground.terrain
     coarse_grid = _coarse_grid(images, settings)
@@ -213,9 +204,8 @@ def to_triplet(
     made = assemble(images, coarse_grid, scale, moved, recipe, ground)
     reference = made.reference
     if "unregistered" in settings.layers:
-        delivered = unmoved["reference"]
-        bands = list(map(unregistered, delivered.bands))
-        reference = with_bands(reference, bands, delivered.values)
+        bands = list(map(unregistered, unmoved["reference"].bands))
+        reference = with_bands(reference, bands, unmoved["reference"].values)
     target = resample(images["target"], grid, moved["target"])
     triplet = Triplet(name, made.input, reference, target, moved, made.water, made.covariates)
     return triplet, registrations
@@ -283,25 +273,23 @@ def _registrations(
 
 
 def write_index(path: Path, aligned: Iterable[Aligned]) -> None:
-    """A CSV with one row per scene. Column ``files`` names the rasters, so that a loss shows."""
-    records = (_record(scene) | {"files": " ".join(scene.files)} for scene in aligned)
-    write_csv(path, (*COLUMNS, "files"), records)
-
-
-def _record(aligned: Aligned) -> dict[str, object]:
-    """A scene's row: its name, the reason for its exclusion, and the measurements."""
-    row: dict[str, object] = {"scene": aligned.scene, "reason": aligned.reason}
-    if aligned.reference_age_h is not None:
-        row[AGE] = round(aligned.reference_age_h, 3)
-    for role, measured in aligned.registrations.items():
-        row |= {f"{role}_{name}": getattr(measured, name) for name in MEASURED}
-        if role == "input":
-            row |= dict(zip(PSF, measured.psf_cells, strict=True))
-    return row
+    """Write one CSV row per scene. Column ``files`` lists the rasters, to detect lost ones."""
+    rows = []
+    for one in aligned:
+        row: dict[str, Any] = {"scene": one.scene, "reason": one.reason}
+        row["files"] = " ".join(one.files)
+        if one.reference_age_h is not None:
+            row["reference_age_h"] = round(one.reference_age_h, 3)
+        for role, measured in one.registrations.items():
+            row |= {f"{role}_{name}": getattr(measured, name) for name in MEASURED}
+            if role == "input":
+                row |= dict(zip(PSF, measured.psf_cells, strict=True))
+        rows.append(row)
+    write_csv(path, (*COLUMNS, "files"), rows)
 
 
 def read_triplet(folder: Path, scene: str) -> Triplet:
-    """The triplet that ``align`` wrote; for an optical image, the one of `image.alone`."""
+    """The triplet that ``align`` wrote; for an optical image, the triplet of `image.alone`."""
     paths = {name: folder / scene / f"{name}.tif" for name in (*ROLES, *OPTIONAL)}
     if not paths["target"].exists():
         raise LstsrError(

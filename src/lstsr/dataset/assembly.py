@@ -40,15 +40,15 @@ UNMOVED: Shift = (0.0, 0.0)
 ELEVATION = GeotiffConfig(sensor="DEM", unit="metre", names=["elevation"])
 WATER = GeotiffConfig(sensor="water mask", unit="index", names=["water"])
 MOST_CELLS = 2**24
-"""Largest number of coarse cells of a scene that fits into memory."""
+"""A scene of this many coarse cells fits into memory."""
 TOLERANCE_CELLS = 1e-6
-"""Rounding tolerance for a corner that lies on the edge of a cell, as a fraction of a cell."""
+"""Rounding of a corner that lies on the edge of a cell."""
 
 
 def read_ground(dem: Path | None, water: Path | None) -> Ground:
     """Elevation (metres) and share of water (0..1) of a scene, if it has such files.
 
-    Raises SceneError if a file cannot be read, or if a share of water has other values.
+    Raises SceneError if a file cannot be read, or a share of water is not between 0 and 1.
     """
     terrain = share = None
     if dem is not None:
@@ -67,7 +67,7 @@ def read_ground(dem: Path | None, water: Path | None) -> Ground:
 def cells_within(grid: Grid, common: GridConfig) -> Grid:
     """The whole cells of the ``common`` grid inside the box around the corners of ``grid``.
 
-    Raises SceneError if there is none.
+    Raises SceneError if there are none or too many, or if the projection is not true to scale.
     """
     to_common = Transformer.from_crs(grid.crs, common.crs, always_xy=True)
     x, y = to_common.transform(*np.transpose(grid.corners))
@@ -95,10 +95,10 @@ def cells_within(grid: Grid, common: GridConfig) -> Grid:
 
 @dataclass(frozen=True)
 class Assembled:
-    """Input and reference of one scene, on nested grids.
+    """Input and reference (with layers) of one scene, on nested grids.
 
-    ``reference`` has the layers as further bands. ``covariates`` predict the input's bias, on the
-    input's grid. ``water`` is the share of water on the fine grid, if known.
+    ``covariates``, on the input's grid, predict its bias. ``water`` is the share of water on the
+    fine grid, if known.
     """
 
     input: SensorImage
@@ -136,12 +136,18 @@ def assemble(
     """Resample the input to ``coarse_grid`` and the reference to the ``scale`` times finer grid.
 
     Each is resampled once, with its shift in fine pixels (row, column) and, if ``ground`` has an
-    elevation, the correction of terrain displacement. Raises SceneError if data for a layer or
-    covariate are missing.
+    elevation, the correction of terrain displacement. Unknown elevation counts as 0, as over the
+    sea. Raises SceneError if data for a layer or covariate are missing.
     """
     grid, terrain = coarse_grid.refine(scale), ground.terrain
     if terrain is not None:
-        _check_cover(terrain.grid, grid)
+        share = covered_share(terrain.grid, grid)
+        if not share:
+            raise SceneError("the elevation (dem) does not overlap the scene. Name another raster")
+        if share < 1:
+            logger.warning(
+                "the elevation covers %.0f %% of the scene; the rest is 0 m", share * 100
+            )
     row, column = shifts.get("input", UNMOVED)
     coarse = resample(images["input"], coarse_grid, (row / scale, column / scale), terrain=terrain)
     plain = resample(images["reference"], grid, shifts.get("reference", UNMOVED), terrain=terrain)
@@ -158,20 +164,8 @@ def assemble(
     )
 
 
-def _check_cover(elevation: Grid, grid: Grid) -> None:
-    """Raise SceneError if an elevation misses a scene; log if it covers only a part.
-
-    Unknown elevation counts as 0, as over the sea.
-    """
-    share = covered_share(elevation, grid)
-    if not share:
-        raise SceneError("the elevation (dem) does not overlap the scene. Name one that covers it")
-    if share < 1:
-        logger.warning("the elevation covers %.0f %% of the scene; the rest is 0 m", share * 100)
-
-
 def widened(image: SensorImage, factor: int) -> SensorImage:
-    """Mean of each ``factor`` x ``factor`` block of a fine image; all pixels must be valid."""
+    """Mean of each ``factor`` x ``factor`` block of a fine image, if all its pixels are valid."""
     return image if factor == 1 else coarsened(image, factor, 1.0)
 
 
@@ -187,5 +181,5 @@ def network_scene(coarse: SensorImage, reference: SensorImage) -> SceneInputs:
 
 
 def centre_of(values: Any, valid: Any) -> float:
-    """Mean of the valid input of a whole scene. Normalisation subtracts it."""
+    """Mean of the valid input of a whole scene, which normalisation subtracts."""
     return float(values[..., valid].mean(dtype=np.float64))

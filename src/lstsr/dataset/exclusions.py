@@ -1,4 +1,4 @@
-"""Scenes that were excluded, at which stage and why, and a limit on their share."""
+"""Excluded scenes, with stage and reason, and the limit on their share."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from lstsr.manifest import ROLES
 def exclusions(
     acquired: Iterable[Acquired], aligned: Iterable[Mapping[str, str]]
 ) -> list[dict[str, str]]:
-    """One record per scene that a fault in its content excludes: name, stage, reason, digests.
+    """One record per excluded scene: name, stage, reason, digests.
 
-    ``aligned`` are rows of the indices of stage align (`align.write_index`).
+    ``aligned`` are rows of the tables of stage align (`align.write_index`).
     """
     reasons = {row["scene"]: row["reason"] for row in aligned}
     records = []

@@ -1,12 +1,12 @@
 """Harmonisation: correction of the input's bias against the target's sensor, from covariates.
 
-Two sensors disagree depending on view and sun geometry, hour, season, cover and elevation. One
-linear function of these covariates is fitted to all training scenes together and corrects every
-scene's input. No scene is fitted to its own target, which is unknown at prediction.
+The difference between two sensors depends on view, sun, hour, season, cover and elevation. One
+linear function of these covariates is fitted to all training scenes together and corrects the input
+of every scene. No scene is fitted to its own target, which is unknown at prediction.
 
-There are few scenes, which differ by more than the covariates explain, and many cells. So scene
-means and within-scene deviations are fitted separately (Mundlak 1978, Econometrica 46, 69), each
-with its own penalty.
+There are few scenes but many cells, and scenes differ by more than the covariates explain.
+Therefore, scene means and within-scene deviations are fitted separately (Mundlak 1978, Econometrica
+46, 69), each with its own penalty.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ RIDGES = tuple(float(ridge) for ridge in 10.0 ** np.arange(-3, 3.5, 0.5))
 
 @dataclass(frozen=True)
 class Samples:
-    """A training scene: means of its covariates (column) and deviations from them at cells.
+    """A training scene: means (column) of its covariates and deviations (column, cell) from them.
 
-    ``deviations`` are (column, cell), ``difference_k`` (cell) target minus input, kelvin.
+    ``difference_k`` (cell) is target minus input, kelvin.
     """
 
     means: Doubles
@@ -60,7 +60,7 @@ def _means_and_deviations(covariates: SensorImage) -> tuple[Doubles, Doubles]:
 
 @dataclass(frozen=True)
 class Column:
-    """A covariate's values in training, and the kelvin that one standard deviation adds."""
+    """A covariate's values in training, and the correction per standard deviation, kelvin."""
 
     name: str
     mean: float
@@ -71,10 +71,12 @@ class Column:
 
     @classmethod
     def of(cls, name: str, values: Doubles) -> Column:
-        """The known values of training. Raises LstsrError if there are none."""
+        """The column of training ``values``. Raises LstsrError if all are NaN."""
         known = values[np.isfinite(values)]
         if not known.size:
-            raise LstsrError(f"align.covariates: {name} is unknown in every training scene")
+            raise LstsrError(
+                f"align.covariates: {name} is unknown in every training scene. Remove it"
+            )
         mean, std = float(known.mean()), float(known.std())
         constant = std < 1e-6 * max(abs(mean), 1.0)
         return cls(name, mean, 0.0 if constant else std, float(known.min()), float(known.max()))
@@ -92,11 +94,6 @@ class Level:
 
     columns: tuple[Column, ...]
     ridge: float
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Level:
-        """The level of a JSON object."""
-        return cls(tuple(Column(**column) for column in values["columns"]), values["ridge"])
 
     def added_k(self, values: Doubles) -> Doubles:
         """Correction by ``values`` (column, ...), kelvin."""
@@ -119,7 +116,10 @@ class Harmonisation:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Harmonisation:
         """The inverse of `to_dict`."""
-        levels = {name: Level.from_dict(values[name]) for name in ("between", "within")}
+        levels = {}
+        for name in ("between", "within"):
+            columns = tuple(Column(**column) for column in values[name]["columns"])
+            levels[name] = Level(columns, values[name]["ridge"])
         return cls(**{**values, **levels})
 
     def to_dict(self) -> dict[str, Any]:
@@ -133,7 +133,10 @@ class Harmonisation:
         """
         names = tuple(column.name for column in self.within.columns)
         if covariates.bands != names:
-            raise LstsrError(f"covariates {covariates.bands}, but {names} were fitted")
+            raise LstsrError(
+                f"the scene has the covariates {covariates.bands}, but {names} were fitted. "
+                "Train the row again"
+            )
         means, deviations = _means_and_deviations(covariates)
         level_k = self.offset_k + self.between.added_k(means)
         return (level_k + self.within.added_k(deviations)).astype(np.float32)
@@ -153,7 +156,7 @@ def harmonised(
 def fit_harmonisation(training: Iterable[Triplet], settings: DatasetConfig) -> Harmonisation | None:
     """The correction fitted to training scenes; None if they have no covariates.
 
-    The cells of the fit are valid, contain valid target pixels, and are not wild.
+    The fit uses valid cells with enough valid target pixels that are not wild.
     """
     names: tuple[str, ...] = ()
     samples = []
@@ -174,12 +177,12 @@ def fit_harmonisation(training: Iterable[Triplet], settings: DatasetConfig) -> H
 def fit(names: Sequence[str], scenes: Iterable[Samples]) -> Harmonisation:
     """Regression of target minus input on the covariates; every scene has the same weight.
 
-    A scene's mean difference is regressed on the means of its covariates, and the deviations of its
-    cells on theirs. Raises LstsrError if fewer than two training scenes have cells.
+    A scene's mean difference is regressed on the means of its covariates, the deviations of its
+    cells on their deviations. Raises LstsrError if fewer than two training scenes have cells.
     """
     kept = [scene for scene in scenes if scene.difference_k.size]
     if len(kept) < 2:
-        raise LstsrError("align.covariates: a fit needs two training scenes with observed cells")
+        raise LstsrError("align.covariates: a fit needs two training scenes with valid cells")
     means, cells = [], []
     for scene in kept:
         level_k = float(scene.difference_k.mean())
@@ -193,12 +196,12 @@ def fit(names: Sequence[str], scenes: Iterable[Samples]) -> Harmonisation:
 def _fit_level(
     names: Sequence[str], scenes: Sequence[tuple[Doubles, Doubles]]
 ) -> tuple[Level, float]:
-    """Ridge regression of y (sample) on x (column, sample) of each scene; and its offset.
+    """Ridge regression of y (sample) on x (column, sample) of all scenes, and its offset.
 
     Minimises, averaged over scenes, the mean over samples of (y - a - b x)^2, plus ridge |b|^2,
-    with standardised x (Hoerl & Kennard 1970, Technometrics 12, 55). The ridge is the one of
-    `RIDGES` that best predicts scenes left out one after the other (Stone 1974, Journal of the
-    Royal Statistical Society B 36, 111).
+    with standardised x (Hoerl & Kennard 1970, Technometrics 12, 55). Of `RIDGES`, the ridge with
+    the best leave-one-scene-out prediction is taken (Stone 1974, Journal of the Royal Statistical
+    Society B 36, 111).
     """
     columns = [
         Column.of(name, np.concatenate([x[index] for x, _ in scenes]))

@@ -1,6 +1,6 @@
 """Earlier fine LST of the same place, as channels beside the reference.
 
-Only targets of UTC days before the day of the input enter. The target of the scene never does.
+Only targets of UTC days before the day of the input are used, never the target of the scene.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from lstsr.config import SensorConfig
 
 logger = logging.getLogger(__name__)
-DAY_S = 86_400
 ANOMALY, AGE, COUNT = HISTORY
 
 
@@ -56,11 +55,10 @@ def overlapping(acquired: Iterable[Acquired]) -> dict[str, list[Scene]]:
 def earlier_targets(
     scenes: Iterable[Scene], reading: SensorConfig, grid: Grid, time: str, max_age_days: float
 ) -> list[Earlier]:
-    """The targets of ``scenes`` of days before ``time``, each resampled once to ``grid``.
+    """The targets of ``scenes`` from days before ``time``, each resampled once to ``grid``.
 
-    They are at most ``max_age_days`` old and in the order of their times. A target whose content
-    cannot be read is left out with a warning. Raises SceneError if the input or a target has no
-    time.
+    They are at most ``max_age_days`` old, the oldest first. A target with unreadable content is
+    left out with a warning. Raises SceneError if the input or a target has no time.
     """
     now = read_time(time)
     if now is None:
@@ -80,8 +78,8 @@ def earlier_targets(
         then = read_time(image.time) or stated
         if then is None:
             raise SceneError(
-                f"layer history: target {scene.target.name} states no time. Fill the manifest "
-                f"column time of scene {scene.scene}"
+                f"layer history: target {scene.target.name} has no time. Fill the manifest column "
+                f"time of scene {scene.scene}"
             )
         age_days = _age_days(then, now, max_age_days)
         if age_days is not None:
@@ -90,21 +88,21 @@ def earlier_targets(
 
 
 def _age_days(then: datetime, now: datetime, max_age_days: float) -> float | None:
-    """Days from ``then`` to ``now``; None unless it is an earlier UTC day within reach."""
-    age_days = (now - then).total_seconds() / DAY_S
+    """Days from ``then`` to ``now``; None if too many, or not from an earlier UTC day."""
+    age_days = (now - then).total_seconds() / 86_400
     return age_days if then.date() < now.date() and age_days <= max_age_days else None
 
 
 def history_layers(
     coarse: SensorImage, earlier: Sequence[Earlier], scale: int
 ) -> dict[str, NDArray[np.float64]]:
-    """The layers of `HISTORY` on the fine grid, each (row, column), 0 if there is no history.
+    """The layers of `HISTORY`, each (row, column), 0 if there is no history.
 
     They are the mean of ``earlier`` relative to the mean of the valid input (kelvin), the days
-    since the newest of them, and their number. The fine grid is the grid of the input ``coarse``,
-    refined by ``scale``. Each target is first brought to the level of the input: its median
-    difference over their common cells is subtracted. So season and weather cancel out, and clouds
-    leave no steps. A target without a common cell does not count.
+    since the newest target, and the number of targets. Their grid is the grid of the input
+    ``coarse``, refined by ``scale``. First, each target's median difference from the input over
+    common cells is subtracted: season and weather cancel out, and clouds leave no steps. A target
+    without a common cell does not count.
     """
     shape = coarse.grid.refine(scale).shape
     total, age, count = (np.zeros(shape) for _ in HISTORY)
@@ -126,7 +124,7 @@ def history_layers(
 
 
 def known(bands: Sequence[str], values: NDArray) -> Mask:
-    """Whether each channel of ``values`` (band, pixel) is known: history if its count is not 0."""
+    """Whether ``values`` (band, pixel) are known. History is known if its count is not 0."""
     mask = np.ones(values.shape, bool)
     for name in {ANOMALY, AGE}.intersection(bands):
         mask[bands.index(name)] = values[bands.index(COUNT)] > 0
@@ -135,7 +133,5 @@ def known(bands: Sequence[str], values: NDArray) -> Mask:
 
 def described(earlier: Sequence[Earlier]) -> str:
     """The times of the earlier targets, for the tags of a product."""
-    return (
-        ", ".join(target.image.time or f"{target.age_days:.2f} days old" for target in earlier)
-        or "none"
-    )
+    times = [target.image.time or f"{target.age_days:.2f} days old" for target in earlier]
+    return ", ".join(times) or "none"

@@ -21,14 +21,11 @@ from lstsr.grid import Grid
 from lstsr.image import Mask, SensorImage, Viewpoint
 
 Doubles = NDArray[np.float64]
-WGS84 = Geod(ellps="WGS84")
-# Least share of valid fine pixels for the NDVI of a cell.
-NDVI_FRACTION = 0.25
 
 
 @dataclass(frozen=True)
 class Ground:
-    """Elevation, share of water (0..1) and earlier targets on the scene's fine grid, if known."""
+    """Elevation, share of water (0..1) and earlier targets (on the fine grid), if known."""
 
     terrain: Terrain | None = None
     water: SensorImage | None = None
@@ -43,7 +40,7 @@ UNKNOWN = Ground()
 
 
 def mostly(share: SensorImage) -> Mask:
-    """Pixels whose share (0..1) is known and more than a half."""
+    """Pixels whose share (0..1) is known and above a half."""
     return share.valid & (share.values[0] > 0.5)
 
 
@@ -55,9 +52,8 @@ def with_layers(
 ) -> SensorImage:
     """``reference`` with the layers ``names`` of its grid as further bands.
 
-    ``history`` holds the layers of history by name, if they are used. A pixel is valid if all its
-    bands are. Raises SceneError if a layer needs an elevation, a share of water, a time or a
-    viewpoint that is missing.
+    ``history`` holds the layers of history by name. Raises SceneError if a layer needs an
+    elevation, a share of water, a time or a viewpoint that is missing.
     """
     if not names:
         return reference
@@ -79,17 +75,18 @@ def with_bands(reference: SensorImage, names: Sequence[str], values: NDArray) ->
 def covariates_of(
     names: Sequence[str], layers: Layers, coarse: SensorImage, reference: SensorImage
 ) -> SensorImage | None:
-    """The covariates ``names`` on the grid of the input ``coarse``; NaN if unknown.
+    """The covariates ``names`` on the grid of the input ``coarse`` and of ``layers``; NaN: unknown.
 
-    ``layers`` are on the same grid. An angle gives two bands, its cosine and its sine. The grid of
-    ``reference`` nests in it. Raises SceneError if data are missing. None if no names are given.
+    An angle gives two bands, its cosine and its sine. The grid of ``reference`` nests in the coarse
+    one. None if no names are given. Raises SceneError if data are missing.
     """
     if not names:
         return None
     bands: dict[str, Doubles] = {}
     for name in names:
         if name == "ndvi":
-            cells = coarsened(reference, reference.grid.width // coarse.grid.width, NDVI_FRACTION)
+            # a quarter of a cell's fine pixels is enough
+            cells = coarsened(reference, reference.grid.width // coarse.grid.width, 0.25)
             bands[name] = cells.values[reference.bands.index(name)]
         elif name in ("hour", "season"):
             turn = np.full(coarse.grid.shape, getattr(layers, name)())
@@ -109,9 +106,9 @@ def covariates_of(
 
 @dataclass(frozen=True)
 class Layers:
-    """The layers of one grid, a method each; arrays (row, column), NaN if unknown.
+    """The layers of one grid; arrays (row, column), NaN if unknown.
 
-    Time and viewpoint, which determine sun and view, are those of the input.
+    ``time`` and ``viewpoint`` of the input determine sun and view.
     """
 
     grid: Grid
@@ -124,7 +121,7 @@ class Layers:
         return self._elevation_m
 
     def slope(self) -> Doubles:
-        """Angle against the horizontal, degrees."""
+        """Angle from the horizontal, degrees."""
         return np.degrees(self._inclination[0])
 
     def northness(self) -> Doubles:
@@ -173,7 +170,7 @@ class Layers:
         return 2 * np.pi * ((time.hour + time.minute / 60) / 24 + lon_deg / 360)
 
     def season(self) -> float:
-        """The day of the year as an angle, radians."""
+        """Day of the year as an angle, radians."""
         return 2 * np.pi * self._moment.astimezone(UTC).timetuple().tm_yday / 365.25
 
     @cached_property
@@ -187,12 +184,11 @@ class Layers:
 
     @cached_property
     def _elevation_m(self) -> Doubles:
-        terrain = self.ground.terrain
-        if terrain is None:
+        if self.ground.terrain is None:
             raise SceneError(
                 "layers of terrain: name an elevation raster (manifest column dem, or --dem)"
             )
-        return elevation_on(terrain, self.grid).astype(float)
+        return elevation_on(self.ground.terrain, self.grid).astype(float)
 
     @cached_property
     def _inclination(self) -> tuple[Doubles, Doubles]:
@@ -217,9 +213,9 @@ def rise(elevation_m: Doubles, lon_deg: Doubles, lat_deg: Doubles) -> tuple[Doub
     (e.g. Hofmann-Wellenhof et al. 2008, section 8.2). This works for any grid: in degrees or feet,
     rotated, or with rectangular pixels.
     """
-    lat, squared = np.radians(lat_deg), WGS84.es
-    w = np.sqrt(1 - squared * np.sin(lat) ** 2)
-    meridian_m, parallel_m = WGS84.a * (1 - squared) / w**3, WGS84.a / w * np.cos(lat)
+    lat, wgs84 = np.radians(lat_deg), Geod(ellps="WGS84")
+    w = np.sqrt(1 - wgs84.es * np.sin(lat) ** 2)
+    meridian_m, parallel_m = wgs84.a * (1 - wgs84.es) / w**3, wgs84.a / w * np.cos(lat)
     steps = []
     for axis in (0, 1):
         lon = np.unwrap(lon_deg, axis=axis, period=360)

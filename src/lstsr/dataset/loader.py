@@ -27,9 +27,9 @@ HEADER = "lstsr"
 class SceneMeta:
     """The header's entry of one scene.
 
-    By track key, in kelvin, ``centre_k`` is the mean of its valid input and ``offset_k`` the median
-    of target minus input over its cells. ``crs`` and ``transform`` (the six numbers of `Grid`)
-    describe its aligned fine grid, ``time`` is when the input was taken.
+    By track key, ``centre_k`` is the mean of the valid input and ``offset_k`` the median of target
+    minus input over the cells, kelvin. ``crs`` and ``transform`` (the six numbers of `Grid`)
+    describe the aligned fine grid; ``time`` is the time of the input.
     """
 
     scene: str
@@ -43,16 +43,14 @@ class SceneMeta:
 
 @dataclass(frozen=True)
 class DatasetMeta:
-    """The header of a dataset file. Bands, means and deviations are per channel.
+    """The header of a dataset file.
 
-    ``target_bands`` are the bands of input and target in ``target_unit``: lst in kelvin, or the
-    bands of an optical image in reflectance. All values with a name in ``_k`` have this unit.
-    By track key, ``target_m`` is the spacing of the fine pixels, and ``widening`` is the number of
-    aligned pixels along the side of one fine pixel.
-    ``origin`` is ``simulated`` or ``observed``: the origin of the dataset's images.
-    ``rows`` are the experiments that an exported file names, as JSON objects; ``harmonisation``
-    is the model of the input's bias, if one was fitted.
-    Splits, means, deviations and ``harmonisation`` are those of one fold, if the split has folds.
+    ``origin`` is ``simulated`` or ``observed``. Input and target have ``target_bands`` in
+    ``target_unit``: lst in kelvin, or the bands of an optical image in reflectance. All values with
+    a name in ``_k`` have this unit. By track key, ``target_m`` is the spacing of the fine pixels
+    and ``widening`` the number of aligned pixels along the side of one fine pixel. ``rows`` are the
+    experiments of an exported file, as JSON objects. ``harmonisation`` is the model of the input's
+    bias, if one was fitted. With folds, it and splits, means and deviations belong to one fold.
     """
 
     dataset: str
@@ -76,8 +74,8 @@ class DatasetMeta:
 class SceneInputs:
     """Inputs of a network for a scene or a window: raw units, filled and finite everywhere.
 
-    ``input`` (h, w) in kelvin, or (B, h, w) of an optical image; ``reference`` (C, H, W); the
-    masks ``input_valid`` (h, w) and ``reference_valid`` (H, W) are bool.
+    ``input`` (h, w) in kelvin, or (B, h, w) of an optical image; ``reference`` (C, H, W); bool
+    masks ``input_valid`` (h, w) and ``reference_valid`` (H, W).
     """
 
     input: Floats
@@ -137,11 +135,10 @@ class Dataset:
         self._guide = guide
         held = _read_meta(self.path, self._file.metadata(), fold)
         shown = held.reference_bands if channels is None else channels
-        for name in shown:
-            if name not in held.reference_bands:
-                raise LstsrError(
-                    f"{path}: has no channel {name}, only {', '.join(held.reference_bands)}"
-                )
+        if absent := [name for name in shown if name not in held.reference_bands]:
+            raise LstsrError(
+                f"{path}: has no channel {absent[0]}, only {', '.join(held.reference_bands)}"
+            )
         self._channels = [held.reference_bands.index(name) for name in shown]
         self.meta = replace(
             held,
@@ -164,9 +161,7 @@ class Dataset:
 
     def scene_meta(self, name: str) -> SceneMeta:
         """The header's entry of a scene."""
-        if name not in self._scenes:
-            raise LstsrError(f"{self.path}: holds no scene {name}; scenes: {_some(self._scenes)}")
-        return self._scenes[name]
+        return self._held("scene", name, self._scenes)
 
     def transform(self, name: str, key: str) -> tuple[float, ...]:
         """The six numbers that map (column, row) of the scene's fine pixels to (x, y)."""
@@ -176,9 +171,12 @@ class Dataset:
 
     def row(self, name: str) -> dict[str, Any]:
         """A row that the file was exported with, as a JSON object."""
-        if name not in self.meta.rows:
-            raise LstsrError(f"{self.path}: holds no row {name}; rows: {_some(self.meta.rows)}")
-        return self.meta.rows[name]
+        return self._held("row", name, self.meta.rows)
+
+    def _held(self, kind: str, name: str, held: Mapping[str, Any]) -> Any:
+        if name not in held:
+            raise LstsrError(f"{self.path}: holds no {kind} {name}; {kind}s: {_some(held)}")
+        return held[name]
 
     def shape(self, name: str, key: str) -> tuple[int, int]:
         """(rows, columns) of the scene in coarse cells."""
@@ -186,7 +184,7 @@ class Dataset:
         return rows, columns
 
     def scored(self, name: str, key: str) -> Mask:
-        """(H, W): the fine pixels that enter loss and scores, without reading anything else."""
+        """(H, W): the fine pixels that enter loss and scores. Reads nothing else."""
         return self._mask(coarse_array(name, key, "scored"), self._whole(name, key))
 
     def water(self, name: str, key: str) -> Mask | None:
@@ -206,14 +204,10 @@ class Dataset:
         if min(row, column) < 0 or row + height > rows or column + width > columns:
             raise LstsrError(
                 f"{self.path}: the window of {height} x {width} coarse cells at ({row}, {column}) "
-                f"leaves scene {name} of {rows} x {columns}"
+                f"exceeds scene {name} of {rows} x {columns}"
             )
-        scale = scale_of(key)
         cells = slice(row, row + height), slice(column, column + width)
-        pixels = (
-            slice(row * scale, (row + height) * scale),
-            slice(column * scale, (column + width) * scale),
-        )
+        pixels = _refined(cells, scale_of(key))
         reference, reference_valid = self._shown_reference(name, key, pixels)
         return SceneArrays(
             input=self._array(coarse_array(name, key, "input"))[..., *cells],
@@ -226,10 +220,9 @@ class Dataset:
         )
 
     def _shown_reference(self, name: str, key: str, pixels: Window) -> tuple[Floats, Mask]:
-        """Reference and mask of a fine window, as ``guide`` asks.
+        """Reference and mask of a fine window for this guide.
 
-        The mask is always the scene's own, so that all guides give way to the fallback at the same
-        pixels.
+        The mask is the scene's own, so that all guides use the fallback at the same pixels.
         """
         everywhere = np.ones([side.stop - side.start for side in pixels], bool)
         if not self._channels:
@@ -243,7 +236,7 @@ class Dataset:
         turned = self._guide == "turned"
         source = name if turned else self._elsewhere(name, key)
         rows, columns = (
-            _turned(side, whole.stop) if turned else _mirrored(side, whole.stop)
+            _mirrored(side, whole.stop, turned)
             for side, whole in zip(pixels, self._whole(source, key), strict=True)
         )
         top, left = int(rows.min()), int(columns.min())
@@ -258,7 +251,7 @@ class Dataset:
         return np.concatenate([held[k : k + 1, *pixels] for k in self._channels])
 
     def _elsewhere(self, name: str, key: str) -> str:
-        """Another scene of the split: the first from half the list on that shares no ground."""
+        """Another scene of the split: the first without overlap, from half the list on."""
         here = self.scene_meta(name)
         names = self.scenes(here.split)
         first = names.index(name) + len(names) // 2
@@ -273,7 +266,7 @@ class Dataset:
         )
 
     def _bounds(self, name: str, key: str) -> tuple[float, float, float, float]:
-        """Least x and y and largest x and y of an image, in units of its grid."""
+        """Smallest x and y and largest x and y of an image, in units of its grid."""
         a, _, c, _, e, f = self.transform(name, key)
         rows, columns = self._whole(name, key)
         x, y = sorted((c, c + a * columns.stop)), sorted((f, f + e * rows.stop))
@@ -281,8 +274,8 @@ class Dataset:
 
     def _whole(self, name: str, key: str) -> Window:
         """The window of all fine pixels of a scene."""
-        rows, columns = (slice(0, cells * scale_of(key)) for cells in self.shape(name, key))
-        return rows, columns
+        rows, columns = self.shape(name, key)
+        return _refined((slice(0, rows), slice(0, columns)), scale_of(key))
 
     def _fine_array(self, name: str, key: str, array: str) -> str:
         return fine_array(name, self.meta.widening[key], array)
@@ -305,14 +298,14 @@ class Dataset:
         return bits[:, : columns.stop - columns.start].astype(bool)
 
 
-def _turned(side: slice, length: int) -> NDArray[np.intp]:
-    """The pixels of a side in a line of ``length`` that is read from its end."""
-    return length - 1 - np.arange(side.start, side.stop)
+def _refined(cells: Window, scale: int) -> Window:
+    rows, columns = (slice(side.start * scale, side.stop * scale) for side in cells)
+    return rows, columns
 
 
-def _mirrored(side: slice, length: int) -> NDArray[np.intp]:
-    """The pixels of a side in a line of ``length`` that is mirrored at its ends."""
-    steps = np.arange(side.start, side.stop) % (2 * length)
+def _mirrored(side: slice, length: int, turned: bool) -> NDArray[np.intp]:
+    """The pixels of a side in a line of ``length``, mirrored at its ends or read from its end."""
+    steps = (np.arange(side.start, side.stop) + turned * length) % (2 * length)
     return np.minimum(steps, 2 * length - 1 - steps)
 
 
@@ -336,7 +329,7 @@ def _read_meta(path: Path, metadata: dict[str, str] | None, fold: int | None) ->
         return meta
     except (KeyError, TypeError, ValueError) as error:
         raise LstsrError(
-            f"{path}: the header lacks or garbles {error}. Rebuild it with the dataset stage"
+            f"{path}: missing or malformed header entry {error}. Rebuild it with the dataset stage"
         ) from error
 
 
@@ -360,6 +353,5 @@ def _of_fold(path: Path, values: dict[str, Any], fold: int | None) -> dict[str, 
 
 
 def _some(names: Iterable[str]) -> str:
-    """A few names for an error message."""
     listed = list(names)
     return ", ".join(listed[:6]) + (" ..." if len(listed) > 6 else "")

@@ -7,6 +7,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,9 @@ from lstsr import __version__
 from lstsr.dataset.align import read_triplet
 from lstsr.dataset.assembly import centre_of
 from lstsr.dataset.harmonise import Harmonisation, fit_harmonisation
+from lstsr.dataset.history import known
 from lstsr.dataset.layers import mostly
 from lstsr.dataset.loader import HEADER, coarse_array, fine_array
-from lstsr.dataset.statistics import reference_statistics, reference_sums
 from lstsr.dataset.tracks import CoarseInput, coarse_inputs, widened_triplet, widening
 from lstsr.errors import LstsrError, SceneError
 from lstsr.files import whole
@@ -33,8 +34,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 Tensors = dict[str, np.ndarray]
-# Pixels that are wider or narrower by this factor belong to another product.
-UNLIKE = 1.8
+_bits = partial(np.packbits, axis=-1)  # eight pixels per byte along the rows of a mask
 
 
 def pack(
@@ -47,19 +47,18 @@ def pack(
     config: dict[str, Any],
     wanted: Collection[str] = SPLITS,
 ) -> dict[str, Any]:
-    """Write the scenes of ``splits``, aligned in ``folder``, as the file ``path``.
+    """Write the scenes of ``splits``, aligned in ``folder``, to the file ``path``.
 
-    ``splits`` gives by scene its split, or its split in each fold. Each fold has its own statistics
-    and harmonisation, from its own training scenes.
+    ``splits`` holds the split of each scene, or its split in each fold. Each fold has its own
+    statistics and harmonisation, from its own training scenes. If the fine pixels of a block are
+    wider than the aligned ones, target and reference are averaged. The input of an observed block
+    is also harmonised, if scenes have covariates.
 
-    If the fine pixels of a block are wider than the aligned ones, target and reference are
-    averaged. The input of an observed block is also harmonised, if scenes have covariates.
-
-    Returns the statistics: reference values over valid pixels of training scenes, number of scenes
-    by split, wild cells (`wild_k`) left out by block, the harmonisation, and as ``unscored`` the
-    scenes that are excluded because they have no pixel to score, with reasons. Raises LstsrError if
-    a split of ``wanted`` has no scene left, scenes have pixels of very different size, or no
-    training scene has the history that is among the layers.
+    Returns the statistics: means and deviations of the reference over training scenes, number of
+    scenes by split, wild cells (`wild_k`) by block, the harmonisation, and the scenes that are
+    excluded because they have no pixel to score, with reasons (``unscored``). Raises LstsrError if
+    a split of ``wanted`` has no scene left, scenes have pixels of very different size, or layer
+    history is empty in all training scenes.
     """
     folds = _by_fold(splits)
     _check_splits(folds, wanted)
@@ -87,7 +86,7 @@ def pack(
         tensors |= arrays
         wild.update({block.key: inputs[block.key].wild for block in blocks})
         spacings_m[name] = aligned.target.grid.gsd_m
-        sums[name] = reference_sums(aligned)
+        sums[name] = _reference_sums(aligned)
         scenes.append(
             {
                 "scene": name,
@@ -105,7 +104,7 @@ def pack(
     lst = first.target.unit == "kelvin"
     fitted = [
         {
-            **reference_statistics(sums[name] for name in chosen if chosen[name] == "train"),
+            **_reference_statistics([sums[name] for name in chosen if chosen[name] == "train"]),
             "n_scenes": dict(sorted(Counter(chosen.values()).items())),
             "harmonisation": bias.to_dict() if (bias := harmonisations[fold]) else None,
         }
@@ -137,7 +136,7 @@ def pack(
 
 
 def _by_fold(splits: Mapping[str, str | tuple[str, ...]]) -> dict[int | None, dict[str, str]]:
-    """Fold to the split of each scene; without folds the only key is None."""
+    """The split of each scene by fold. Without folds, the only key is None."""
     folds: dict[int | None, dict[str, str]] = {}
     for name, split in splits.items():
         of_scene = {None: split} if isinstance(split, str) else dict(enumerate(split))
@@ -147,12 +146,13 @@ def _by_fold(splits: Mapping[str, str | tuple[str, ...]]) -> dict[int | None, di
 
 
 def _check_splits(folds: Mapping[int | None, Mapping[str, str]], wanted: Collection[str]) -> None:
-    """Raise LstsrError if a split of ``wanted`` has no scene."""
     for fold, splits in folds.items():
         for split in wanted:
             if split not in splits.values():
                 where = "" if fold is None else f" in fold {fold}"
-                raise LstsrError(f"no scene of {split} is left{where}; excluded.csv says why")
+                raise LstsrError(
+                    f"no scene of {split} is left{where}. Look up the reasons in excluded.csv"
+                )
 
 
 def _common_spacing_m(spacings_m: dict[str, float]) -> float:
@@ -162,12 +162,36 @@ def _common_spacing_m(spacings_m: dict[str, float]) -> float:
     """
     median_m = float(np.median(list(spacings_m.values())))
     for name, own_m in spacings_m.items():
-        if not 1 / UNLIKE < own_m / median_m < UNLIKE:
+        if not 1 / 1.8 < own_m / median_m < 1.8:  # otherwise it is another product
             raise LstsrError(
                 f"scene {name}: its fine pixels are {own_m:.4g} m wide, but {median_m:.4g} m in "
                 "other scenes. Set align.grid to bring all scenes to one grid, or remove the scene"
             )
     return median_m
+
+
+def _reference_sums(triplet: Triplet) -> np.ndarray:
+    """Number, sum and sum of squares of the known pixels of each reference band, (3, band)."""
+    values = triplet.reference.values[:, triplet.reference.valid].astype(np.float64)
+    counted = known(triplet.reference.bands, values)
+    values[~counted] = 0
+    return np.stack([counted.sum(axis=1), values.sum(axis=1), (values**2).sum(axis=1)])
+
+
+def _reference_statistics(training: list[np.ndarray]) -> dict[str, list[float]]:
+    """Mean and standard deviation of each band, from the sums of training scenes.
+
+    Raises LstsrError if a band has no value.
+    """
+    count, total, squares = np.sum(training, axis=0)
+    if not count.all():
+        raise LstsrError(
+            "align.layers: no training scene has an earlier target for layer history. Add "
+            "earlier dates, raise align.history_max_age_days, or remove the layer"
+        )
+    mean = total / count
+    std = np.sqrt(squares / count - np.square(mean))
+    return {"reference_mean": mean.tolist(), "reference_std": std.tolist()}
 
 
 def _scene_arrays(
@@ -182,7 +206,15 @@ def _scene_arrays(
     for block in blocks:
         wider = widening(block.key, aligned.scale)
         triplet = widened_triplet(aligned, wider)
-        arrays |= _fine_arrays(triplet, wider)
+        reference, target = triplet.reference, triplet.target
+        image = target.values[0] if target.unit == "kelvin" else target.values
+        fine: Tensors = {"target": fill(image, target.valid)}
+        if reference.bands:
+            fine["reference"] = fill(reference.values, reference.valid)
+            fine["reference_valid"] = _bits(reference.valid)
+        if triplet.water is not None:
+            fine["water"] = _bits(mostly(triplet.water))
+        arrays |= {fine_array(aligned.scene, wider, name): array for name, array in fine.items()}
         inputs |= coarse_inputs(triplet, block, settings, harmonisations)
     for key, coarse in inputs.items():
         arrays[coarse_array(aligned.scene, key, "input")] = coarse.values
@@ -191,26 +223,9 @@ def _scene_arrays(
     return arrays, inputs
 
 
-def _fine_arrays(triplet: Triplet, wider: int) -> Tensors:
-    reference, target = triplet.reference, triplet.target
-    image = target.values[0] if target.unit == "kelvin" else target.values
-    arrays: Tensors = {"target": fill(image, target.valid)}
-    if reference.bands:
-        arrays["reference"] = fill(reference.values, reference.valid)
-        arrays["reference_valid"] = _bits(reference.valid)
-    if triplet.water is not None:
-        arrays["water"] = _bits(mostly(triplet.water))
-    return {fine_array(triplet.scene, wider, name): array for name, array in arrays.items()}
-
-
-def _bits(mask: np.ndarray) -> np.ndarray:
-    """A mask, eight pixels to a byte along its rows."""
-    return np.packbits(mask, axis=-1)
-
-
 def _save(path: Path, tensors: Tensors, meta: dict[str, Any]) -> None:
     contiguous = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
-    # so that the headers of two different datasets differ
+    # the digest makes the headers of different datasets differ
     content = hashlib.sha256()
     for name in sorted(contiguous):
         content.update(name.encode() + contiguous[name].tobytes())

@@ -1,4 +1,4 @@
-"""Inputs of the tracks: the observed input, as it is or harmonised, or one made from the target."""
+"""Inputs of the tracks: the observed input, with or without harmonisation, or a degraded target."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CoarseInput:
-    """The input of one track: kelvin (h, w), its mask, and the fine pixels (H, W) to score.
+    """The input of one track, its mask (h, w), and the fine pixels (H, W) to score.
 
-    For an optical image it is reflectance (B, h, w). ``offset_k`` is the scene's median of target
-    minus input, ``wild`` the number of wild cells (`wild_k`).
+    ``values`` are kelvin (h, w) or, for an optical image, reflectance (B, h, w). ``offset_k`` is
+    the scene's median of target minus input, ``wild`` the number of wild cells (`wild_k`).
     """
 
     values: Floats
@@ -39,8 +39,8 @@ class CoarseInput:
 def widening(key: str, aligned_scale: int) -> int:
     """Number of aligned fine pixels along the side of one fine pixel of a track.
 
-    An observed input keeps its own spacing, so a smaller scale means wider fine pixels. A degraded
-    one is made from the aligned target as it is.
+    An observed input keeps its spacing, so a smaller scale means wider fine pixels. A degraded
+    input is made from the aligned target without widening.
     """
     return 1 if key.startswith("degraded") else aligned_scale // scale_of(key)
 
@@ -60,7 +60,7 @@ def coarse_inputs(
     settings: DatasetConfig,
     harmonisations: Mapping[int | None, Harmonisation | None],
 ) -> dict[str, CoarseInput]:
-    """The inputs of a block by track key: as it is and, if observed, harmonised for each fold.
+    """The inputs of a block by track key; if observed, also harmonised for each fold.
 
     All are scored on the same pixels. Raises SceneError if there are none.
     """
@@ -85,11 +85,11 @@ def coarse_inputs(
 def coarse_input(triplet: Triplet, track: str, scale: int, settings: DatasetConfig) -> CoarseInput:
     """The input of a track, and the pixels that are scored with it.
 
-    A fine pixel is scored if target, reference and input are valid and the cell is not wild: its
-    input minus the target's mean is within ``wild_k`` of the scene's median difference. By
+    A fine pixel is scored if target, reference and input are valid and the cell is not wild: the
+    target's mean minus the input is within ``wild_k`` of the scene's median difference. By
     ``settings``, pixels without a valid reference are also scored, or water is not. The input of an
-    optical image is its block mean. Rows and columns that do not fill a cell, in the south and
-    east, are left out.
+    optical image is its block mean. Rows and columns in the south and east that do not fill a cell
+    are left out.
     """
     target, lst = triplet.target, triplet.target.unit == "kelvin"
     height, width = (length // scale * scale for length in target.grid.shape)
@@ -110,15 +110,10 @@ def coarse_input(triplet: Triplet, track: str, scale: int, settings: DatasetConf
     if settings.without_reference == "masked":
         scored &= triplet.reference.valid[:height, :width]
     if settings.water == "masked":
-        scored &= ~_mostly_water(triplet)[:height, :width]
+        if triplet.water is None:
+            raise LstsrError(
+                f"scene {triplet.scene}: packing.water = masked needs the manifest column water"
+            )
+        scored &= ~mostly(triplet.water)[:height, :width]
     filled = fill(values.astype(np.float32), valid)
     return CoarseInput(filled[0] if lst else filled, valid, scored, offset_k, int((~tame).sum()))
-
-
-def _mostly_water(triplet: Triplet) -> Mask:
-    """Fine pixels with more water than land. Raises LstsrError if the share is unknown."""
-    if triplet.water is None:
-        raise LstsrError(
-            f"scene {triplet.scene}: packing.water = masked needs the manifest column water"
-        )
-    return mostly(triplet.water)

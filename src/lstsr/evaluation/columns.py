@@ -1,4 +1,4 @@
-"""Names of all columns of the score files and of the table, and how these files are read."""
+"""Names of all columns of the score files and of the table, and the reader of these files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 from lstsr.errors import LstsrError
 
 BLOCK = ("dataset", "split", "track", "scale")
-"""Rows that agree in these are compared with each other."""
+"""Rows with the same values here are compared with each other."""
 IDENTITY = (
     *("dataset", "origin", "split", "track", "scale", "input_m", "target_m", "grid"),
     *("model", "variant", "seed"),
@@ -20,12 +20,8 @@ TEXT = (
     *("dataset", "origin", "split", "track", "grid", "model", "variant"),
     *(*SENSORS, "scene", "version"),
 )
-"""Columns that stay text."""
-
-PIXEL_METRICS = (
-    *("n_pixels", "psnr_db", "ssim", "mse"),
-    *("rmse_k", "ubrmse_k", "mae_k", "bias_k"),
-)
+"""Columns of text."""
+PIXEL_METRICS = ("n_pixels", "psnr_db", "ssim", "mse", "rmse_k", "ubrmse_k", "mae_k", "bias_k")
 CELL_METRICS = ("consistency_k", "lattice", "spectrum_db", "spectrum_bias_db")
 """Metrics that need a grid in which the input's cells nest. The target's own grid is not one."""
 METRICS = (*PIXEL_METRICS, *CELL_METRICS)
@@ -52,7 +48,7 @@ IMAGE_SCORE_COLUMNS = (*_SCENE, *IMAGE_METRICS, *COST, "version")
 """Score files of optical images."""
 
 AGAINST = {"gain": "bilinear", "gain_over_local_linear": "local-linear"}
-"""Prefix of the columns of a gain, to the baseline that it is measured against."""
+"""Prefix of a gain's columns to its baseline."""
 _GAIN, _GAIN_OVER_LOCAL_LINEAR = (
     (f"{name}_db", f"{name}_db_low", f"{name}_db_high") for name in AGAINST
 )
@@ -62,7 +58,7 @@ TABLE_COLUMNS = (
     *(*SIZE, "version", *SENSORS),
 )
 """The table of LST: one row per experiment."""
-IMAGE_TABLE_COLUMNS = (*(*_ROW, *IMAGE_METRICS, *_GAIN, "scenes_won", *SIZE, "version", *SENSORS),)
+IMAGE_TABLE_COLUMNS = (*_ROW, *IMAGE_METRICS, *_GAIN, "scenes_won", *SIZE, "version", *SENSORS)
 """The table of optical images."""
 
 
@@ -85,15 +81,15 @@ def read_scores(path: Path) -> pd.DataFrame:
 
 
 def of_lst(scores: pd.DataFrame) -> bool:
-    """Whether these are scores of LST, not of optical images."""
+    """Whether the scores are of LST, not of optical images."""
     return "rmse_k" in scores
 
 
 def has_folds(scores: pd.DataFrame) -> bool:
-    """Whether these are scores of a split with folds."""
+    """Whether the scores are of a split with folds."""
     return "fold" in scores and bool(scores["fold"].notna().all())
 
 
 def origin_title(dataset: str, origin: str) -> str:
-    """A dataset's title. "data" separates the origin ``observed`` from the track of that name."""
+    """A dataset's title. The word "data" sets the origin ``observed`` apart from the track."""
     return f"{dataset} ({origin} data)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -19,12 +19,18 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Polygon
 from matplotlib.ticker import LogLocator, NullLocator
 
-from lstsr.dataset.loader import Dataset, SceneArrays
+from lstsr.dataset.loader import Dataset
 from lstsr.errors import LstsrError
 from lstsr.evaluation.columns import has_folds, origin_title, read_scores
-from lstsr.evaluation.gains import gains_db, interval_note
-from lstsr.evaluation.pictures import Pictures, no_data_legend, pictures_figure, with_no_data
-from lstsr.files import whole
+from lstsr.evaluation.pictures import (
+    CLIPPED,
+    Pictures,
+    no_data_legend,
+    pictures_figure,
+    save_figure,
+    with_no_data,
+)
+from lstsr.evaluation.table import gains_db, interval_note
 from lstsr.globe import outline_of
 from lstsr.image import Floats, Mask
 from lstsr.metrics import paired_bootstrap, rapsd
@@ -39,18 +45,14 @@ SPLIT_COLOURS = {
     "dropped": "#b0b0b0",
 }
 LINE_COLOURS = matplotlib.colormaps["tab20"](range(20))
-LST_MAP, ERROR_MAP = "inferno", "RdBu_r"
-CLIPPED = 1.0
-"""Percent of the pixels that colour scales leave out at either end."""
-DENSITY_BINS = 120
 
 
 @dataclass(frozen=True)
 class Sources:
     """The files that figures show; scores and predictions are in the same order.
 
-    ``series`` gives, by figure, series of rows that differ only in one setting of training and in
-    the seed: the value of this setting by the name of the row.
+    ``series`` lists, by figure, rows that differ only in the seed and in one setting of training:
+    the value of this setting by the name of the row.
     """
 
     data: Path
@@ -64,7 +66,7 @@ class Sources:
 
 @dataclass(frozen=True)
 class Line:
-    """One row of a block, with its folds pooled; ``predictions`` are index files by scene."""
+    """A row of the table with its folds pooled; ``predictions`` are index files by scene."""
 
     name: str
     scores: pd.DataFrame
@@ -91,15 +93,11 @@ class Line:
         """The prediction of a scene, all bands (B, H, W)."""
         return geotiff.read_written(self.predictions[scene].parent / f"{scene}.tif").values
 
-    def values(self, scene: str) -> Floats:
-        """The predicted LST of a scene (H, W), kelvin."""
-        return self.image(scene)[0]
-
 
 Blocks = Mapping[str, Sequence[Line]]
 """The rows of each track and scale."""
 Series = Mapping[str, float]
-"""A setting of training, or a position on the x axis, by the name of a row."""
+"""A setting of training, or a position on the x axis, by row."""
 
 
 def draw(sources: Sources, folder: Path, scenes: int, resamples: int) -> None:
@@ -107,25 +105,30 @@ def draw(sources: Sources, folder: Path, scenes: int, resamples: int) -> None:
 
     ``scenes`` is the number of mapped scenes per block, ``resamples`` the draws of the bootstrap.
     """
-    dataset = Dataset(sources.data)
+    for name, figure in _figures(sources, scenes, resamples):
+        save_figure(figure, folder / f"{name}.png")
+
+
+def _figures(sources: Sources, scenes: int, resamples: int) -> Iterator[tuple[str, Figure]]:
+    """The figures and their names, one at a time."""
+    dataset, blocks = Dataset(sources.data), _blocks(sources)
     lst = dataset.meta.target_unit == "kelvin"
-    blocks = _blocks(sources)
     for key, lines in blocks.items():
         names = _typical(lines[0].scores, scenes)
-        if not lst:
-            _save(_images_figure(dataset, key, lines, names), folder / f"before-after-{key}.png")
-            continue
-        _save(_scenes_figure(dataset, key, _base(lines), names), folder / f"scenes-{key}.png")
-        _save(_density_figure(dataset, key, _base(lines)), folder / f"density-{key}.png")
-        _save(_spectra_figure(dataset, key, lines), folder / f"spectra-{key}.png")
+        if lst:
+            yield f"scenes-{key}", _scenes_figure(dataset, key, _base(lines), names)
+            yield f"density-{key}", _density_figure(dataset, key, _base(lines))
+            yield f"spectra-{key}", _spectra_figure(dataset, key, lines)
+        else:
+            yield f"before-after-{key}", _images_figure(dataset, key, lines, names)
     if sources.curves:
-        _save(_curves_figure(dataset, blocks, sources.curves), folder / "curves.png")
+        yield "curves", _curves_figure(dataset, blocks, sources.curves)
     series_figures = {"patch_size": _patch_size_figure, "budgets": _budgets_figure}
     for name, series in sources.series.items():
-        _save(series_figures[name](dataset, blocks, series, resamples), folder / f"{name}.png")
-    _save(_split_figure(dataset, sources.splits), folder / "split.png")
+        yield name, series_figures[name](dataset, blocks, series, resamples)
+    yield "split", _split_figure(dataset, sources.splits)
     if lst:
-        _save(_shifts_figure(dataset, sources.shifts), folder / "shifts.png")
+        yield "shifts", _shifts_figure(dataset, sources.shifts)
 
 
 def _blocks(sources: Sources) -> dict[str, list[Line]]:
@@ -143,12 +146,10 @@ def _blocks(sources: Sources) -> dict[str, list[Line]]:
 
 
 def _without_fold(row: str) -> str:
-    """The name of a row without its fold."""
     return re.sub(r"-f\d+$", "", row)
 
 
 def _title(dataset: Dataset, *parts: str) -> str:
-    """Title of a figure: dataset, origin and content."""
     return ", ".join((origin_title(dataset.meta.dataset, dataset.meta.origin), *parts))
 
 
@@ -158,13 +159,13 @@ def _titled(figure: Figure, dataset: Dataset, *parts: str) -> Figure:
 
 
 def _scored_scenes(lines: Sequence[Line]) -> str:
-    """Number and split of the scenes that the rows were scored on."""
+    """Number and split of the scored scenes."""
     scores = lines[0].scores
     return f"{len(scores)} {scores['split'].iloc[0]} scenes"
 
 
 def _typical(scores: pd.DataFrame, count: int) -> list[str]:
-    """Scenes spread evenly over the order of difficulty, not chosen by a model's success."""
+    """Scenes at even steps in the order of their errors, from easy to difficult."""
     by = "ubrmse_k" if "ubrmse_k" in scores else "rmse"
     ordered = scores.sort_values(by)["scene"].tolist()
     count = min(count, len(ordered))
@@ -197,22 +198,22 @@ def _scenes_figure(dataset: Dataset, key: str, lines: list[Line], names: list[st
     for index, name in enumerate(names):
         scene = dataset.scene(name, key)
         top, bottom = axes[2 * index], axes[2 * index + 1]
-        fields = [line.values(name) for line in lines]
+        target = np.where(scene.scored, scene.target, np.nan)
         low, high = np.percentile(scene.target[scene.scored], [CLIPPED, 100 - CLIPPED])
-        errors = [_error(field, scene) for field in fields]
-        spread = np.nanpercentile(np.abs(errors[0]), 100 - 2 * CLIPPED)
-        _map(top[0], np.where(scene.input_valid, scene.input, np.nan), "input", low, high, LST_MAP)
+        _map(top[0], np.where(scene.input_valid, scene.input, np.nan), "input", low, high)
         reference = np.where(scene.reference_valid, scene.reference[0], np.nan)
         title = f"reference, {dataset.meta.reference_bands[0]}"
         _map(top[1], reference, title, None, None, "gray")
+        fields = [line.image(name)[0] for line in lines]
+        errors = [field - target - np.nanmean(field - target) for field in fields]
+        spread = np.nanpercentile(np.abs(errors[0]), 100 - 2 * CLIPPED)
         panels = zip(lines, fields, errors, top[2:-1], bottom[2:-1], strict=True)
         for line, field, error, above, below in panels:
-            image = _map(above, field, line.label, low, high, LST_MAP)
+            image = _map(above, field, line.label, low, high)
             score = line.scores[line.scores["scene"] == name].iloc[0]
             title = f"error, ubRMSE {score.ubrmse_k:.2f} K"
-            error_image = _map(below, error, title, -spread, spread, ERROR_MAP)
-        target = np.where(scene.scored, scene.target, np.nan)
-        _map(top[-1], target, "target", low, high, LST_MAP)
+            error_image = _map(below, error, title, -spread, spread, "RdBu_r")
+        _map(top[-1], target, "target", low, high)
         for axis in (*bottom[:2], bottom[-1]):
             axis.axis("off")
         bottom[0].text(0.5, 0.5, f"scene {name}\n{key}", ha="center", va="center", fontsize=9)
@@ -223,14 +224,13 @@ def _scenes_figure(dataset: Dataset, key: str, lines: list[Line], names: list[st
     return _titled(figure, dataset, f"track {key}", f"{len(names)} of {_scored_scenes(lines)}")
 
 
-def _error(field: Floats, scene: SceneArrays) -> Floats:
-    """Prediction minus target in scored pixels (NaN elsewhere), without its mean, kelvin."""
-    error = np.where(scene.scored, field - scene.target, np.nan)
-    return error - np.nanmean(error)
-
-
 def _map(
-    axis: Axes, values: Floats, title: str, low: float | None, high: float | None, colours: str
+    axis: Axes,
+    values: Floats,
+    title: str,
+    low: float | None,
+    high: float | None,
+    colours: str = "inferno",
 ) -> AxesImage:
     axis.set_title(title, fontsize=8)
     axis.axis("off")
@@ -239,15 +239,20 @@ def _map(
 
 
 def _density_figure(dataset: Dataset, key: str, lines: list[Line]) -> Figure:
-    """Predicted against true LST minus the scene means, all scored pixels."""
+    """Predicted against true LST without the scene means, all scored pixels."""
     figure = Figure(figsize=(1.2 + 2.2 * len(lines), 3.1), layout="constrained")
     axes = figure.subplots(1, len(lines), squeeze=False, sharex=True, sharey=True)[0]
-    truth, predicted = _anomalies(dataset, key, lines)
+    parts = []
+    for name in lines[0].scores["scene"]:
+        scene = dataset.scene(name, key)
+        fields = (scene.target, *(line.image(name)[0] for line in lines))
+        scored = (field[scene.scored] for field in fields)
+        parts.append([values - values.mean() for values in scored])
+    truth, *predicted = map(np.concatenate, zip(*parts, strict=True))
     limit = np.percentile(np.abs(truth), 99.8)
-    edges = np.linspace(-limit, limit, DENSITY_BINS + 1)
+    edges = np.linspace(-limit, limit, 121)
     densities = [np.histogram2d(values, truth, [edges, edges])[0] for values in predicted]
-    panels = zip(axes, lines, predicted, densities, strict=True)
-    for axis, line, values, counts in panels:
+    for axis, line, values, counts in zip(axes, lines, predicted, densities, strict=True):
         mesh = axis.pcolormesh(edges, edges, counts, norm=LogNorm(1, np.nanmax(densities)))
         axis.plot([-limit, limit], [-limit, limit], color="white", linewidth=0.8)
         slope = np.polyfit(truth, values, 1)[0]
@@ -259,24 +264,8 @@ def _density_figure(dataset: Dataset, key: str, lines: list[Line]) -> Figure:
     return _titled(figure, dataset, f"track {key}", _scored_scenes(lines), f"{len(truth):,} pixels")
 
 
-def _anomalies(
-    dataset: Dataset, key: str, lines: list[Line]
-) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Target and predictions in all scored pixels, minus scene means, each (n,), kelvin."""
-    truth: list[np.ndarray] = []
-    predicted: list[list[np.ndarray]] = [[] for _ in lines]
-    for name in lines[0].scores["scene"]:
-        scene = dataset.scene(name, key)
-        target = scene.target[scene.scored]
-        truth.append(target - target.mean())
-        for values, line in zip(predicted, lines, strict=True):
-            field = line.values(name)[scene.scored]
-            values.append(field - field.mean())
-    return np.concatenate(truth), [np.concatenate(values) for values in predicted]
-
-
 def _spectra_figure(dataset: Dataset, key: str, lines: list[Line]) -> Figure:
-    """Power spectra of the base variants, and their ratio to the spectrum of the target."""
+    """Power spectra of target and base variants, and the ratio of each variant to the target."""
     figure = Figure(figsize=(6.4, 6.4), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     scenes = {name: dataset.scene(name, key) for name in lines[0].scores["scene"]}
@@ -286,9 +275,8 @@ def _spectra_figure(dataset: Dataset, key: str, lines: list[Line]) -> Figure:
     above.loglog(wavelength * pixel_km, target, color="black", linewidth=2, label="target")
     below.axhline(0, color="black", linewidth=2)
     for line, colour in zip(_base(lines), cycle(LINE_COLOURS), strict=False):
-        predicted = (line.values(name) for name in scenes)
-        masks = (scene.scored for scene in scenes.values())
-        _, power = _spectrum(list(zip(predicted, masks, strict=True)))
+        predicted = [(line.image(name)[0], scene.scored) for name, scene in scenes.items()]
+        _, power = _spectrum(predicted)
         above.plot(wavelength * pixel_km, power, color=colour, linewidth=1, label=line.label)
         difference_db = 10 * np.log10(power / target)
         below.plot(wavelength * pixel_km, difference_db, color=colour, linewidth=1)
@@ -312,7 +300,7 @@ def _base(lines: Sequence[Line]) -> list[Line]:
 
 
 def _spectrum(images: Sequence[tuple[Floats, Mask]]) -> tuple[np.ndarray, np.ndarray]:
-    """(Wavelength in pixels, power in K^2), geometric mean over images and their masks."""
+    """Wavelength in pixels, and the geometric mean of the power of masked images, K^2."""
     spectra = [rapsd(values_k, scored) for values_k, scored in images]
     # scenes of different sizes have rings of different widths
     common = min((frequency for frequency, _ in spectra), key=len)
@@ -324,7 +312,7 @@ def _patch_size_figure(
     dataset: Dataset, blocks: Blocks, series: Sequence[Series], resamples: int
 ) -> Figure:
     """Gain against the side of the training patches."""
-    # side by side, so that intervals do not hide each other
+    # beside each other, so that no interval hides another
     beside = 1.02 ** (np.arange(len(series)) - (len(series) - 1) / 2)
     positions = [
         {name: side * factor for name, side in patches.items()}
@@ -333,7 +321,7 @@ def _patch_size_figure(
     figure = _series_figure(dataset, blocks, positions, resamples, "patch and batch")
     sides = sorted({side for patches in series for side in patches.values()})
     (axis,) = figure.axes
-    axis.set_xticks(sides, [str(side) for side in sides])
+    axis.set_xticks(sides, list(map(str, sides)))
     axis.set_xlabel("side of a training patch, fine pixels")
     return figure
 
@@ -341,11 +329,16 @@ def _patch_size_figure(
 def _budgets_figure(
     dataset: Dataset, blocks: Blocks, series: Sequence[Series], resamples: int
 ) -> Figure:
-    """Gain against the measured CPU time of training."""
-    lines = [line for rows in blocks.values() for line in rows]
-    positions = [
-        {line.name: _train_cpu_s(line) for line in _named(lines, steps)} for steps in series
-    ]
+    """Gain against the measured CPU time of training. Raises LstsrError if a row has none."""
+    positions: list[dict[str, float]] = []
+    for steps in series:
+        rows = [line for lines in blocks.values() for line in _named(lines, steps)]
+        cpu_s = {row.name: float(row.scores["train_cpu_s"].mean(skipna=False)) for row in rows}
+        if without := [name for name, seconds in cpu_s.items() if not seconds > 0]:
+            raise LstsrError(
+                f"{without[0]}: its checkpoint has no CPU seconds of training. Train the row again"
+            )
+        positions.append(cpu_s)
     figure = _series_figure(dataset, blocks, positions, resamples, "the number of steps")
     (axis,) = figure.axes
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -354,22 +347,12 @@ def _budgets_figure(
     return figure
 
 
-def _train_cpu_s(line: Line) -> float:
-    """CPU seconds of a row's training. Raises LstsrError if its checkpoint has none."""
-    seconds = float(line.scores["train_cpu_s"].mean(skipna=False))
-    if not seconds > 0:
-        raise LstsrError(
-            f"{line.name}: its checkpoint has no CPU seconds of training. Train the row again"
-        )
-    return seconds
-
-
 def _series_figure(
     dataset: Dataset, blocks: Blocks, series: Sequence[Series], resamples: int, setting: str
 ) -> Figure:
     """Gain over bilinear with intervals, one line per series.
 
-    A series gives the position of each row on the logarithmic x axis.
+    A series maps rows to positions on the logarithmic x axis.
     """
     figure = Figure(figsize=(6, 4.2), layout="constrained")
     axis = figure.subplots()
@@ -399,7 +382,7 @@ def _named(lines: Sequence[Line], names: Container[str]) -> list[Line]:
 def _points(
     lines: Sequence[Line], bilinear: Line, positions: Series, resamples: int
 ) -> list[tuple[float, float, float, float]]:
-    """(Position, gain, ends of its interval) of each variant, averaged over seeds."""
+    """Position, gain and ends of its interval of each variant, averaged over seeds."""
     variants: dict[str, list[Line]] = {}
     for line in lines:
         variants.setdefault(line.variant, []).append(line)
@@ -412,17 +395,14 @@ def _points(
 
 
 def _curves_figure(dataset: Dataset, blocks: Blocks, curves: Sequence[Path]) -> Figure:
-    """Validation during training, one panel per block and one curve per fold of a row.
-
-    A row has one colour in all panels and folds.
-    """
+    """Validation during training, one panel per block and one curve per fold of a row."""
     paths: dict[str, list[Path]] = {}
     for path in curves:
         paths.setdefault(_without_fold(path.name.removesuffix(".curve.csv")), []).append(path)
     trained = {key: _named(lines, paths) for key, lines in blocks.items()}
     panels = {key: lines for key, lines in trained.items() if lines}
     labels = dict.fromkeys(line.label for lines in panels.values() for line in lines)
-    colours = dict(zip(labels, cycle(LINE_COLOURS), strict=False))
+    colours = dict(zip(labels, cycle(LINE_COLOURS), strict=False))  # the same in all panels
     figure = Figure(figsize=(2 + 3.4 * len(panels), 4.2), layout="constrained")
     handles = {}
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
@@ -454,8 +434,7 @@ def _split_figure(dataset: Dataset, splits: Path) -> Figure:
         colours = dict(zip(table["split"].unique(), cycle(LINE_COLOURS), strict=False))
     for name, colour in colours.items():
         chosen = table[table["split"] == name]
-        for rim in chosen["outline"]:
-            points = outline_of(rim)
+        for points in map(outline_of, chosen["outline"]):
             axis.add_patch(Polygon(points, facecolor=colour, alpha=0.35, edgecolor=colour))
         if len(chosen):
             axis.plot([], [], "s", color=colour, label=f"{name} ({len(chosen)})")
@@ -469,7 +448,7 @@ def _split_figure(dataset: Dataset, splits: Path) -> Figure:
 
 
 def _shifts_figure(dataset: Dataset, shifts: Path) -> Figure:
-    """Shifts that bring reference and input onto the target."""
+    """Shifts that register reference and input to the target."""
     figure = Figure(figsize=(5, 4.6), layout="constrained")
     axis = figure.subplots()
     table = pd.read_csv(shifts)
@@ -495,8 +474,3 @@ def _shifts_figure(dataset: Dataset, shifts: Path) -> Figure:
 def _legend_above(axis: Axes, columns: int) -> None:
     """Draw the legend above the axes, where it hides nothing."""
     axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, fontsize=8)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    with whole(path) as partial:
-        figure.savefig(partial, dpi=130)

@@ -1,4 +1,4 @@
-"""How the gain of networks depends on the distance to training and on a scene's content."""
+"""Dependence of networks' gains on the distance to training and on the content of scenes."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from matplotlib.figure import Figure
 
 from lstsr.dataset.loader import Dataset
 from lstsr.evaluation.columns import AGAINST, origin_title, read_scores
-from lstsr.evaluation.gains import gains_db
-from lstsr.files import whole
-from lstsr.globe import Outline, distance_km, outline_of
+from lstsr.evaluation.pictures import save_figure
+from lstsr.evaluation.table import gains_db, save_table
+from lstsr.globe import distance_km, outline_of
 from lstsr.registry import CLASSICAL
 from lstsr.tracks import key_of
 
 WORST = 5
 NETWORK = ["track", "scale", "model", "variant"]
 GAINS = [f"{name}_db" for name in AGAINST]
-DIGITS = 6
 
 
 def write_generalisation(
@@ -30,9 +29,9 @@ def write_generalisation(
 ) -> None:
     """Write the table ``output``, worst scenes first, and the ``figure`` of a split with folds.
 
-    ``splits`` is splits.csv, ``scores`` are those of all rows. The table has one line per network,
-    variant and scene: gains over bilinear and local-linear, dB, averaged over seeds, and the
-    properties of the scene (`properties`, `nearest_km`).
+    ``splits`` is splits.csv, ``scores`` are the scores of all rows. The table has one line per
+    network, variant and scene: gains over the baselines, dB, averaged over seeds, the distance from
+    its footprint to the nearest training scene, edge to edge, and its `properties`.
     """
     scenes = pd.concat([read_scores(path) for path in scores], ignore_index=True)
     outlines = {
@@ -41,21 +40,18 @@ def write_generalisation(
     }
     gains = network_gains(scenes)
     datasets = {fold: Dataset(data, fold=fold) for fold in map(int, gains["fold"].unique())}
-    contents = [
-        {"scene": scene, "track": track, "scale": scale}
-        | {"nearest_train_km": nearest_km(scene, datasets[fold].scenes("train"), outlines)}
-        | properties(datasets[fold], scene, key_of(track, scale))
-        for fold, scene, track, scale in gains[["fold", "scene", "track", "scale"]]
-        .drop_duplicates()
-        .itertuples(index=False)
-    ]
+    contents = []
+    scored = gains[["fold", "scene", "track", "scale"]].drop_duplicates()
+    for fold, scene, track, scale in scored.itertuples(index=False):
+        training = datasets[fold].scenes("train")
+        nearest_km = min(distance_km(outlines[scene], outlines[other]) for other in training)
+        content = {"scene": scene, "track": track, "scale": scale, "nearest_train_km": nearest_km}
+        contents.append(content | properties(datasets[fold], scene, key_of(track, scale)))
     table = gains.merge(pd.DataFrame(contents), on=["scene", "track", "scale"], validate="m:1")
-    with whole(output) as partial:
-        table.round(DIGITS).to_csv(partial, index=False)
+    save_table(table, output)
     meta = datasets[0].meta
     title = origin_title(meta.dataset, meta.origin)
-    with whole(figure) as partial:
-        draw(table, title, meta.target_unit).savefig(partial, dpi=130)
+    save_figure(draw(table, title, meta.target_unit), figure)
 
 
 def network_gains(scenes: pd.DataFrame) -> pd.DataFrame:
@@ -82,22 +78,16 @@ def network_gains(scenes: pd.DataFrame) -> pd.DataFrame:
 def measure(table: pd.DataFrame) -> str:
     """The column of gains to judge by: over local-linear, or over bilinear for optical images.
 
-    The gain of local-linear over bilinear depends on the scene and would hide what is learned.
+    Gains over bilinear include the gain of local-linear, which also depends on the scene.
     """
     return [name for name in GAINS if name in table][-1]
 
 
-def nearest_km(scene: str, training: Sequence[str], outlines: dict[str, Outline]) -> float:
-    """Distance from the footprint of a scene to the nearest training scene, edge to edge."""
-    return min(distance_km(outlines[scene], outlines[other]) for other in training)
-
-
 def properties(dataset: Dataset, name: str, key: str) -> dict[str, float]:
-    """Content of a scene over its scored pixels, without what the dataset lacks.
+    """Content of a scene over its scored pixels, as far as the dataset has the bands.
 
-    ``target_std``: standard deviation of the target, in its unit, averaged over bands.
-    ``reference_std``: the same of the reference: of NDVI or, without NDVI, of its first band.
-    ``ndvi_mean``: mean NDVI. ``elevation_std_m``: standard deviation of elevation, the relief.
+    ``target_std`` is the standard deviation of the target in its unit, averaged over bands;
+    ``reference_std`` is that of NDVI or, without NDVI, of the first band of the reference.
     """
     scene, bands = dataset.scene(name, key), dataset.meta.reference_bands
     content = {"target_std": float(scene.target[..., scene.scored].std(axis=-1).mean())}

@@ -1,9 +1,10 @@
-"""Optical images side by side, as pictures: before and after."""
+"""Optical images side by side, before and after; style and files of all figures."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -14,6 +15,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from lstsr.dataset.loader import SceneArrays
+from lstsr.files import whole
 from lstsr.image import Floats, Mask
 
 TRUE_COLOUR = (
@@ -23,9 +25,9 @@ TRUE_COLOUR = (
 )
 """Names of the red, green and blue bands, by product."""
 SIDE = 96
-"""Side of the window shown, pixels. Details must be larger than the dots of a printer."""
+"""Side of the window shown, pixels; small enough to show details in print."""
 CLIPPED = 1.0
-"""Percent of the pixels that the stretch leaves out at either end."""
+"""Percent of the pixels that colour scales leave out at either end."""
 NO_DATA = "#009e73"
 """Colour of no-data pixels: absent from our colour maps and visible to colour-blind readers."""
 
@@ -42,9 +44,8 @@ class Pictures:
 def pictures_figure(title: str, bands: Sequence[str], rows: Sequence[Pictures]) -> Figure:
     """Input, images and target of each scene, all with the target's contrast stretch.
 
-    The figure shows the window with the most scored pixels: in true colour if ``bands`` contain
-    it, otherwise the first three bands, or one band in grey. No-data pixels, and target pixels
-    that are not scored, have the colour `NO_DATA`.
+    Each row shows the window with the most scored pixels, in the bands of `shown_bands`. No-data
+    pixels, and target pixels that are not scored, have the colour `NO_DATA`.
     """
     columns = len(rows[0].images) + 2
     figure = Figure(figsize=(2.4 * columns, 2.7 * len(rows) + 0.3), layout="constrained")
@@ -59,8 +60,7 @@ def pictures_figure(title: str, bands: Sequence[str], rows: Sequence[Pictures]) 
         truth = np.where(row.scene.scored, target, np.float32(np.nan))
         labelled = {f"input, {row.title}": coarse, **row.images, "target": truth}
         for axis, (label, image) in zip(line, labelled.items(), strict=True):
-            picture = (image[shown] - low) / (high - low)
-            _show(axis, picture[:, *window], label)
+            _show(axis, (image[shown] - low)[:, *window] / (high - low), label)
     names = ", ".join(bands[index] for index in shown)
     figure.suptitle(f"{title}: {names}, one stretch per scene", fontsize=9)
     no_data_legend(figure)
@@ -79,7 +79,7 @@ def with_no_data(name: str) -> Colormap:
 
 
 def shown_bands(bands: Sequence[str]) -> list[int]:
-    """Indexes of the red, green and blue bands; otherwise the first three, or the only one."""
+    """Indexes of the red, green and blue bands; otherwise of the first three, or the first."""
     for names in TRUE_COLOUR:
         if set(names) <= set(bands):
             return [bands.index(name) for name in names]
@@ -87,13 +87,13 @@ def shown_bands(bands: Sequence[str]) -> list[int]:
 
 
 def stretch(image: Floats, scored: Mask) -> tuple[NDArray, NDArray]:
-    """The darkest and the brightest drawn value of each band, both (B, 1, 1)."""
+    """The values of each band that are drawn darkest and brightest, both (B, 1, 1)."""
     low, high = np.percentile(image[:, scored], [CLIPPED, 100 - CLIPPED], axis=-1)
     return low[:, None, None], np.maximum(high, low + 1e-6)[:, None, None]
 
 
 def clearest(scored: Mask, side: int, step: int) -> tuple[slice, slice]:
-    """The window of ``side`` pixels with most scored pixels; corners are multiples of ``step``."""
+    """The window of ``side`` pixels with the most scored ones, at multiples of ``step``."""
     height, width = (min(side, length) for length in scored.shape)
     sums = np.pad(scored.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
     inside = sums[height:, width:] - sums[:-height, width:]
@@ -112,3 +112,9 @@ def _show(axis: Axes, picture: NDArray, label: str) -> None:
         image = clipped.transpose(1, 2, 0)
         image[np.isnan(image).any(axis=-1)] = to_rgb(NO_DATA)
     axis.imshow(image, vmin=0, vmax=1, cmap=with_no_data("gray"), interpolation="nearest")
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG."""
+    with whole(path) as partial:
+        figure.savefig(partial, dpi=130)

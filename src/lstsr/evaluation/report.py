@@ -1,4 +1,4 @@
-"""The report: one self-contained page with a run's table, exclusions and figures."""
+"""The report: one self-contained page with the table, exclusions and figures of a run."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
 """RGB-D super-resolution by the protocol of DCTNet's authors, for their released weights.
 
 The protocol (released code of Zhao et al., CVPR 2022): Sides are cropped to multiples of the scale.
-The minimum and maximum of the true depth map it to 0 .. 1. Pillow's bicubic filter, which averages
-when it reduces, reduces it and enlarges it again. The guide is divided by 255 and standardised as
-for ImageNet. Outputs are clamped to 0 .. 1. The error of an image is its RMSE in the unit of its
-depth file; the error of a set is the mean over its images. The range of the truth is oracle
-information, which our own rows never see.
+The true depth is mapped to 0 .. 1 by its minimum and maximum, then reduced and enlarged again by
+Pillow's bicubic filter, which averages when it reduces. The guide is divided by 255 and
+standardised as for ImageNet. Outputs are clamped to 0 .. 1. The error of an image is its RMSE in
+the unit of its depth file; the error of a set is the mean over its images. The range of the truth
+is oracle information, which our own rows never see.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,24 +25,18 @@ from lstsr.models.dctnet_released import PublishedDCTNet
 from lstsr.training.network_io import best_device
 
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-"""Means of red, green and blue in 0 .. 1 (Torchvision, transforms of pretrained networks)."""
-
 IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
-"""Their standard deviations."""
-
+"""Of red, green and blue in 0 .. 1 (Torchvision, transforms of pretrained networks)."""
 SMALLEST_PX = 15
 """Shortest side that the published attention accepts."""
-
-RGB_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
-DEPTH_SUFFIXES = frozenset({".png", ".npy"})
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One prepared image: float32 arrays (H,W) and (3,H,W) on the fine grid.
+    """One prepared image: float32 arrays on the fine grid.
 
-    ``truth`` and ``upsampled``, the bicubic image, are in 0 .. 1, and ``guide`` is standardised.
-    ``depth_range`` is maximum minus minimum of the truth, in the unit of its file.
+    ``truth`` and ``upsampled`` (bicubic), both (H,W), are in 0 .. 1. ``guide`` (3,H,W) is
+    standardised. ``depth_range`` is maximum minus minimum of the truth, in the unit of its file.
     """
 
     truth: Floats
@@ -50,8 +45,7 @@ class Pair:
     depth_range: float
 
 
-@dataclass(frozen=True)
-class Score:
+class Score(NamedTuple):
     """RMSE of one image by the network and by bicubic, in the unit of its depth file."""
 
     name: str
@@ -64,10 +58,10 @@ def evaluate(
 ) -> list[Score]:
     """Score every pair of two folders, matched by sorted name.
 
-    ``network`` is in evaluation mode. ``rgb`` is a folder of colour images of 8 bits (png, jpg,
-    bmp), ``depth`` a folder of depth images of one channel (png, npy). ``crop`` pixels at each
-    border do not count (6 for NYU, 0 for other sets). Raises LstsrError if an argument, a folder or
-    a file does not fit.
+    ``network`` is in evaluation mode. ``rgb`` is a folder of 8-bit colour images (png, jpg, bmp),
+    ``depth`` a folder of one-channel depth images (png, npy). ``crop`` pixels at each border do not
+    count (6 for NYU, 0 for other sets). Raises LstsrError if an argument, a folder or a file does
+    not fit.
     """
     if scale < 2 or crop < 0:
         raise LstsrError(
@@ -89,17 +83,17 @@ def evaluate(
 
 
 def report(scores: list[Score]) -> str:
-    """One line for each image and one for their mean."""
-    means = np.mean([(score.rmse, score.bicubic_rmse) for score in scores], axis=0)
-    rows = [*scores, Score("mean", *means)]
+    """One line per image and one for their mean."""
+    rows = [*scores, Score("mean", *np.mean([score[1:] for score in scores], axis=0))]
     width = max(len(row.name) for row in rows)
-    lines = [f"{row.name:{width}}  {row.rmse:10.5f}  {row.bicubic_rmse:10.5f}" for row in rows]
+    lines = [f"{name:{width}}  {own:10.5f}  {bicubic:10.5f}" for name, own, bicubic in rows]
     return "\n".join([f"{'image':{width}}  {'RMSE':>10}  {'bicubic':>10}", *lines])
 
 
 def pairs(rgb: Path, depth: Path) -> Iterator[tuple[Path, Path]]:
-    """The files of both folders, in order of their names."""
-    colours, depths = _files(rgb, RGB_SUFFIXES), _files(depth, DEPTH_SUFFIXES)
+    """The files of both folders in order of name. Raises LstsrError if their numbers differ."""
+    colours = _files(rgb, {".png", ".jpg", ".jpeg", ".bmp"})
+    depths = _files(depth, {".png", ".npy"})
     if len(colours) != len(depths):
         raise LstsrError(
             f"{rgb}: {len(colours)} images, but {len(depths)} depths in {depth}. "
@@ -110,7 +104,7 @@ def pairs(rgb: Path, depth: Path) -> Iterator[tuple[Path, Path]]:
 
 def read_pair(rgb: Path, depth: Path, scale: int, crop: int = 0) -> Pair:
     """Read and prepare one pair. Raises LstsrError if it does not fit."""
-    guide, truth = read_rgb(rgb), read_depth(depth)
+    guide, truth = np.asarray(_open(rgb).convert("RGB")), read_depth(depth)
     if guide.shape[:2] != truth.shape:
         raise LstsrError(
             f"{rgb}: {guide.shape[:2]} pixels, but {truth.shape} in {depth.name}. Name a pair"
@@ -124,7 +118,7 @@ def read_pair(rgb: Path, depth: Path, scale: int, crop: int = 0) -> Pair:
 def prepare(guide: np.ndarray, truth: Floats, scale: int, name: Path) -> Pair:
     """Apply the protocol to a guide (H,W,3), 8 bits, and a truth (H,W), multiples of ``scale``."""
     low, high = float(truth.min()), float(truth.max())
-    if not 0 < high - low < np.inf:  # refuses NaN too
+    if not 0 < high - low < np.inf:  # false for NaN, too
         raise LstsrError(f"{name}: depths from {low} to {high} have no range. Leave it out")
     truth = ((truth - low) / (high - low)).astype(np.float32)
     height, width = truth.shape
@@ -145,31 +139,26 @@ def rmse(image: Floats, pair: Pair, crop: int = 0) -> float:
     return float(np.sqrt(np.mean(inner**2))) * pair.depth_range
 
 
-def read_rgb(path: Path) -> np.ndarray:
-    """Red, green and blue (H,W,3), 0 .. 255."""
-    return np.asarray(_open(path).convert("RGB"))
-
-
 def read_depth(path: Path) -> Floats:
     """Depth (H,W), float32, in the unit of the file."""
-    if path.suffix.lower() == ".npy":
+    if path.suffix.lower() != ".npy":
+        image = _open(path)
+        depth = np.asarray(image.convert("RGB") if image.mode == "P" else image)
+    else:
         try:
             depth = np.load(path, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise LstsrError(f"{path}: not an array of numbers. Leave it out") from error
-    else:
-        image = _open(path)
-        depth = np.asarray(image.convert("RGB") if image.mode == "P" else image)
     if depth.ndim != 2 or depth.dtype.kind not in "uif":
         raise LstsrError(
-            f"{path}: {depth.dtype} of shape {depth.shape} is not a depth of one channel"
+            f"{path}: {depth.dtype} of shape {depth.shape} is not a depth of one channel. "
+            "Leave it out"
         )
     return depth.astype(np.float32)
 
 
 def _bicubic(image: Floats, width: int, height: int) -> Floats:
-    resized = Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC)
-    return np.array(resized)
+    return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
 
 
 def _open(path: Path) -> Image.Image:
@@ -181,10 +170,10 @@ def _open(path: Path) -> Image.Image:
     return image
 
 
-def _files(folder: Path, suffixes: frozenset[str]) -> list[Path]:
+def _files(folder: Path, suffixes: set[str]) -> list[Path]:
     if not folder.is_dir():
-        raise LstsrError(f"{folder}: not a folder")
+        raise LstsrError(f"{folder}: not a folder. Name one")
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
     if not files:
-        raise LstsrError(f"{folder}: no file of {', '.join(sorted(suffixes))}")
+        raise LstsrError(f"{folder}: no file of {', '.join(sorted(suffixes))}. Name another folder")
     return files

@@ -27,15 +27,14 @@ from lstsr.rows import Row
 from lstsr.sensors import geotiff
 
 logger = logging.getLogger(__name__)
-SURFACE_ERRORS = {name: getattr(metrics, name) for name in SURFACE_METRICS}
 
 
 def score_row(data: Path, row: Row, predictions: Path, aligned: Path, output: Path) -> None:
     """Score every prediction listed in the index ``predictions``; write one CSV row per scene.
 
-    ``aligned`` holds the targets on their own grids. An observed track is also scored there. A
-    degraded track is not, because its input was made from the target on the common grid. Optical
-    images have scores and columns of their own. Raises LstsrError that names the scene.
+    ``aligned`` holds the targets on their own grids. Only an observed track is scored there: the
+    input of a degraded track was made from the target on the common grid. Optical images have
+    scores and columns of their own. Raises LstsrError that names the scene.
     """
     dataset = Dataset(data, fold=row.fold)
     key = row.key
@@ -86,30 +85,30 @@ def score_by_surface(
         scored = scene.scored & mask
         scores[f"{surface}_n_pixels"] = float(np.count_nonzero(scored))
         if scored.any():
-            for name, measure in SURFACE_ERRORS.items():
-                scores[f"{surface}_{name}"] = measure(prediction_k, scene.target, scored)
+            for name in SURFACE_METRICS:
+                error = getattr(metrics, name)(prediction_k, scene.target, scored)
+                scores[f"{surface}_{name}"] = error
     return scores
 
 
 def score_on_target_grid(image: SensorImage, scene: SceneArrays, target: Path) -> dict[str, float]:
-    """The scores of a prediction brought to the target's own grid.
+    """The scores of a prediction on the target's own grid.
 
-    The prediction is moved back by the shift of the target, so the target is not resampled. If its
-    pixels are finer than those of the prediction, they are averaged over whole blocks.
+    The prediction is moved back by the shift of the target, so the target is not resampled. If the
+    target has finer pixels, they are averaged over whole blocks.
     """
     native = coarsened_to(geotiff.read_written(target), image.grid.gsd_m)
     tags = geotiff.tags(target)
-    shift = (-float(tags["moved_row"]), -float(tags["moved_column"]))
+    grid = image.grid.moved(-float(tags["moved_row"]), -float(tags["moved_column"]))
     values = np.where(scene.scored, image.values, np.float32(np.nan))
-    scored = replace(image, values=values, valid=scene.scored, grid=image.grid.moved(*shift))
+    scored = replace(image, values=values, valid=scene.scored, grid=grid)
     moved = resample(scored, native.grid)
     return metrics.score(moved.values[0], native.values[0], moved.valid & native.valid)
 
 
 def _identity(dataset: Dataset, row: Row, split: str) -> dict[str, Any]:
-    meta = dataset.meta
-    anchor = meta.config["align"]
-    target_m = meta.target_m[row.block]
+    meta, target_m = dataset.meta, dataset.meta.target_m[row.block]
+    align, observed = meta.config["align"], row.track == "observed"
     return {
         "dataset": meta.dataset,
         "origin": meta.origin,
@@ -118,26 +117,24 @@ def _identity(dataset: Dataset, row: Row, split: str) -> dict[str, Any]:
         "scale": row.scale,
         "input_m": _spacing_m(target_m * row.scale),
         "target_m": _spacing_m(target_m),
-        "grid": f"{anchor['anchor']}/{anchor['scale']}" if meta.reference_bands else "target",
+        "grid": f"{align['anchor']}/{align['scale']}" if meta.reference_bands else "target",
         "model": row.model,
         "variant": row.variant,
         "seed": row.seed,
         "fold": row.fold,
         "n_train": len(dataset.scenes("train")),
-        "input": _sensor(meta.config, "input")
-        if row.track == "observed"
-        else "made from the target",
+        "input": _sensor(meta.config, "input") if observed else "made from the target",
         "reference": _sensor(meta.config, "reference"),
     }
 
 
 def _spacing_m(spacing_m: float) -> float:
-    """Round to decimetres, or to centimetres below 10 m."""
+    """A spacing rounded to decimetres, or to centimetres below 10 m."""
     return round(spacing_m, 1 if spacing_m >= 10 else 2)
 
 
 def _sensor(config: dict[str, Any], role: str) -> str:
-    """The sensor of an image with the name of its product, unless a GeoTIFF; none if absent."""
+    """The sensor of a role, and its product if it is not a GeoTIFF; none without the role."""
     sensor = config.get("sensors", {}).get(role, {})
     if sensor is None:
         return "none"

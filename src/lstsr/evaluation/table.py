@@ -10,9 +10,8 @@ import pandas as pd
 from lstsr.errors import LstsrError
 from lstsr.evaluation import columns
 from lstsr.evaluation.columns import has_folds, of_lst, origin_title, read_scores
-from lstsr.evaluation.gains import gains_db, interval_note
 from lstsr.files import whole
-from lstsr.metrics import REFLECTANCE_RANGE, paired_bootstrap
+from lstsr.metrics import INTERVAL_SCENES, REFLECTANCE_RANGE, gain_db, paired_bootstrap
 
 GROUP, EXPERIMENT = list(columns.BLOCK), list(columns.IDENTITY)
 ROW = {"model": "{}", "variant": "{}", "seed": "{}"}
@@ -28,7 +27,7 @@ SHOWN = {
     "parameters": "{:,}",
     "steps": "{}",
 }
-"""Columns of the Markdown table of LST, and their formats."""
+"""Columns of the Markdown table of LST and their formats."""
 IMAGE_SHOWN = {
     **ROW,
     "rmse": "{:.5f}",
@@ -51,42 +50,65 @@ IMAGE_ABOUT = (
     f"{REFLECTANCE_RANGE:g} (reflectance 0..1), averaged; SAM: mean angle between spectra, "
     "degrees; all are means over scenes. Gain: RMSE against bilinear, dB."
 )
-DIGITS = 6
 
 
 def write_tables(scores: Sequence[Path], output: Path, resamples: int) -> None:
     """Write ``table.csv`` (``output``) from the scores of all rows, and further tables beside it.
 
     These are ``table.md``, ``scenes.csv``, ``timings.csv`` and, for a split with folds,
-    ``folds.csv``. LST also gets ``scenes_target_grid.csv`` and ``surfaces.csv``: land and water
-    apart, in scenes whose water is known. ``resamples`` are the draws of the bootstrap. Raises
-    LstsrError if rows of a block were not scored on the same scenes and pixels.
+    ``folds.csv``. LST also gets ``scenes_target_grid.csv`` and ``surfaces.csv``, with land and
+    water apart in scenes whose water is known. ``resamples`` is the number of draws of the
+    bootstrap. Raises LstsrError if rows of a block were not scored on the same scenes and pixels.
     """
     scenes = pd.concat([read_scores(path) for path in scores], ignore_index=True)
     table = tabulate(scenes, resamples)
     folder, lst = output.parent, of_lst(scenes)
     metrics = columns.METRICS if lst else columns.IMAGE_METRICS
-    _save(scenes[[*EXPERIMENT, "scene", *metrics]], folder / "scenes.csv")
+    save_table(scenes[[*EXPERIMENT, "scene", *metrics]], folder / "scenes.csv")
     if lst:
-        _save(_on_target_grid(scenes), folder / "scenes_target_grid.csv")
-        _save(surfaces(scenes), folder / "surfaces.csv")
+        save_table(_on_target_grid(scenes), folder / "scenes_target_grid.csv")
+        save_table(surfaces(scenes), folder / "surfaces.csv")
     if has_folds(scenes):
-        _save(by_fold(scenes, resamples), folder / "folds.csv")
+        save_table(by_fold(scenes, resamples), folder / "folds.csv")
     timings = scenes.groupby(EXPERIMENT, sort=False)[[*columns.TIMES]].mean().reset_index()
-    _save(timings, folder / "timings.csv")
+    save_table(timings, folder / "timings.csv")
     with whole(folder / "table.md") as partial:
         partial.write_text(markdown(table), "utf-8")
-    _save(table, output)
+    save_table(table, output)
+
+
+def save_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV, rounded to 6 decimal places."""
+    with whole(path) as partial:
+        table.round(6).to_csv(partial, index=False)
+
+
+def gains_db(scores: pd.DataFrame, baseline: pd.DataFrame) -> pd.Series:
+    """Gain of the row ``scores`` over the row ``baseline``, which has all its scenes, dB.
+
+    It compares ubRMSE, or RMSE of optical images. The index is the scenes of ``scores``.
+    """
+    error = "ubrmse_k" if "ubrmse_k" in scores else "rmse"
+    own, base = (rows.set_index("scene")[error] for rows in (scores, baseline))
+    return base.loc[own.index].combine(own, gain_db)
+
+
+def interval_note(n_scenes: int) -> str:
+    """One sentence on the bootstrap interval of a gain over ``n_scenes`` scenes."""
+    if n_scenes >= INTERVAL_SCENES:
+        return "Intervals: 95 %, paired bootstrap over scenes."
+    scenes = "1 scene is" if n_scenes == 1 else f"{n_scenes} scenes are"
+    return f"No interval: {scenes} fewer than five."
 
 
 def about(table: pd.DataFrame) -> str:
-    """Meaning of the columns, units, data range, and which gains have intervals."""
+    """Meaning of the columns, units, data range, and a note on intervals."""
     notes = dict.fromkeys(interval_note(count) for count in table["n_scenes"])
     return " ".join((ABOUT if of_lst(table) else IMAGE_ABOUT, *notes))
 
 
 def _on_target_grid(scenes: pd.DataFrame) -> pd.DataFrame:
-    """The scores on the target's own grid, where there are any."""
+    """The scores on the target's own grid, if there are any."""
     native = scenes.dropna(subset=[f"{columns.TARGET_GRID}ubrmse_k"])
     metrics = [columns.TARGET_GRID + name for name in columns.PIXEL_METRICS]
     return native[[*EXPERIMENT, "scene", *metrics]].rename(
@@ -97,8 +119,8 @@ def _on_target_grid(scenes: pd.DataFrame) -> pd.DataFrame:
 def tabulate(scenes: pd.DataFrame, resamples: int) -> pd.DataFrame:
     """One row per experiment: metrics averaged over scenes, paired mean gains with intervals.
 
-    Folds are pooled: ``n_train`` is the fewest training scenes of a fold, ``folds`` their number.
-    The ends of an interval are NaN for fewer than `INTERVAL_SCENES` scenes.
+    Folds are pooled: ``n_train`` is the fewest training scenes of a fold, ``folds`` the number of
+    folds. The ends of an interval are NaN for fewer than `INTERVAL_SCENES` scenes.
     """
     for _, block in scenes.groupby(GROUP, sort=False):
         _check_block(block)
@@ -112,8 +134,9 @@ def tabulate(scenes: pd.DataFrame, resamples: int) -> pd.DataFrame:
         row |= {"n_train": group["n_train"].min(), "n_scenes": len(group)}
         row |= {name: group[name].mean() for name in metrics}
         row |= {"n_pixels": int(group["n_pixels"].sum())}
+        block = scenes[(scenes[GROUP] == group[GROUP].iloc[0]).all(axis=1)]
         for name, model in _against(scenes).items():
-            gains = _gains(scenes, group, model)
+            gains = gains_db(group, block[_is_base(block, model)])
             mean, low, high = paired_bootstrap(gains, resamples)
             row |= {f"{name}_db": mean, f"{name}_db_low": low, f"{name}_db_high": high}
             if model == "bilinear":
@@ -138,12 +161,12 @@ def by_fold(scenes: pd.DataFrame, resamples: int) -> pd.DataFrame:
 
 
 def _against(scenes: pd.DataFrame) -> dict[str, str]:
-    """The baselines. An optical image has no reference and so no local-linear."""
+    """The baselines; optical images have no reference, so local-linear does not exist."""
     return columns.AGAINST if of_lst(scenes) else {"gain": columns.AGAINST["gain"]}
 
 
 def _check_block(block: pd.DataFrame) -> None:
-    """Raise LstsrError unless all rows share scenes and pixels, and both baselines are there."""
+    """Raise LstsrError unless all rows share scenes and pixels, and all baselines exist."""
     where = "{} {} {} x{}".format(*block[GROUP].iloc[0])
     first, compared = "", None
     for experiment, group in block.groupby(EXPERIMENT, sort=False):
@@ -169,12 +192,6 @@ def _is_base(scenes: pd.DataFrame, model: str) -> pd.Series:
     return (scenes["model"] == model) & (scenes["variant"] == "base")
 
 
-def _gains(scenes: pd.DataFrame, row: pd.DataFrame, model: str) -> pd.Series:
-    """Gain of a row over ``model`` in its block, scene by scene, dB."""
-    block = (scenes[GROUP] == row[GROUP].iloc[0]).all(axis=1)
-    return gains_db(row, scenes[block & _is_base(scenes, model)])
-
-
 def surfaces(scenes: pd.DataFrame) -> pd.DataFrame:
     """One row per experiment and surface: errors averaged over the scenes that contain it."""
     parts = []
@@ -191,7 +208,7 @@ def surfaces(scenes: pd.DataFrame) -> pd.DataFrame:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """The table for readers: one section per block, gains with their interval if they have one."""
+    """The table in Markdown: one section per block, gains with their interval if they have one."""
     parts = []
     formats = SHOWN if of_lst(table) else IMAGE_SHOWN
     for (dataset, split, track, scale), block in table.groupby(GROUP, sort=False):
@@ -211,18 +228,9 @@ def markdown(table: pd.DataFrame) -> str:
         lines = [heads, ["---"] * len(heads)]
         for _, row in block.iterrows():
             shown = [form.format(row[name]) for name, form in formats.items()]
-            lines.append([*shown, _gain(row), f"{row.scenes_won}/{row.n_scenes}"])
+            gain = f"{row.gain_db:+.2f}"
+            if not pd.isna(row.gain_db_low):
+                gain += f" ({row.gain_db_low:+.2f} .. {row.gain_db_high:+.2f})"
+            lines.append([*shown, gain, f"{row.scenes_won}/{row.n_scenes}"])
         parts += ["| " + " | ".join(line) + " |\n" for line in lines] + ["\n"]
     return "".join(parts)
-
-
-def _gain(row: pd.Series) -> str:
-    """The gain over bilinear, dB, and its interval if it has one."""
-    if pd.isna(row.gain_db_low):
-        return f"{row.gain_db:+.2f}"
-    return f"{row.gain_db:+.2f} ({row.gain_db_low:+.2f} .. {row.gain_db_high:+.2f})"
-
-
-def _save(table: pd.DataFrame, path: Path) -> None:
-    with whole(path) as partial:
-        table.round(DIGITS).to_csv(partial, index=False)

@@ -1,4 +1,4 @@
-"""Means of fine pixels over coarse cells. Temperatures are averaged as T^4, as a sensor does."""
+"""Means of fine pixels over coarse cells. Temperatures are averaged as T^4, like in a sensor."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from lstsr.errors import LstsrError
 
 Doubles = NDArray[np.float64]
-# full width at half maximum of a Gaussian, in standard deviations
+# Full width at half maximum of a Gaussian, in standard deviations.
 SIGMAS_PER_FWHM = 2.0 * np.sqrt(2.0 * np.log(2.0))
 
 
@@ -25,7 +25,7 @@ def block_mean(
 ) -> tuple[Doubles, Doubles]:
     """Mean of each ``scale`` x ``scale`` block, and the valid share of the block.
 
-    The mean is (sum of v x^p / sum of v)^(1/p), with v = 1 at valid pixels and the power p. It is
+    The mean is (sum of v x^p / sum of v)^(1/p), with the power p and v = 1 at valid pixels. It is
     (..., H / scale, W / scale), NaN if no pixel, or a share below ``min_fraction``, is valid. The
     share is (H / scale, W / scale). ``values`` (..., H, W) can hold anything outside ``valid``
     (H, W). Raises LstsrError if the size is not a multiple of ``scale``, shapes differ, or a valid
@@ -47,10 +47,10 @@ def block_mean_t4(
 def psf_mean_t4(
     values_k: ArrayLike, valid: ArrayLike, scale: int, fwhm: float, min_fraction: float = 0.0
 ) -> tuple[Doubles, Doubles]:
-    """`block_mean_t4` with the weights of a Gaussian point spread function.
+    """`block_mean_t4`, weighted by a Gaussian point spread function centred on each coarse cell.
 
-    The PSF is centred on the coarse cell and has a full width at half maximum of ``fwhm`` coarse
-    cells. It weights T^4 of the valid pixels. The fraction is the share of its weight on them.
+    Its full width at half maximum is ``fwhm`` coarse cells. The fraction is the share of its weight
+    on valid pixels.
     """
     powers, mask = _masked_powers(values_k, valid, scale, 4)
     sigma = fwhm * scale / SIGMAS_PER_FWHM
@@ -76,12 +76,12 @@ def _masked_powers(
     array, mask = np.asarray(values, np.float64), np.asarray(valid, bool)
     if array.shape[-2:] != mask.shape or any(length % scale for length in mask.shape):
         raise LstsrError(
-            f"cannot average {array.shape} with a mask of {mask.shape} in blocks of {scale}: "
-            "give equal shapes that are multiples of the scale"
+            f"cannot average {array.shape} with a mask of {mask.shape} in blocks of {scale}. "
+            "Give equal shapes that are multiples of the scale"
         )
     powers = np.where(mask, array, 0.0) ** power
     if not np.isfinite(powers).all():
-        raise LstsrError("values to average are not finite inside the mask: mask them")
+        raise LstsrError("values to average are not finite. Mark them as not valid")
     return powers, mask
 
 

@@ -13,8 +13,8 @@ from lstsr.image import SensorImage
 def coarsened(image: SensorImage, scale: int, min_fraction: float = 0.5) -> SensorImage:
     """Mean of the valid pixels in each block of ``scale`` x ``scale``, temperatures as T^4.
 
-    A block is valid if at least the share ``min_fraction`` of its pixels is. Rows and columns that
-    do not fill a block, in the south and east, are left out.
+    A block is valid if at least the share ``min_fraction`` of its pixels is. Southern rows and
+    eastern columns that do not fill a block are left out.
     """
     height, width = (length // scale * scale for length in image.grid.shape)
     values, valid = image.values[:, :height, :width], image.valid[:height, :width]
@@ -29,6 +29,6 @@ def coarsened(image: SensorImage, scale: int, min_fraction: float = 0.5) -> Sens
 
 
 def coarsened_to(image: SensorImage, gsd_m: float) -> SensorImage:
-    """``image``, averaged over whole blocks of pixels to about ``gsd_m`` if it is finer."""
+    """``image``, if it is finer averaged over whole blocks of pixels to about ``gsd_m``."""
     scale = round(gsd_m / image.grid.gsd_m)
     return coarsened(image, scale) if scale > 1 else image

@@ -1,4 +1,4 @@
-"""Curvilinear images: each pixel has its own longitude and latitude, off any regular grid."""
+"""Curvilinear images: each pixel has its own longitude and latitude, not on a regular grid."""
 
 from __future__ import annotations
 
@@ -7,33 +7,29 @@ from dataclasses import replace
 import cv2
 import numpy as np
 from affine import Affine
-from numpy.typing import NDArray
 
+from lstsr.geo.aggregate import Doubles
 from lstsr.geo.resample import read_at
 from lstsr.grid import Grid
 from lstsr.image import SensorImage
-
-Doubles = NDArray[np.float64]
 
 
 def straightened(image: SensorImage, lon_deg: Doubles, lat_deg: Doubles) -> SensorImage:
     """``image`` on the regular grid ``north_up(image.grid)``, bilinear.
 
-    ``image.grid`` is the regular grid nearest to ``lon_deg`` and ``lat_deg`` (row, column), the
-    true positions of the pixels, NaN if unknown. A pixel is valid if the four pixels around it are
-    valid and have known positions. The positions are inverted by the gradient search of
-    Trishchenko (2018, IEEE TGRS 56, 4016), as implemented in pyresample.
+    ``lon_deg`` and ``lat_deg`` (row, column) are the true positions of the pixels, NaN if unknown;
+    ``image.grid`` is the regular grid nearest to them. A pixel is valid if the four pixels around
+    it are valid and have known positions. pyresample inverts the positions by the gradient search
+    of Trishchenko (2018, IEEE TGRS 56, 4016).
     """
     # slow to import, and rarely needed
     from pyresample.geometry import AreaDefinition, SwathDefinition
     from pyresample.gradient import gradient_resampler_indices
 
     known = np.isfinite(lon_deg) & np.isfinite(lat_deg)
-    # the search cannot step across unknown positions, and its steps beside these guesses are wrong
-    guess = image.grid.lonlat()
-    lon, lat = (
-        np.where(known, own, other) for own, other in zip((lon_deg, lat_deg), guess, strict=True)
-    )
+    # the search cannot step across unknown positions; beside guessed positions it is not reliable
+    guess_lon, guess_lat = image.grid.lonlat()
+    lon, lat = np.where(known, lon_deg, guess_lon), np.where(known, lat_deg, guess_lat)
     sure = cv2.erode(known.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
     grid = north_up(image.grid)
     (west, north), (east, south) = grid.corners[0], grid.corners[2]

@@ -1,4 +1,4 @@
-"""Filling of invalid pixels: networks and transforms need finite numbers everywhere."""
+"""Filling of invalid pixels, because networks and transforms need finite numbers everywhere."""
 
 from __future__ import annotations
 
@@ -7,20 +7,18 @@ from scipy.ndimage import gaussian_filter
 
 from lstsr.image import Floats, Mask
 
-# Widths in pixels, tried in turn: the narrowest that reaches a valid pixel fills a gap.
+# Widths in pixels. The narrowest Gaussian that reaches a valid pixel fills a gap.
 SIGMAS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
-# Gaussians are cut at this many widths.
-CUT = 4
-# A smaller weight is beyond the reach of a Gaussian that is cut there.
-REACHED = 1e-4
+# Gaussians are cut at this many widths, and do not reach pixels with a smaller weight.
+CUT, REACHED = 4, 1e-4
 
 
 def fill(values: Floats, valid: Mask) -> Floats:
     """``values`` (..., row, column) with invalid pixels replaced by a normalised Gaussian mean.
 
-    The mean of the valid pixels around a gap is weighted by a Gaussian, which is wider for wider
-    gaps (normalised convolution, Knutsson & Westin 1993). Beyond all widths it is the mean of all
-    valid pixels, or 0 if there are none. Values under the mask (NaN, 0, 1e6) have no influence.
+    The Gaussian is wider for wider gaps (normalised convolution, Knutsson & Westin 1993). Beyond
+    all widths, the mean of all valid pixels fills the gap, or 0 if there are none. Values under the
+    mask (NaN, 0, 1e6) have no influence.
     """
     bands = values.reshape(-1, *values.shape[-2:])
     filled = np.zeros(bands.shape, np.float32)
@@ -28,27 +26,20 @@ def fill(values: Floats, valid: Mask) -> Floats:
         means = np.array([band[valid].mean(dtype=np.float64) for band in bands], np.float32)
         means = means[:, None, None]
         filled += means
-        near = _within_reach(valid)
+        # The valid part of a product is often small. No Gaussian reaches beyond this margin around
+        # it, which has room for the pixels that a Gaussian averages there.
+        margin = 2 * CUT * int(max(SIGMAS))
+        rows, columns = (np.flatnonzero(valid.any(axis)) for axis in (1, 0))
+        near = (
+            slice(max(0, rows[0] - margin), rows[-1] + margin + 1),
+            slice(max(0, columns[0] - margin), columns[-1] + margin + 1),
+        )
         filled[:, *near] = _fill_near(bands[:, *near], valid[near], means)
     return filled.reshape(values.shape)
 
 
-def _within_reach(valid: Mask) -> tuple[slice, slice]:
-    """Rows and columns outside which no Gaussian meets a valid pixel or the edge of this window.
-
-    The valid part of a product is often small.
-    """
-    # the reach of a Gaussian from the valid pixels, plus the pixels that it averages there
-    margin = 2 * CUT * int(max(SIGMAS))
-    rows, columns = (np.flatnonzero(valid.any(axis)) for axis in (1, 0))
-    return (
-        slice(max(0, rows[0] - margin), rows[-1] + margin + 1),
-        slice(max(0, columns[0] - margin), columns[-1] + margin + 1),
-    )
-
-
 def _fill_near(bands: Floats, valid: Mask, means: Floats) -> Floats:
-    """``bands`` (band, row, column), filled. ``means`` are (band, 1, 1)."""
+    """``bands`` (band, row, column), filled; ``means`` are (band, 1, 1)."""
     anomalies = np.where(valid, bands - means, np.float32(0))
     filled, weight, gaps = anomalies.copy(), valid.astype(np.float64), ~valid
     for sigma in SIGMAS:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
-from pyproj import CRS, Transformer
+from pyproj import CRS
 from pyproj.exceptions import ProjError
 
 from lstsr.errors import SceneError
+from lstsr.geo.aggregate import Doubles
 from lstsr.globe import Outline, centred
-from lstsr.grid import Grid
+from lstsr.grid import WGS84, Grid, transformer
 
 # Steps along the rim per point: short enough that no step crosses half the globe.
 STEPS = 64
@@ -24,7 +24,15 @@ def outline(grid: Grid, points: int = 8) -> Outline:
     """
     along = rim(grid, points)
     pole = _pole_inside(grid)
-    return along if pole is None else _around_pole(along, pole)
+    if pole is None:
+        return along
+    lon, lat = np.array(along).T
+    lon = (lon + 180) % 360 - 180
+    ends = np.array([-180.0, 180.0])
+    lat = np.append(lat, np.interp(ends, lon, lat, period=360))
+    lon = np.append(lon, ends)
+    order = np.argsort(lon, kind="stable")
+    return (*_pairs(lon[order], lat[order]), (180.0, pole), (-180.0, pole))
 
 
 def rim(grid: Grid, points: int = 8) -> Outline:
@@ -32,21 +40,18 @@ def rim(grid: Grid, points: int = 8) -> Outline:
 
     It has ``points`` along each side. Longitudes are continuous. Raises like ``outline``.
     """
-    corners = np.array([*grid.corners, grid.corners[0]])
+    corners = np.array(grid.corners)[:, None]
     steps = np.arange(points * STEPS)[:, None] / (points * STEPS)
-    sides = [
-        start + (end - start) * steps for start, end in zip(corners, corners[1:], strict=False)
-    ]
-    x, y = np.concatenate(sides).T
+    sides = corners + (np.roll(corners, -1, 0) - corners) * steps
+    x, y = sides.reshape(-1, 2).T
     try:
-        to_degrees = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True)
-        lon, lat = to_degrees.transform(x, y, errcheck=True)
+        lon, lat = transformer(grid.crs, WGS84).transform(x, y, errcheck=True)
     except ProjError as error:
         raise SceneError(f"the footprint has no longitude and latitude: {error}") from None
     return centred(_pairs(np.unwrap(lon, period=360)[::STEPS], lat[::STEPS]))
 
 
-def _pairs(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> Outline:
+def _pairs(lon: Doubles, lat: Doubles) -> Outline:
     return tuple(zip(map(float, lon), map(float, lat), strict=True))
 
 
@@ -55,22 +60,8 @@ def _pole_inside(grid: Grid) -> float | None:
     crs = CRS.from_user_input(grid.crs)
     if crs.is_geographic and not crs.is_derived:
         return None
-    to_grid = Transformer.from_crs("EPSG:4326", grid.crs, always_xy=True)
     for pole in (90.0, -90.0):
-        point = to_grid.transform(0.0, pole)
-        if np.isfinite(point).all():
-            column, row = ~grid.transform @ point
-            if 0 < column < grid.width and 0 < row < grid.height:
-                return pole
+        row, column = grid.position(0.0, pole)  # NaN or infinite if the projection has no pole
+        if 0 < column < grid.width and 0 < row < grid.height:
+            return pole
     return None
-
-
-def _around_pole(along: Outline, pole: float) -> Outline:
-    """Outline of the area between the rim and the pole, for longitudes -180 to 180."""
-    lon, lat = np.array(along).T
-    lon = (lon + 180) % 360 - 180
-    ends = np.array([-180.0, 180.0])
-    lat = np.append(lat, np.interp(ends, lon, lat, period=360))
-    lon = np.append(lon, ends)
-    order = np.argsort(lon, kind="stable")
-    return (*_pairs(lon[order], lat[order]), (180.0, pole), (-180.0, pole))

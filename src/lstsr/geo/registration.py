@@ -2,8 +2,8 @@
 
 Both images are cut into overlapping tiles. Each tile gives the correlation at each shift. The mean
 over the tiles shows whether the pair matches at all, the median of the tiles' peaks is the shift,
-and the scatter of the peaks is its uncertainty. Correlation that improves on zero shift proves
-nothing, because mismatched pairs improve too.
+and the scatter of the peaks is its uncertainty. A correlation higher than at zero shift proves
+nothing, because mismatched pairs also reach one.
 
 Signs: a shift (row, column), + south and east, moves the content of the moving image onto the
 fixed one: ``moved[r, c] = moving[r - row, c - column]``.
@@ -26,18 +26,19 @@ from lstsr.image import Mask
 Array = NDArray[np.floating[Any]]
 
 # Thresholds come from 62 real MODIS/ASTER scenes and deliberately mismatched pairs of them: 930 of
-# whole scenes (256 x 256 pixels), 1240 each of cut-outs of 128 x 128 and 96 x 96.
-# NDVI to LST: whole scenes peak at 0.34 or more, mismatched at 0.04 at most (0.11 for 128 x 128).
+# whole scenes (256 x 256 pixels), 1240 each of cut-outs of 128 x 128 and 96 x 96. Numbers in
+# brackets are for 128 x 128.
+# NDVI to LST: scenes peak at 0.34 or more, mismatched pairs at 0.04 or less (0.11).
 MIN_PEAK = 0.15
-# Coarse LST: from 0.71 against LST and 0.40 against NDVI; mismatched at 0.09 at most (0.20).
+# Coarse LST: 0.71 or more against LST, 0.40 against NDVI; mismatched pairs 0.09 or less (0.20).
 MIN_PEAK_INPUT = 0.25
 # NDVI to LST: at most 0.25 pixel (0.38), including the variation within a scene.
 MAX_RESIDUAL_PIXELS = 1.0
-# Coarse LST: at most 0.13 cell against LST; against NDVI two scenes exceed 0.25, both wrong by 0.3.
+# Coarse LST: at most 0.13 cell against LST. Against NDVI two scenes exceed 0.25; both err by 0.3.
 MAX_RESIDUAL_CELLS = 0.25
-# In mismatched cut-outs of 96 x 96 three tiles may agree by chance, hardly ever four.
+# In mismatched cut-outs of 96 x 96, three tiles can agree by chance, but very rarely four.
 MIN_TILES = 4
-# Least share of a tile that is valid in both images.
+# Smallest share of a tile that is valid in both images.
 MIN_CLEAR = 0.4
 # Standard deviation of the Gaussian mean that is subtracted from the input.
 HIGH_PASS_CELLS = 1.0
@@ -46,10 +47,10 @@ TYPICAL_PSF_CELLS = (1.4, 1.05)
 MAX_FWHM_CELLS = 4.0
 # Largest distance of the fitted centre of the PSF from the tiles' shift; true pairs: up to 0.43.
 MAX_FIT_CELLS = 1.0
-# Simulated GK2A LST against Landsat LST: 24 scenes of 31 x 31 cells, 55 to 96 % clear, from 0.91;
-# 1640 mismatched and mirrored pairs of 30 x 30 cells at most 0.64 within MAX_FIT_CELLS.
+# Simulated GK2A LST against Landsat LST: 24 scenes of 31 x 31 cells, 55 to 96 % clear, reach 0.91
+# or more; 1640 mismatched and mirrored pairs of 30 x 30 cells 0.64 or less within MAX_FIT_CELLS.
 MIN_FIT_CORRELATION = 0.8
-# Least share of a cell's PSF on valid pixels, and least number of such cells, to fit the PSF.
+# The PSF is fitted to cells with this share of their PSF on valid pixels, if there are enough.
 MIN_PSF_FILLED, MIN_PSF_CELLS = 0.8, 60
 # Full width at half maximum of a Gaussian in standard deviations. The exact value of
 # `aggregate.SIGMAS_PER_FWHM` would move the shifts of earlier runs by 1e-5 pixel.
@@ -61,12 +62,12 @@ class Registration:
     """Shift of one image onto another, in fine pixels (+ south, east), and its quality.
 
     ``peak_correlation`` is the highest (absolute) value of the mean correlation surface, ``tiles``
-    the number of tiles with such a peak of their own, ``residual`` the median distance of their
+    the number of tiles with a clear peak of their own, ``residual`` the median distance of their
     shifts from the median shift, in fine pixels. Without such tiles the shift is NaN and the
     residual infinite. ``accepted`` requires a high peak inside the search range, and four tiles
-    that agree. If the PSF of the coarse sensor was fitted, it requires a fit near the tiles' shift
-    that explains the scene instead. ``psf_cells`` is the fitted PSF: full width at half maximum
-    along rows and columns, coarse cells.
+    that agree. If the PSF of the coarse sensor was fitted, it requires a good fit near the tiles'
+    shift instead of four tiles. ``psf_cells`` is the fitted full width at half maximum along rows
+    and columns, in coarse cells.
     """
 
     row: float
@@ -89,17 +90,12 @@ def register(
 ) -> Registration:
     """Shift between two images (row, column) on one fine grid, which can show other quantities.
 
-    The position of edges is common to both, so the logarithm of the gradient is correlated. The
-    sign of the contrast and a few strong edges then do not decide. ``search`` is the largest shift
-    and ``tile`` the side of a tile, in pixels. Raises ValueError if the shapes differ.
+    Both images have edges at the same positions, so the logarithm of the gradient is correlated.
+    The sign of the contrast and a few strong edges then do not decide. ``search`` is the largest
+    shift and ``tile`` the side of a tile, in pixels. Raises ValueError if the shapes differ.
     """
-    surfaces = _surfaces(
-        *_log_gradient(moving, moving_valid),
-        *_log_gradient(fixed, fixed_valid),
-        search=search,
-        tile=tile,
-    )
-    return _registration(surfaces, MIN_PEAK, MAX_RESIDUAL_PIXELS)
+    edges = *_log_gradient(moving, moving_valid), *_log_gradient(fixed, fixed_valid)
+    return _registration(_surfaces(*edges, search, tile), MIN_PEAK, MAX_RESIDUAL_PIXELS)
 
 
 def register_input(
@@ -115,15 +111,15 @@ def register_input(
 ) -> Registration:
     """Shift of a coarse image against a fine one, in fine pixels, matched at the fine step.
 
-    The fine image (height * scale, width * scale) is blurred like the coarse sensor (Gaussian,
-    ``psf_cells`` its full width at half maximum along rows and columns, in coarse cells). It is
+    The fine image (height * scale, width * scale) is blurred like the coarse sensor: by a Gaussian
+    with the full width at half maximum ``psf_cells`` along rows and columns, in coarse cells. It is
     read at the centres of the coarse cells (height, width), displaced by each candidate shift.
     Block averages correlated on the coarse grid would find only a part of the shift. Both images
     pass the same high-pass filter, so that large-scale trends do not decide. The contrast can be
     inverse, as between NDVI and temperature.
 
     If ``psf_cells`` is None, the centre and widths of the PSF are fitted to the whole scene
-    (`fit_psf`). The fit starts from the tiles' shift, even if the tiles are few. It is accepted
+    (`fit_psf`). The fit starts from the tiles' shift; a single tile is enough. It is accepted
     within MAX_FIT_CELLS of that shift and inside the search range, from MIN_FIT_CORRELATION on.
     ``search`` is the largest shift in fine pixels (default: two coarse cells), ``tile_cells`` the
     side of a tile in coarse cells. Raises ValueError if the shapes do not fit.
@@ -139,19 +135,13 @@ def register_input(
     at = slice(scale // 2, None, scale)
     cells, cells_valid = np.zeros(fixed.shape), np.zeros(fixed.shape, bool)
     if cells[at, at].shape != input.shape:
-        raise ValueError(f"an input of {input.shape} against {fixed.shape} at scale {scale}")
+        raise ValueError(f"input {input.shape} does not fit {fixed.shape} at scale {scale}")
     cells[at, at], cells_valid[at, at] = input - trend, input_valid
     beside_centre = scale // 2 - (scale - 1) / 2
 
-    surfaces = _surfaces(
-        cells,
-        cells_valid,
-        blurred - background,
-        share > 0.5,
-        search=search,
-        tile=tile_cells * scale,
-        spacing=scale,
-    )
+    contrast = blurred - background
+    tile = tile_cells * scale
+    surfaces = _surfaces(cells, cells_valid, contrast, share > 0.5, search, tile, scale)
     total = surfaces.sum(0)
     if -total.min() > total.max():
         surfaces = -surfaces
@@ -162,9 +152,8 @@ def register_input(
     result = replace(result, row=start[0], column=start[1])
     if psf_cells is not None or not result.tiles:
         return result
-    fit = fit_psf(
-        input, input_valid, fixed, fixed_valid, scale, (start[0] / scale, start[1] / scale)
-    )
+    start_cells = start[0] / scale, start[1] / scale
+    fit = fit_psf(input, input_valid, fixed, fixed_valid, scale, start_cells)
     row, column = fit.row * scale, fit.column * scale
     accepted = (
         result.accepted
@@ -200,20 +189,24 @@ def fit_psf(
 ) -> PsfFit:
     """The Gaussian PSF, its centre and widths, through which ``fixed`` looks most like ``input``.
 
-    Least squares of input = a + b blur(fixed) + plane over the cells with a completely valid PSF.
-    Centre and widths are iterated from ``start`` (coarse cells). For each of them, a, b and the
-    plane are solved directly (variable projection, Golub & Pereyra 1973). Outliers such as cloud
-    edges get less weight. If too few cells are clear, all is NaN and the correlation is 0.
+    Least squares of input = b blur(fixed) + plane over the cells with a sufficiently valid PSF.
+    Centre and widths are iterated from ``start`` (coarse cells). For each of them, b and the plane
+    are solved directly (variable projection, Golub & Pereyra 1973). Outliers such as cloud edges
+    get less weight. If too few cells are clear, all is NaN and the correlation is 0.
     """
     centre = _mean(fixed, fixed_valid)
     filled = np.where(fixed_valid, fixed - centre, 0).astype(float)
 
+    def psf(axis: int, shift: float, log_fwhm: float) -> Array:
+        """A PSF of integral 1 for each cell, (cells, pixels), at its centre plus ``shift``."""
+        sigma = np.exp(log_fwhm) * scale / SIGMAS_PER_FWHM
+        weights = gaussian_weights(input.shape[axis], fixed.shape[axis], sigma, shift)
+        return weights / (sigma * sqrt(2 * pi))
+
     def seen(parameters: Array) -> tuple[Array, Array]:
         """``fixed`` through the PSF at each cell, and the share of the PSF that is valid."""
-        row, column, *log_fwhm = parameters
-        sigma_rows, sigma_columns = np.exp(log_fwhm) * scale / SIGMAS_PER_FWHM
-        rows = _psf_weights(input.shape[0], fixed.shape[0], row, sigma_rows)
-        columns = _psf_weights(input.shape[1], fixed.shape[1], column, sigma_columns).T
+        row, column, log_rows, log_columns = parameters
+        rows, columns = psf(0, row, log_rows), psf(1, column, log_columns).T
         share = rows @ fixed_valid @ columns
         return centre + rows @ filled @ columns / np.maximum(share, 1e-9), share
 
@@ -238,22 +231,13 @@ def fit_psf(
 
 
 def _misfit(design: Array, measured: Array) -> Array:
-    """What remains of ``measured`` after a linear least-squares fit of ``design``."""
+    """Residuals of a linear least-squares fit of ``design`` to ``measured``."""
     solved, *_ = np.linalg.lstsq(design, measured, rcond=None)
-    rest: Array = measured - design @ solved
-    return rest
-
-
-def _psf_weights(cells: int, pixels: int, shift: float, sigma: float) -> Array:
-    """A Gaussian PSF of integral 1 for each cell, (cells, pixels), at its centre plus ``shift``.
-
-    The PSF looks ahead by as many cells as the input has to move.
-    """
-    return gaussian_weights(cells, pixels, sigma, shift) / (sigma * sqrt(2 * pi))
+    return measured - design @ solved
 
 
 def _log_gradient(image: Array, valid: Mask) -> tuple[Array, Mask]:
-    """log(1 + |gradient| / its median), and whether the 3 x 3 neighbourhood is valid."""
+    """log(1 + |gradient| / median), and whether the 3 x 3 neighbourhood is valid."""
     filled = np.where(valid, image, _mean(image, valid)).astype(float)
     gradient = np.hypot(ndimage.sobel(filled, 0), ndimage.sobel(filled, 1))
     inside = ndimage.binary_erosion(valid, np.ones((3, 3)))
@@ -278,7 +262,6 @@ def _surfaces(
     moving_valid: Mask,
     fixed: Array,
     fixed_valid: Mask,
-    *,
     search: int,
     tile: int,
     spacing: int = 1,
@@ -290,7 +273,7 @@ def _surfaces(
     ``spacing`` is the step between the pixels of ``moving`` that carry values.
     """
     if len({moving.shape, moving_valid.shape, fixed.shape, fixed_valid.shape}) > 1:
-        raise ValueError(f"images of {moving.shape} and {fixed.shape} share no grid")
+        raise ValueError(f"images of {moving.shape} and {fixed.shape} are not on the same grid")
     m, f = _tiles(moving_valid, tile).astype(float), _tiles(fixed_valid, tile).astype(float)
     clear = (m * f).mean((1, 2)) * spacing**2 >= MIN_CLEAR
     m, f = m[clear], f[clear]
@@ -335,8 +318,7 @@ def _tiles(image: NDArray[Any], tile: int) -> NDArray[Any]:
         np.linspace(0, size - side, 1 - (side - size) * 2 // side).round().astype(int)
         for size, side in zip(image.shape, sides, strict=True)
     ]
-    windows: NDArray[Any] = sliding_window_view(image, sides)[np.ix_(*starts)]
-    return windows.reshape(-1, *sides)
+    return sliding_window_view(image, sides)[np.ix_(*starts)].reshape(-1, *sides)
 
 
 def _registration(

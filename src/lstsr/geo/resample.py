@@ -11,17 +11,16 @@ import cv2
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
-from pyproj import Transformer
 from rasterio.enums import Resampling
 from rasterio.warp import reproject
 
 from lstsr.errors import SceneError
-from lstsr.geo.aggregate import power_of
+from lstsr.geo.aggregate import Doubles, power_of
 from lstsr.geo.parallax import Terrain, apparent
-from lstsr.grid import Grid
+from lstsr.grid import WGS84, Grid, transformer
 from lstsr.image import Floats, Mask, SensorImage
 
-# Cells that are at least this many times wider than the source's pixels are averages of them.
+# Cells are averages if they are at least this many times wider than the pixels of the source.
 COARSER = 1.5
 # Tolerance of a valid share.
 ROUNDING = 1e-3
@@ -33,14 +32,13 @@ NODE_STEP, NODE_ERROR = 16, 0.005
 TILE = (64, 1024)
 # Displacement is linear in height (to millimetres in Korea), so it is computed for this height.
 HEIGHT_M = 1000.0
-# GDAL takes rows as straight if they are bent by less than an eighth of a source pixel. We cut what
-# it averages at a time until rows are bent by less than this.
+# GDAL treats rows as straight if they are bent by less than an eighth of a source pixel. We average
+# strips whose rows are bent by no more than this.
 SAG = 0.02
-Doubles = NDArray[np.float64]
 Tile = tuple[slice, slice]
 Pair = tuple[Doubles, Doubles]
 # Maps pixels (row, column) of a destination to positions (row, column) in a source, from the centre
-# of its first pixel; NaN outside the projections' domain.
+# of its first pixel. Positions outside the domain of the projections are NaN.
 Locator = Callable[[Doubles, Doubles], Pair]
 
 
@@ -55,12 +53,12 @@ def resample(
 
     On a coarser grid: area-weighted mean of the valid pixels, temperatures as T^4, valid from
     ``min_fraction`` on. Otherwise: bilinear, valid only if every contributing pixel is. Pixels
-    outside the image or beyond the limb are invalid.
+    outside the image or beyond the limb are not valid.
 
     With ``terrain``, an image with a viewpoint is read where its line of sight meets the ground of
-    each pixel of ``grid``, which removes the terrain displacement. Hidden ground is not considered:
-    at the view zenith angles of Korea (44 degrees at most) only slopes beyond 46 degrees that face
-    away hide something. Raises SceneError if an image with terrain would have to be averaged.
+    each pixel of ``grid``, which removes the terrain displacement. Hidden ground is ignored: at the
+    view zenith angles of Korea (44 degrees at most), only slopes beyond 46 degrees that face away
+    hide ground. Raises SceneError if an image with terrain would have to be averaged.
     """
     terrain = terrain if image.viewpoint else None
     if grid == image.grid and shift == (0.0, 0.0) and terrain is None:
@@ -76,14 +74,13 @@ def resample(
     else:
         raise SceneError(
             f"a grid of {grid.gsd_m:.0f} m is too coarse to remove terrain displacement from an "
-            f"image of {image.grid.gsd_m:.0f} m. Choose a finer one"
+            f"image of {image.grid.gsd_m:.0f} m. Choose a finer grid"
         )
-    moved = f"moved by {shift[0]:.3f}, {shift[1]:.3f}"
-    without = ", terrain displacement taken out" if terrain else ""
+    step = f"resampled to {grid.gsd_m:.2f} m, moved by {shift[0]:.3f}, {shift[1]:.3f}"
     return replace(
         resampled,
         grid=grid,
-        history=(*image.history, f"resampled to {grid.gsd_m:.2f} m, {moved}{without}"),
+        history=(*image.history, step + (", terrain displacement taken out" if terrain else "")),
         viewpoint=None if terrain else image.viewpoint,
     )
 
@@ -91,14 +88,14 @@ def resample(
 def read_at(image: SensorImage, grid: Grid, row: Floats, column: Floats) -> SensorImage:
     """``image`` on ``grid``, each pixel read at its own (row, column) of the image, bilinear.
 
-    Positions count from the centre of the image's first pixel. A pixel is valid if its position is
-    not NaN and every contributing pixel is valid.
+    Positions count from the centre of the first pixel. A pixel is valid if its position is not NaN
+    and every contributing pixel is valid.
     """
-    return _read_tiles(image, grid, lambda tile: (row[tile].copy(), column[tile].copy()))
+    return _read_tiles(image, grid, lambda tile: (row[tile], column[tile]))
 
 
 def elevation_on(terrain: Terrain, grid: Grid) -> Floats:
-    """Height of each pixel of ``grid``, metres; 0 if unknown, as over the sea."""
+    """Height of each pixel of ``grid``, metres; 0 if unknown, for example over the sea."""
     height = np.nan_to_num(terrain.elevation_m, nan=0.0).astype(np.float32)[None]
     known = np.ones(terrain.grid.shape, bool)
     image = SensorImage(height, known, terrain.grid, ("height",), "metre", "DEM")
@@ -113,8 +110,8 @@ def meets(source: Grid, grid: Grid) -> bool:
 def covered_share(source: Grid, grid: Grid) -> float:
     """The share of 33 x 33 points of ``grid`` that lie inside ``source``."""
     rows, columns = (np.indices((33, 33)) + 0.5) / 33
-    to_source = Transformer.from_crs(grid.crs, source.crs, always_xy=True)
-    x, y = to_source.transform(*(grid.transform @ (columns * grid.width, rows * grid.height)))
+    places = grid.transform @ (columns * grid.width, rows * grid.height)
+    x, y = transformer(grid.crs, source.crs).transform(*places)
     column, row = ~source.transform @ (source.nearest_turn(x), y)
     inside = (column > 0) & (column < source.width) & (row > 0) & (row < source.height)
     return float(inside.mean())
@@ -124,10 +121,8 @@ def _rolled(image: SensorImage, grid: Grid) -> SensorImage:
     """A global image with its columns rolled, so that its edges lie opposite to ``grid``."""
     if not image.grid.around_the_globe:
         return image
-    lon, lat = grid.lonlat_at(np.array([grid.height / 2]), np.array([grid.width / 2]))
-    to_image = Transformer.from_crs("EPSG:4326", image.grid.crs, always_xy=True)
-    column, _ = ~image.grid.transform @ to_image.transform(lon, lat)
-    by = round(float(column[0])) - image.grid.width // 2
+    _, column = image.grid.position(*grid.lonlat_at(grid.height / 2, grid.width / 2))
+    by = round(column) - image.grid.width // 2
     return replace(
         image,
         values=np.roll(image.values, -by, axis=-1),
@@ -137,11 +132,19 @@ def _rolled(image: SensorImage, grid: Grid) -> SensorImage:
 
 
 def _bilinear(image: SensorImage, grid: Grid, elevation_m: Floats | None) -> SensorImage:
-    flat = _locator(image, grid)
-    raised = None if elevation_m is None else _locator(image, grid, HEIGHT_M)
+    flat, raised = _locator(image, grid), _locator(image, grid, HEIGHT_M)
 
     def positions(tile: Tile) -> tuple[Floats, Floats]:
-        return _positions(tile, flat, raised, None if elevation_m is None else elevation_m[tile])
+        """Positions (row, column) in the source at which the pixels of the tile are read."""
+        step, pixels, nodes = _nodes(flat, tile)
+        shape = (tile[0].stop - tile[0].start, tile[1].stop - tile[1].start)
+        row, column = (_interpolated(axis, step, shape) for axis in nodes)
+        if elevation_m is not None:
+            share = elevation_m[tile] / np.float32(HEIGHT_M)
+            change = [high - low for high, low in zip(raised(*pixels), nodes, strict=True)]
+            row += share * _interpolated(change[0], step, shape)
+            column += share * _interpolated(change[1], step, shape)
+        return row, column
 
     return _read_tiles(image, grid, positions)
 
@@ -149,7 +152,6 @@ def _bilinear(image: SensorImage, grid: Grid, elevation_m: Floats | None) -> Sen
 def _read_tiles(
     image: SensorImage, grid: Grid, positions: Callable[[Tile], tuple[Floats, Floats]]
 ) -> SensorImage:
-    """``image`` on ``grid``, read tile by tile at ``positions`` (row, column), which it changes."""
     values = np.empty((len(image.values), *grid.shape), np.float32)
     valid = np.empty(grid.shape, bool)
     for row in range(0, grid.height, TILE[0]):
@@ -175,8 +177,7 @@ def _read(image: SensorImage, row: Floats, column: Floats, values: Floats, valid
             return
     window = _window(row[inside], column[inside], image.grid.shape)
     known = image.valid[window]
-    row -= window[0].start
-    column -= window[1].start
+    row, column = row - window[0].start, column - window[1].start
     if within and known.all():
         valid[:] = True
         for band, out in zip(image.values, values, strict=True):
@@ -185,79 +186,51 @@ def _read(image: SensorImage, row: Floats, column: Floats, values: Floats, valid
     values[:] = np.nan
     if not within:
         row[~inside] = column[~inside] = -2
-    share = _with_zero_around(known.astype(np.float32), row, column)
+    # outside the source, OpenCV reads 0
+    share = cv2.remap(known.astype(np.float32), column, row, cv2.INTER_LINEAR)
     valid[:] = share >= 1 - ROUNDING
     for band, out in zip(image.values, values, strict=True):
         # NaN under the mask would spread even with weight 0
         source = np.where(known, band[window], np.float32(0))
-        out[valid] = (_with_zero_around(source, row, column) / np.maximum(share, 0.5))[valid]
-
-
-def _with_zero_around(source: Floats, row: Floats, column: Floats) -> Floats:
-    """Bilinear values at (row, column), 0 outside."""
-    out = cv2.remap(
-        source, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0.0
-    )
-    return np.asarray(out, np.float32)
+        total = cv2.remap(source, column, row, cv2.INTER_LINEAR)
+        out[valid] = (total / np.maximum(share, 0.5))[valid]
 
 
 def _window(row: NDArray, column: NDArray, shape: tuple[int, int], margin: int = 0) -> Tile:
     """The part of the source that these positions need."""
-    rows, columns = (
-        slice(
-            max(math.floor(axis.min()) - margin, 0),
-            min(math.floor(axis.max()) + 2 + margin, length),
-        )
-        for axis, length in ((row, shape[0]), (column, shape[1]))
-    )
-    return rows, columns
+
+    def side(at: NDArray, length: int) -> slice:
+        first, last = math.floor(at.min()) - margin, math.floor(at.max()) + 2 + margin
+        return slice(max(first, 0), min(last, length))
+
+    return side(row, shape[0]), side(column, shape[1])
 
 
 def _locator(image: SensorImage, grid: Grid, height_m: float = 0.0) -> Locator:
     """Positions in ``image`` of points ``height_m`` above the pixels of ``grid``."""
-    viewpoint = image.viewpoint if height_m else None
-    between = "EPSG:4326" if viewpoint else grid.crs
-    to_degrees = Transformer.from_crs(grid.crs, between, always_xy=True)
-    to_image = Transformer.from_crs(between, image.grid.crs, always_xy=True)
 
     def locate(row: Doubles, column: Doubles) -> Pair:
-        x, y = _transformed(grid.transform, column + 0.5, row + 0.5)
-        if viewpoint:
-            x, y = apparent(*to_degrees.transform(x, y), height_m, viewpoint)
-        x, y = to_image.transform(x, y)
+        centres: Any = column + 0.5, row + 0.5
+        x, y = grid.transform @ centres
+        if image.viewpoint and height_m:
+            lon, lat = transformer(grid.crs, WGS84).transform(x, y)
+            lon, lat = apparent(lon, lat, height_m, image.viewpoint)
+            x, y = transformer(WGS84, image.grid.crs).transform(lon, lat)
+        else:
+            x, y = transformer(grid.crs, image.grid.crs).transform(x, y)
         reached = np.isfinite(x) & np.isfinite(y)
         x, y = (np.where(reached, axis, np.nan) for axis in (x, y))
-        column, row = _transformed(~image.grid.transform, image.grid.nearest_turn(x), y)
+        column, row = ~image.grid.transform @ (image.grid.nearest_turn(x), y)
         return row - 0.5, column - 0.5
 
     return locate
 
 
-def _transformed(transform: Affine, x: Doubles, y: Doubles) -> Pair:
-    a, b, c, d, e, f, *_ = transform
-    return a * x + b * y + c, d * x + e * y + f
-
-
-def _positions(
-    tile: Tile, flat: Locator, raised: Locator | None = None, height_m: Floats | None = None
-) -> tuple[Floats, Floats]:
-    """Positions (row, column) in the source at which the pixels of the tile are read."""
-    step, pixels, nodes = _nodes(flat, tile)
-    shape = (tile[0].stop - tile[0].start, tile[1].stop - tile[1].start)
-    row, column = (_interpolated(axis, step, shape) for axis in nodes)
-    if raised is not None and height_m is not None:
-        share = height_m / np.float32(HEIGHT_M)
-        change = [high - low for high, low in zip(raised(*pixels), nodes, strict=True)]
-        row += share * _interpolated(change[0], step, shape)
-        column += share * _interpolated(change[1], step, shape)
-    return row, column
-
-
 def _nodes(locate: Locator, tile: Tile) -> tuple[int, tuple[Doubles, ...], Pair]:
-    """Step, pixels (row, column) and their positions; two nodes beyond the tile's last pixel.
+    """Step, pixels (row, column) and their positions, up to two nodes beyond the tile's last pixel.
 
-    An eighth of the second differences along both axes bounds the error of linear interpolation
-    between nodes (e.g. de Boor 2001, ch. III), for smooth maps such as projections.
+    For smooth maps such as projections, an eighth of the second differences along both axes bounds
+    the error of linear interpolation between nodes (e.g. de Boor 2001, ch. III).
     """
     step = NODE_STEP
     while True:
@@ -284,8 +257,7 @@ def _interpolated(nodes: Doubles, step: int, shape: tuple[int, int]) -> Floats:
     upper, drop = along[:-1, None].astype(np.float32), np.diff(along, axis=0)[:, None]
     filled = drop.astype(np.float32) * part.astype(np.float32)[:, None]
     filled += upper
-    out: Floats = filled.reshape(-1, shape[1])[: shape[0]]
-    return out
+    return np.asarray(filled.reshape(-1, shape[1])[: shape[0]])
 
 
 def _average(image: SensorImage, grid: Grid, min_fraction: float, rim: int) -> SensorImage:
@@ -307,7 +279,7 @@ def _average(image: SensorImage, grid: Grid, min_fraction: float, rim: int) -> S
 
 
 def _strips(locate: Locator, height: int, columns: slice) -> Iterator[slice]:
-    """``columns``, halved until rows of pixels are straight in the source, to SAG."""
+    """``columns``, halved until rows of pixels are bent by at most SAG in the source."""
     ends = np.linspace(columns.start, columns.stop, 3) - 0.5
     nodes = locate(*np.meshgrid(np.linspace(0, height, 9) - 0.5, ends, indexing="ij"))
     sag = max(_largest(np.diff(axis, 2)) for axis in nodes) / 2
@@ -324,8 +296,7 @@ def _under(
 ) -> SensorImage | None:
     """The part of ``image`` under some columns; None if there is none.
 
-    ``rim`` invalid pixels are added around it, because GDAL ignores the part of a cell beyond an
-    image.
+    It has a rim of no-data pixels, because GDAL ignores the part of a cell beyond an image.
     """
     pixels = (np.linspace(-2, height + 1, 65), np.linspace(columns.start - 2, columns.stop + 1, 65))
     row, column = locate(*np.meshgrid(*pixels, indexing="ij"))
@@ -344,7 +315,7 @@ def _under(
 
 
 def _by_turns(grid: Grid, to: Grid) -> Grid:
-    """``grid``, moved by multiples of 360 degrees to match ``to``, because GDAL does not do it."""
+    """``grid``, moved by multiples of 360 degrees to match ``to``, because GDAL does not do so."""
     if not (grid.is_geographic and to.is_geographic):
         return grid
     middle, _ = grid.transform @ (grid.width / 2, grid.height / 2)

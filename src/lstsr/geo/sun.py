@@ -1,8 +1,7 @@
-"""Position and distance of the sun, from the Fourier series of Spencer.
+"""Position and distance of the sun, from Fourier series of the day of the year.
 
 Spencer, J. W. (1971): Fourier series representation of the position of the sun. Search 2 (5), 172.
-The series depend on the day of the year alone. Errors reach 0.4 degrees near the equinoxes and
-0.0005 au near perihelion.
+Errors reach 0.4 degrees near the equinoxes and 0.0005 au near perihelion.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Angles = NDArray[np.floating[Any]]
-# coefficients of 1, cos t, sin t, cos 2t, sin 2t, cos 3t, sin 3t, with t the day angle
+# Coefficients of 1, cos t, sin t, cos 2t, sin 2t, cos 3t and sin 3t, where t is the day angle.
 DECLINATION = (0.006918, -0.399912, 0.070257, -0.006758, 0.000907, -0.002697, 0.00148)
 EQUATION_OF_TIME = (0.000075, 0.001868, -0.032077, -0.014615, -0.040849)
 INVERSE_SQUARE_DISTANCE = (1.000110, 0.034221, 0.001280, 0.000719, 0.000077)
@@ -44,7 +43,6 @@ def sun_distance_au(time: datetime) -> float:
 
 
 def _series(coefficients: tuple[float, ...], moment: datetime) -> float:
-    """A Fourier series of the day angle."""
     day_angle = 2 * pi * (moment.timetuple().tm_yday - 1) / 365
     turns = (day_angle * order for order in (1, 2, 3))
     terms = [1.0, *(value for turn in turns for value in (cos(turn), sin(turn)))]

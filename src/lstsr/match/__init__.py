@@ -1,1 +1,1 @@
-"""Match what Landsat, GK2A and GOCI-II saw of one place at one time; write a manifest of it."""
+"""Find scenes that Landsat, GK2A and GOCI-II saw at nearly one time, and write a manifest."""

@@ -35,7 +35,7 @@ def read_area(text: str) -> BaseGeometry:
             raise LstsrError(f"--area {text}: give W,S,E,N in degrees, such as 125,33,131,39")
         return box(west, south, east, north)
     try:
-        # a NaN would break rings before the check of coordinates
+        # NaN would break rings before the check of coordinates
         content = json.loads(Path(text).read_text("utf-8-sig"), parse_constant=lambda _: math.inf)
         shapes = [shape(part) for part in _geometries(content, text)]
     except OSError as error:
@@ -77,7 +77,7 @@ def _geometries(content: dict[str, Any], text: str) -> Iterator[dict[str, Any]]:
 
 
 def _is_wgs84(member: Any) -> bool:
-    """Whether a `crs` names WGS84. Longitude comes first in GeoJSON, whatever its name says."""
+    """Whether a `crs` names WGS84. In GeoJSON, longitude comes first, whatever the name says."""
     try:
         return CRS(member["properties"]["name"]).equals("EPSG:4326", ignore_axis_order=True)
     except (KeyError, TypeError, CRSError):

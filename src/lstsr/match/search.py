@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from shapely.geometry.base import BaseGeometry
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from lstsr.config import Config, SensorConfig
 
 logger = logging.getLogger(__name__)
-Ask = Callable[[Sequence[datetime], timedelta, Sources], SearchResult]
-"""Finds what a catalog offers in a window around some moments."""
 INPUT_WINDOW_MIN = 10.0
 """Default if the config sets no limit: on a clear morning, LST rises by 2 to 4 K/h."""
 
@@ -42,8 +41,8 @@ class Query:
 def find(config: Config, query: Query, sources: Sources) -> tuple[list[Triple], list[Rejected]]:
     """The triplets of a config's sensors, best first, and all rejected candidates.
 
-    GK2A and GOCI-II are asked only for the times around usable Landsat scenes. Raises LstsrError
-    for sensors that no catalog offers, TransferError if a service does not answer.
+    Searches for GK2A and GOCI-II cover only the times around usable Landsat scenes. Raises
+    LstsrError for sensors that no catalog offers, TransferError if a service does not answer.
     """
     source, target, guide = config.sensors.input, config.sensors.target, config.sensors.reference
     if source is None or guide is None:
@@ -72,12 +71,12 @@ def find(config: Config, query: Query, sources: Sources) -> tuple[list[Triple], 
 
     inputs = references = SearchResult()
     if moments:
-        inputs = ask_input(moments, rules.input_window, sources)
+        inputs = ask_input(moments, rules.input_window, sources=sources)
         logger.info("%s: %d slots around them", source.sensor, len(inputs.products))
     if moments and ask_reference:
-        # a reference may lie beyond an input on either side
+        # references lie around inputs
         window = rules.input_window + rules.reference_window
-        references = ask_reference(moments, window, sources)
+        references = ask_reference(moments, window, sources=sources)
         logger.info("%s: %d slots around them", guide.sensor, len(references.products))
     triples, unmatched = match(
         landsat.products,
@@ -87,30 +86,24 @@ def find(config: Config, query: Query, sources: Sources) -> tuple[list[Triple], 
         rules,
     )
     rejected = [*landsat.rejected, *inputs.rejected, *references.rejected, *unmatched]
-    return [_with_files(triple, of_target, of_reference) for triple in triples], rejected
+    found = []
+    for triple in triples:  # each role takes only the Landsat files that it reads
+        reference = triple.reference
+        if of_reference:
+            reference = landsat_stac.keep(triple.target, of_reference)
+        kept = landsat_stac.keep(triple.target, of_target)
+        found.append(replace(triple, target=kept, reference=reference))
+    return found, rejected
 
 
-def _catalog(sensor: SensorConfig, query: Query) -> Ask:
+def _catalog(sensor: SensorConfig, query: Query) -> Callable[..., SearchResult]:
     """The search for the sensor's slots. Raises LstsrError if no catalog offers it."""
     if sensor.product == "gk2a":
         return kma_hub.slots
     if sensor.product == "gk2a-l1b":
         channels = ["ir112", "ir123"] if sensor.bands == ["lst"] else sensor.bands
-        area = query.gk2a_area
-        return lambda moments, window, sources: gk2a_bucket.slots(
-            moments, window, channels, area, sources
-        )
+        return partial(gk2a_bucket.slots, channels=channels, area=query.gk2a_area)
     if sensor.product == "goci2" or sensor.product == "goci2-l1b":
-        ask, product = {"opendap": nosc.slots, "openapi": nosc.search}[query.goci2], sensor.product
-        return lambda moments, window, sources: ask(moments, window, product, sources)
+        ask = {"opendap": nosc.slots, "openapi": nosc.search}[query.goci2]
+        return partial(ask, product=sensor.product)
     raise LstsrError(f"sensors: no catalog offers {sensor.product} as input or reference")
-
-
-def _with_files(triple: Triple, of_target: Sequence[str], of_reference: Sequence[str]) -> Triple:
-    """Each role takes from a Landsat product only the files that it reads."""
-    product = triple.target
-    target = replace(product, files=landsat_stac.of_files(product, of_target))
-    reference = triple.reference
-    if of_reference:
-        reference = replace(product, files=landsat_stac.of_files(product, of_reference))
-    return replace(triple, target=target, reference=reference)

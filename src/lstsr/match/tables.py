@@ -6,6 +6,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from pathlib import Path
 
 from lstsr.catalogs.landsat_stac import scene_of
@@ -14,6 +15,7 @@ from lstsr.files import write_csv
 from lstsr.manifest import ROLES, STATIC
 from lstsr.match.triples import Triple
 from lstsr.times import iso
+from lstsr.transfer.credentials import KMA
 from lstsr.transfer.fetch import GB
 
 COLUMNS = ("scene", *ROLES, "lon", "lat", "time", *STATIC) + (
@@ -22,9 +24,6 @@ COLUMNS = ("scene", *ROLES, "lon", "lat", "time", *STATIC) + (
     "input_min",
     "reference_min",
 )
-FILES = ("address", "bytes", "checksum")
-REJECTED = ("candidate", "source", "time", "reason")
-MB = 1e6
 TYPICAL_MB = {
     "_ST_B10.TIF": 75,
     "_ST_QA.TIF": 50,
@@ -37,10 +36,9 @@ TYPICAL_MB = {
     "_S007.nc": 420,
     "_LA.nc": 12 * 420,
 }
-"""By the end of a file's name, if a catalog states no size. Landsat's bands and the slot of
-GOCI-II's Level 2 as users report them; a mosaic of Level 1B is 90.6 Mpx x 56 B (12 bands, latitude
-and longitude). A mosaic has 12 slots."""
-OF_SOURCE_MB = {"apihub.kma.go.kr": 0.4}
+"""By the end of a file's name, if a catalog gives no size. Bands of Landsat and slots of GOCI-II
+Level 2 as users report them; a mosaic of Level 1B is 90.6 Mpx x 56 B (12 bands, latitude and
+longitude). A mosaic has 12 slots."""
 
 
 def write(
@@ -49,30 +47,53 @@ def write(
     rejected: Sequence[Rejected],
     static: dict[str, Path],
 ) -> None:
-    """Write ``NAME.rejected.csv`` and ``NAME.files.csv``, and then the manifest beside them.
+    """Write ``NAME.rejected.csv``, ``NAME.files.csv`` (sizes, checksums) and then the manifest.
 
-    Cells hold addresses, separated by spaces; a reader opens the first. The second table holds
-    known sizes and checksums. ``static`` names rasters that all scenes share.
+    Cells of the manifest hold addresses, separated by spaces; a reader opens the first. ``static``
+    names rasters that all scenes share.
     """
     write_rejected(path, rejected)
     rows = (
         {"address": file.address, "bytes": file.size, "checksum": file.checksum}
         for _, file in _files(triples)
     )
-    write_csv(path.with_suffix(".files.csv"), FILES, rows)
-    write_csv(path, COLUMNS, [_row(triple, path, static) for triple in triples])
+    write_csv(path.with_suffix(".files.csv"), ("address", "bytes", "checksum"), rows)
+    # resolved: `..` in a linked folder leads out of the link's target
+    home = path.parent.resolve()
+    shared = {name: os.path.relpath(file.resolve(), home) for name, file in static.items()}
+    scenes = []
+    for triple in triples:
+        roles = {role: getattr(triple, role).files for role in ROLES}
+        scenes.append(
+            {
+                "scene": scene_of(triple.target),
+                **{role: " ".join(file.address for file in roles[role]) for role in ROLES},
+                "lon": f"{triple.lon:.4f}",
+                "lat": f"{triple.lat:.4f}",
+                "time": iso(triple.target.time),
+                **shared,
+                "score": f"{triple.score:.3f}",
+                "cloud_percent": f"{100 * triple.target.cloud:.0f}",
+                "input_min": f"{triple.minutes('input'):+.1f}",
+                "reference_min": f"{triple.minutes('reference'):+.1f}",
+            }
+        )
+    write_csv(path, COLUMNS, scenes)
 
 
 def write_rejected(path: Path, rejected: Iterable[Rejected]) -> Path:
-    """Write ``NAME.rejected.csv`` beside the manifest ``path``; the path of the table."""
+    """Write ``NAME.rejected.csv`` beside the manifest ``path``, and return its path."""
     table = path.with_suffix(".rejected.csv")
-    ordered = sorted(rejected, key=lambda other: (other.source, other.name, other.reason))
-    times = (iso(other.time) if other.time else "" for other in ordered)
     rows = (
-        dict(zip(REJECTED, (other.name, other.source, time, other.reason), strict=True))
-        for other, time in zip(ordered, times, strict=True)
+        {
+            "candidate": other.name,
+            "source": other.source,
+            "time": iso(other.time) if other.time else "",
+            "reason": other.reason,
+        }
+        for other in sorted(rejected, key=attrgetter("source", "name", "reason"))
     )
-    write_csv(table, REJECTED, rows)
+    write_csv(table, ("candidate", "source", "time", "reason"), rows)
     return table
 
 
@@ -98,14 +119,13 @@ def within(triples: Sequence[Triple], max_bytes: float) -> tuple[list[Triple], l
             seen |= set(sizes)
             kept.append(triple)
         else:
-            target = triple.target
             reason = f"{more / GB:.2g} GB more would exceed --max-gb {max_bytes / GB:g}"
-            left.append(Rejected(target.name, target.source, target.time, reason))
+            left.append(triple.target.rejected(reason))
     return kept, left
 
 
 def volume(triples: Iterable[Triple]) -> dict[str, float]:
-    """Bytes to download from each source, as the catalogs say or typical of the product."""
+    """Bytes to download from each source, from the catalog or typical of the product."""
     totals: dict[str, float] = defaultdict(float)
     for product, file in _files(triples):
         totals[product.source] += _bytes(product, file)
@@ -113,7 +133,7 @@ def volume(triples: Iterable[Triple]) -> dict[str, float]:
 
 
 def _files(triples: Iterable[Triple]) -> Iterable[tuple[Product, RemoteFile]]:
-    """Every file once, because scenes can share one."""
+    """Every file once, because scenes can share files."""
     seen: dict[str, tuple[Product, RemoteFile]] = {}
     for product in (getattr(triple, role) for triple in triples for role in ROLES):
         for file in product.files:
@@ -125,21 +145,4 @@ def _bytes(product: Product, file: RemoteFile) -> float:
     if file.size is not None:
         return file.size
     ends = (mb for end, mb in TYPICAL_MB.items() if file.name.endswith(end))
-    return MB * next(ends, OF_SOURCE_MB.get(product.source, 0))
-
-
-def _row(triple: Triple, path: Path, static: dict[str, Path]) -> dict[str, object]:
-    # resolved, because `..` of a folder that is a link leads out of the link's target
-    home = path.parent.resolve()
-    return {
-        "scene": scene_of(triple.target),
-        **{role: " ".join(file.address for file in getattr(triple, role).files) for role in ROLES},
-        "lon": f"{triple.lon:.4f}",
-        "lat": f"{triple.lat:.4f}",
-        "time": iso(triple.target.time),
-        **{name: os.path.relpath(file.resolve(), home) for name, file in static.items()},
-        "score": f"{triple.score:.3f}",
-        "cloud_percent": f"{100 * triple.target.cloud:.0f}",
-        "input_min": f"{triple.minutes('input'):+.1f}",
-        "reference_min": f"{triple.minutes('reference'):+.1f}",
-    }
+    return 1e6 * next(ends, 0.4 if product.source == KMA.host else 0)

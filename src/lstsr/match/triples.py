@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from operator import attrgetter
 
 import shapely
 from shapely.geometry.base import BaseGeometry
@@ -20,8 +21,8 @@ MIN_COVER = 0.01
 class Rules:
     """What makes a triplet: fractions are 0..1, windows reach to either side.
 
-    ``input_window`` is around the target's time, ``reference_window`` around the input's, as
-    alignment checks it.
+    ``input_window`` is around the target's time, ``reference_window`` around the input's, as in
+    alignment.
     """
 
     max_cloud: float
@@ -34,9 +35,9 @@ class Rules:
 class Triple:
     """Three products that make a triplet.
 
-    ``clear_deg2`` is the area in square degrees that all three footprints and the search share,
-    times 1 - the target's cloud. ``score`` is its fraction of the target's part of the search area,
-    0..1. ``lon``, ``lat`` is the centre of the shared area.
+    ``clear_deg2`` is the area in square degrees that all three footprints and the search area
+    share, times 1 - the target's cloud. ``score`` is its fraction of the target's part of the
+    search area, 0..1. ``lon``, ``lat`` is the centre of the shared area.
     """
 
     target: Product
@@ -66,17 +67,11 @@ class Candidate:
         return -round(self.cover, 1), self.apart, self.product.name
 
 
-class Timeline:
-    """Products by time."""
-
-    def __init__(self, products: Iterable[Product]) -> None:
-        self._products = sorted(products, key=lambda product: (product.time, product.name))
-        self._times = [product.time for product in self._products]
-
-    def around(self, product: Product, window: timedelta) -> list[Product]:
-        """The products within the window to either side of a product's time."""
-        first = bisect_left(self._times, product.time - window)
-        return self._products[first : bisect_right(self._times, product.time + window)]
+def around(products: Sequence[Product], product: Product, window: timedelta) -> Sequence[Product]:
+    """The ``products``, in order of time, within the window to either side of a product's time."""
+    time = attrgetter("time")
+    first = bisect_left(products, product.time - window, key=time)
+    return products[first : bisect_right(products, product.time + window, key=time)]
 
 
 def match(
@@ -88,58 +83,50 @@ def match(
 ) -> tuple[list[Triple], list[Rejected]]:
     """The triplets, largest clear area first, and the unused candidates with reasons.
 
-    The best input is the one that covers most, in tenths, and then the nearest in time, if a
-    reference lies near enough to it. The same holds for references. Without ``references`` the
-    target is its own reference. The order of the products does not matter.
+    Inputs and references rank by cover, in tenths, and then by their distance in time. Each target
+    gets the best input with a reference near enough, and the best such reference. Without
+    ``references`` the target is its own reference. The order of the products does not matter.
     """
-    all_inputs, all_references = Timeline(inputs), Timeline(references or [])
+    in_order = attrgetter("time", "name")
+    inputs = sorted(inputs, key=in_order)
+    references = None if references is None else sorted(references, key=in_order)
     triples: list[Triple] = []
     rejected: list[Rejected] = []
     spare: dict[str, tuple[timedelta, str, Rejected]] = {}
-    for target in sorted(targets, key=lambda target: (target.time, target.name)):
+    for target in sorted(targets, key=in_order):
         part = target.outline.intersection(area)
-        if reason := _unfit(target, part, area, rules):
-            rejected.append(_reject(target, reason))
+        if target.cloud > rules.max_cloud:
+            cloud, most = _percents(target.cloud, rules.max_cloud)
+            rejected.append(target.rejected(f"cloud {cloud} is above {most}"))
             continue
-        coarse = _candidates(target, part, all_inputs.around(target, rules.input_window))
+        # an area may be smaller than a scene
+        if part.area < MIN_COVER * min(target.outline.area, area.area):
+            rejected.append(target.rejected(f"less than {MIN_COVER:.0%} of it lies in the area"))
+            continue
+        coarse = _candidates(target, part, around(inputs, target, rules.input_window))
         guides = [Candidate(target, 1.0, timedelta(0))]
         if references is not None:
-            # a reference may lie beyond an input on either side
+            # references lie around inputs
             window = rules.input_window + rules.reference_window
-            guides = _candidates(target, part, all_references.around(target, window))
+            guides = _candidates(target, part, around(references, target, window))
         outcome, pair = _best(target, part, coarse, guides, rules)
         if isinstance(outcome, Triple):
             triples.append(outcome)
         else:
-            rejected.append(_reject(target, outcome))
+            rejected.append(target.rejected(outcome))
         for candidate in (*coarse, *guides):
             if candidate.product is not target and candidate not in pair:
                 reason = _not_taken(candidate, target, pair, candidate in coarse, rules)
                 # of several targets, the nearest one gives the reason
-                entry = candidate.apart, target.name, _reject(candidate.product, reason)
+                entry = candidate.apart, target.name, candidate.product.rejected(reason)
                 spare[candidate.product.name] = min(entry, spare.get(candidate.product.name, entry))
     used = {getattr(triple, role).name for triple in triples for role in ("input", "reference")}
     rejected += [entry[-1] for name, entry in sorted(spare.items()) if name not in used]
     return sorted(triples, key=lambda triple: (-triple.clear_deg2, triple.target.name)), rejected
 
 
-def _reject(product: Product, reason: str) -> Rejected:
-    return Rejected(product.name, product.source, product.time, reason)
-
-
-def _unfit(target: Product, part: BaseGeometry, area: BaseGeometry, rules: Rules) -> str:
-    """Why a target cannot be used, whatever the other sensors saw; '' if it can."""
-    if target.cloud > rules.max_cloud:
-        cloud, most = _percents(target.cloud, rules.max_cloud)
-        return f"cloud {cloud} is above {most}"
-    # an area may be smaller than a scene
-    if part.area < MIN_COVER * min(target.outline.area, area.area):
-        return f"less than {MIN_COVER:.0%} of it lies in the area"
-    return ""
-
-
 def _percents(share: float, bound: float) -> tuple[str, str]:
-    """Both in percent, with one decimal, or with as many as show their difference."""
+    """Both in percent, with one decimal, or with enough to show their difference."""
     for digits in range(1, 10):
         texts = f"{share:.{digits}%}", f"{bound:.{digits}%}"
         if texts[0] != texts[1]:
@@ -151,8 +138,8 @@ def _minutes(window: timedelta) -> str:
     return f"{window.total_seconds() / 60:g} min"
 
 
-def _candidates(target: Product, part: BaseGeometry, near: list[Product]) -> list[Candidate]:
-    """Best first, including those that cover too little."""
+def _candidates(target: Product, part: BaseGeometry, near: Sequence[Product]) -> list[Candidate]:
+    """Best first, including candidates that cover too little."""
     # slots of one kind share one outline
     outlines = {id(product.outline): product.outline for product in near}
     cover = {key: part.intersection(rim).area / part.area for key, rim in outlines.items()}
@@ -174,10 +161,7 @@ def _best(
     guides: Sequence[Candidate],
     rules: Rules,
 ) -> tuple[Triple | str, tuple[Candidate, ...]]:
-    """The triplet of a target, or why it has none; and its input and reference, if any.
-
-    The reference is the best one of the best input that has any.
-    """
+    """The triplet of a target, or why it has none; and its input and reference, if any."""
     pair = next(
         (
             (candidate, guide)

@@ -6,6 +6,8 @@ Geographical Analysis 36, 259). Points are fine pixels, areas are coarse cells. 
 the kriged residuals equal the residuals, so the block means of the output equal the input.
 """
 
+from itertools import product
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -22,14 +24,10 @@ LENGTHS = torch.logspace(-1, 1.5, 41, dtype=torch.float64)
 def covariances(length: float, scale: int, radius: int) -> tuple[Tensor, Tensor]:
     """Covariances of unit sill, exp(-distance / length), between points and areas.
 
-    Args:
-        length: length of the point covariance, fine pixels.
-        scale: fine pixels along a side of a coarse cell.
-        radius: radius of the neighbourhood, coarse cells; it has k = (2 radius + 1)^2 cells.
-
-    Returns:
-        Covariances of each point of the central cell with each cell, (scale^2,k); and of two cells
-        by their distance from -2 radius to 2 radius cells, (4 radius + 1, 4 radius + 1).
+    ``length`` is in fine pixels. The neighbourhood with ``radius`` in coarse cells has k =
+    (2 radius + 1)^2 cells. Returns the covariances of each point of the central cell with each
+    cell, (scale^2,k), and of two cells by their distance from -2 radius to 2 radius cells,
+    (4 radius + 1, 4 radius + 1).
     """
     reach = (2 * radius + 1) * scale - 1
     offset = torch.arange(-reach, reach + 1, dtype=torch.float64)
@@ -49,23 +47,23 @@ def fitted_length(residual: Tensor, seen: Tensor, scale: int, radius: int) -> fl
 
     This deconvolves the areal semivariogram: each candidate is averaged over pairs of cells and
     compared with the empirical semivariogram by weighted least squares (Cressie 1985, Mathematical
-    Geology 17, 563). The sill cancels out of the kriging weights. The arguments are those of
-    `krige`; lags reach 2 ``radius``.
+    Geology 17, 563). The sill cancels out of the kriging weights. Arguments as in `krige`; lags go
+    up to 2 ``radius``.
     """
     reach = 2 * radius
     height, width = residual.shape
     lags, counts, halves = [], [], []
-    for row in range(min(reach + 1, height)):
-        for column in range(-min(reach, width - 1), min(reach, width - 1) + 1):
-            if (row, column) <= (0, 0):
-                continue
-            first = slice(0, height - row), slice(max(-column, 0), width - max(column, 0))
-            second = slice(row, height), slice(max(column, 0), width + min(column, 0))
-            both = seen[first] & seen[second]
-            if both.any():
-                lags.append((row, column))
-                counts.append(both.sum())
-                halves.append((residual[first] - residual[second])[both].square().mean() / 2)
+    far = min(reach, width - 1)
+    for row, column in product(range(min(reach + 1, height)), range(-far, far + 1)):
+        if (row, column) <= (0, 0):
+            continue
+        first = slice(0, height - row), slice(max(-column, 0), width - max(column, 0))
+        second = slice(row, height), slice(max(column, 0), width + min(column, 0))
+        both = seen[first] & seen[second]
+        if both.any():
+            lags.append((row, column))
+            counts.append(both.sum())
+            halves.append((residual[first] - residual[second])[both].square().mean() / 2)
     if not any(halves):
         return scale * LENGTHS[0].item()
     count, empirical = (torch.stack(values).double().cpu() for values in (counts, halves))
@@ -80,12 +78,10 @@ def fitted_length(residual: Tensor, seen: Tensor, scale: int, radius: int) -> fl
 
 
 def kriging_weights(to_cell: Tensor, between: Tensor, present: Tensor) -> Tensor:
-    """Weights of ordinary kriging, (points,k): they sum to 1 and are 0 for absent cells.
+    """Weights of ordinary kriging, (points,k). They sum to 1 and are 0 for absent cells.
 
-    Args:
-        to_cell: covariances of points with cells, (points,k).
-        between: covariances of cells, (k,k).
-        present: (k,), bool.
+    ``to_cell`` (points,k) are covariances of points with cells, and ``between`` (k,k) are those of
+    cells with cells. ``present`` (k,) is bool.
     """
     use = present.nonzero().flatten()
     n = len(use)
@@ -99,16 +95,10 @@ def kriging_weights(to_cell: Tensor, between: Tensor, present: Tensor) -> Tensor
 
 
 def krige(residual: Tensor, seen: Tensor, scale: int, radius: int) -> Tensor:
-    """Area-to-point kriging of each cell's pixels from the seen cells around it.
+    """Area-to-point kriging of the pixels (H,W) of each cell from the cells around it.
 
-    Args:
-        residual: (h,w).
-        seen: (h,w), the cells that count.
-        scale: fine pixels along a side of a coarse cell.
-        radius: radius of the neighbourhood, coarse cells.
-
-    Returns:
-        (H,W); 0 in a cell without a seen neighbour.
+    It uses the ``residual`` (h,w) of the ``seen`` cells (h,w) up to ``radius`` cells away and gives
+    0 if there is none.
     """
     to_cell, by_lag = covariances(fitted_length(residual, seen, scale, radius), scale, radius)
     cell = torch.cartesian_prod(*[torch.arange(2 * radius + 1)] * 2)
@@ -132,16 +122,10 @@ def krige(residual: Tensor, seen: Tensor, scale: int, radius: int) -> Tensor:
 
 @register("atprk", classical=True)
 class ATPRK(nn.Module):
-    """The model `atprk`: one regression per image. Do not cut the image in tiles.
+    """One regression per image. Do not cut the image into tiles.
 
-    Args:
-        scale: coarse spacing / fine spacing.
-        reference_channels: number of bands; any.
-        radius: radius of the kriging neighbourhood, coarse cells.
-        ridge: see `linear.RIDGE`.
-
-    Raises:
-        LstsrError: the radius is below 1.
+    ``radius`` of the kriging neighbourhood is in coarse cells; for ``ridge`` see `linear.RIDGE`.
+    Raises LstsrError if the radius is below 1.
     """
 
     window: int | None = None
@@ -166,15 +150,11 @@ class ATPRK(nn.Module):
         slope = slopes(mean, coarse, coarse_valid * fraction, None, self.ridge)
         residual = coarse - (slope * mean).sum(1, keepdim=True)
         seen = (coarse_valid > 0) & (fraction > 0)
-        kriged = torch.stack(
-            [
-                krige(*image, self.scale, self.radius)
-                for image in zip(residual[:, 0], seen[:, 0], strict=True)
-            ]
-        )[:, None].to(coarse)
+        images = zip(residual[:, 0], seen[:, 0], strict=True)
+        kriged = [krige(*image, self.scale, self.radius) for image in images]
         near = F.max_pool2d(seen.to(coarse), 2 * self.radius + 1, stride=1, padding=self.radius)
         known = F.interpolate(near * (fraction > 0), scale_factor=self.scale) > 0
         filled = F.interpolate(mean, scale_factor=self.scale)
         trend = slope * torch.where(reference_valid > 0, reference, filled)
-        output = trend.sum(1, keepdim=True) + kriged
+        output = trend.sum(1, keepdim=True) + torch.stack(kriged)[:, None].to(coarse)
         return torch.where(known, output, bilinear(coarse, self.scale))

@@ -18,22 +18,18 @@ BASES: dict[str, type[nn.Module]] = {
     "bicubic-backprojected": interpolation.BicubicBackprojected,
     "local-linear": LocalLinear,
 }
-"""Bases of a residual network. Each depends on a few neighbouring cells only, so tiles agree."""
+"""Bases of a residual network. A pixel depends on a few cells around it only, so tiles agree."""
 
 RATE = 10.0
-"""The weight of `BackProjection` holds a tenth of its share. An optimiser moves a weight by about
-its learning rate per step: 400 steps at 1e-3 can then reach a share of 4 instead of 0.4."""
+"""Share of `BackProjection` / its weight. An optimiser moves a weight by about its learning rate
+per step, so 400 steps at 1e-3 can reach a share of 4 instead of 0.4."""
 
 
 class Inputs(NamedTuple):
-    """Inputs of a residual, in normalised units, with H = h scale and W = w scale.
+    """Inputs of a residual, in normalised units.
 
-    Attributes:
-        base: output of the base, (N,1,H,W).
-        coarse: (N,1,h,w), filled where invalid.
-        reference: (N,C,H,W), 0 where invalid.
-        coarse_valid: (N,1,h,w), 0 or 1.
-        reference_valid: (N,1,H,W), 0 or 1.
+    The output of the base (N,1,H,W), the coarse image (N,1,h,w), filled where invalid, the
+    reference (N,C,H,W), 0 where invalid, and the masks of both (N,1,h,w) and (N,1,H,W), 0 or 1.
     """
 
     base: Tensor
@@ -46,21 +42,17 @@ class Inputs(NamedTuple):
 class ResidualNetwork(nn.Module, ABC):
     """Base + residual. The last layer of the residual is linear and starts at zero.
 
-    An untrained network therefore equals its base exactly. No output value is out of reach, and a
-    constant added to the input passes through unchanged.
+    An untrained network therefore equals its base exactly. The output can have any value, and a
+    constant added to the input passes through unchanged. Raises LstsrError if the base is unknown.
 
     Args:
         scale: coarse spacing / fine spacing.
         reference_channels: number of bands of the reference.
         base: a key of `BASES`.
-        sees_deficit: whether the LST stream also sees the deficit of the base. A base that is a
-            regression does not return the input.
-        back_projection: whether the output gets a learned share of its own deficit, see
-            `BackProjection`.
+        sees_deficit: whether the LST stream also sees the deficit of the base. The block means of a
+            regression, for example, are not the input.
+        back_projection: whether `BackProjection` follows.
         bands: bands of the image, 1 for LST. A network without reference can have several.
-
-    Raises:
-        LstsrError: the base is unknown.
     """
 
     def __init__(
@@ -96,11 +88,9 @@ class ResidualNetwork(nn.Module, ABC):
         """Residual over the base, (N,1,H,W)."""
 
     def stream_images(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
-        """Images of the LST stream and the reference stream, each with its mask.
+        """Images of the LST stream and of the reference stream, with `stream_channels` channels.
 
-        Returns:
-            Base, mask and, with ``sees_deficit``, the interpolated deficit, (N,2 or 3,H,W); and the
-            reference with its mask, (N,C+1,H,W). `stream_channels` holds both channel numbers.
+        Base, mask and, with ``sees_deficit``, the interpolated deficit; reference and mask.
         """
         base, coarse, reference, coarse_valid, reference_valid = inputs
         lst = [base, F.interpolate(coarse_valid, scale_factor=self.scale, mode="nearest")]
@@ -112,15 +102,9 @@ class ResidualNetwork(nn.Module, ABC):
 class SingleImageNetwork(ResidualNetwork):
     """A network without reference that works on the coarse grid and upsamples last.
 
-    Each of its `stages` doubles the size. Other arguments are those of `ResidualNetwork`.
-
-    Args:
-        scale: a power of two; x8 takes a third upsampling stage.
-        residual: False gives the published form, the network's output without a base.
-        bands: bands of the image (B), in and out.
-
-    Raises:
-        LstsrError: the scale is not a power of two, or the base is unknown.
+    Each of its `stages` doubles the size: x8 has three. ``residual=False`` gives the published
+    form without a base. Other arguments as in `ResidualNetwork`. Raises LstsrError if the scale is
+    not a power of two or the base is unknown.
     """
 
     def __init__(
@@ -135,7 +119,7 @@ class SingleImageNetwork(ResidualNetwork):
     def forward(
         self, coarse: Tensor, reference: Tensor, coarse_valid: Tensor, reference_valid: Tensor
     ) -> Tensor:
-        """(N,B,h,w) to (N,B,H,W); only the base uses the reference and the masks."""
+        """Coarse (N,B,h,w) to (N,B,H,W). Only the base uses the reference and the masks."""
         if self.over_base:
             return super().forward(coarse, reference, coarse_valid, reference_valid)
         return self.detail(coarse)
@@ -150,16 +134,16 @@ class SingleImageNetwork(ResidualNetwork):
 
 
 def deficit(fine: Tensor, coarse: Tensor, coarse_valid: Tensor, scale: int) -> Tensor:
-    """Input minus block means of ``fine`` (N,1,H,W), (N,1,h,w); 0 where the input is invalid."""
+    """Input minus block means of ``fine`` (N,1,H,W), as (N,1,h,w); 0 where the input is invalid."""
     return coarse_valid * (coarse - block_mean(fine, scale))
 
 
 class BackProjection(nn.Module):
-    """fine + g U(deficit), as Irani and Peleg (1991), with a learned share g that starts at 0.
+    """fine + g U(deficit) after Irani and Peleg (1991), with a learned share g that starts at 0.
 
-    U is bicubic interpolation with block means equal to the deficit. With g = 1 the block means of
-    the output equal the input, which is right if the input is the block mean of the target. The
-    image of a real coarse sensor has a wider PSF and noise, and training finds a smaller g.
+    U is `bicubic_backprojected`. With g = 1 the block means of the output equal the input. This is
+    right if the input is the block mean of the target. A real coarse sensor has a wider PSF and
+    noise, and training finds a smaller g.
     """
 
     def __init__(self, scale: int) -> None:
@@ -168,7 +152,7 @@ class BackProjection(nn.Module):
         self.tenth = nn.Parameter(torch.zeros(1))
 
     def forward(self, fine: Tensor, coarse: Tensor, coarse_valid: Tensor) -> Tensor:
-        """(N,1,H,W), (N,1,h,w) and its mask to (N,1,H,W)."""
+        """Fine (N,1,H,W), coarse (N,1,h,w) and its mask to (N,1,H,W)."""
         missing = deficit(fine, coarse, coarse_valid, self.scale)
         return fine + RATE * self.tenth * bicubic_backprojected(missing, self.scale)
 

@@ -1,4 +1,4 @@
-"""Networks made of other networks: with a fallback, over eight orientations, over several seeds."""
+"""Networks made of networks: with a fallback, over eight orientations, over several seeds."""
 
 from __future__ import annotations
 
@@ -9,12 +9,7 @@ from torch import Tensor, nn
 
 
 class WithFallback(nn.Module):
-    """``network`` where the reference is valid, ``fallback`` elsewhere.
-
-    Args:
-        network: a guided network.
-        fallback: a network that needs no reference.
-    """
+    """A guided network where the reference is valid, and elsewhere one that needs no reference."""
 
     def __init__(self, network: nn.Module, fallback: nn.Module) -> None:
         super().__init__()
@@ -27,19 +22,16 @@ class WithFallback(nn.Module):
 
 
 class SelfEnsemble(nn.Module):
-    """The mean of ``network`` over the four quarter turns of its inputs and their mirror images.
+    """The mean of ``network`` over four quarter turns of its inputs and their mirror images.
 
-    Timofte et al. 2016, "Seven ways to improve example-based single image super resolution", the
-    sixth way (enhanced prediction). Each output is turned back before the mean.
-
-    Args:
-        network: any network, including one with a fallback.
+    Each output is turned back first. The sixth way ("enhanced prediction") of Timofte et al. 2016,
+    "Seven ways to improve example-based single image super resolution".
     """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self.bands = getattr(network, "bands", 1)  # of an optical network
+        self.bands = getattr(network, "bands", 1)  # more for an optical network
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """(N,1,h,w), (N,C,H,W) and their masks to (N,1,H,W)."""
@@ -53,19 +45,16 @@ class SelfEnsemble(nn.Module):
 
 
 class SeedEnsemble(nn.Module):
-    """The mean of several networks of one training, each with its own seed.
+    """The mean of one or more networks that differ only in the seed of their training.
 
     Lakshminarayanan et al. 2017, "Simple and scalable predictive uncertainty estimation using deep
     ensembles", section 2.4: random initialisation and order of samples, all training data.
-
-    Args:
-        networks: at least one, with the same inputs and outputs.
     """
 
     def __init__(self, networks: Iterable[nn.Module]) -> None:
         super().__init__()
         self.networks = nn.ModuleList(networks)
-        self.bands = getattr(self.networks[0], "bands", 1)  # of an optical network
+        self.bands = getattr(self.networks[0], "bands", 1)  # more for an optical network
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """(N,1,h,w), (N,C,H,W) and their masks to (N,1,H,W)."""

@@ -20,14 +20,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-SHORTEST_PX = 0.3
-"""Shortest smoothing length at the start. lambda is then 0.008, and the solve changes little."""
-
 
 # A tensor made in inference mode cannot be used in training later.
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)
-@torch.no_grad()
 def dct_matrix(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Orthonormal DCT-II as a matrix (size, size): C[i, j] ~ cos(pi i (2 j + 1) / (2 size))."""
     index = torch.arange(size, dtype=torch.float64)
@@ -39,7 +35,6 @@ def dct_matrix(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
 
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)
-@torch.no_grad()
 def eigenvalues(height: int, width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Eigenvalues of `laplacian`: kappa_ij = 2 cos(pi i / H) + 2 cos(pi j / W) - 4, (H,W)."""
     rows, columns = (
@@ -51,7 +46,7 @@ def eigenvalues(height: int, width: int, dtype: torch.dtype, device: torch.devic
 
 @contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
-    """No autocast, TF32 or bfloat16: 8 to 11 bits of mantissa could cost kelvins in the solve."""
+    """Without autocast, TF32 and bfloat16, whose 8 to 11 bits could cost kelvins in the solve."""
     products = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)  # type: ignore[attr-defined]
     before = [product.fp32_precision for product in products]
     try:
@@ -91,10 +86,10 @@ def idct2(x: Tensor) -> Tensor:
 
 
 class _FivePoint(torch.autograd.Function):
-    """5-point Laplacian with replicated border; the operator is its own transpose."""
+    """5-point Laplacian, which is its own transpose."""
 
     @staticmethod
-    def apply_stencil(x: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor) -> Tensor:
         out = torch.zeros_like(x)
         for axis in (-2, -1):
             size = x.shape[axis] - 1
@@ -104,23 +99,19 @@ class _FivePoint(torch.autograd.Function):
         return out
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        return _FivePoint.apply_stencil(x)
-
-    @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        return _FivePoint.apply_stencil(gradients[0])
+        return _FivePoint.forward(ctx, gradients[0])
 
 
 def laplacian(x: Tensor) -> Tensor:
-    """5-point Laplacian with replicated border, the operator with the given `eigenvalues`."""
+    """5-point Laplacian with replicated border. `eigenvalues` are those of this operator."""
     return _FivePoint.apply(x)
 
 
 def published_laplacian(x: Tensor) -> Tensor:
     """Laplacian of the published right-hand side, with reflected border.
 
-    (sum of 8 neighbours - 8 centre) / 16. At low frequency it is 3/16 of the 5-point one, so the
+    (sum of 8 neighbours - 8 centre) / 16. At low frequency it is 3/16 of `laplacian`, so the
     published solve is not a minimiser. Released weights need it.
     """
     channels = x.shape[1]
@@ -137,18 +128,10 @@ LAPLACIANS: dict[str, Callable[[Tensor], Tensor]] = {
 """Operators of the right-hand side, by name."""
 
 
-def right_hand_side(
-    lst: Tensor, reference: Tensor, weight: Tensor, penalty: Tensor, operators: str = "consistent"
-) -> Tensor:
-    """D + lambda L (W o L R) of features (N,C,H,W); `penalty` is lambda, (C,1,1)."""
-    operator = LAPLACIANS[operators]
-    return lst + penalty * operator(weight * operator(reference))
-
-
 def solve(rhs: Tensor, penalty: Tensor) -> Tensor:
     """Solve (I + lambda L^T L) x = rhs (N,C,H,W) with the 5-point L.
 
-    `penalty` is lambda (C,1,1) in pixel^4: lambda^(1/4) is the smoothing length.
+    ``penalty`` is lambda (C,1,1) in pixel^4: lambda^(1/4) is the smoothing length.
     """
     kappa = eigenvalues(*rhs.shape[-2:], rhs.dtype, rhs.device)
     return idct2(dct2(rhs) / (1 + penalty * kappa**2))
@@ -157,39 +140,30 @@ def solve(rhs: Tensor, penalty: Tensor) -> Tensor:
 def guided_solve(
     lst: Tensor, reference: Tensor, weight: Tensor, penalty: Tensor, operators: str = "consistent"
 ) -> Tensor:
-    """The minimiser of |x - D|^2 + lambda |L x - W o L R|^2.
+    """The minimiser of |x - D|^2 + lambda |L x - W o L R|^2, (N,C,H,W).
 
-    Args:
-        lst: D (N,C,H,W).
-        reference: R (N,C,H,W).
-        weight: W (N,C,H,W).
-        penalty: lambda (C,1,1) in pixel^4.
-        operators: a key of `LAPLACIANS`.
-
-    Returns:
-        (N,C,H,W), float32 also under autocast, float64 if D is.
+    ``lst`` is D, ``reference`` R and ``weight`` W, each (N,C,H,W); ``penalty`` as in `solve`, and
+    ``operators`` is a key of `LAPLACIANS`. The result is float64 if D is, otherwise float32, also
+    under autocast.
     """
+    operator = LAPLACIANS[operators]
     dtype = torch.promote_types(lst.dtype, torch.float32)
     with full_precision(lst.device):
         d, r, w, lam = (x.to(dtype).contiguous() for x in (lst, reference, weight, penalty))
-        return solve(right_hand_side(d, r, w, lam, operators), lam)
+        return solve(d + lam * operator(w * operator(r)), lam)
 
 
 class SmoothingLength(nn.Module):
-    """lambda = ell^4 per channel, ell = softplus(theta) limited to ``longest_px``.
+    """lambda = ell^4 per channel, ell = softplus(theta) limited to ``longest_px`` pixels.
 
-    The channels start evenly spaced in log ell, from 0.3 pixel to ``start_px``.
-
-    Args:
-        features: number of channels.
-        start_px: longest length at the start, pixels.
-        longest_px: upper limit, pixels.
+    The channels start evenly spaced in log ell, from 0.3 to ``start_px`` pixels. At 0.3 pixels
+    lambda is 0.008, and the solve changes little.
     """
 
     def __init__(self, features: int, start_px: float, longest_px: float) -> None:
         super().__init__()
         self.longest_px = longest_px
-        start = torch.logspace(math.log10(SHORTEST_PX), math.log10(start_px), features)
+        start = torch.logspace(math.log10(0.3), math.log10(start_px), features)
         self.theta = nn.Parameter(torch.log(torch.expm1(start)))
 
     def forward(self) -> Tensor:

@@ -1,11 +1,8 @@
 """DCTNet (Zhao et al., CVPR 2022): guided super-resolution by a solve in the DCT basis (`dct`).
 
-This is our network, `dctnet_released` holds the network of the released weights. They differ in:
-
-- the residual over a base,
-- the Laplacian: the published right-hand side uses another one than its eigenvalues,
-- the attention: the published one is displaced by up to 9 pixels, depending on the image size,
-- the start of lambda.
+The network of the released weights (`dctnet_released`) differs. It has no base, and its lambda
+starts at other values. Its attention is displaced by up to 9 pixels, depending on the image size.
+Its right-hand side uses another Laplacian than its eigenvalues.
 """
 
 import math
@@ -24,13 +21,10 @@ SLOPE = 0.2
 """Negative slope of the leaky ReLUs; the published network has plain ReLUs."""
 
 
-# Semi-coupled feature extraction (section 3.2). The batch stacks both streams, LST first.
-
-
 class SemiCoupledConv(nn.Module):
-    """3 x 3 conv of two streams, which use the same kernels for a share of the output channels.
+    """3 x 3 conv of two streams with common kernels for a share of the output channels.
 
-    The published ``shared`` is half.
+    The batch stacks both streams, LST first (section 3.2). The published ``shared`` is half.
     """
 
     def __init__(self, channels_in: int, channels_out: int, shared: float = 0.5) -> None:
@@ -49,16 +43,11 @@ class SemiCoupledConv(nn.Module):
 
     def forward(self, streams: Tensor) -> Tensor:
         """(2N,channels_in,H,W) to (2N,channels_out,H,W)."""
-        lst, reference = streams.chunk(2)
-        outputs = [
-            F.conv2d(
-                x, torch.cat([self.shared, kernel]), torch.cat([self.shared_bias, bias]), padding=1
-            )
-            for x, kernel, bias in (
-                (lst, self.lst, self.lst_bias),
-                (reference, self.reference, self.reference_bias),
-            )
-        ]
+        private = (self.lst, self.lst_bias), (self.reference, self.reference_bias)
+        outputs = []
+        for x, (kernel, bias) in zip(streams.chunk(2), private, strict=True):
+            weight = torch.cat([self.shared, kernel])
+            outputs.append(F.conv2d(x, weight, torch.cat([self.shared_bias, bias]), padding=1))
         return torch.cat(outputs)
 
 
@@ -78,13 +67,10 @@ class SemiCoupledLayer(nn.Module):
 
 
 class FeatureExtraction(nn.Module):
-    """SCFE: a private head per stream, then layers of both streams.
+    """SCFE: a private head per stream with leaky ReLU, then ``layers`` of both streams.
 
-    Args:
-        channels: channels of the LST stream's image and of the reference stream's image.
-        features: channels after the heads.
-        layers: modules from (2N,features,H,W) to the same.
-        slope: negative slope of the leaky ReLU after the heads.
+    ``channels`` are the numbers of channels of the LST image and the reference image. Each layer
+    is a module from (2N,features,H,W) to the same.
     """
 
     def __init__(
@@ -93,38 +79,28 @@ class FeatureExtraction(nn.Module):
         super().__init__()
         self.slope = slope
         self.head_lst, self.head_reference = (conv3x3(n, features) for n in channels)
-        self.layers = nn.ModuleList(layers)
+        self.layers = nn.Sequential(*layers)
 
     def forward(self, lst: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
-        """Images (N,*,H,W) to features (N,features,H,W)."""
+        """Two images (N,*,H,W) to their features (N,features,H,W)."""
         x = torch.cat([self.head_lst(lst), self.head_reference(reference)])
         x = F.leaky_relu(x.contiguous(memory_format=torch.channels_last), self.slope)
-        for layer in self.layers:
-            x = layer(x)
-        d, r = x.chunk(2)
+        d, r = self.layers(x).chunk(2)
         return d, r
 
 
 def reconstruction(features: int, slope: float) -> nn.Sequential:
-    """Features to one channel by three convs that halve the width each time (section 3.4)."""
+    """Features to one channel by three convs that halve the width twice (section 3.4)."""
     half, quarter = features // 2, features // 4
-    return nn.Sequential(
-        conv3x3(features, half),
-        nn.LeakyReLU(slope),
-        conv3x3(half, quarter),
-        nn.LeakyReLU(slope),
-        conv3x3(quarter, 1),
-    )
-
-
-# The network
+    first, second, last = conv3x3(features, half), conv3x3(half, quarter), conv3x3(quarter, 1)
+    return nn.Sequential(first, nn.LeakyReLU(slope), second, nn.LeakyReLU(slope), last)
 
 
 class Gate(nn.Module):
     """W in (0, 1), per feature: which edges of the reference to transfer (GESA, section 3.3).
 
-    This is enhanced spatial attention, but it sees both streams. Its wide branch works on the
-    coarse grid, block means down and bilinear up: it is aligned on images of any size and on tiles.
+    It is enhanced spatial attention to both streams. Its wide branch works on the coarse grid
+    (block means down, bilinear up), so it is aligned on images of any size and on tiles.
     """
 
     def __init__(self, features: int, scale: int) -> None:
@@ -146,19 +122,12 @@ class Gate(nn.Module):
 
 
 class GuidedSolve(nn.Module):
-    """The DCT module: gate, smoothing length and solve.
+    """The DCT module: gate, smoothing length and solve, with ``features`` channels per stream.
 
     `gain` scales the guide term per feature and can close it, because useless texture costs more
     than it gains. It starts open: a start at 0.1 left an error 10 to 35 % larger after 60 steps on
-    a synthetic pair.
-
-    Args:
-        features: channels of each stream, a multiple of 4.
-        scale: coarse spacing / fine spacing.
-        operators: a key of `LAPLACIANS`.
-
-    Raises:
-        LstsrError: features are not a multiple of 4, or the operators are unknown.
+    a synthetic pair. Raises LstsrError if the features are not a multiple of 4, or if the
+    operators are not a key of `LAPLACIANS`.
     """
 
     def __init__(self, features: int, scale: int, operators: str) -> None:
@@ -184,15 +153,12 @@ class GuidedSolve(nn.Module):
 class DCTNet(ResidualNetwork):
     """DCTNet as a residual over a declared base.
 
-    Other arguments are those of `ResidualNetwork`.
+    Other arguments as in `ResidualNetwork`. Raises LstsrError if an option is invalid.
 
     Args:
         features: channels of each stream, a multiple of 4; 64 as published, 32 for the CPU.
         layers: number of semi-coupled layers.
         operators: a key of `LAPLACIANS`.
-
-    Raises:
-        LstsrError: an option has an invalid value.
     """
 
     def __init__(

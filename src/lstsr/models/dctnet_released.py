@@ -3,25 +3,25 @@
 Source: Zhao et al., CVPR 2022. Networks that we train use `dctnet`.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from lstsr import __version__
 from lstsr.errors import LstsrError
 from lstsr.models.base import conv3x3
 from lstsr.models.dct import guided_solve
 from lstsr.models.dctnet import FeatureExtraction, SemiCoupledLayer, reconstruction
-from lstsr.models.weights import load_weights, read_state_dict, save_network
+from lstsr.models.weights import load_weights, read_metadata, read_state_dict, save_weights
 
-HEADER = {"network": "published-dctnet"}
-"""Header of a file that `import_dctnet` writes."""
+NETWORK = "published-dctnet"
+"""Name in the header of a file that `import_dctnet` writes."""
 
 RELEASED_NAMES: Mapping[str, str] = {
     r"lambd": "theta",
@@ -45,9 +45,6 @@ RELEASED_NAMES: Mapping[str, str] = {
 }
 """Names in the released checkpoints to our names."""
 
-UNUSED = "WPNet.conv_dilation."
-"""A conv of the released checkpoints (2,320 numbers) that the network never calls."""
-
 
 class PublishedAttention(nn.Module):
     """GESA as published: unpadded strides, resized to the image, from the reference only."""
@@ -70,16 +67,15 @@ class PublishedAttention(nn.Module):
     def forward(self, reference: Tensor) -> Tensor:
         """(N,features,H,W) to the same, in (0, 1); at least 15 x 15 pixels."""
         x = self.reduce(reference)
-        wide = F.interpolate(
-            self.wide(self.strided(x)), x.shape[-2:], mode="bilinear", align_corners=False
-        )
+        wide = self.wide(self.strided(x))
+        wide = F.interpolate(wide, x.shape[-2:], mode="bilinear", align_corners=False)
         return torch.sigmoid(self.expand(wide + self.narrow(x)))
 
 
 class PublishedDCTNet(nn.Module):
     """The network of the released weights: 480,545 parameters, 64 features, 4 layers.
 
-    It has no path from input to output and ends in a ReLU, so it takes images in 0 .. 1.
+    It has no base and ends in a ReLU, so it takes images in 0 .. 1.
     """
 
     def __init__(self) -> None:
@@ -99,18 +95,15 @@ class PublishedDCTNet(nn.Module):
 
 
 def load_published(state_dict: Mapping[str, Tensor]) -> PublishedDCTNet:
-    """The published network with released weights.
+    """The published network with weights named as released, with or without prefix `module.`.
 
-    Args:
-        state_dict: names as in the released checkpoints, with or without the prefix `module.`.
-
-    Raises:
-        LstsrError: names are missing or unknown, or a tensor has another shape or is not finite.
+    Raises LstsrError if a name is missing or unknown, or a tensor has another shape or is not
+    finite.
     """
     renamed = {}
     for key, value in state_dict.items():
         name = key.removeprefix("module.")
-        if name.startswith(UNUSED):
+        if name.startswith("WPNet.conv_dilation."):  # 2,320 numbers that no code of theirs uses
             continue
         for pattern, ours in RELEASED_NAMES.items():
             name = re.sub(pattern, ours, name)
@@ -126,26 +119,24 @@ def load_published(state_dict: Mapping[str, Tensor]) -> PublishedDCTNet:
 def import_dctnet(released: Path, output: Path) -> None:
     """Write the weights of a released checkpoint (.pth) to ``output`` (.safetensors).
 
-    Raises LstsrError if the file cannot be read, holds more than weights, or holds other weights.
+    Raises LstsrError if the file cannot be read or holds anything but these weights.
     """
     try:
         network = load_published(read_state_dict(released))
     except LstsrError as error:
         raise LstsrError(f"{released}: {error}. Use a checkpoint released for DCTNet") from error
-    save_network(network, HEADER, output)
+    save_weights(output, network.state_dict(), {"network": NETWORK, "version": __version__})
 
 
 def read_dctnet(path: Path) -> PublishedDCTNet:
     """The network in a file of `import_dctnet`, on the CPU in evaluation mode.
 
-    Raises LstsrError if the file is missing or holds something else.
+    Raises LstsrError if the file is missing or is not such a file.
     """
     network = PublishedDCTNet()
     try:
-        with safe_open(path, framework="np") as file:
-            header = json.loads((file.metadata() or {})["lstsr"])
-        if header["network"] != HEADER["network"]:
-            raise ValueError(f"network {header['network']}")
+        if (found := read_metadata(path)["network"]) != NETWORK:
+            raise ValueError(f"network {found}")
         network.load_state_dict(load_file(path))
     except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise LstsrError(

@@ -1,9 +1,8 @@
-"""DCTRRDBNet: a multi-scale trunk with RRDBs and DCTNet's guided solve where they are cheap.
+"""DCTRRDBNet: a U-Net whose coarsest level has RRDBs and DCTNet's guided solve.
 
-LST and reference enter a U-Net trunk on the fine grid. Its coarsest level, the coarse grid, holds
-residual in residual dense blocks (ESRGAN, Wang et al. 2018) and the solve in the DCT basis (DCTNet,
-Zhao et al. 2022). There they cost 1 / scale^2 of the same parts on the fine grid, which
-`dctrrdbnet_single_scale` uses.
+Residual in residual dense blocks (ESRGAN, Wang et al. 2018) and the solve in the DCT basis (DCTNet,
+Zhao et al. 2022) cost 1 / scale^2 on the coarse grid of what they cost on the fine grid, where
+`dctrrdbnet_single_scale` has them.
 """
 
 import torch
@@ -12,19 +11,16 @@ from torch import Tensor, nn
 from lstsr.models.base import conv3x3
 from lstsr.models.dct import SmoothingLength, guided_solve
 from lstsr.models.rrdb import RRDB
-from lstsr.models.unet import ResidualBlock, TrunkNetwork, widths
+from lstsr.models.unet import ResidualBlock, UNet, widths
 from lstsr.registry import register
 
 START_CELLS, LONGEST_CELLS = 1.0, 2.0
-"""Longest smoothing lengths of the solve, at the start and at any time, coarse cells. The kernel of
-the longest falls below 1e-3 within the overlap of tiles."""
+"""Longest smoothing length of the solve at the start, and its upper limit, coarse cells. The kernel
+at the limit falls below 1e-3 within the overlap of tiles."""
 
 
 class CoarseSolve(nn.Module):
-    """x + weights (guided solve of features made from x): the DCT module on the coarse grid.
-
-    D, R and W of the solve have ``solved`` channels, see `dct.guided_solve`.
-    """
+    """x + weights (guided solve of features of x), whose D, R and W have ``solved`` channels."""
 
     def __init__(self, features: int, solved: int) -> None:
         super().__init__()
@@ -39,13 +35,10 @@ class CoarseSolve(nn.Module):
 
 
 @register("dctrrdbnet")
-class DCTRRDBNet(TrunkNetwork):
-    """Multi-scale DCTRRDBNet as a residual over a declared base.
-
-    Other arguments are those of `ResidualNetwork`.
+class DCTRRDBNet(UNet):
+    """Multi-scale DCTRRDBNet as a residual over a declared base; other arguments as in `UNet`.
 
     Args:
-        features: channels on the fine grid, see `unet.widths`.
         growth: channels that each conv of a dense block adds (gc).
         blocks: RRDBs on the coarse grid; 0 leaves them out.
         dense: False replaces RRDBs by plain residual blocks; five have the size of one RRDB.
@@ -68,12 +61,9 @@ class DCTRRDBNet(TrunkNetwork):
         back_projection: bool = True,
     ) -> None:
         width = widths(features, scale)[-1]
-        coarse = [CoarseSolve(width, solved)] if solved else []
-        deep = [
-            RRDB(width, growth, residual_scale) if dense else ResidualBlock(width, width)
-            for _ in range(blocks)
-        ]
-        super().__init__(
-            *(scale, reference_channels, features, base, sees_deficit, back_projection),
-            coarsest=nn.Sequential(*coarse, *deep),
-        )
+        coarsest: list[nn.Module] = [CoarseSolve(width, solved)] if solved else []
+        for _ in range(blocks):
+            block = RRDB(width, growth, residual_scale) if dense else ResidualBlock(width, width)
+            coarsest.append(block)
+        super().__init__(scale, reference_channels, features, base, sees_deficit, back_projection)
+        self.trunk.coarsest = nn.Sequential(*coarsest)

@@ -9,25 +9,20 @@ from torch.nn.utils.parametrizations import spectral_norm
 SLOPE = 0.2
 """Negative slope of the leaky ReLUs, as in ESRGAN's networks."""
 
-DEPTH = 3
-"""Halvings of the U-Net (released Real-ESRGAN)."""
-
 
 class UNetDiscriminator(nn.Module):
     """How real each pixel of a fine image looks (Wang et al. 2021, Real-ESRGAN, section 3.3).
 
-    Strided 4 x 4 convs go down, bilinear upsampling and 3 x 3 convs come up, skips are added. All
-    convs but the first and the last are spectrally normalised (Miyato et al. 2018). Images can have
-    any size from 2^DEPTH pixels, because each upsampling takes the size of its skip.
-
-    Args:
-        features: channels at full resolution, doubled with every halving; 64 as published.
-        bands: bands of the images (B); 1 for LST.
+    Down: 4 x 4 convs with stride 2. Up: bilinear upsampling and 3 x 3 convs, with the skips added.
+    All convs except the first and the last are spectrally normalised (Miyato et al. 2018). Images
+    can have any size from 8 pixels, because each upsampling takes the size of its skip.
+    ``features`` are the channels at full resolution, doubled with each of the 3 halvings; 64 as
+    published.
     """
 
     def __init__(self, features: int = 64, bands: int = 1) -> None:
         super().__init__()
-        pairs = [(features * 2**level, features * 2 ** (level + 1)) for level in range(DEPTH)]
+        pairs = [(features * n, features * 2 * n) for n in (1, 2, 4)]
         self.first = nn.Conv2d(bands, features, 3, padding=1)
         self.down = nn.ModuleList(
             spectral_norm(nn.Conv2d(n, m, 4, stride=2, padding=1, bias=False)) for n, m in pairs

@@ -4,7 +4,8 @@ Gao, Kustas and Anderson (2012, Remote Sensing 4, 3287) fit the coarse temperatu
 trees on the reference (their section 2.1), give homogeneous cells more weight (2.2), combine a
 global model with models of moving windows by their residuals (2.3), and add the coarse residual
 (2.4). Two details differ. We measure homogeneity by the standard deviation in the cell, because
-normalised bands have no meaningful coefficient of variation. All cells count, heterogeneous less.
+normalised bands have no meaningful coefficient of variation. We use all cells, with less weight for
+heterogeneous ones.
 """
 
 from collections.abc import Iterator
@@ -50,8 +51,7 @@ def leaf_fits(
 ) -> tuple[Values, Values]:
     """Weighted ridge regression of ``y`` (n,) on ``x`` (n,C) in each leaf.
 
-    Returns:
-        Slopes (nodes,C) and offsets (nodes,), 0 for nodes that are not a leaf of these samples.
+    Returns slopes (nodes,C) and offsets (nodes,), 0 for nodes that are not a leaf of these samples.
     """
     nodes, channels = leaf.max() + 1, x.shape[1]
 
@@ -70,27 +70,20 @@ def leaf_fits(
 def homogeneity(spread: Tensor, weight: Tensor) -> Tensor:
     """Weight of each cell, (N,1,h,w), by the spread of the reference in it, (N,1,h,w).
 
-    1 in a uniform cell, 1/2 in a cell of mean spread, times ``weight`` (N,1,h,w).
+    It is ``weight`` (N,1,h,w) times 1 in a uniform cell and 1/2 in a cell of mean spread.
     """
-    axes = (-2, -1)
-    total = weight.sum(axes, keepdim=True).clamp(min=1e-6)
-    typical = ((weight * spread).sum(axes, keepdim=True) / total).clamp(min=1e-6)
+    total = weight.sum((-2, -1), keepdim=True).clamp(min=1e-6)
+    typical = ((weight * spread).sum((-2, -1), keepdim=True) / total).clamp(min=1e-6)
     return weight * typical / (typical + spread)
 
 
 @register("dms", classical=True)
 class DataMiningSharpener(nn.Module):
-    """The model `dms`: one global model per image. Do not cut the image in tiles.
+    """One global model per image, and one per window. Do not cut the image into tiles.
 
-    Args:
-        scale: coarse spacing / fine spacing.
-        reference_channels: number of bands; any.
-        trees: number of trees of each model.
-        leaf: smallest number of cells in a leaf.
-        cells: side of the moving windows, coarse cells; neighbouring windows overlap by half.
-
-    Raises:
-        LstsrError: an option is too small, or scikit-learn is not installed.
+    Each model has ``trees`` with at least ``leaf`` cells in a leaf. The moving windows are
+    ``cells`` coarse cells wide and overlap by half. Raises LstsrError if an option is too small or
+    scikit-learn is not installed.
     """
 
     window: int | None = None
@@ -128,7 +121,7 @@ class DataMiningSharpener(nn.Module):
             seen, _ = coarse_reference(prediction, reference_valid, self.scale)
             return torch.where(coarse_valid > 0, coarse - seen, 0.0).square() + 1e-6
 
-        # Each model counts by the inverse square of its residual.
+        # The weight of each model is the inverse square of its residual.
         share = misfit(whole) / (misfit(whole) + misfit(local))
         blend = whole + bilinear(share, self.scale) * (local - whole)
         return bilinear(coarse, self.scale) + reference_detail(blend, reference_valid, self.scale)
@@ -153,7 +146,7 @@ class DataMiningSharpener(nn.Module):
         return whole.predict(reference), local
 
     def windows(self, length: int) -> Iterator[tuple[slice, Values]]:
-        """Cells of each window along one side, and weights of its pixels, which sum to 1."""
+        """Cells of each window along one side, and weights of its pixels. Weights sum to 1."""
         pixels = 2 * self.step * self.scale
         hat = 1 - np.abs(2 * (np.arange(pixels) + 0.5) / pixels - 1)
         for start in range(-self.step, length, self.step):
@@ -164,7 +157,7 @@ class DataMiningSharpener(nn.Module):
     def fit(
         self, mean: Samples, coarse: Samples, weight: Samples, rng: np.random.Generator
     ) -> Forest | None:
-        """Trees on bootstrap samples of the cells that count; None if these are too few."""
+        """Trees on bootstrap samples of the cells with weight, or None if these are too few."""
         use = weight > 0
         x = mean[:, use].T.astype(np.float32)
         y, w = (values[use].astype(float) for values in (coarse, weight))

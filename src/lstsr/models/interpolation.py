@@ -1,8 +1,8 @@
-"""Interpolation: the models without a reference, and the bases of the networks.
+"""Interpolation: methods without a reference, and bases of the networks.
 
-All of them treat coarse cells as areas: cell i covers the fine pixels s i ... s i + s - 1 and
-its value sits at its centre (half-pixel centres, `align_corners=False`); beyond the border the
-outermost cell is repeated.
+Coarse cells are areas: cell i covers the fine pixels s i ... s i + s - 1 and has its value at its
+centre (half-pixel centres, `align_corners=False`). Beyond the border the outermost cell is
+repeated.
 """
 
 from collections.abc import Callable
@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from lstsr.registry import register
 
 REACH = 2
-"""Neighbouring cells to each side that `bicubic` uses for the pixels of a cell."""
+"""Cells to each side that `bicubic` uses for the pixels of a cell."""
 
 ITERATIONS = 10
-"""Back-projections after which block means agree to about 1e-4 of the input's detail."""
+"""Back-projections after which block means differ by about 1e-4 of the input's detail."""
 
 
 def bilinear(coarse: Tensor, scale: int) -> Tensor:
@@ -36,28 +36,19 @@ def block_mean(fine: Tensor, scale: int) -> Tensor:
     return F.avg_pool2d(fine, scale)
 
 
-def bicubic_backprojected(coarse: Tensor, scale: int, iterations: int = ITERATIONS) -> Tensor:
-    """Bicubic interpolation whose block means return the input (Irani and Peleg 1991).
+def bicubic_backprojected(coarse: Tensor, scale: int) -> Tensor:
+    """Bicubic interpolation with block means equal to the input, (N,C,h,w) to (N,C,h s,w s).
 
-    y <- y + bicubic(coarse - block_mean(y)). Bicubic interpolation spreads the residual without
-    visible cell edges. The residuals are computed on the coarse grid, so one interpolation of their
-    sum is enough. The mean is plain and in normalised units. Compared with a mean of T^4 its error
-    is below 0.1 K except at coasts and in cities.
-
-    Args:
-        coarse: (N,C,h,w), filled where invalid.
-        scale: coarse spacing / fine spacing.
-        iterations: number of corrections.
-
-    Returns:
-        (N,C,h s,w s).
+    Iterates y <- y + bicubic(coarse - block_mean(y)) (Irani and Peleg 1991). Bicubic interpolation
+    spreads the residual without visible cell edges. The residuals are computed on the coarse grid,
+    so one interpolation of their sum is enough. The mean is plain and in normalised units. It
+    differs from a mean of T^4 by less than 0.1 K except at coasts and in cities.
     """
     kernel = _mean_of_bicubic(scale, coarse.dtype, coarse.device)
     residual = total = coarse
-    for _ in range(iterations):
+    for _ in range(ITERATIONS):
         padded = F.pad(residual, (REACH,) * 4, mode="replicate")
-        mean = F.conv2d(padded.flatten(0, 1)[:, None], kernel).view_as(residual)
-        residual = residual - mean
+        residual = residual - F.conv2d(padded.flatten(0, 1)[:, None], kernel).view_as(residual)
         total = total + residual
     return bicubic(total, scale)
 
@@ -65,17 +56,15 @@ def bicubic_backprojected(coarse: Tensor, scale: int, iterations: int = ITERATIO
 # A tensor made in inference mode cannot be used in training later.
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)
-@torch.no_grad()
 def _mean_of_bicubic(scale: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """block_mean(bicubic(x)) as a kernel on the coarse grid, with repeated borders."""
     unit = torch.zeros(1, 1, 4 * REACH + 1, 4 * REACH + 1, dtype=dtype, device=device)
     unit[..., 2 * REACH, 2 * REACH] = 1
-    inner = slice(REACH, -REACH)
-    return block_mean(bicubic(unit, scale), scale)[..., inner, inner]
+    return block_mean(bicubic(unit, scale), scale)[..., REACH:-REACH, REACH:-REACH]
 
 
 class Interpolation(nn.Module):
-    """An interpolation as a network. It ignores the reference and the masks."""
+    """An interpolation as a network that ignores the reference and the masks."""
 
     interpolate: Callable[[Tensor, int], Tensor]
 
@@ -85,7 +74,7 @@ class Interpolation(nn.Module):
 
     def forward(self, coarse: Tensor, *_: Tensor) -> Tensor:
         """(N,1,h,w) to (N,1,H,W)."""
-        return type(self).interpolate(coarse, self.scale)
+        return self.interpolate(coarse, self.scale)
 
 
 @register("bilinear", classical=True, baseline=True, guided=False)

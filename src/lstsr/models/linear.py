@@ -1,14 +1,13 @@
-"""Linear regression of the input on the reference: the classical guided models.
+"""Linear regression of the input on the reference: `global-linear` and `local-linear`.
 
 Both fit T = a + b r on the coarse grid, apply the fit to the fine reference and add the coarse
 residual, interpolated, as TsHARP does with fractional cover (`tsharp`). With interpolation U and
-block mean M that is
+block mean M this is
 
     a + b r + U(T - a - b M r) = U T + b (r - U M r),
 
-so only the slope b is needed. It weighs the detail of the reference that the coarse grid cannot
-see. A constant added to T passes through unchanged. `global-linear` has one slope per channel and
-scene, `local-linear` one per channel and coarse cell, interpolated to the fine grid.
+so only the slope b is needed. It is the weight of the detail that the coarse grid cannot resolve. A
+constant added to T passes through unchanged.
 """
 
 import torch
@@ -20,8 +19,8 @@ from lstsr.models.interpolation import bilinear, block_mean
 from lstsr.registry import register
 
 RIDGE = 0.03
-"""Variance of the reference below which a slope is not trusted, in units of its variance over the
-training scenes (which normalisation makes 1)."""
+"""Variance of the normalised reference below which a slope is not trusted. Over the training scenes
+the variance is 1."""
 
 
 def coarse_reference(
@@ -29,9 +28,8 @@ def coarse_reference(
 ) -> tuple[Tensor, Tensor]:
     """Reference (N,C,H,W) and mask (N,1,H,W) on the coarse grid.
 
-    Returns:
-        Mean over the valid pixels of each cell (N,C,h,w), 0 where there is none, and the valid
-        fraction (N,1,h,w).
+    Returns the mean over the valid pixels of each cell (N,C,h,w), or 0 without any, and the valid
+    fraction (N,1,h,w).
     """
     fraction = block_mean(reference_valid, scale)
     total = block_mean(torch.where(reference_valid > 0, reference, 0.0), scale)
@@ -47,32 +45,24 @@ def reference_detail(reference: Tensor, reference_valid: Tensor, scale: int) -> 
 
 
 def slopes(x: Tensor, y: Tensor, weight: Tensor, window: int | None, ridge: float) -> Tensor:
-    """Weighted ridge regression of y on x in a window around each cell.
+    """Weighted ridge regression of y (N,1,h,w) on x (N,C,h,w) around each cell.
 
-    Solves (sum w (x - mx)(x - mx)^T + ridge n I) b = sum w (x - mx)(y - my), sums over the window,
-    n its full number of cells: few valid cells or a flat reference turn the slope smoothly to 0.
-
-    Args:
-        x: (N,C,h,w).
-        y: (N,1,h,w).
-        weight: (N,1,h,w), 0 where a cell must not count.
-        window: odd width in cells; None takes the whole image.
-        ridge: variance of x below which the slope fades.
-
-    Returns:
-        Slopes (N,C,h,w), or (N,C,1,1) without a window, in the type of y.
+    Solves (sum w (x - mx)(x - mx)^T + ridge n I) b = sum w (x - mx)(y - my) with sums over the
+    window and its full number of cells n. The slope therefore goes smoothly to 0 if few cells are
+    valid or the variance of x is below ``ridge``. ``weight`` (N,1,h,w) is 0 for a cell that must
+    not count. ``window`` is an odd width in cells, or None for the whole image. Returns slopes
+    (N,C,h,w), or (N,C,1,1) without a window, in the type of y.
     """
     channels = x.shape[1]
 
-    def mean(values: Tensor) -> Tensor:
-        """Mean over the cells of the window; cells beyond the border count as 0."""
+    def mean(values: Tensor) -> Tensor:  # cells beyond the border count as 0
         if window is None:
             return values.mean((-2, -1), keepdim=True)
         return F.avg_pool2d(values, window, stride=1, padding=window // 2)
 
     w = weight.double()
     total = w.sum((-2, -1), keepdim=True).clamp(min=1e-12)
-    # Second moments about the scene's mean, not about 0, keep the differences below accurate.
+    # Moments about the scene's mean keep the differences below accurate.
     x, y_ = (v.double() - (w * v).sum((-2, -1), keepdim=True) / total for v in (x.double(), y))
     row, column = torch.triu_indices(channels, channels, device=x.device).unbind()
     moments = mean(w * torch.cat([torch.ones_like(w), y_, x, x * y_, x[:, row] * x[:, column]], 1))
@@ -87,13 +77,7 @@ def slopes(x: Tensor, y: Tensor, weight: Tensor, window: int | None, ridge: floa
 
 @register("global-linear", classical=True, baseline=True)
 class GlobalLinear(nn.Module):
-    """The model `global-linear`: one slope per channel and image. Do not cut the image in tiles.
-
-    Args:
-        scale: coarse spacing / fine spacing.
-        reference_channels: number of bands; any.
-        ridge: see `RIDGE`.
-    """
+    """One slope per channel and image. Do not cut the image into tiles. ``ridge`` as `RIDGE`."""
 
     window: int | None = None
 
@@ -115,13 +99,9 @@ class GlobalLinear(nn.Module):
 
 @register("local-linear", classical=True, baseline=True)
 class LocalLinear(GlobalLinear):
-    """The model `local-linear`: slopes from a window around each coarse cell.
+    """Slopes from a window around each coarse cell, interpolated to the fine grid.
 
-    Args:
-        window: odd width of the window in coarse cells; other arguments as in `GlobalLinear`.
-
-    Raises:
-        LstsrError: the window is not odd.
+    ``window`` is its width in coarse cells. Raises LstsrError if it is not odd.
     """
 
     def __init__(

@@ -8,25 +8,21 @@ from typing import Any, Literal, TypeVar
 from lstsr.errors import LstsrError
 
 Kind = Literal["input", "min-max", "statistics"]
-"""How a row is normalised; the last two are ablations (`training.inference`)."""
+"""How a row is normalised. The last two are ablations (`training.network_io`)."""
 
 Array = TypeVar("Array", bound=Any)
-"""A numpy array or a torch tensor of floating type. The result is of the same kind."""
+"""A numpy array or a torch tensor of floating type. The result has the same type."""
 
 
 @dataclass(frozen=True)
 class Normalisation:
     """Affine maps of one scene, the same in training and in prediction.
 
-    Attributes:
-        centre_k: mean of the whole scene's valid input, so that f(T + c) = f(T) + c.
-        scale_k: a fixed number of kelvin for all scenes. A statistic of a patch or scene would
-            amplify flat scenes, and tiles of one scene would disagree.
-        reference_mean: per channel, over the valid pixels of the training scenes.
-        reference_std: likewise.
-
-    Raises:
-        LstsrError: a scale or deviation is not positive, or the channel numbers differ.
+    ``centre_k`` is the mean of the whole scene's valid input, so that f(T + c) = f(T) + c.
+    ``scale_k`` is the same for all scenes. A statistic of a patch or scene would amplify flat
+    scenes, and tiles of one scene would disagree. ``reference_mean`` and ``reference_std`` are per
+    channel, over the valid pixels of the training scenes. Raises LstsrError if a scale or deviation
+    is not positive, or if the numbers of channels differ.
     """
 
     centre_k: float
@@ -35,19 +31,18 @@ class Normalisation:
     reference_std: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        """Refuse numbers that cannot normalise."""
         if not self.scale_k > 0:
             raise LstsrError(f"scale_k: {self.scale_k} is not positive")
-        channels = len(self.reference_mean)
-        if len(self.reference_std) != channels:
+        means, deviations = len(self.reference_mean), len(self.reference_std)
+        if deviations != means:
             raise LstsrError(
-                f"reference_std: {len(self.reference_std)} values for "
-                f"{channels} channels of reference_mean"
+                f"reference_std: {deviations} values, but reference_mean has {means}. Give one of "
+                "each per channel"
             )
         for channel, std in enumerate(self.reference_std):
             if not std > 0:
                 raise LstsrError(
-                    f"reference_std: {std} in channel {channel}; drop a band that is constant"
+                    f"reference_std: {std} in channel {channel}. Drop a band that is constant"
                 )
 
     def to_units(self, temperature_k: Array) -> Array:
@@ -59,7 +54,7 @@ class Normalisation:
         return units * self.scale_k + self.centre_k
 
     def reference_to_units(self, reference: Array) -> Array:
-        """Raw reference (..., C, H, W) to zero mean and unit variance per channel."""
+        """Reference (...,C,H,W) to zero mean and unit variance per channel."""
         channels = len(self.reference_mean)
         if reference.shape[-3] != channels:
             raise LstsrError(

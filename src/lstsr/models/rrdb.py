@@ -1,6 +1,6 @@
-"""RRDBNet, the generator of ESRGAN (Wang et al. 2018); it has no reference.
+"""RRDBNet, the generator of ESRGAN (Wang et al. 2018), which uses no reference.
 
-Both models use this network: esrnet trains it for fidelity only, esrgan against a discriminator.
+The model esrnet trains it for fidelity only, and esrgan against a discriminator.
 """
 
 from collections.abc import Callable
@@ -20,18 +20,12 @@ SLOPE = 0.2
 RESIDUAL_SCALE = 0.2
 """Factor beta on the residual of each dense block and of each RRDB (ESRGAN, section 3.1)."""
 
-INIT_FACTOR = 0.1
-"""Factor on the Kaiming initialisation of dense blocks ("smaller initialization", section 3.1)."""
-
 
 class ResidualDenseBlock(nn.Module):
     """x + beta conv5([x, x1, .. x4]), each x_i = LeakyReLU(conv_i of all before it).
 
-    Args:
-        features: channels in and out.
-        growth: channels that each inner conv adds.
-        residual_scale: beta.
-        conv: maker of a conv from its numbers of input and output channels.
+    ``features`` is the number of channels in and out, ``growth`` the number that each inner conv
+    adds, ``residual_scale`` is beta, and ``conv`` makes a conv from its channels in and out.
     """
 
     def __init__(
@@ -50,9 +44,9 @@ class ResidualDenseBlock(nn.Module):
             if parameter.ndim == 1:
                 nn.init.zeros_(parameter)
                 continue
-            if conv is conv3x3:  # other convs have a Kaiming initialisation of their own
+            if conv is conv3x3:  # other convs have their own Kaiming initialisation
                 nn.init.kaiming_normal_(parameter)
-            parameter.data *= INIT_FACTOR
+            parameter.data *= 0.1  # "smaller initialization" (ESRGAN, section 3.1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N,features,H,W) to the same."""
@@ -89,16 +83,13 @@ class ESRNet(SingleImageNetwork):
     """RRDBNet, by default for one channel, as a residual over a declared base.
 
     The published form (`features=64, growth=32, blocks=23, residual=False`) has 16,695,681
-    parameters at x4; the default (0.77 M at x4) is for the CPU. It works on the coarse grid, so its
-    cost per fine pixel is small. Other arguments are those of `SingleImageNetwork`.
+    parameters at x4. The default (0.77 M at x4) is for the CPU. It works on the coarse grid, so its
+    cost per fine pixel is small. Other arguments and errors as in `SingleImageNetwork`.
 
     Args:
         features: channels of the trunk (nf).
         growth: channels that each conv of a dense block adds (gc).
         blocks: number of RRDBs.
-
-    Raises:
-        LstsrError: the scale is not a power of two, or the base is unknown.
     """
 
     def __init__(

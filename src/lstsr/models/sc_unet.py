@@ -1,8 +1,8 @@
 """SC-UNet, SIF-NN-SR1 and SIF-NN-SR2: one U-Net with three sets of released weights.
 
 Ait-Bachir et al., "Land Surface Temperature Super-Resolution with a Scale-Invariance-Free Neural
-Approach: Application to MODIS", 2025 (hal-04925380). The three networks differ only in how their
-authors trained them. Modules have the names of the released tensors.
+Approach: Application to MODIS", 2025 (hal-04925380). The three networks differ only in their
+training. Modules have the names of the released tensors.
 """
 
 from collections import OrderedDict
@@ -12,31 +12,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lstsr import __version__
 from lstsr.errors import LstsrError
 from lstsr.models.interpolation import bicubic
-from lstsr.models.weights import load_weights, read_state_dict, save_network
+from lstsr.models.weights import load_weights, read_state_dict, save_weights
 from lstsr.registry import register
 
 SCALE = 4
 """The authors trained for x4 (4 km to 1 km) and apply it to 1 km."""
 
-HALVINGS = 3
-"""Poolings of the U-Net: sides of its input are multiples of 2^3 pixels."""
-
-SOURCE = "Ait-Bachir et al. 2025, hal-04925380"
-LICENCE = "CeCILL-C"
+STEP = 8
+"""Sides of the U-Net's input are multiples of 2^3 pixels, because it pools three times."""
 
 
 def conv_block(channels_in: int, channels_out: int) -> list[nn.Module]:
-    """3 x 3 convolution without bias, batch norm and ReLU; borders are replicated."""
+    """A block: 3 x 3 convolution without bias (borders replicated), batch norm and ReLU."""
     conv = nn.Conv2d(channels_in, channels_out, 3, padding=1, padding_mode="replicate", bias=False)
     return [conv, nn.BatchNorm2d(channels_out), nn.ReLU()]
 
 
 def double_conv(channels_in: int, inner: int, channels_out: int) -> nn.Sequential:
-    """Two blocks of convolution, batch norm and ReLU."""
-    convs = nn.Sequential(*conv_block(channels_in, inner), *conv_block(inner, channels_out))
-    return nn.Sequential(OrderedDict(bloc=convs))
+    """Two blocks."""
+    blocks = nn.Sequential(*conv_block(channels_in, inner), *conv_block(inner, channels_out))
+    return nn.Sequential(OrderedDict(bloc=blocks))
 
 
 class ResidualBlock(nn.Module):
@@ -72,7 +70,7 @@ class Up(nn.Module):
         self.convbloc = double_conv(channels_in, inner, channels_out)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """Features (N,C,H,W) and (N,D,2H,2W) with C + D channels_in, to (N,channels_out,2H,2W)."""
+        """(N,C,H,W) and (N,channels_in - C,2H,2W) to (N,channels_out,2H,2W)."""
         up = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
         return self.convbloc(torch.cat([up, skip], 1))
 
@@ -92,7 +90,7 @@ class UNet(nn.Module):
         self.outlay = nn.Conv2d(16, 1, 3, padding=1, padding_mode="replicate")
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N,2,H,W) to (N,1,H,W); H and W are multiples of 8."""
+        """(N,2,H,W) to (N,1,H,W); H and W are multiples of `STEP`."""
         full = self.inbloc(x)
         half = self.db1(full)
         quarter = self.db2(half)
@@ -104,20 +102,14 @@ class UNet(nn.Module):
 @register("sif-nn-sr1", released=True)
 @register("sif-nn-sr2", released=True)
 class SCUNet(nn.Module):
-    """The released U-Net between our units and those of its authors.
+    """The released U-Net with a conversion between our units and those of its authors.
 
     The authors standardised LST and NDVI by means and standard deviations that they did not
-    publish. A gain and an offset of each replace them here. Training changes only these four
-    numbers: convolutions are frozen, and batch norm always uses the stored statistics. Offsets of
-    the LST are relative to the scene's centre, so that f(T + c) = f(T) + c. The authors clip NDVI
-    to -1..1. Here the readers mask values outside this range.
-
-    Args:
-        scale: coarse spacing / fine spacing, 4.
-        reference_channels: number of bands of the reference, 1 (NDVI).
-
-    Raises:
-        LstsrError: the weights are for another scale or reference.
+    publish. Here LST and NDVI each have a gain and an offset. Training changes only these four
+    numbers: convolutions are frozen, and batch norm always uses the stored statistics. The offset
+    of the LST is relative to the scene's centre, so that f(T + c) = f(T) + c. The authors clip NDVI
+    to -1..1. Here the readers mask values outside this range. Raises LstsrError if the scale is not
+    4 or the reference has more bands than NDVI.
     """
 
     def __init__(self, scale: int, reference_channels: int) -> None:
@@ -129,7 +121,7 @@ class SCUNet(nn.Module):
                 f"reference: the released weights need one channel (NDVI), not {reference_channels}"
             )
         self.unet = UNet().requires_grad_(False)
-        self.log_gain = nn.Parameter(torch.zeros(1, 2, 1, 1))  # a gain stays positive
+        self.log_gain = nn.Parameter(torch.zeros(1, 2, 1, 1))  # keeps the gain positive
         self.offset = nn.Parameter(torch.zeros(1, 2, 1, 1))
         self.train(self.training)
 
@@ -150,8 +142,7 @@ class SCUNet(nn.Module):
         gain = self.log_gain.exp()
         units = torch.cat([bicubic(coarse, SCALE), ndvi], 1) * gain + self.offset
         height, width = units.shape[-2:]
-        step = 2**HALVINGS
-        padded = F.pad(units, (0, -width % step, 0, -height % step), mode="replicate")
+        padded = F.pad(units, (0, -width % STEP, 0, -height % STEP), mode="replicate")
         fine: Tensor = self.unet(padded)[..., :height, :width]
         return (fine - self.offset[:, :1]) / gain[:, :1]
 
@@ -159,14 +150,21 @@ class SCUNet(nn.Module):
 def import_released(name: str, released: Path, output: Path) -> None:
     """Write the released weights of the model ``name`` to a file for `train.initial`.
 
-    ``released`` is the authors' state dict (.safetensors or a file of torch). The constants in
-    ``output`` (.safetensors) are neutral: training fits them. Raises LstsrError if the file cannot
-    be read, holds more than weights, or holds other weights.
+    ``released`` is the authors' state dict (.safetensors or .pth). In ``output`` (.safetensors)
+    gains are 1 and offsets 0, because training fits them. Raises LstsrError if the file cannot be
+    read or holds anything but these weights.
     """
     network = SCUNet(SCALE, 1)
     try:
         load_weights(network.unet, read_state_dict(released))
     except LstsrError as error:
         raise LstsrError(f"{released}: {error}. Use the file released for {name}") from error
-    header = {"model": name, "options": {}, "reference_bands": ["ndvi"]}
-    save_network(network, {**header, "source": SOURCE, "licence": LICENCE}, output)
+    header = {
+        "model": name,
+        "options": {},
+        "reference_bands": ["ndvi"],
+        "source": "Ait-Bachir et al. 2025, hal-04925380",
+        "licence": "CeCILL-C",
+        "version": __version__,
+    }
+    save_weights(output, network.state_dict(), header)

@@ -1,7 +1,7 @@
 """SRCNN (Dong et al., ECCV 2014): three convolutions over the bicubic image, without a reference.
 
-The paper's layers (section 3.1) extract patches, map them to another representation and assemble
-the fine image: kernels of f1, f2 and f3 pixels, n1 and n2 maps between them.
+The layers extract patches, map them to another representation and assemble the fine image
+(section 3.1).
 """
 
 import torch.nn.functional as F
@@ -17,18 +17,10 @@ from lstsr.registry import register
 class SRCNN(ResidualNetwork):
     """SRCNN as a residual over a declared base. The paper has no base.
 
-    9-1-5 (the default) has 8,032 weights and 97 biases, 9-5-5 57,184 weights (paper, section 4.3).
-    Borders are replicated. Other arguments are those of `ResidualNetwork`.
-
-    Args:
-        f1: odd width of the first kernel, fine pixels.
-        f2: odd width of the second kernel.
-        f3: odd width of the third kernel.
-        n1: maps after the first layer.
-        n2: maps after the second layer.
-
-    Raises:
-        LstsrError: a kernel's width is even, or the base is unknown.
+    The kernels have odd widths ``f1``, ``f2`` and ``f3`` in fine pixels, with ``n1`` and ``n2``
+    maps between them. 9-1-5 (the default) has 8,032 weights and 97 biases, 9-5-5 has 57,184 weights
+    (paper, section 4.3). Borders are replicated. Other arguments as in `ResidualNetwork`. Raises
+    LstsrError if a width is even or the base is unknown.
     """
 
     def __init__(

@@ -1,13 +1,10 @@
-"""SRResNet, the generator of SRGAN (Ledig et al. 2017, figure 4); it has no reference."""
+"""SRResNet, the generator of SRGAN (Ledig et al. 2017, figure 4), which uses no reference."""
 
 import torch
 from torch import Tensor, nn
 
 from lstsr.models.base import SingleImageNetwork, conv3x3, zero_init
 from lstsr.registry import register
-
-OUTER_KERNEL = 9
-"""Side of the first and the last kernel (figure 4: k9)."""
 
 
 def normalised(conv: nn.Conv2d, batch_norm: bool) -> nn.Module:
@@ -16,7 +13,7 @@ def normalised(conv: nn.Conv2d, batch_norm: bool) -> nn.Module:
 
 
 class ResidualBlock(nn.Module):
-    """x + BN(conv(PReLU(BN(conv(x))))), BN being optional; figure 4 after Gross and Wilber 2016."""
+    """x + BN(conv(PReLU(BN(conv(x))))) with optional BN (figure 4, after Gross and Wilber 2016)."""
 
     def __init__(self, features: int, batch_norm: bool) -> None:
         super().__init__()
@@ -43,17 +40,14 @@ class SRResNet(SingleImageNetwork):
     """SRResNet, by default for one channel, as a residual over a declared base.
 
     The published form is `features=64, blocks=16, batch_norm=True, residual=False`. Batch
-    normalisation is off by default. It makes artefacts, especially in adversarial training (Wang et
-    al. 2018, ESRGAN, section 3.1), and would mix the levels of a batch's scenes. Other arguments
-    are those of `SingleImageNetwork`.
+    normalisation is off by default. It causes artefacts, especially in adversarial training (Wang
+    et al. 2018, ESRGAN, section 3.1), and would mix the levels of the scenes in a batch. Other
+    arguments and errors as in `SingleImageNetwork`.
 
     Args:
         features: channels of the trunk (n).
         blocks: number of residual blocks (B).
-        batch_norm: whether convs of the trunk are followed by batch normalisation.
-
-    Raises:
-        LstsrError: the scale is not a power of two, or the base is unknown.
+        batch_norm: whether batch normalisation follows the convs of the trunk.
     """
 
     def __init__(
@@ -68,16 +62,14 @@ class SRResNet(SingleImageNetwork):
         bands: int = 1,
     ) -> None:
         super().__init__(scale, reference_channels, base, residual, bands)
-        edge = OUTER_KERNEL // 2
-        self.first = nn.Sequential(
-            nn.Conv2d(bands, features, OUTER_KERNEL, padding=edge), nn.PReLU(features)
-        )
+        # The first and the last kernel are 9 pixels wide (figure 4: k9).
+        self.first = nn.Sequential(nn.Conv2d(bands, features, 9, padding=4), nn.PReLU(features))
         self.trunk = nn.Sequential(
             *(ResidualBlock(features, batch_norm) for _ in range(blocks)),
             normalised(conv3x3(features, features), batch_norm),
         )
         self.upsampling = nn.Sequential(*(Doubling(features) for _ in range(self.stages)))
-        self.last = nn.Conv2d(features, bands, OUTER_KERNEL, padding=edge)
+        self.last = nn.Conv2d(features, bands, 9, padding=4)
         if residual:
             zero_init(self.last)
 

@@ -15,17 +15,10 @@ FLAT = 1e-6
 
 
 def fractional_cover(ndvi: Tensor, valid: Tensor) -> Tensor:
-    """Fractional cover 1 - ((max - NDVI) / (max - min))^0.625 from the scene's extremes.
+    """Fractional cover 1 - ((max - NDVI) / (max - min))^0.625 with the scene's extremes.
 
-    A positive scale and an offset of NDVI cancel out, so NDVI in normalised units gives the same
-    cover.
-
-    Args:
-        ndvi: (N,1,H,W), in any linear unit.
-        valid: (N,1,H,W), 0 or 1.
-
-    Returns:
-        (N,1,H,W) from 0 to 1; 0 where invalid.
+    NDVI (N,1,H,W) can have any linear unit, because a positive scale and an offset cancel out.
+    ``valid`` (N,1,H,W) is 0 or 1. The cover is between 0 and 1, and 0 where invalid.
     """
     low = torch.where(valid > 0, ndvi, torch.inf).amin((-2, -1), keepdim=True)
     high = torch.where(valid > 0, ndvi, -torch.inf).amax((-2, -1), keepdim=True)
@@ -35,20 +28,14 @@ def fractional_cover(ndvi: Tensor, valid: Tensor) -> Tensor:
 
 @register("tsharp", classical=True, bands=("ndvi",))
 class TsHARP(GlobalLinear):
-    """The model `tsharp`: one least-squares line of T on fractional cover per image.
+    """One least-squares line of T on fractional cover per image.
 
-    The line is applied to the fine cover, plus the coarse residual (Kustas et al. 2003, Remote
-    Sensing of Environment 85, 429; Agam et al. 2007, Remote Sensing of Environment 107, 545). Two
-    details differ from the papers. Cover, not NDVI, is averaged to the coarse grid, so a fine field
-    that is linear in cover is recovered. All valid cells count, not only the most uniform ones.
-
-    Args:
-        scale: coarse spacing / fine spacing.
-        reference_channels: number of bands.
-        ndvi: index of the band that holds NDVI (`registry.band_options`).
-
-    Raises:
-        LstsrError: the reference has no such band.
+    The line is applied to the fine cover, and the coarse residual is added (Kustas et al. 2003,
+    Remote Sensing of Environment 85, 429; Agam et al. 2007, Remote Sensing of Environment 107,
+    545). Two details differ from the papers. Cover, not NDVI, is averaged to the coarse grid, so a
+    fine field that is linear in cover is recovered. All valid cells count, not only the most
+    uniform ones. ``ndvi`` is the index of the NDVI band (`registry.band_options`). Raises
+    LstsrError if the reference has no such band.
     """
 
     def __init__(self, scale: int, reference_channels: int, ndvi: int = 0) -> None:

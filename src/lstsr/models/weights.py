@@ -1,7 +1,7 @@
-"""Weights of networks: loaded all or none, read from files of other groups, written safely.
+"""Weights of networks: read from files of lstsr and of other groups, and written safely.
 
-A `.pth` file is a pickle, which can run code when it is opened. It is read as plain weights only
-and written as safetensors under our names.
+A `.pth` file is a pickle, which can run code when it is opened. lstsr reads it as plain weights
+only and writes safetensors.
 """
 
 import json
@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from lstsr import __version__
 from lstsr.errors import LstsrError
 from lstsr.files import whole
 
@@ -23,8 +22,8 @@ from lstsr.files import whole
 def load_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Load all weights and statistics of a network.
 
-    Raises LstsrError, and changes nothing, if a name is missing or unknown, or if a tensor has
-    another shape or is not finite.
+    If a name is missing or unknown, or if a tensor has another shape or is not finite, it raises
+    LstsrError and changes nothing.
     """
     expected = network.state_dict()
     faults = [f"{name} is missing" for name in expected if name not in weights]
@@ -42,7 +41,7 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 
 def read_state_dict(path: Path) -> Mapping[str, Tensor]:
-    """The state dict of a file of torch or safetensors, on the CPU.
+    """The state dict in a file of torch or safetensors, on the CPU.
 
     Raises LstsrError if the file cannot be read or holds anything but a flat state dict.
     """
@@ -64,8 +63,16 @@ def read_state_dict(path: Path) -> Mapping[str, Tensor]:
     return content
 
 
-def save_network(network: nn.Module, header: Mapping[str, Any], output: Path) -> None:
-    """Write a network to a safetensors file whose metadata `lstsr` holds ``header`` as JSON."""
-    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+def save_weights(output: Path, weights: dict[str, Tensor], header: Mapping[str, Any]) -> None:
+    """Write weights to a safetensors file whose metadata `lstsr` holds ``header`` as JSON."""
     with whole(output) as partial:
-        save_file(tensors, partial, {"lstsr": json.dumps({**header, "version": __version__})})
+        save_file(weights, partial, {"lstsr": json.dumps(header)})
+
+
+def read_metadata(path: Path) -> Any:
+    """The header of a file of `save_weights`.
+
+    Raises OSError, SafetensorError, KeyError or ValueError if it is not such a file.
+    """
+    with safe_open(path, framework="np") as file:
+        return json.loads((file.metadata() or {})["lstsr"])

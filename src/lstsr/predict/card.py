@@ -7,23 +7,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from lstsr.config import SensorConfig
 from lstsr.metrics import gain_db, paired_bootstrap
 from lstsr.predict.cost import parameter_count
-from lstsr.predict.reading import describe
+from lstsr.predict.reading import describe, validated
 from lstsr.predict.shipped import SUFFIX
 from lstsr.training.checkpoint import CheckpointHeader, load_checkpoint, read_header
 
 HEADS = ("name", "model", "scale", "input", "reference", "origin", "validation", "size")
 ORIGINS = {"observed": "observed", "simulated": "simulated demonstration"}
-MB = 1_000_000
-LABEL = 12
 
 
 def table(paths: Iterable[Path]) -> str:
-    """One line for each checkpoint, in columns."""
+    """One line per checkpoint, in columns."""
     lines = [HEADS, *(_line(path) for path in paths)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
@@ -48,7 +44,7 @@ def _line(path: Path) -> tuple[str, ...]:
 
 
 def card(path: Path) -> str:
-    """The card of a checkpoint: what it expects, its data, their attribution, and its scores.
+    """The card of a checkpoint: inputs, training data with their attribution, and scores.
 
     Raises LstsrError as `load_checkpoint`.
     """
@@ -65,7 +61,7 @@ def card(path: Path) -> str:
         "origin": ORIGINS[header.origin],
         "data": f"{header.dataset}. {header.attribution}".strip(),
         "split": _split(header.split),
-        "scenes": f"{header.n_train} for training, {_count(header)} for validation",
+        "scenes": f"{header.n_train} for training, {_validated(header)} for validation",
         "validation": f"{_score(header)}. {' '.join(_caveats(header))}",
         "gain": "; ".join(_gains(header)),
         "training": f"step {header.best_step} of {header.steps}, batches of {settings.batch} "
@@ -74,14 +70,12 @@ def card(path: Path) -> str:
         "weights": f"SHA-256 {header.weights_sha256}",
         "version": header.version,
     }
-    lines = (f"  {label.ljust(LABEL)}{text}" for label, text in entries.items())
+    lines = (f"  {label:12}{text}" for label, text in entries.items())
     return "\n".join((path.name.removesuffix(SUFFIX), *lines))
 
 
 def _readings(header: CheckpointHeader) -> dict[str, SensorConfig]:
-    """How the files of each role are read."""
-    known: TypeAdapter[SensorConfig] = TypeAdapter(SensorConfig)
-    return {role: known.validate_python(keys) for role, keys in header.readings.items() if keys}
+    return {role: validated(keys, role) for role, keys in header.readings.items() if keys}
 
 
 def _scale(header: CheckpointHeader) -> str:
@@ -91,23 +85,24 @@ def _scale(header: CheckpointHeader) -> str:
 
 def _input(header: CheckpointHeader, words: Mapping[str, str]) -> str:
     """The input as prediction reads it, and the source of a degraded track."""
-    text = words.get("input", "none")
-    observed = header.row.track == "observed"
-    return text if observed else f"{text}; in training, the averaged target"
+    made = "" if header.row.track == "observed" else "; in training, the averaged target"
+    return words.get("input", "none") + made
 
 
-def _count(header: CheckpointHeader) -> int:
+def _validated(header: CheckpointHeader) -> int:
+    """Number of validation scenes."""
     return len(header.validation.get("network", ()))
 
 
 def _score(header: CheckpointHeader) -> str:
-    scenes = "1 scene" if _count(header) == 1 else f"{_count(header)} scenes"
+    count = _validated(header)
+    scenes = "1 scene" if count == 1 else f"{count} scenes"
     unit = "K" if header.reference_bands else "reflectance"
     return f"ubRMSE {header.validation_ubrmse_k:.3f} {unit}, mean of {scenes}"
 
 
 def _caveats(header: CheckpointHeader) -> Iterator[str]:
-    """What a reader of the scores must know."""
+    """Limits of the scores."""
     if header.row.settings.adversarial is None:
         yield "The same scenes chose the step of the weights."
     if header.row.track != "observed":
@@ -126,7 +121,7 @@ def _gains(header: CheckpointHeader) -> Iterator[str]:
 
 
 def _split(split: Mapping[str, Any]) -> str:
-    """The config's section in words."""
+    """The config's section ``split`` in words."""
     if folds := split.get("folds"):
         return f"{folds} regional folds, {split['buffer_km']:g} km apart"
     parts = []
@@ -139,4 +134,4 @@ def _split(split: Mapping[str, Any]) -> str:
 
 
 def _size(path: Path) -> str:
-    return f"{path.stat().st_size / MB:.2f} MB"
+    return f"{path.stat().st_size / 1e6:.2f} MB"

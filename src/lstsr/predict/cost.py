@@ -1,4 +1,4 @@
-"""What a network costs: parameters, and multiply-accumulates per fine pixel."""
+"""The cost of a network: parameters, and multiply-accumulates per fine pixel."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ SAMPLE = 32
 
 
 class _Flops(TorchDispatchMode):
-    """Floating-point operations by torch's own formulas, summed over the operators that have one.
+    """Sum of floating-point operations by torch's own formulas.
 
-    FlopCounterMode of torch counts the same, but loads the compiler, which takes seconds.
+    Torch's FlopCounterMode counts the same, but loads the compiler, which takes seconds.
     """
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        # nothing is compiled under this mode
-        return False
+        return False  # nothing is compiled under this mode
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,8 +43,8 @@ def parameter_count(network: nn.Module) -> int:
 def macs_per_pixel(network: nn.Module, scale: int, reference_channels: int) -> float:
     """Multiply-accumulates of convolutions and matrix products per fine pixel of a 32-cell scene.
 
-    Two floating-point operations count as one. Element-wise operations and interpolation do not
-    count. The DCT is two matrix products per channel, so its share grows with the size of the tile.
+    One is two floating-point operations. Element-wise operations and interpolation do not count.
+    The DCT is two matrix products per channel, so its share grows with the size of the tile.
     """
     device = next((values.device for values in network.parameters()), torch.device("cpu"))
     bands = int(getattr(network, "bands", 1))

@@ -19,44 +19,42 @@ from lstsr.registry import CLASSICAL, band_options, build
 from lstsr.training.checkpoint import CheckpointHeader, read_header
 
 logger = logging.getLogger(__name__)
-CLASSICAL_SCALE_K = 10.0
-"""Scale of the network units of a method without training; it cancels out of linear models."""
 FLAT = 1e-6
-"""Least standard deviation of a reference band that counts as contrast."""
+"""Smallest standard deviation of a reference band that counts as contrast."""
 UNLIKE = 1.3
 """Pixels that are wider or narrower by more than this factor differ from those of training."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """A name for messages, a network if it has weights, and how its training read the files."""
+    """A name for messages, a network if it has weights, and the header whose readings it uses."""
 
     name: str
     network: nn.Module | None
     trained: CheckpointHeader | None
 
     def network_for(self, made: Assembled) -> nn.Module:
-        """The network, ready to predict; a classical method is built for scale and bands."""
+        """The network in evaluation mode; a classical method is built for the scale and bands."""
         if self.network is not None:
             return self.network
         bands = made.reference.bands
         return build(self.name, made.scale, len(bands), **band_options(self.name, bands)).eval()
 
     def normalisation(self, made: Assembled) -> Normalisation:
-        """Centred on the valid input; the reference as in training, or by its own statistics."""
+        """Centred on the valid input; the reference by statistics of training or its own."""
         centre_k = centre_of(made.input.values[0], made.input.valid)
         if self.trained:
             return self.trained.normalisation(centre_k)
         valid = made.reference.values[:, made.reference.valid].astype(np.float64)
         mean, std = valid.mean(axis=1), np.maximum(valid.std(axis=1), FLAT)
-        return Normalisation(centre_k, CLASSICAL_SCALE_K, tuple(mean), tuple(std))
+        # any scale will do, because it cancels out of linear models
+        return Normalisation(centre_k, 10.0, tuple(mean), tuple(std))
 
 
 def load_model(request: Request) -> Model:
     """The model of a request.
 
-    Raises LstsrError for a name or file that is not a model, a checkpoint of another kind, and
-    options that do not fit the model.
+    Raises LstsrError if its name or file is not a model of LST, or if options do not fit it.
     """
     name = request.model
     if name in CLASSICAL:
@@ -79,30 +77,29 @@ def load_model(request: Request) -> Model:
 
 
 def scale_of(request: Request, trained: CheckpointHeader | None) -> int | None:
-    """The scale as trained or as asked; None leaves it to the spacings of the two images."""
-    if trained:
-        if request.scale not in (None, trained.row.scale):
-            raise LstsrError(
-                f"{request.like or request.model} was trained for x{trained.row.scale}, not "
-                f"x{request.scale}. Remove --scale or name another checkpoint"
-            )
-        return trained.row.scale
+    """The scale of the training or the request; None: the ratio of the two images' spacings."""
     if request.scale is not None and request.scale < 2:
         raise LstsrError(f"--scale {request.scale}: give a whole number of at least 2")
-    return request.scale
+    if trained is None:
+        return request.scale
+    if request.scale not in (None, trained.row.scale):
+        raise LstsrError(
+            f"{request.like or request.model} was trained for x{trained.row.scale}, not "
+            f"x{request.scale}. Remove --scale or name another checkpoint"
+        )
+    return trained.row.scale
 
 
 def check_age(request: Request, trained: CheckpointHeader | None, age_h: float | None) -> None:
     """Raise LstsrError if the reference is older or newer than the training allowed."""
     align = alignment_of(trained)
-    if align is None or age_h is None or abs(age_h) <= align.reference_max_age_h:
-        return
-    raise LstsrError(
-        f"{request.files.reference}: {abs(age_h):.1f} hours {'older' if age_h > 0 else 'newer'} "
-        f"than the input; {request.like or request.model} was trained with at most "
-        f"{align.reference_max_age_h:g} hours (align.reference_max_age_h). Name a reference closer "
-        "in time"
-    )
+    if align and age_h is not None and abs(age_h) > align.reference_max_age_h:
+        raise LstsrError(
+            f"{request.files.reference}: {abs(age_h):.1f} hours "
+            f"{'older' if age_h > 0 else 'newer'} than the input; {request.like or request.model} "
+            f"was trained with at most {align.reference_max_age_h:g} hours "
+            "(align.reference_max_age_h). Name a reference closer in time"
+        )
 
 
 def warn_of_spacing(trained: CheckpointHeader | None, spacing_m: float) -> None:

@@ -23,24 +23,22 @@ from lstsr.sensors.reading import read_image
 from lstsr.training.checkpoint import load_checkpoint
 
 logger = logging.getLogger(__name__)
-UNSET = Options()
 
 
 def make_image(
     model: str,
     input: Path,
     output: Path,
-    scale: int | None = None,
-    tile: int = 512,
-    options: Options = UNSET,
-    overwrite: bool = False,
+    scale: int | None,
+    tile: int,
+    options: Options,
+    overwrite: bool,
 ) -> None:
     """Sharpen ``input`` by the network's scale and write all trained bands as a COG.
 
-    The image is read as the target was in training, unless ``options`` say otherwise. ``tile`` is
-    in fine pixels. Fine pixels of an invalid input pixel are no-data. Raises LstsrError, naming the
-    file, if the model is not a checkpoint of task optical, if its scale is not ``scale``, if the
-    image cannot be read, or if the output exists.
+    ``options`` replace the readings of training. ``tile`` is in fine pixels. Fine pixels of an
+    invalid input pixel are no-data. Raises LstsrError if the model is not a checkpoint of task
+    optical, if its scale is not ``scale``, if the image cannot be read, or if the output exists.
     """
     if model in CLASSICAL:
         raise LstsrError(
@@ -62,21 +60,13 @@ def make_image(
     logger.info("input %s: %s", input.name, describe(reading))
     with existing(input):
         image = read_image(input, reading, "target")
-    scale, shape = trained.row.scale, image.grid.refine(trained.row.scale).shape
-    scene = SceneInputs(
-        fill(image.values, image.valid),
-        image.valid,
-        np.empty((0, *shape), np.float32),
-        np.ones(shape, bool),
-    )
-    centre_k = centre_of(image.values, image.valid)
-    values = predict_tiles(network, scene, trained.normalisation(centre_k), tile)
-    sharpened = replace(
-        image,
-        values=values,
-        valid=image.valid.repeat(scale, 0).repeat(scale, 1),
-        grid=image.grid.refine(scale),
-        history=(*image.history, f"x{scale} by {Path(model).name}"),
-    )
+    scale, grid = trained.row.scale, image.grid.refine(trained.row.scale)
+    reference = np.empty((0, *grid.shape), np.float32), np.ones(grid.shape, bool)
+    scene = SceneInputs(fill(image.values, image.valid), image.valid, *reference)
+    centre = centre_of(image.values, image.valid)
+    values = predict_tiles(network, scene, trained.normalisation(centre), tile)
+    valid = image.valid.repeat(scale, 0).repeat(scale, 1)
+    history = (*image.history, f"x{scale} by {Path(model).name}")
+    sharpened = replace(image, values=values, valid=valid, grid=grid, history=history)
     geotiff.write(output, sharpened)
     logger.info("%s: x%d, %d bands", output, scale, len(values))

@@ -1,4 +1,4 @@
-"""The input and the reference of a product: both are read and placed on nested grids."""
+"""The input and the reference of a product, read and placed on nested grids."""
 
 from __future__ import annotations
 
@@ -40,16 +40,13 @@ from lstsr.training.checkpoint import CheckpointHeader
 logger = logging.getLogger(__name__)
 MOST_SCALE = 64
 """Largest scale of a product."""
-FINER = 0.9
-"""An input with pixels narrower than this share of the reference's is refused."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Input and reference as read, and what they are assembled to.
+    """Input and reference as read, with ``notes`` on how, and their grids.
 
-    ``notes`` say in words how each was read.
-    ``wider`` pixels of the aligned grid along a side make one pixel of the product.
+    A pixel of the product is ``wider`` pixels of the aligned grid wide.
     """
 
     images: Mapping[str, SensorImage]
@@ -77,17 +74,17 @@ class Pair:
         return Assembled(coarse, widened(made.reference, self.wider), made.covariates, water)
 
     def age_h(self) -> float | None:
-        """By how many hours the reference is older than the input; None if unknown."""
+        """Age of the reference relative to the input, hours; None if unknown."""
         reference, coarse = self.images["reference"], self.images["input"]
         return hours_between(reference, coarse) if reference.time and coarse.time else None
 
 
 def read_pair(files: Files, trained: CheckpointHeader | None, scale: int | None) -> Pair:
-    """Both images, as a checkpoint's training read and placed them, or as they are.
+    """Read and place both images, as in the training of a checkpoint if there is one.
 
-    A network that was trained on a grid of its own gets the cells of this grid inside the reference
-    (or ``files.extent``). Otherwise the input keeps its own grid. Raises LstsrError, naming
-    the file, for a pair that cannot be read, does not overlap or does not fit.
+    A network that was trained on a common grid gets the cells of this grid inside the reference (or
+    ``files.extent``). Otherwise the input keeps its grid. Raises LstsrError if the pair cannot be
+    read, does not overlap or does not fit the training.
     """
     images, notes = _read_images(files, trained)
     coarse, fine = images["input"].grid, images["reference"].grid
@@ -107,9 +104,7 @@ def read_pair(files: Files, trained: CheckpointHeader | None, scale: int | None)
     _check_history(files, recipe, trained)
     if trained is None or align is None or align.grid is None:
         if files.extent:
-            raise LstsrError(
-                "--extent: the product lies on the input's own grid. Leave the option out"
-            )
+            raise LstsrError("--extent: the product keeps the input's grid. Leave the option out")
         scale = scale or _ratio(files, coarse, fine)
         return Pair(images, notes, coarse, scale, 1, ground, recipe, correction)
     bounds = _extent(files.extent) if files.extent else fine
@@ -127,16 +122,23 @@ def read_pair(files: Files, trained: CheckpointHeader | None, scale: int | None)
 
 
 def reference_sensor(path: Path, trained: CheckpointHeader | None = None) -> SensorConfig:
-    """How a reference is read if no options are given. Raises the errors of `reading_of`."""
+    """How a reference is read without options. Raises the errors of `reading_of`."""
     return reading_of(path, "reference", trained, Options())
 
 
 def _read_images(
     files: Files, trained: CheckpointHeader | None
 ) -> tuple[dict[str, SensorImage], dict[str, str]]:
-    """Both images by role, and in words how each was read."""
+    """Both images by role, and notes on how each was read."""
     if trained and trained.harmonisation:
-        _check_product(files.input, trained)
+        with existing(files.input):
+            product = detect(files.input)
+        fitted = trained.readings["input"].get("product", "geotiff")
+        if product != fitted:
+            raise LstsrError(
+                f"{files.input}: a {product} file, but {trained.row.name} corrects the bias of "
+                f"{fitted}. Name a checkpoint that is not harmonised"
+            )
     readings = {
         role: reading_of(getattr(files, role), role, trained, files.options_of(role))
         for role in ("input", "reference")
@@ -149,21 +151,12 @@ def _read_images(
             images[role] = read_image(path, reading, role)
         notes[role] = "; ".join([describe(reading), *images[role].history[1:]])
         logger.info("%s %s: %s", role, path.name, notes[role])
-    if not images["input"].time:
-        images["input"] = replace(images["input"], time=_utc(files.time))
+    if files.time and not images["input"].time:
+        moment = read_time(files.time)
+        if moment is None:
+            raise LstsrError(f"--time {files.time}: not a time. Write it as 2023-05-12T02:10:00Z")
+        images["input"] = replace(images["input"], time=iso(moment))
     return images, notes
-
-
-def _check_product(path: Path, trained: CheckpointHeader) -> None:
-    """Raise LstsrError if the input is not of the product whose bias was fitted."""
-    with existing(path):
-        product = detect(path)
-    fitted = trained.readings["input"].get("product", "geotiff")
-    if product != fitted:
-        raise LstsrError(
-            f"{path}: a {product} file, but {trained.row.name} corrects the bias of {fitted}. "
-            "Name a checkpoint that is not harmonised"
-        )
 
 
 def _check_order(files: Files, readings: Mapping[str, SensorConfig]) -> None:
@@ -172,7 +165,7 @@ def _check_order(files: Files, readings: Mapping[str, SensorConfig]) -> None:
     for role, reading in readings.items():
         with existing(getattr(files, role)):
             spacing_m[role] = read_grid(getattr(files, role), reading).cell_m
-    if spacing_m["input"] < FINER * spacing_m["reference"]:
+    if spacing_m["input"] < 0.9 * spacing_m["reference"]:
         raise LstsrError(
             f"{files.input}: the input has pixels of {spacing_m['input']:.4g} m, finer than the "
             f"{spacing_m['reference']:.4g} m of the reference {files.reference}. Are the two "
@@ -180,16 +173,8 @@ def _check_order(files: Files, readings: Mapping[str, SensorConfig]) -> None:
         )
 
 
-def _utc(text: str) -> str:
-    """A time that a user gave, or an empty text. Raises LstsrError if it is not a time."""
-    moment = read_time(text)
-    if text and moment is None:
-        raise LstsrError(f"--time {text}: not a time. Write it as 2023-05-12T02:10:00Z")
-    return iso(moment) if moment else ""
-
-
 def alignment_of(trained: CheckpointHeader | None) -> AlignConfig | None:
-    """How a checkpoint's training placed its images; None if it says nothing.
+    """How a checkpoint's training placed its images; None if the checkpoint does not say so.
 
     Raises LstsrError if another version of lstsr wrote it.
     """
@@ -207,7 +192,7 @@ def alignment_of(trained: CheckpointHeader | None) -> AlignConfig | None:
 
 
 def _check_history(files: Files, recipe: Recipe, trained: CheckpointHeader | None) -> None:
-    """Raise LstsrError if the manifest of earlier LST is missing or would not be used."""
+    """Raise LstsrError if the earlier LST is missing, or if the model does not use it."""
     name = trained.row.name if trained else "the method"
     if recipe.history and not files.history:
         raise LstsrError(
@@ -221,7 +206,7 @@ def _check_history(files: Files, recipe: Recipe, trained: CheckpointHeader | Non
 
 
 def _history_scenes(path: Path, product: str) -> list[Scene]:
-    """The targets of a manifest, or those anywhere below a folder."""
+    """The targets of a manifest, or all targets in and below a folder."""
     if not path.is_dir():
         return read_manifest(path, ["target"])
     pattern = "*_MTL.txt" if product == "landsat" else "*.tif"
@@ -241,7 +226,7 @@ def _extent(path: Path) -> Grid:
 
 
 def _ratio(files: Files, coarse: Grid, fine: Grid) -> int:
-    """The whole ratio of the two spacings."""
+    """The ratio of the two spacings, rounded."""
     scale = round(coarse.cell_m / fine.cell_m)
     if scale < 2:
         raise LstsrError(
@@ -249,7 +234,8 @@ def _ratio(files: Files, coarse: Grid, fine: Grid) -> int:
         )
     if scale > MOST_SCALE:
         raise LstsrError(
-            f"{files.reference}: pixels of {fine.cell_m:g} m against {coarse.cell_m:g} m of the "
-            f"input are a scale of {scale}. Give --scale, at most {MOST_SCALE}, or check both files"
+            f"{files.reference}: its pixels of {fine.cell_m:g} m and the input's of "
+            f"{coarse.cell_m:g} m make a scale of {scale}. Give --scale, at most {MOST_SCALE}, or "
+            "check both files"
         )
     return scale

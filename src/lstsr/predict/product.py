@@ -1,4 +1,4 @@
-"""A fine LST product from any pair of rasters. No target is read or needed."""
+"""A fine LST product from any pair of rasters. It needs no target."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ logger = logging.getLogger(__name__)
 def make_product(request: Request) -> None:
     """Predict LST in kelvin and write it as a COG.
 
-    The grid is the input's divided by the scale, or the grid that the network was trained on. The
-    pair can differ in coordinate system and corners. The reference is resampled once, with the
-    shift from registration. Cells without valid input are no-data. Pixels without valid reference
-    get the values of a method that needs no reference; `writing.flags_path` marks them. Raises
-    LstsrError, naming the file, for a pair that cannot be read, does not overlap or does not fit
-    the model, and for an output that exists.
+    The grid is the input's divided by the scale, or the grid of the network's training. The pair
+    can differ in coordinate system and corners. The reference is resampled once, with the shift
+    from registration. Cells without valid input are no-data. Pixels without valid reference get
+    the values of a method that needs no reference, and a flag (`writing.flags_path`). Raises
+    LstsrError if the pair cannot be read, does not overlap or does not fit the model, or if the
+    output exists.
     """
     check_request_output(request)
     model = load_model(request)
@@ -54,7 +54,9 @@ def make_product(request: Request) -> None:
     network, normalisation = model.network_for(made), model.normalisation(made)
     values = predict_tiles(network, scene, normalisation, request.tile)
     if not np.isfinite(values[covered]).all():
-        raise LstsrError(f"--model {request.model}: its values here are not finite. Train it again")
+        raise LstsrError(
+            f"--model {request.model}: predicts values that are not finite. Train it again"
+        )
     image = SensorImage(
         values[None],
         covered,
@@ -67,8 +69,7 @@ def make_product(request: Request) -> None:
     )
     share = pair.ground.water_on(image.grid)
     water = None if share is None else mostly(share)
-    tags = _tags(frame, request, model, pair)
-    write_product(request, image, made.reference.valid, water, tags)
+    write_product(request, image, made.reference.valid, water, _tags(frame, request, model, pair))
     logger.info("%s: frame of %s; %s", request.output, frame.name, frame.quality)
 
 
@@ -78,7 +79,7 @@ def _covered(made: Assembled) -> Mask:
 
 
 def _tags(frame: Frame, request: Request, model: Model, pair: Pair) -> dict[str, str]:
-    """The tags of a product: how it was made, from what."""
+    """The tags of a product: its sources and how it was made."""
     age_h, trained = pair.age_h(), model.trained
     tags = {} if age_h is None else {"reference_age_h": f"{age_h:.2f}"}
     if pair.recipe.history:

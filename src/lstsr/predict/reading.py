@@ -25,23 +25,27 @@ UNITS = {
     "reference": ("reflectance", "index"),
     "target": ("reflectance",),
 }
-"""Units that an image of each role may have; the target is an optical image alone."""
-OPTICAL_BANDS = {"landsat": ["red", "nir08"], "goci2": None, "goci2-l1b": None}
-"""Bands of a reference that is a product as delivered; None leaves the reading's default."""
+"""Units that an image of each role can have; the target is the image of task optical."""
+OPTICAL_KEYS: Mapping[str, dict[str, Any]] = {
+    "landsat": {"bands": ["red", "nir08"]},
+    "goci2": {},
+    "goci2-l1b": {},
+}
+"""Keys that read the optical bands of a product."""
 
 
 def reading_of(
     path: Path, role: str, trained: CheckpointHeader | None, options: Options
 ) -> SensorConfig:
-    """How a file of ``role`` is read: by ``options``, else as in training, else by what it states.
+    """How a file of ``role`` is read: by ``options``, as in training, or as the file states.
 
-    Raises LstsrError if an option does not fit the file, or if the file cannot serve the role.
+    Raises LstsrError if an option does not fit the file, or if the file does not fit the role.
     """
     with existing(path):
         product, given = detect(path), options.given()
-        base = _as_trained(path, role, product, trained)
-        if base is None:
-            base = _default(path, role, product, trained, options)
+        base = _as_trained(path, role, product, trained) or _default(
+            path, role, product, trained, options
+        )
         if base["product"] != "geotiff":
             for name in given.keys() - {"bands"}:
                 raise LstsrError(
@@ -54,7 +58,7 @@ def reading_of(
 
 
 def validated(keys: Mapping[str, Any], role: str) -> SensorConfig:
-    """The reading of these keys. Raises LstsrError that names the option of an invalid key."""
+    """The reading with these keys. Raises LstsrError that names the option of an invalid key."""
     bands, names = keys.get("bands"), keys.get("names")
     if bands and names and len(bands) != len(names):
         raise LstsrError(
@@ -74,7 +78,7 @@ def validated(keys: Mapping[str, Any], role: str) -> SensorConfig:
 
 
 def describe(reading: SensorConfig) -> str:
-    """A reading in one line, for the log and the tags: unit and keys that differ from defaults."""
+    """A reading in one line, for the log and the tags: unit and all keys that are not defaults."""
     keys = reading.model_dump(exclude_defaults=True, exclude={"sensor", "product"}, mode="json")
     listed = {
         key: " ".join(map(str, value)) if isinstance(value, list) else value
@@ -96,10 +100,7 @@ def existing(path: Path) -> Iterator[None]:
 def _as_trained(
     path: Path, role: str, product: str, trained: CheckpointHeader | None
 ) -> dict[str, Any] | None:
-    """The reading of a checkpoint, if it fits the file.
-
-    The coordinate system of training is used only if the file states none.
-    """
+    """The reading of a checkpoint if it fits the file, whose coordinate system comes first."""
     held = dict((trained.readings if trained else {}).get(role) or {})
     if not held:
         return None
@@ -120,49 +121,38 @@ def _default(
         return {"product": product} | (_optical(path, product) if role == "reference" else {})
     names = ["lst"]
     if role == "reference":
-        names = _trained_bands(trained) or [str(band) for band in options.band]
-        names = names or selection.band_names(path)
+        layers = channels_of(trained.align.get("layers", [])) if trained else ()
+        trained_bands = trained.reference_bands if trained else ()
+        names = [band for band in trained_bands if band not in layers]
+        names = names or [str(band) for band in options.band] or selection.band_names(path)
     base = {"product": product, "sensor": role, "unit": UNITS[role][0], "names": names}
     if options.unit is None:
         asked = {"bands": options.band} if options.band else {}
-        base["unit"] = _stated_unit(path, role, validated(base | asked, role))
+        reading = validated(base | asked, role)
+        assert isinstance(reading, GeotiffConfig)
+        stated = selection.stated(path, reading)
+        if role == "input" and stated.kind == "C":
+            base["unit"] = "celsius"
+        elif role == "reference" and stated.is_index:
+            base["unit"] = "index"
     return base
 
 
-def _stated_unit(path: Path, role: str, reading: SensorConfig) -> str:
-    """The unit in which an image of ``role`` is read, by what its file states."""
-    assert isinstance(reading, GeotiffConfig)
-    stated = selection.stated(path, reading)
-    if role == "input":
-        return "celsius" if stated.kind == "C" else "kelvin"
-    return "index" if stated.is_index and "index" in UNITS[role] else UNITS[role][0]
-
-
 def _optical(path: Path, product: str) -> dict[str, Any]:
-    """The key for the optical bands of a product. Raises LstsrError if it has none."""
-    if product == "gk2a-l1b":
-        channel = path.name.removeprefix("gk2a_ami_le1b_").partition("_")[0]
-        if channel.startswith(("vi", "nr")):
-            return {"bands": [channel]}
-    elif product in OPTICAL_BANDS:
-        bands = OPTICAL_BANDS[product]
-        return {"bands": bands} if bands else {}
+    """The keys that read the optical bands of a product. Raises LstsrError if it has none."""
+    channel = path.name.removeprefix("gk2a_ami_le1b_").partition("_")[0]
+    if product == "gk2a-l1b" and channel.startswith(("vi", "nr")):
+        return {"bands": [channel]}
+    if product in OPTICAL_KEYS:
+        return OPTICAL_KEYS[product]
     raise LstsrError(
         f"{path}: a {product} file holds temperatures, but a reference is an optical image. Name "
         "one, such as a Landsat L2SP folder or a GOCI-II file"
     )
 
 
-def _trained_bands(trained: CheckpointHeader | None) -> list[str]:
-    """The bands of the reference that a network was trained with, without layers."""
-    if trained is None:
-        return []
-    layers = channels_of(trained.align.get("layers", []))
-    return [name for name in trained.reference_bands if name not in layers]
-
-
 def _check_role(path: Path, role: str, reading: SensorConfig) -> None:
-    """Raise LstsrError if a reading cannot serve its role."""
+    """Raise LstsrError if a reading does not fit its role."""
     if reading.unit not in UNITS[role]:
         raise LstsrError(
             f"{path}: read in {reading.unit}, but {'an' if role == 'input' else 'a'} {role} is in "
@@ -172,8 +162,8 @@ def _check_role(path: Path, role: str, reading: SensorConfig) -> None:
         raise LstsrError(
             f"--input-band: {len(reading.names)} bands are named, but LST has one. Name one"
         )
-    if not isinstance(reading, GeotiffConfig):
+    if not isinstance(reading, GeotiffConfig) or reading.scale is not None:
         return
     cure = band_cure(path)
-    if cure and reading.scale is None and not selection.stated(path, reading).calibrated:
+    if cure and not selection.stated(path, reading).calibrated:
         raise LstsrError(f"{path}: {cure}")

@@ -17,16 +17,16 @@ from lstsr.sensors.reading import read_image
 from lstsr.training.checkpoint import CheckpointHeader
 
 TYPICAL_PSF_CELLS = 1.0
-"""FWHM of the input's blur in coarse cells, if no training gives it."""
+"""FWHM of the input's blur in coarse cells if training has none, or fitted one per scene."""
 
 
 @dataclass(frozen=True)
 class Frame:
     """The geometry of a product.
 
-    ``shifts`` of input and reference, and ``output``, the shift of the product's grid, are (row,
-    column) in fine pixels. ``name`` says whose geometry the product has, ``quality`` how well the
-    registration succeeded.
+    ``shifts`` by role, and the shift ``output`` of the product's grid, are (row, column) in fine
+    pixels. ``name`` is the image whose geometry the product has. ``quality`` describes the result
+    of the registration.
     """
 
     shifts: Mapping[str, Shift]
@@ -40,8 +40,9 @@ def frame_of(
 ) -> Frame:
     """Register input and reference to each other, or both to the static base image.
 
-    The product keeps the geometry of the input. With ``history``, which does not move, the input
-    moves. Raises LstsrError if a base image cannot be read, does not overlap or cannot be matched.
+    Without a base image the product keeps the geometry of the input, except with ``history``: then
+    the input moves. Raises LstsrError if a base image cannot be read, does not overlap or cannot be
+    matched.
     """
     if request.shifts:
         name = "input" if "input" not in request.shifts else "as asked"
@@ -50,7 +51,9 @@ def frame_of(
         if request.base_image:
             raise LstsrError("--no-registration: --base-image registers. Leave one of them out")
         return Frame({}, UNMOVED, "input", "not registered, as asked")
-    psf_cells = _psf_cells(trained)
+    align = alignment_of(trained)
+    psf_cells = align.registration.input_psf_cells if align else None
+    psf_cells = TYPICAL_PSF_CELLS if psf_cells is None else psf_cells
     if request.base_image:
         return _to_base_image(request, made, psf_cells, history)
     bands = made.reference.bands
@@ -64,7 +67,6 @@ def frame_of(
 
 
 def _to_base_image(request: Request, made: Assembled, psf_cells: float, history: bool) -> Frame:
-    """Register input and reference to the base image."""
     path, reference = request.base_image, made.reference
     assert path is not None
     with existing(path):
@@ -90,18 +92,11 @@ def _to_base_image(request: Request, made: Assembled, psf_cells: float, history:
 
 
 def _register_input(made: Assembled, fine: Floats, valid: Mask, psf_cells: float) -> Registration:
-    """The shift of the input against a fine band (row, column)."""
+    """The registration of the input to a fine band (row, column)."""
     coarse = made.input
     return register_input(
         coarse.values[0], coarse.valid, fine, valid, made.scale, psf_cells=psf_cells
     )
-
-
-def _psf_cells(trained: CheckpointHeader | None) -> float:
-    """FWHM of the input's blur in coarse cells: as in training, unless it was fitted by scene."""
-    align = alignment_of(trained)
-    fwhm = align.registration.input_psf_cells if align else None
-    return TYPICAL_PSF_CELLS if fwhm is None else fwhm
 
 
 def _words(match: Registration) -> str:

@@ -1,4 +1,4 @@
-"""What `lstsr predict` is asked for: model, files, how to read them, and output."""
+"""A request to `lstsr predict`: model, files, how to read them, and output."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lstsr.dataset.assembly import Shift
 
 @dataclass(frozen=True)
 class Options:
-    """How the command line asks to read one file; None or empty leaves it open."""
+    """How to read one file; None or empty: as in training, or as the file states."""
 
     unit: str | None = None
     scale: float | None = None
@@ -31,9 +31,8 @@ class Options:
 class Files:
     """The files of a product and, by role, how to read them.
 
-    ``extent`` is a raster whose footprint bounds the product on the grid of a training. ``time`` is
-    the time of the input, used if its file states none. ``history`` is a manifest or folder of
-    fine LST.
+    ``extent`` is a raster that bounds the product on the grid of training. ``time`` is the time of
+    the input if its file states none. ``history`` is a manifest or folder of fine LST.
     """
 
     input: Path
@@ -56,9 +55,9 @@ class Request:
 
     ``model`` is a checkpoint, or the name of a pretrained network or a classical method. With
     ``like``, a classical method reads and places the files as in the training of this checkpoint.
-    ``shifts`` by role, (row, column) in pixels of the product, replace the registration.
-    ``seed_ensemble`` are further checkpoints of the same training with other seeds: the product is
-    the mean of all. ``tile`` is in fine pixels.
+    ``shifts`` by role, (row, column) in pixels of the product, replace the registration. The
+    product is the mean over ``model`` and ``seed_ensemble``, checkpoints of other seeds of the same
+    training. ``tile`` is in fine pixels.
     """
 
     model: str

@@ -20,17 +20,16 @@ def names() -> list[str]:
 
 
 def checkpoint_path(model: str, option: str, methods: Collection[str] = ()) -> Path:
-    """The checkpoint that ``model`` names: a pretrained network, or else a file.
+    """The checkpoint that ``model`` names: a pretrained network, otherwise a file.
 
-    A name takes precedence over a file of that name; ``./NAME`` means the file. Raises LstsrError
-    if there is neither. The message names ``option`` and the ``methods`` that it also accepts.
+    Raises LstsrError if there is neither, naming ``option`` and the ``methods`` that it accepts.
     """
     path = Path(model)
     if model in names():
         if path.exists():
             logger.warning(
-                "%s %s: the pretrained network is used, not the file of this name. Write ./%s to "
-                "use the file",
+                "%s %s: using the pretrained network, not the file of this name. Write ./%s to use "
+                "the file",
                 *(option, model, model),
             )
         return FOLDER / f"{model}{SUFFIX}"

@@ -13,9 +13,9 @@ from lstsr.models.normalisation import Normalisation
 from lstsr.training.network_io import best_device, predict_scene
 
 OVERLAP = 32
-"""Coarse cells that neighbouring tiles share. The outer half of the overlap is not used at all.
+"""Coarse cells that neighbouring tiles share. The outer half of the overlap is not used.
 
-The solve and the RRDB of DCTRRDBNet reach far on the coarse grid: with 32 cells, tiles of the
+The solve and the RRDB of DCTRRDBNet reach far on the coarse grid. With 32 cells, tiles of the
 pretrained modis-aster networks differ from the whole scene by at most 0.01 K (0.4 K with 16).
 """
 
@@ -25,16 +25,16 @@ def predict_tiles(
 ) -> Floats:
     """The network's fine LST (H, W), kelvin, or image (B, H, W), of a whole scene.
 
-    ``tile`` is in fine pixels. ``network`` is in evaluation mode; it moves to the best device.
+    ``tile`` is in fine pixels. ``network`` is in evaluation mode and moves to the best device.
     """
     device, scale = best_device(), scene.scale
     network.to(device)
 
     def predict(row: int, column: int, height: int, width: int) -> Floats:
-        cells = np.s_[row : row + height, column : column + width]
-        pixels = np.s_[
-            row * scale : (row + height) * scale, column * scale : (column + width) * scale
-        ]
+        cells, pixels = (
+            np.s_[row * n : (row + height) * n, column * n : (column + width) * n]
+            for n in (1, scale)
+        )
         window = SceneInputs(
             scene.input[..., *cells],
             scene.input_valid[cells],
@@ -49,7 +49,7 @@ def predict_tiles(
 def tile_of(network: nn.Module, tile: int) -> int | None:
     """The side of a tile; None for a network that fits one relation to the whole scene.
 
-    Such a network has ``window`` None, as `global-linear`; it would give every tile another fit.
+    Such a network, as `global-linear`, has ``window`` None. Each tile would get another fit.
     """
     return None if getattr(network, "window", tile) is None else tile
 
@@ -63,9 +63,8 @@ def tiled(
     """The fine field (..., H, W) of a scene of ``shape`` coarse cells, predicted tile by tile.
 
     ``predict(row, column, height, width)``, in coarse cells, gives the fine values (..., H, W) of
-    a window. Tiles have a side of ``tile`` fine pixels and share `OVERLAP` coarse cells, over
-    which one fades into the next. A scene that fits into one tile, and any scene without ``tile``,
-    is predicted in one piece.
+    a window. Tiles have a side of ``tile`` fine pixels. They share `OVERLAP` coarse cells, over
+    which one fades into the next. Without ``tile`` a scene is predicted in one piece.
     """
     side = max(shape) if tile is None else tile // scale
     weights = np.zeros((shape[0] * scale, shape[1] * scale))
@@ -85,21 +84,14 @@ def tiled(
 
 
 def _spans(length: int, scale: int, tile: int) -> Iterator[tuple[int, int, np.ndarray]]:
-    """Start and size in coarse cells, and weights in fine pixels, of the tiles along one side."""
+    """Start and size in coarse cells, and weights of fine pixels, of the tiles along one side.
+
+    Towards a neighbour, weights fall linearly from 1 to 0 in the middle half of the overlap.
+    """
     side = max(tile, 2 * OVERLAP)
     size = min(length, side)
-    starts = [*range(0, length - size, side - OVERLAP), length - size]
-    for start in starts:
-        yield start, size, _ramp(size, scale, start > 0, start + size < length)
-
-
-def _ramp(size: int, scale: int, fades_in: bool, fades_out: bool) -> np.ndarray:
-    """1 in the middle; falls linearly to 0 at a quarter of the overlap towards a neighbour."""
     distance = (np.arange(size * scale) + 0.5) / scale - OVERLAP / 4
-    rise = np.clip(distance / (OVERLAP / 2), 0, 1)
-    weight = np.ones(size * scale)
-    if fades_in:
-        weight *= rise
-    if fades_out:
-        weight *= rise[::-1]
-    return weight
+    rise, flat = np.clip(distance / (OVERLAP / 2), 0, 1), np.ones(size * scale)
+    for start in [*range(0, length - size, side - OVERLAP), length - size]:
+        fall = rise[::-1] if start + size < length else flat
+        yield start, size, (rise if start > 0 else flat) * fall

@@ -1,1 +1,1 @@
-"""Sensors: a product file in, a calibrated SensorImage out; one file a sensor."""
+"""Readers of product files: a file in, a calibrated SensorImage out."""

@@ -44,19 +44,18 @@ def detect(path: Path) -> str:
 
 
 def _netcdf_product(path: Path) -> str:
-    """The product of a NetCDF-4 file by its layout; otherwise a plain raster."""
     try:
         with netcdf.opened(path) as dataset:
             if "geophysical_data" in dataset.groups:
                 return product_of(dataset) or "goci2"
             if "image_pixel_values" in dataset.variables:
                 return "gk2a-l1b"
-            # these names survive reprojection and cutting by other tools; the layout does not
-            of_gk2a = any(
+            # a file that other tools reprojected or cut keeps its name and LST, but not these
+            is_gk2a = any(
                 name == "gk2a_imager_projection" or name.startswith("DQF_")
                 for name in dataset.variables
             )
-            return "gk2a" if of_gk2a else "geotiff"
+            return "gk2a" if is_gk2a else "geotiff"
     except SceneError:
         # the reader reports what is wrong with the file
         return "gk2a" if "gk2a_ami_le2" in path.name.lower() else "geotiff"

@@ -21,27 +21,20 @@ from lstsr.files import whole
 from lstsr.grid import Grid
 from lstsr.image import Mask, SensorImage
 from lstsr.sensors.inspection import Assertion, Inspection
-from lstsr.sensors.raster.calibration import (
-    KELVIN_AT_0_CELSIUS,
-    alpha_bands,
-    calibration,
-    file_name,
-    stated_number,
-    unit,
-    usable,
-)
+from lstsr.sensors.plausible import limits
+from lstsr.sensors.raster.calibration import KELVIN_AT_0_CELSIUS, Band, alpha_bands
 from lstsr.sensors.raster.georeferencing import corners, crs_of, grid_of, unplaced
 from lstsr.sensors.raster.opening import opened
-from lstsr.sensors.raster.selection import Band, common_grid, selected, variables
+from lstsr.sensors.raster.selection import common_grid, selected, variables
 from lstsr.times import iso, read_time
 
 if TYPE_CHECKING:
     from lstsr.config import GeotiffConfig
 
 MOST_PIXELS = 2**29
-"""A band with more pixels is not read: scenes are smaller, and its layers would not fit memory."""
+"""Larger bands are refused: scenes are smaller, and the layers would not fit into memory."""
 SHOWN_PIXELS, SHOWN_BANDS = 2**24, 100
-"""`inspect` reads at most this many pixels of a band, and this many bands."""
+"""Most pixels of a band, and most bands, that `inspect` reads."""
 
 
 def grid(path: Path, sensor: GeotiffConfig) -> Grid:
@@ -53,11 +46,12 @@ def grid(path: Path, sensor: GeotiffConfig) -> Grid:
 def read(path: Path, sensor: GeotiffConfig) -> SensorImage:
     """The bands that ``sensor`` selects, physical = stored x scale + offset, celsius as kelvin.
 
-    The file gives scale, offset and unit, unless ``sensor`` does (`calibration`). No-data are the
-    pixels that the file masks (`usable`), values of ``sensor.nodata``, non-finite values, values
-    outside the valid range in any band, and ``rim_erosion`` pixels along the edge of the rest. The
-    file gives the time, if it states one. Raises SceneError if the content is at fault: unreadable,
-    truncated, no CRS, a missing band, a calibration that contradicts ``sensor``, nothing valid.
+    The file gives scale, offset and unit, unless ``sensor`` does (`Band.calibration`). No-data are
+    the pixels that the file masks (`Band.usable`), values of ``sensor.nodata``, non-finite values,
+    values outside the valid range in any band, and ``rim_erosion`` pixels along the edge of the
+    rest. The file gives the time, if it states one. Raises SceneError if the content is at fault:
+    unreadable, truncated, no CRS, a missing band, a calibration that contradicts ``sensor``,
+    nothing valid.
     """
     with selected(path, sensor) as bands:
         if "flag_masks" in bands[0].dataset.tags():
@@ -70,25 +64,26 @@ def read(path: Path, sensor: GeotiffConfig) -> SensorImage:
                 "scene.tif"
             )
         values = np.empty((len(bands), *image_grid.shape), np.float32)
-        valid = np.empty(values.shape, bool)
-        for index, band in enumerate(bands):
-            values[index], valid[index] = _calibrated(band, sensor)
+        valid = np.ones(image_grid.shape, bool)
+        notes = set()
+        for band, out in zip(bands, values, strict=True):
+            out[:], unmasked, formula = _calibrated(band, sensor)
+            valid &= unmasked
+            notes.add(formula)
         time, note = _time(bands[0].dataset, bands[0].number)
-        steps = (f"read {path.name}", _calibration_note(bands, sensor), note)
-    low = -np.inf if sensor.valid_min is None else sensor.valid_min
-    high = np.inf if sensor.valid_max is None else sensor.valid_max
+    low, high = limits(sensor)
     with np.errstate(invalid="ignore"):
-        valid &= np.isfinite(values) & (values >= low) & (values <= high)
-    everywhere: Mask = np.all(valid, axis=0)
+        valid &= (np.isfinite(values) & (values >= low) & (values <= high)).all(axis=0)
     if sensor.rim_erosion:
         # erode the swath's rim and the rims of gaps in it, but not the frame's edge
-        everywhere = binary_erosion(
-            everywhere, np.ones((3, 3)), iterations=sensor.rim_erosion, border_value=1
+        valid = binary_erosion(
+            valid, np.ones((3, 3)), iterations=sensor.rim_erosion, border_value=1
         )
-    if not everywhere.any():
+    if not valid.any():
         known = values[np.isfinite(values)]
-        ends = (known.min(), known.max()) if known.size else ()
-        extremes = "; its values lie between {:g} and {:g}".format(*ends) if ends else ""
+        extremes = ""
+        if known.size:
+            extremes = f". Its values lie between {known.min():g} and {known.max():g}"
         raise SceneError(
             f"{path.name}: no valid pixel. Check nodata, valid_min and valid_max of the reading, "
             f"and what the file masks{extremes}"
@@ -96,112 +91,90 @@ def read(path: Path, sensor: GeotiffConfig) -> SensorImage:
     is_celsius = sensor.unit == "celsius"
     if is_celsius:
         values = values + np.float32(KELVIN_AT_0_CELSIUS)
-    values[:, ~everywhere] = np.nan
+    values[:, ~valid] = np.nan
+    physical = "" if notes == {"stored x 1 + 0"} else f"physical = {', '.join(sorted(notes))}"
     return SensorImage(
         values,
-        everywhere,
+        valid,
         image_grid,
         tuple(sensor.names),
         "kelvin" if is_celsius else sensor.unit,
         sensor.sensor,
         time,
-        tuple(filter(None, steps)),
+        tuple(filter(None, (f"read {path.name}", physical, note))),
     )
 
 
-def _calibration_note(bands: Sequence[Band], sensor: GeotiffConfig) -> str:
-    """How stored values became physical values; empty if they are equal."""
-    used = {calibration(band.dataset, band.number, sensor) for band in bands}
-    notes = {f"stored x {how.scale:.9g} + {how.offset:.9g}" for how in used}
-    return "" if notes == {"stored x 1 + 0"} else "physical = " + ", ".join(sorted(notes))
-
-
-def _calibrated(band: Band, sensor: GeotiffConfig) -> tuple[NDArray[np.float32], Mask]:
-    """Values of one band in the unit of ``sensor``, and the pixels that nothing masks."""
-    dataset, number = band.dataset, band.number
-    if dataset.dtypes[number - 1].startswith("complex"):
-        raise SceneError(
-            f"{file_name(dataset)}: band {number} holds complex numbers. Give a raster of real"
-            " numbers"
-        )
-    how = calibration(dataset, number, sensor)
-    stored = dataset.read(number)
+def _calibrated(band: Band, sensor: GeotiffConfig) -> tuple[NDArray[np.float32], Mask, str]:
+    """Values of one band in the unit of ``sensor``, pixels that nothing masks, and the formula."""
+    if band.dtype.startswith("complex"):
+        raise band.fault("holds complex numbers. Give a raster of real numbers")
+    how = band.calibration(sensor)
+    stored = band.dataset.read(band.number)
     # single precision has too few digits for integers of 32 bits
     number_type = np.result_type(stored.dtype, np.float32).type
     with np.errstate(over="ignore", invalid="ignore"):
         exact = stored * number_type(how.scale) + number_type(how.offset)
         values = exact.astype(np.float32)
-    return values, usable(dataset, number, stored, sensor.nodata, band.opacity)
+    formula = f"stored x {how.scale:.9g} + {how.offset:.9g}"
+    return values, band.usable(stored, sensor.nodata), formula
 
 
 def _time(dataset: rasterio.DatasetReader, number: int) -> tuple[str, str]:
-    """UTC time of the image, and a note on a tag that is not a time; empty if unknown."""
-    text = str(dataset.tags().get("time", ""))
-    if not text:
-        return _cf_time(dataset, number), ""
-    time = read_time(text)
-    if time is None:
-        return "", f"ignored the tag time = {text!r}, which is not a time of ISO 8601"
-    return iso(time), ""
+    """UTC time of a band, and a note on a tag that is not a time; empty if unknown.
 
-
-def _cf_time(dataset: rasterio.DatasetReader, number: int) -> str:
-    """The band's coordinate on the time axis of a CF NetCDF file; empty if there is none."""
-    units = dataset.tags().get("time#units")
-    value = dataset.tags(number).get("NETCDF_DIM_time") or dataset.tags().get("NETCDF_DIM_time")
-    if not units or value is None:
-        return ""
+    In a CF NetCDF file, the time is the band's coordinate on the time axis.
+    """
+    tags = dataset.tags()
+    if text := str(tags.get("time", "")):
+        time = read_time(text)
+        note = f"ignored the tag time = {text!r}, which is not a time of ISO 8601"
+        return (iso(time), "") if time else ("", note)
+    value = dataset.tags(number).get("NETCDF_DIM_time") or tags.get("NETCDF_DIM_time")
+    if "time#units" not in tags or value is None:
+        return "", ""
     from cftime import num2pydate  # comes with netCDF4; few files need it
 
     try:
-        time = num2pydate(float(value), units, dataset.tags().get("time#calendar", "standard"))
+        calendar = tags.get("time#calendar", "standard")
+        time = num2pydate(float(value), tags["time#units"], calendar)
     except (ValueError, OverflowError):
-        return ""
-    return iso(time.replace(tzinfo=UTC))
+        return "", ""
+    return iso(time.replace(tzinfo=UTC)), ""
 
 
 def inspect(path: Path) -> Inspection:
     """The raster's header, band by band, or the list of its variables."""
     with opened(path) as dataset:
+        product = f"raster ({dataset.driver})"
         if not dataset.count:
             held = ", ".join(variables(dataset))
-            return Inspection(
-                f"raster ({dataset.driver})",
-                (
-                    ("file", path.name),
-                    ("variables", f"{held}. Name one in bands, --input-band or --reference-band"),
-                ),
-                (Assertion("the file holds rasters", held or "none", bool(held)),),
-            )
+            listed = f"{held}. Name one in bands, --input-band or --reference-band"
+            check = Assertion("the file holds rasters", held or "none", bool(held))
+            return Inspection(product, (("file", path.name), ("variables", listed)), (check,))
         time, note = _time(dataset, 1)
-        system = crs_of(dataset)
+        system, is_placed = crs_of(dataset), not dataset.transform.is_identity
         crs = system.to_string() if system else "none"
-        shown = dataset.indexes[:SHOWN_BANDS]
-        more = dataset.count - len(shown)
-        facts = (
+        facts = [
             ("file", path.name),
             ("coordinate system", crs),
             ("size", f"{dataset.height} rows x {dataset.width} columns"),
             ("spacing", _spacing(dataset)),
             ("corners", corners(dataset)),
             ("time", time or note or "unknown"),
-            *(
-                (f"band {number}", f"{dataset.dtypes[number - 1]}, {_band_facts(dataset, number)}")
-                for number in shown
-            ),
-            *([("more bands", f"{more}, not shown")] if more else []),
-        )
-        is_placed = not dataset.transform.is_identity
+        ]
+        opacity = tuple(alpha_bands(dataset))
+        for number in dataset.indexes[:SHOWN_BANDS]:
+            facts.append((f"band {number}", _band_facts(Band(dataset, number, opacity))))
+        if dataset.count > SHOWN_BANDS:
+            facts.append(("more bands", f"{dataset.count - SHOWN_BANDS}, not shown"))
+        where = corners(dataset) if is_placed else unplaced(dataset)
         return Inspection(
-            "geotiff" if dataset.driver in ("GTiff", "COG") else f"raster ({dataset.driver})",
-            facts,
+            "geotiff" if dataset.driver in ("GTiff", "COG") else product,
+            tuple(facts),
             (
                 Assertion("the file states a coordinate system", crs, system is not None),
-                Assertion(
-                    "the geotransform places the pixels",
-                    corners(dataset) if is_placed else unplaced(dataset),
-                    is_placed,
-                ),
+                Assertion("the geotransform places the pixels", where, is_placed),
             ),
         )
 
@@ -216,28 +189,28 @@ def _spacing(dataset: rasterio.DatasetReader) -> str:
     return f"{own} ({columns_m:.6g} m x {rows_m:.6g} m)"
 
 
-def _band_facts(dataset: rasterio.DatasetReader, number: int) -> str:
-    """Name, unit, scaling, nodata, valid share and range of a band."""
-    scale, offset = (stated_number(dataset, number, key) for key in ("scale", "offset"))
+def _band_facts(band: Band) -> str:
+    """Stored type, name, unit, scaling, nodata, valid share and range of a band."""
+    dataset, index = band.dataset, band.number - 1
+    scale, offset = (band.stated_number(key) for key in ("scale", "offset"))
     return (
-        f"{dataset.descriptions[number - 1] or 'unnamed'}, "
-        f"unit {unit(dataset, number) or '?'}, "
+        f"{band.dtype}, {dataset.descriptions[index] or 'unnamed'}, unit {band.unit or '?'}, "
         f"scale {1.0 if scale is None else scale:g}, offset {offset or 0.0:g}, "
-        f"nodata {dataset.nodatavals[number - 1]}, {_content(dataset, number)}"
+        f"nodata {dataset.nodatavals[index]}, {_content(band)}"
     )
 
 
-def _content(dataset: rasterio.DatasetReader, number: int) -> str:
+def _content(band: Band) -> str:
     """Valid share and range of a band as stored; for a large band from every n-th pixel."""
-    pixels = dataset.width * dataset.height
-    if dataset.dtypes[number - 1].startswith("complex"):
+    height, width = band.dataset.shape
+    if band.dtype.startswith("complex"):
         return "complex numbers, which lstsr does not read"
-    if pixels > MOST_PIXELS:
+    if height * width > MOST_PIXELS:
         return f"values not read because the band has more than {MOST_PIXELS:.3g} pixels"
-    step = math.ceil(math.sqrt(pixels / SHOWN_PIXELS))
-    shape = math.ceil(dataset.height / step), math.ceil(dataset.width / step)
-    stored = dataset.read(number, out_shape=shape)
-    valid = usable(dataset, number, stored, [], alpha_bands(dataset))
+    step = math.ceil(math.sqrt(height * width / SHOWN_PIXELS))
+    shape = math.ceil(height / step), math.ceil(width / step)
+    stored = band.dataset.read(band.number, out_shape=shape)
+    valid = band.usable(stored)
     known = stored[valid & np.isfinite(stored)]
     extremes = f"{known.min():g} .. {known.max():g}" if known.size else "nothing valid"
     return f"valid {valid.mean():.1%}, stored values {extremes}"
@@ -274,7 +247,7 @@ def write(path: Path, image: SensorImage, tags: dict[str, str] | None = None) ->
 def write_flags(
     path: Path, flags: NDArray[np.uint8], grid: Grid, meanings: Sequence[str], time: str
 ) -> None:
-    """A cloud-optimised GeoTIFF of bit flags (row, column), whose tags name the bits (CF 3.5)."""
+    """A cloud-optimised GeoTIFF of bit flags (row, column). Its tags name the bits (CF 3.5)."""
     with _new_cog(path, grid, flags[None], {"overview_resampling": "mode"}) as dataset:
         dataset.descriptions = ("flags",)
         dataset.update_tags(
@@ -290,17 +263,13 @@ def _new_cog(
     path: Path, grid: Grid, values: NDArray, options: dict[str, Any]
 ) -> Iterator[rasterio.io.DatasetWriter]:
     """A new cloud-optimised GeoTIFF with ``values`` (band, row, column), open for its tags."""
-    profile = {
-        "driver": "COG",
-        "dtype": values.dtype,
-        "count": len(values),
-        "height": grid.height,
-        "width": grid.width,
-        "crs": grid.crs,
-        "transform": grid.transform,
-        "compress": "deflate",
-    }
-    with whole(path) as partial, rasterio.open(partial, "w", **profile, **options) as dataset:
+    profile = {"driver": "COG", "compress": "deflate", "dtype": values.dtype, "count": len(values)}
+    place = {"crs": grid.crs, "transform": grid.transform}
+    size = {"height": grid.height, "width": grid.width}
+    with (
+        whole(path) as partial,
+        rasterio.open(partial, "w", **profile, **place, **size, **options) as dataset,
+    ):
         dataset.write(values)
         yield dataset
 
@@ -316,7 +285,7 @@ def read_written(path: Path) -> SensorImage:
             Grid(dataset.crs.to_wkt(), dataset.transform, dataset.width, dataset.height),
             tuple(dataset.descriptions),
             tags["unit"],
-            # GDAL leaves empty tags out
+            # GDAL does not store empty tags
             tags.get("sensor", ""),
             tags.get("time", ""),
             tuple(filter(None, tags.get("history", "").split("; "))),

@@ -39,7 +39,7 @@ def grid_facts(grid: Grid) -> list[Fact]:
     try:
         corners = ", ".join(f"{lon:.3f} E {lat:.3f} N" for lon, lat in rim(grid, 1))
     except SceneError:
-        corners = "in space, beside the disk"
+        corners = "in space, outside the Earth's disk"
     return [
         ("coordinate system", grid.crs),
         ("size", f"{grid.height} rows x {grid.width} columns of {grid.gsd_m:.2f} m"),

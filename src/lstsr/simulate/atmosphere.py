@@ -1,6 +1,6 @@
 """The clear atmosphere over a simulated place in AMI's thermal window channels.
 
-One layer absorbs, emits and reflects nothing. The radiance at its top has three parts: surface
+One layer absorbs and emits, but does not reflect. The radiance at its top has three parts: surface
 emission and reflected sky radiance, both attenuated, and the layer's own emission (e.g. Li et al.
 2013, Remote Sensing of Environment 131, eq. 1). Numbers without a source are assumptions;
 docs/simulation.md lists them.
@@ -32,7 +32,7 @@ EMISSIVITY = {
     "water": {"ir105": 0.992, "ir112": 0.992, "ir123": 0.987},
 }
 assert set(EMISSIVITY) == set(SPECTRA)
-# The vapour radiates from a height of about 1 km, where air is colder than near the ground.
+# The vapour radiates at a height of about 1 km, where air is colder than near the ground.
 COLDER_K = 6.0
 # Water vapour over Korea: column at an air temperature, growth per kelvin, and scatter of its log.
 VAPOUR_G_CM2, VAPOUR_AT_K, VAPOUR_PER_K, VAPOUR_SCATTER = 1.9, KELVIN + 14.5, 0.065, 0.2
@@ -56,8 +56,8 @@ class Atmosphere:
     ) -> Any:
         """At the top, mW m-2 sr-1 (cm-1)-1: t (e B(Ts) + (1 - e)(1 - t) B(Ta)) + (1 - t) B(Ta).
 
-        The reflected sky is assumed to be as bright as the sky along the line of sight. At the view
-        zenith angles of Korea, this is close to its mean over the hemisphere.
+        We assume that the reflected sky is as bright as the sky along the line of sight. At the
+        view zenith angles of Korea, this is close to the mean over the hemisphere.
         """
         wavenumber = WAVENUMBERS[channel]
         through = self.transmittance(channel, view_zenith_deg)
@@ -67,12 +67,12 @@ class Atmosphere:
 
 
 def atmosphere_of(air_k: float, rng: np.random.Generator) -> Atmosphere:
-    """The atmosphere over air of ``air_k`` near the ground; warmer air holds more vapour."""
+    """A random atmosphere over air of ``air_k`` near the ground. Warmer air holds more vapour."""
     mean = VAPOUR_G_CM2 * exp(VAPOUR_PER_K * (air_k - VAPOUR_AT_K))
     return Atmosphere(mean * exp(rng.normal(0, VAPOUR_SCATTER)), air_k - COLDER_K)
 
 
 def emissivity_of(cover: Mapping[str, Floats], channel: str) -> Floats:
-    """Emissivity of ground with the shares ``cover``, in their shape."""
+    """Emissivity of ground with the shares ``cover`` of the land covers."""
     shares = (share * np.float32(EMISSIVITY[name][channel]) for name, share in cover.items())
     return np.asarray(sum(shares), np.float32)

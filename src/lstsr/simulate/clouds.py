@@ -15,27 +15,27 @@ from lstsr.simulate.world import LAPSE_K_PER_M, World
 
 # Exponent of the two-dimensional power spectrum over wavenumber. Cahalan and Snider (1989, Remote
 # Sensing of Environment 28, 95) measured k^(-5/3) along a line for cloud liquid water, which is
-# k^(-8/3) in a plane. A steeper spectrum avoids clouds of single pixels.
+# k^(-8/3) in a plane. Our steeper spectrum avoids clouds of single pixels.
 SLOPE = 3.4
 # Width of a cloud's edge, from clear to opaque, in standard deviations of the texture.
 EDGE = 0.25
 HIGHEST_SHARE = 0.95
 TOP_M = (1500.0, 4000.0)
+# Standard deviation of each component; the mean speed is 7.5 m/s.
 WIND_M_S = 6.0
-"""Standard deviation of each component; the mean speed is 7.5 m/s."""
 REFLECTANCE = 0.65
 SHADOW_DIMMING = 0.6
+# A pixel is cloudy or in shadow if the mean opacity of its footprint exceeds this.
 CLOUDY = 0.1
-"""Mean opacity of a footprint from which a pixel counts as cloudy or in shadow."""
 
 
 @dataclass(frozen=True)
 class Clouds:
     """One layer of clouds: ``opacity`` (H, W), 0 to 1, above the ground of ``grid`` at minute 0.
 
-    The layer is periodic: clouds that leave the grid on one side come back on the other. ``share``
-    of the grid is more than half covered, ``top_m`` is the height of the tops, and ``wind_m_s``
-    blows towards east and north.
+    Clouds that leave the grid on one side come back on the other. ``share`` of the pixels are at
+    least half covered, ``top_m`` is the height of the tops, and ``wind_m_s`` blows towards east and
+    north.
     """
 
     grid: Grid
@@ -51,7 +51,7 @@ class Clouds:
         displaced away from itself by the parallax of their height.
         """
         if viewpoint is None:
-            return self._moved(np.float32(0), np.float32(0), minutes)
+            return self._moved(0, 0, minutes)
         rows, columns = leaning(self.grid, viewpoint)
         return self._moved(self.top_m * rows, self.top_m * columns, minutes)
 
@@ -64,13 +64,9 @@ class Clouds:
         """
         away = self.top_m / np.tan(np.radians(sun_elevation_deg)) / self.grid.gsd_m
         azimuth = np.radians(sun_azimuth_deg)
-        return self._moved(
-            np.float32(away * np.cos(azimuth)), np.float32(-away * np.sin(azimuth)), minutes
-        )
+        return self._moved(float(away * np.cos(azimuth)), float(-away * np.sin(azimuth)), minutes)
 
-    def _moved(
-        self, rows: Floats | np.float32, columns: Floats | np.float32, minutes: float
-    ) -> Floats:
+    def _moved(self, rows: Floats | float, columns: Floats | float, minutes: float) -> Floats:
         """The opacity moved by pixels (+ south, east) and by the wind, bilinear."""
         if not self.share:
             return self.opacity
@@ -89,7 +85,7 @@ class Clouds:
 
 
 def clouds_over(grid: Grid, mean_share: float, rng: np.random.Generator) -> Clouds:
-    """Clouds with a share drawn uniformly between 0 and twice ``mean_share``."""
+    """Clouds with a random share between 0 and twice ``mean_share``."""
     share = min(float(rng.uniform(0, 2 * mean_share)), HIGHEST_SHARE)
     top_m = float(rng.uniform(*TOP_M))
     east, north = rng.normal(0, WIND_M_S, 2)
@@ -101,15 +97,15 @@ def clouds_over(grid: Grid, mean_share: float, rng: np.random.Generator) -> Clou
 
 
 def under(ground: Floats, opacity: Floats, cloud: float) -> Floats:
-    """The values ``ground`` and ``cloud`` mixed by opacity, in the shape of ``ground``."""
+    """``ground`` and ``cloud``, mixed by opacity."""
     return ground + opacity * (np.float32(cloud) - ground)
 
 
 def shaded(reflectance: Floats, shadow: Floats) -> Floats:
-    """Reflectance of the ground, dimmed by the opacity of a shadow."""
+    """Reflectance of ground in a shadow of the opacity ``shadow``."""
     return reflectance * (1 - np.float32(SHADOW_DIMMING) * shadow)
 
 
 def top_k(world: World, clouds: Clouds) -> float:
-    """Temperature of the tops: the ground's mean, less the lapse up to the tops."""
+    """Temperature of the tops: mean ground temperature minus the lapse up to the tops."""
     return float(world.lst_k.mean()) - LAPSE_K_PER_M * clouds.top_m

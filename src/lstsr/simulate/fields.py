@@ -27,11 +27,9 @@ def power_law(
     field = fft.irfft2(waves * radius ** np.float32(-slope / 2), (rows, columns))
     if coarse > 1:
         field = cv2.resize(field, shape[::-1], interpolation=cv2.INTER_CUBIC)
-    normed: Floats = ((field - field.mean()) / field.std()).astype(np.float32)
-    return normed
+    return ((field - field.mean()) / field.std()).astype(np.float32)
 
 
 def ramp(field: NDArray[np.floating[Any]], middle: float, width: float) -> Floats:
     """From 0 to 1 as ``field`` rises through ``middle``, over about ``width`` on either side."""
-    rising: Floats = expit((2 / width) * (field - middle)).astype(np.float32)
-    return rising
+    return expit((2 / width) * (field - middle)).astype(np.float32)

@@ -45,31 +45,21 @@ TIRS_FWHM_M = 100.0
 NOISE_K = 0.3
 NOISE_REFLECTANCE = 0.003
 DILATION_M = 150.0
-UNCERTAINTY_K = (0.7, 2.5)
-"""Far from clouds, and beside them."""
-UNCERTAINTY_REACH_M = 2000.0
+# ST_QA far from clouds and beside them, and the distance over which it decays.
+UNCERTAINTY_K, UNCERTAINTY_REACH_M = (0.7, 2.5), 2000.0
 
 LST_SCALE_K, LST_OFFSET_K = 0.00341802, 149.0
-REFLECTANCE_SCALE, REFLECTANCE_OFFSET = 2.75e-05, -0.2
+SCALE, OFFSET = 2.75e-05, -0.2  # reflectance
 QUANTISED = 1, 65535
-QA_PIXEL_FILL = 1
 SPACING_M = 30
-TILE = 256
-NOT_ASSESSED, BEST_QUALITY = "-1.00", "9"
-
-# Level-1 keys of the same scene, which the MTL of an L2SP repeats in separate groups.
-LEVEL1_REFLECTANCE = "2.0000E-05", "-0.100000"
-LEVEL1_THERMAL = {"K1_CONSTANT_BAND_10": "774.8853", "K2_CONSTANT_BAND_10": "1321.0789"}
-
-Groups = dict[str, dict[str, str]]
 
 
 @dataclass(frozen=True)
 class LandsatProduct:
     """The content of an L2SP on ``grid`` (UTM north, 30 m); arrays are (row, column), NaN no-data.
 
-    ``lst_k`` and ``lst_uncertainty_k`` are in kelvin, ``reflectance`` has all bands from coastal to
-    swir22; ``qa_pixel`` and ``qa_radsat`` are bits, uint16; ``time`` is the scene's centre, UTC.
+    ``reflectance`` has all bands from coastal to swir22; ``qa_pixel`` and ``qa_radsat`` are bits;
+    ``time`` is when the centre of the scene was acquired, UTC.
     """
 
     product_id: str
@@ -83,8 +73,6 @@ class LandsatProduct:
     sun_azimuth_deg: float
     sun_elevation_deg: float
     cloud_cover_percent: float
-    path: int
-    row: int
 
     def __post_init__(self) -> None:
         """Raise ValueError if the grid is not a Landsat grid."""
@@ -105,16 +93,13 @@ def observe(
     clouds: Clouds,
     footprint: Grid,
     rng: np.random.Generator,
-    *,
     product_id: str,
     time: datetime,
-    path: int,
-    row: int,
 ) -> LandsatProduct:
     """The L2SP product of ``footprint``, a part of the world's pixels, at minute 0.
 
-    LST is the world's through a PSF of 100 m, with noise of that grain. Clouds have the temperature
-    and brightness of their tops. The uncertainty grows towards clouds, as in real products.
+    LST passes a PSF of 100 m, and its noise has the same grain. Clouds have the temperature and
+    brightness of their tops. The uncertainty grows towards clouds, as in real products.
     """
     inner = slices(world.grid, footprint)
     opacity = clouds.seen(None)[inner]
@@ -126,12 +111,16 @@ def observe(
     # the factor restores the standard deviation that the blur takes from white noise
     lst_k += NOISE_K * 2 * np.sqrt(np.pi) * sigma_px * noise
     cloud = opacity > CLOUDY
+    far, near = UNCERTAINTY_K
+    # without clouds, OpenCV returns the largest float32
+    distance = cv2.distanceTransform((~cloud).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    closeness = np.exp(-distance * np.float32(footprint.gsd_m / UNCERTAINTY_REACH_M))
     return LandsatProduct(
         product_id=product_id,
         grid=footprint,
         time=time,
         lst_k=lst_k,
-        lst_uncertainty_k=_uncertainty_k(cloud, footprint.gsd_m),
+        lst_uncertainty_k=far + (near - far) * closeness,
         reflectance={
             band: under(shaded(world.reflectance(nm)[inner], shadow), opacity, CLOUD_REFLECTANCE)
             + NOISE_REFLECTANCE * rng.standard_normal(footprint.shape, np.float32)
@@ -142,8 +131,6 @@ def observe(
         sun_azimuth_deg=world.sun_azimuth_deg,
         sun_elevation_deg=world.sun_elevation_deg,
         cloud_cover_percent=100 * float(cloud.mean()),
-        path=path,
-        row=row,
     )
 
 
@@ -157,23 +144,17 @@ def qa_pixel(cloud: Mask, shadow: Mask, water: Mask, gsd_m: float) -> np.ndarray
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     near = cv2.dilate(cloud.astype(np.uint8), disc).astype(bool)
     # a cloudy pixel has no other flag
-    dilated, in_shadow = near & ~cloud, shadow & ~near
-    qa = np.full(cloud.shape, 1 << 12 | 1 << 14, np.uint16)
-    qa |= np.where(cloud, 1 << 3 | 3 << 8, 1 << 8).astype(np.uint16)
-    qa |= np.where(in_shadow, 1 << 4 | 3 << 10, 1 << 10).astype(np.uint16)
-    qa |= np.where(dilated, 1 << 1, 0).astype(np.uint16)
-    qa |= np.where(near, 0, 1 << 6).astype(np.uint16)
-    qa |= np.where(water & ~near & ~in_shadow, 1 << 7, 0).astype(np.uint16)
+    in_shadow = shadow & ~near
+    qa = np.full(cloud.shape, 1 << 8 | 1 << 10 | 1 << 12 | 1 << 14, np.uint16)
+    for where, bits in (
+        (cloud, 1 << 3 | 3 << 8),
+        (in_shadow, 1 << 4 | 3 << 10),
+        (near & ~cloud, 1 << 1),
+        (~near, 1 << 6),
+        (water & ~near & ~in_shadow, 1 << 7),
+    ):
+        qa[where] |= bits
     return qa
-
-
-def _uncertainty_k(cloud: Mask, gsd_m: float) -> Floats:
-    """ST_QA: decays with the distance to the nearest cloud."""
-    far, near = UNCERTAINTY_K
-    if not cloud.any():
-        return np.full(cloud.shape, far, np.float32)
-    distance = cv2.distanceTransform((~cloud).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
-    return far + (near - far) * np.exp(-distance * np.float32(gsd_m / UNCERTAINTY_REACH_M))
 
 
 def write_l2sp(folder: Path, product: LandsatProduct) -> Path:
@@ -181,19 +162,18 @@ def write_l2sp(folder: Path, product: LandsatProduct) -> Path:
 
     The folder appears only when it is complete, and replaces an older one. Returns the folder.
     """
-    made = folder / product.product_id
-    partial, replaced = (
-        folder / f".{product.product_id}.{state}" for state in ("partial", "replaced")
-    )
+    name = product.product_id
+    made = folder / name
+    partial, replaced = folder / f".{name}.partial", folder / f".{name}.replaced"
     for stale in (partial, replaced):
         shutil.rmtree(stale, ignore_errors=True)
     partial.mkdir(parents=True)
     for ending, (numbers, nodata) in _rasters(product).items():
-        _write(partial / f"{product.product_id}_{ending}.TIF", product.grid, numbers, nodata)
+        _write(partial / f"{name}_{ending}.TIF", product.grid, numbers, nodata)
     groups = _groups(product)
-    stem = f"{product.product_id}_MTL"
-    (partial / f"{stem}.txt").write_text(_odl(groups))
-    (partial / f"{stem}.json").write_text(json.dumps({"LANDSAT_METADATA_FILE": groups}, indent=2))
+    (partial / f"{name}_MTL.txt").write_text(_odl(groups))
+    text = json.dumps({"LANDSAT_METADATA_FILE": groups}, indent=2)
+    (partial / f"{name}_MTL.json").write_text(text)
     # rename before removal: an interrupted removal leaves half a folder
     if made.exists():
         made.rename(replaced)
@@ -204,17 +184,17 @@ def write_l2sp(folder: Path, product: LandsatProduct) -> Path:
 
 def _rasters(product: LandsatProduct) -> dict[str, tuple[np.ndarray, int | None]]:
     """Stored numbers and nodata of each raster, by the ending of its name."""
+    lst = _quantised(product.lst_k, LST_SCALE_K, LST_OFFSET_K)
+    uncertainty = np.rint(product.lst_uncertainty_k * np.float32(1 / UNCERTAINTY_SCALE_K))
+    uncertainty = np.nan_to_num(uncertainty.clip(0, np.iinfo("i2").max), nan=UNCERTAINTY_FILL)
     return {
-        "ST_B10": (_quantised(product.lst_k, LST_SCALE_K, LST_OFFSET_K), FILL),
-        "ST_QA": (_uncertainty(product.lst_uncertainty_k), UNCERTAINTY_FILL),
+        "ST_B10": (lst, FILL),
+        "ST_QA": (uncertainty.astype(np.int16), UNCERTAINTY_FILL),
         **{
-            f"SR_B{number}": (
-                _quantised(product.reflectance[band], REFLECTANCE_SCALE, REFLECTANCE_OFFSET),
-                FILL,
-            )
+            f"SR_B{number}": (_quantised(product.reflectance[band], SCALE, OFFSET), FILL)
             for band, number in REFLECTANCE.items()
         },
-        "QA_PIXEL": (product.qa_pixel, QA_PIXEL_FILL),
+        "QA_PIXEL": (product.qa_pixel, 1),
         "QA_RADSAT": (product.qa_radsat, None),
     }
 
@@ -222,11 +202,6 @@ def _rasters(product: LandsatProduct) -> dict[str, tuple[np.ndarray, int | None]
 def _quantised(values: Floats, scale: float, offset: float) -> NDArray[np.uint16]:
     numbers = np.rint((values - np.float32(offset)) * np.float32(1 / scale)).clip(*QUANTISED)
     return np.nan_to_num(numbers, nan=FILL).astype(np.uint16)
-
-
-def _uncertainty(values_k: Floats) -> NDArray[np.int16]:
-    numbers = np.rint(values_k * np.float32(1 / UNCERTAINTY_SCALE_K)).clip(0, np.iinfo("i2").max)
-    return np.nan_to_num(numbers, nan=UNCERTAINTY_FILL).astype(np.int16)
 
 
 def _write(path: Path, grid: Grid, numbers: np.ndarray, nodata: int | None) -> None:
@@ -242,21 +217,20 @@ def _write(path: Path, grid: Grid, numbers: np.ndarray, nodata: int | None) -> N
         transform=grid.transform,
         nodata=nodata,
         tiled=True,
-        blockxsize=TILE,
-        blockysize=TILE,
+        blockxsize=256,
+        blockysize=256,
         compress="deflate",
         zlevel=1,
         predictor=2,
     ) as dataset:
-        # USGS states coordinates of pixel centres in the file; GDAL gives the same transform back
+        # the file then states pixel centres, as USGS does; GDAL reads the same transform
         dataset.update_tags(AREA_OR_POINT="Point")
         dataset.write(numbers, 1)
 
 
-def _groups(product: LandsatProduct) -> Groups:
-    """The MTL: keys by group, all values as text."""
+def _groups(product: LandsatProduct) -> dict[str, dict[str, str]]:
+    """The MTL: keys by group, all values as text. It repeats Level-1 keys in separate groups."""
     name, bands = product.product_id, REFLECTANCE.values()
-    processed = iso(product.time + PROCESSED_AFTER)
     files = {
         **{f"FILE_NAME_BAND_{n}": f"{name}_SR_B{n}.TIF" for n in bands},
         "FILE_NAME_BAND_ST_B10": f"{name}_ST_B10.TIF",
@@ -275,7 +249,8 @@ def _groups(product: LandsatProduct) -> Groups:
         "OUTPUT_FORMAT": "GEOTIFF",
     }
     level1_name = name.replace("L2SP", "L1TP")
-    level1_mult, level1_add = LEVEL1_REFLECTANCE
+    processed = product.time + PROCESSED_AFTER
+    low, high = QUANTISED
     return {
         "PRODUCT_CONTENTS": {
             **identity,
@@ -289,32 +264,27 @@ def _groups(product: LandsatProduct) -> Groups:
             "SPACECRAFT_ID": f"LANDSAT_{int(name[2:4])}",
             "SENSOR_ID": "OLI_TIRS",
             "WRS_TYPE": "2",
-            "WRS_PATH": f"{product.path}",
-            "WRS_ROW": f"{product.row}",
+            "WRS_PATH": f"{int(name[10:13])}",
+            "WRS_ROW": f"{int(name[13:16])}",
             "NADIR_OFFNADIR": "NADIR",
             "DATE_ACQUIRED": f"{product.time:%Y-%m-%d}",
             "SCENE_CENTER_TIME": f"{product.time:%H:%M:%S.%f}0Z",
             "CLOUD_COVER": f"{product.cloud_cover_percent:.2f}",
-            "CLOUD_COVER_LAND": NOT_ASSESSED,
-            "IMAGE_QUALITY_OLI": BEST_QUALITY,
-            "IMAGE_QUALITY_TIRS": BEST_QUALITY,
+            "CLOUD_COVER_LAND": "-1.00",  # not assessed
+            "IMAGE_QUALITY_OLI": "9",  # best
+            "IMAGE_QUALITY_TIRS": "9",
             "ROLL_ANGLE": "0.000",
             "SUN_AZIMUTH": f"{product.sun_azimuth_deg:.8f}",
             "SUN_ELEVATION": f"{product.sun_elevation_deg:.8f}",
         },
         "PROJECTION_ATTRIBUTES": _projection(product),
-        "LEVEL2_PROCESSING_RECORD": {**identity, "DATE_PRODUCT_GENERATED": processed},
-        "LEVEL2_SURFACE_REFLECTANCE_PARAMETERS": {
-            **{f"REFLECTANCE_MULT_BAND_{n}": f"{REFLECTANCE_SCALE}" for n in bands},
-            **{f"REFLECTANCE_ADD_BAND_{n}": f"{REFLECTANCE_OFFSET}" for n in bands},
-        },
+        "LEVEL2_PROCESSING_RECORD": {**identity, "DATE_PRODUCT_GENERATED": iso(processed)},
+        "LEVEL2_SURFACE_REFLECTANCE_PARAMETERS": _rescaling(str(SCALE), str(OFFSET)),
         "LEVEL2_SURFACE_TEMPERATURE_PARAMETERS": {
-            **{
-                f"TEMPERATURE_{key}_BAND_ST_B10": f"{number * LST_SCALE_K + LST_OFFSET_K:.6f}"
-                for key, number in zip(("MINIMUM", "MAXIMUM"), QUANTISED, strict=True)
-            },
-            "QUANTIZE_CAL_MINIMUM_BAND_ST_B10": f"{QUANTISED[0]}",
-            "QUANTIZE_CAL_MAXIMUM_BAND_ST_B10": f"{QUANTISED[1]}",
+            "TEMPERATURE_MINIMUM_BAND_ST_B10": f"{low * LST_SCALE_K + LST_OFFSET_K:.6f}",
+            "TEMPERATURE_MAXIMUM_BAND_ST_B10": f"{high * LST_SCALE_K + LST_OFFSET_K:.6f}",
+            "QUANTIZE_CAL_MINIMUM_BAND_ST_B10": f"{low}",
+            "QUANTIZE_CAL_MAXIMUM_BAND_ST_B10": f"{high}",
             "TEMPERATURE_MULT_BAND_ST_B10": f"{LST_SCALE_K}",
             "TEMPERATURE_ADD_BAND_ST_B10": f"{LST_OFFSET_K}",
         },
@@ -325,28 +295,39 @@ def _groups(product: LandsatProduct) -> Groups:
             **{f"FILE_NAME_BAND_{n}": f"{level1_name}_B{n}.TIF" for n in bands},
             "FILE_NAME_QUALITY_L1_PIXEL": f"{level1_name}_QA_PIXEL.TIF",
         },
-        "LEVEL1_RADIOMETRIC_RESCALING": {
-            **{f"REFLECTANCE_MULT_BAND_{n}": level1_mult for n in bands},
-            **{f"REFLECTANCE_ADD_BAND_{n}": level1_add for n in bands},
+        "LEVEL1_RADIOMETRIC_RESCALING": _rescaling("2.0000E-05", "-0.100000"),
+        "LEVEL1_THERMAL_CONSTANTS": {
+            "K1_CONSTANT_BAND_10": "774.8853",
+            "K2_CONSTANT_BAND_10": "1321.0789",
         },
-        "LEVEL1_THERMAL_CONSTANTS": LEVEL1_THERMAL,
+    }
+
+
+def _rescaling(scale: str, offset: str) -> dict[str, str]:
+    return {
+        f"REFLECTANCE_{key}_BAND_{number}": text
+        for key, text in (("MULT", scale), ("ADD", offset))
+        for number in REFLECTANCE.values()
     }
 
 
 def _projection(product: LandsatProduct) -> dict[str, str]:
-    """The position of the raster: corners are the centres of its corner pixels."""
+    """Position of the rasters. The corners are centres of pixels."""
     grid = product.grid
     degrees: dict[str, str] = {}
     metres: dict[str, str] = {}
-    for corner in ("UL", "UR", "LL", "LR"):
-        row = 0.5 if corner[0] == "U" else grid.height - 0.5
-        column = 0.5 if corner[1] == "L" else grid.width - 0.5
+    for corner, row, column in (
+        ("UL", 0.5, 0.5),
+        ("UR", 0.5, grid.width - 0.5),
+        ("LL", grid.height - 0.5, 0.5),
+        ("LR", grid.height - 0.5, grid.width - 0.5),
+    ):
         x, y = grid.transform @ (column, row)
         lon, lat = grid.lonlat_at(row, column)
-        degrees |= {f"CORNER_{corner}_LAT_PRODUCT": f"{lat:.5f}"}
-        degrees |= {f"CORNER_{corner}_LON_PRODUCT": f"{lon:.5f}"}
-        metres |= {f"CORNER_{corner}_PROJECTION_X_PRODUCT": f"{x:.3f}"}
-        metres |= {f"CORNER_{corner}_PROJECTION_Y_PRODUCT": f"{y:.3f}"}
+        degrees[f"CORNER_{corner}_LAT_PRODUCT"] = f"{lat:.5f}"
+        degrees[f"CORNER_{corner}_LON_PRODUCT"] = f"{lon:.5f}"
+        metres[f"CORNER_{corner}_PROJECTION_X_PRODUCT"] = f"{x:.3f}"
+        metres[f"CORNER_{corner}_PROJECTION_Y_PRODUCT"] = f"{y:.3f}"
     return {
         "MAP_PROJECTION": "UTM",
         "DATUM": "WGS84",
@@ -364,16 +345,13 @@ def _projection(product: LandsatProduct) -> dict[str, str]:
     }
 
 
-def _odl(groups: Groups) -> str:
+def _odl(groups: dict[str, dict[str, str]]) -> str:
+    """Text in the Object Description Language. Numbers and dates have no quotes."""
+    bare = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?|\d{4}-\d\d-\d\d(T[\d:]+Z)?")
     lines = ["GROUP = LANDSAT_METADATA_FILE"]
     for name, keys in groups.items():
         lines.append(f"  GROUP = {name}")
-        lines += [f"    {key} = {_odl_value(text)}" for key, text in keys.items()]
+        for key, text in keys.items():
+            lines.append(f"    {key} = " + (text if bare.fullmatch(text) else f'"{text}"'))
         lines.append(f"  END_GROUP = {name}")
     return "\n".join([*lines, "END_GROUP = LANDSAT_METADATA_FILE", "END", ""])
-
-
-def _odl_value(text: str) -> str:
-    """Numbers and dates are bare, other values are quoted."""
-    bare = re.fullmatch(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?|\d{4}-\d\d-\d\d(T[\d:]+Z)?", text)
-    return text if bare else f'"{text}"'

@@ -25,7 +25,7 @@ LANDSAT_M = 30
 EAST_M, NORTH_M = 300_000, 4_180_000
 ABREAST = 3
 GAP_M = 12_000
-# Places stay inside the GK2A KO area, whose southern edge lies at 29.7 N. Below this northing, the
+# Places stay inside the KO area of GK2A, whose southern edge lies at 29.7 N: at this northing, the
 # rows continue in three more columns to the west.
 SOUTH_M = 3_330_000
 
@@ -39,7 +39,7 @@ PATH, ROW, ROW_LAT_DEG, ROW_STEP_DEG = 115, 34, 37.3, 1.43
 
 
 def names(config: GenerateConfig) -> list[str]:
-    """The scenes that ``make`` can make, such as ``p03-20230514``, known before anything runs."""
+    """The scenes of the sample, such as ``p03-20230514``."""
     return [
         f"p{number:02d}-{day:%Y%m%d}"
         for number in range(config.places)
@@ -69,13 +69,6 @@ def grid_of(name: str, config: GenerateConfig) -> Grid:
     return Grid(CRS, Affine(LANDSAT_M, 0, west, 0, -LANDSAT_M, north), size, size)
 
 
-def centre(name: str, config: GenerateConfig) -> tuple[float, float]:
-    """Longitude and latitude of the middle of a scene, degrees."""
-    grid = grid_of(name, config)
-    lon, lat = grid.lonlat_at(grid.height / 2, grid.width / 2)
-    return round(lon, 4), round(lat, 4)
-
-
 def time_of(name: str) -> datetime:
     """Time of Landsat's overpass, UTC: between 02:08 and 02:12."""
     start, span = OVERPASS
@@ -88,26 +81,9 @@ def gk2a_time_of(name: str) -> datetime:
 
 
 def goci2_time_of(name: str, config: GenerateConfig) -> datetime:
-    """The nominal time of the GOCI-II scan, UTC. It sees the slot of Korea 12 minutes later."""
+    """The nominal time of the GOCI-II scan, UTC. The scan sees Korea's slot 12 minutes later."""
     aged = config.aged_reference
     return _at(name, GOCI2_NOMINAL) - timedelta(days=aged.days if aged else 0)
-
-
-def satellite(name: str) -> int:
-    """Landsat 8 or 9."""
-    return 8 + _draw("satellite", name) % 2
-
-
-def path_row(name: str, config: GenerateConfig) -> tuple[int, int]:
-    """WRS-2 path and row of a scene."""
-    _, lat = centre(name, config)
-    return PATH, ROW + round((ROW_LAT_DEG - lat) / ROW_STEP_DEG)
-
-
-def product_id(satellite: int, path: int, row: int, time: datetime) -> str:
-    """The name of a tier-1 L2SP product, processed two weeks after ``time``."""
-    processed = time + PROCESSED_AFTER
-    return f"LC{satellite:02d}_L2SP_{path:03d}{row:03d}_{time:%Y%m%d}_{processed:%Y%m%d}_02_T1"
 
 
 def scene_files(name: str, folder: Path, config: GenerateConfig) -> Scene:
@@ -116,8 +92,11 @@ def scene_files(name: str, folder: Path, config: GenerateConfig) -> Scene:
     The target is the folder of the Landsat product. At level 2, the input is GK2A's LST file and
     the reference the GOCI-II slot (AC); at level 1, they are IR112 and the slot of Level 1B.
     """
-    lon, lat = centre(name, config)
-    landsat = time_of(name)
+    grid, landsat = grid_of(name, config), time_of(name)
+    lon, lat = (round(at, 4) for at in grid.lonlat_at(grid.height / 2, grid.width / 2))
+    satellite = 8 + _draw("satellite", name) % 2
+    row = ROW + round((ROW_LAT_DEG - lat) / ROW_STEP_DEG)
+    dates = f"{landsat:%Y%m%d}_{landsat + PROCESSED_AFTER:%Y%m%d}"
     home = folder / name
     of_gk2a = {2: "le2_lst_ko020lc", 1: "le1b_ir112_la020ge"}[config.level]
     slot = f"{goci2_time_of(name, config):%Y%m%d_%H%M%S}_LA_S{GOCI2_SLOT:03d}"
@@ -126,7 +105,7 @@ def scene_files(name: str, folder: Path, config: GenerateConfig) -> Scene:
         name,
         input=home / f"gk2a_ami_{of_gk2a}_{gk2a_time_of(name):%Y%m%d%H%M}.nc",
         reference=home / (l1b if config.level == 1 else ac),
-        target=home / product_id(satellite(name), *path_row(name, config), landsat),
+        target=home / f"LC{satellite:02d}_L2SP_{PATH:03d}{row:03d}_{dates}_02_T1",
         lon=lon,
         lat=lat,
         time=iso(landsat),
@@ -147,13 +126,13 @@ def image_files(name: str, folder: Path, config: GenerateConfig, product: str) -
     if image is None:
         raise LstsrError(
             f"config key sensors.target.product = '{product}': the sample of level {config.level} "
-            f"has {' and '.join(made)}"
+            f"contains only {' and '.join(made)}. Choose one of them"
         )
     return replace(scene, input=None, reference=None, target=image)
 
 
 def _days(number: int, config: GenerateConfig) -> list[date]:
-    """The dates of a place, in order. With more dates, the previous ones stay."""
+    """The dates of a place, in order. A larger ``dates`` only adds to them."""
     first, last = SEASON
     season = [first + timedelta(days=day) for day in range((last - first).days + 1)]
     return sorted(sorted(season, key=lambda day: _draw(config.seed, number, day))[: config.dates])
@@ -164,5 +143,5 @@ def _at(name: str, clock: time) -> datetime:
 
 
 def _draw(*of: object) -> int:
-    """A number that depends only on the words and is the same on every machine."""
+    """A number that depends only on the arguments and is the same on every machine."""
     return int.from_bytes(hashlib.sha256(" ".join(map(str, of)).encode()).digest()[:8])

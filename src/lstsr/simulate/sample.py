@@ -14,7 +14,7 @@ import numpy as np
 from lstsr.files import whole
 from lstsr.geo.coarsen import coarsened
 from lstsr.grid import Grid
-from lstsr.image import Floats, SensorImage
+from lstsr.image import SensorImage
 from lstsr.manifest import Scene
 from lstsr.sensors import geotiff
 from lstsr.simulate import gk2a, goci2, landsat, places
@@ -44,45 +44,38 @@ def make(name: str, folder: Path, config: GenerateConfig) -> Scene:
     assert scene.input and scene.reference and scene.dem and scene.water
     home = scene.target.parent
     footprint = places.grid_of(name, config)
-    moment = places.time_of(name)
-    seeds = np.random.SeedSequence(
-        [config.seed, places.place(name), int(f"{moment:%Y%m%d}")]
-    ).spawn(4)
+    moment, place = places.time_of(name), places.place(name)
+    seeds = np.random.SeedSequence([config.seed, place, int(f"{moment:%Y%m%d}")]).spawn(4)
     of_clouds, of_landsat, of_gk2a, of_goci2 = (np.random.default_rng(seed) for seed in seeds)
-    world = world_of(world_grid(footprint), places.place(name), moment, config.seed)
+    world = world_of(world_grid(footprint), place, moment, config.seed)
     clouds = clouds_over(world.grid, config.clouds, of_clouds)
 
-    path, row = places.path_row(name, config)
-    product = landsat.observe(
-        world,
-        clouds,
-        footprint,
-        of_landsat,
-        product_id=scene.target.name,
-        time=moment,
-        path=path,
-        row=row,
-    )
-    landsat.write_l2sp(home, product)
+    target = landsat.observe(world, clouds, footprint, of_landsat, scene.target.name, moment)
+    landsat.write_l2sp(home, target)
     input_truth = _make_gk2a(name, home, world, clouds, config.level, of_gk2a)
     reference_truth = _make_goci2(name, home, world, clouds, config, of_goci2)
 
     elevation = _raster(world.elevation_m, world.grid, "elevation", "metre")
     geotiff.write(scene.dem, coarsened(elevation, STATIC_BLOCK))
-    water = _raster(world.water.astype(np.float32), world.grid, "water", "share")
+    water = _raster(world.water, world.grid, "water", "share")
     geotiff.write(scene.water, coarsened(water, STATIC_BLOCK))
-    _write_truth(home / TRUTH_FOLDER / "lst_240m.tif", world, footprint, scene.time)
+    lst = coarsened(_raster(world.lst_k, world.grid, "lst", "kelvin", scene.time), TRUTH_BLOCK)
+    start = MARGIN // TRUTH_BLOCK
+    # the last blocks may reach beyond the footprint
+    height, width = (math.ceil(side / TRUTH_BLOCK) for side in footprint.shape)
+    inner = slice(start, start + height), slice(start, start + width)
+    grid = lst.grid.window(start, start, height, width)
+    lst = replace(lst, values=lst.values[:, *inner], valid=lst.valid[inner], grid=grid)
+    geotiff.write(home / TRUTH_FOLDER / "lst_240m.tif", lst)
+    row_m, column_m = gk2a.FWHM_M
     east_m_s, north_m_s = clouds.wind_m_s
     truth = {
         "scene": name,
-        "input": {
-            **input_truth,
-            "psf_fwhm_m": dict(zip(("row", "column"), gk2a.FWHM_M, strict=True)),
-        },
+        "input": {**input_truth, "psf_fwhm_m": {"row": row_m, "column": column_m}},
         "reference": reference_truth,
         "target": {
             "psf_fwhm_m": landsat.TIRS_FWHM_M,
-            "cloud_share": product.cloud_cover_percent / 100,
+            "cloud_share": target.cloud_cover_percent / 100,
         },
         "clouds": {
             "share": clouds.share,
@@ -107,26 +100,23 @@ def world_grid(footprint: Grid) -> Grid:
 def _make_gk2a(
     name: str, folder: Path, world: World, clouds: Clouds, level: int, rng: np.random.Generator
 ) -> dict[str, Any]:
-    """Write GK2A's LST, or the window channels of Level 1B; return the truth behind them."""
+    """Write GK2A's LST, or the window channels of Level 1B; return their truth."""
     time = places.gk2a_time_of(name)
     after = time - places.time_of(name)
     if level == 1:
-        # the middle of the scan
-        minutes = (after + gk2a.SCAN_TIME["la"] / 2).total_seconds() / 60
-        scan = gk2a.observe_l1b(world, clouds, gk2a.SECTOR, minutes, rng)
-        for channel, seen_k in scan.brightness_temperature_k.items():
-            gk2a.write_l1b(folder, time, "la", channel, gk2a.SECTOR, seen_k, scan.quality)
-        return {
-            "shift": asdict(scan.navigation),
-            "atmosphere": asdict(scan.atmosphere),
-            "minutes_after_target": minutes,
-        }
+        after += gk2a.SCAN_TIME / 2  # the middle of the scan
     minutes = after.total_seconds() / 60
-    look = gk2a.observe_lst(world, clouds, minutes, rng)
-    gk2a.write_lst(folder, time, "ko", look.lst_k, look.quality)
+    if level == 1:
+        look = gk2a.observe_l1b(world, clouds, gk2a.SECTOR, minutes, rng)
+        for channel, seen_k in look.measured_k.items():
+            calibration = gk2a.CALIBRATIONS[channel]
+            gk2a.write_l1b(folder, time, calibration, gk2a.SECTOR, seen_k, look.quality)
+    else:
+        look = gk2a.observe_lst(world, clouds, minutes, rng)
+        gk2a.write_lst(folder, time, look.measured_k["lst"], look.quality)
     return {
         "shift": asdict(look.navigation),
-        "bias_k": look.bias_k,
+        **({} if level == 1 else {"bias_k": look.bias_k}),
         "atmosphere": asdict(look.atmosphere),
         "minutes_after_target": minutes,
     }
@@ -140,9 +130,9 @@ def _make_goci2(
     config: GenerateConfig,
     rng: np.random.Generator,
 ) -> dict[str, Any]:
-    """Write the GOCI-II slot, of an earlier day with its own clouds if so configured.
+    """Write the GOCI-II slot; return its truth.
 
-    Return the truth behind it.
+    An aged reference is from an earlier day, with clouds of its own.
     """
     moment, nominal = places.time_of(name), places.goci2_time_of(name, config)
     start, end = nominal + SLOT_START, nominal + SLOT_END
@@ -167,22 +157,6 @@ def _make_goci2(
     }
 
 
-def _write_truth(path: Path, world: World, footprint: Grid, time: str) -> None:
-    """The world's LST over the footprint, averaged as T^4; the last blocks may reach beyond it."""
-    blocks = coarsened(_raster(world.lst_k, world.grid, "lst", "kelvin", time), TRUTH_BLOCK)
-    start = MARGIN // TRUTH_BLOCK
-    height, width = (math.ceil(side / TRUTH_BLOCK) for side in footprint.shape)
-    inner = slice(start, start + height), slice(start, start + width)
-    cut = replace(
-        blocks,
-        values=blocks.values[:, *inner],
-        valid=blocks.valid[inner],
-        grid=blocks.grid.window(start, start, height, width),
-    )
-    geotiff.write(path, cut)
-
-
-def _raster(values: Floats, grid: Grid, band: str, unit: str, time: str = "") -> SensorImage:
-    valid = np.ones(grid.shape, bool)
-    values = values[None].astype(np.float32)
+def _raster(values: np.ndarray, grid: Grid, band: str, unit: str, time: str = "") -> SensorImage:
+    values, valid = values[None].astype(np.float32), np.ones(grid.shape, bool)
     return SensorImage(values, valid, grid, (band,), unit, "simulated world", time)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 # Wavelengths (nm) and reflectances, rounded from spectral libraries (e.g. the ECOSTRESS library,
 # Meerdink et al. 2019). They are not measurements at one site.
 WAVELENGTHS_NM = (380, 443, 490, 555, 620, 660, 680, 709, 745, 865, 1000, 1610, 2200)
@@ -16,8 +14,3 @@ SPECTRA = {
         *(0.04, 0.045, 0.05, 0.05, 0.03, 0.025, 0.022, 0.018, 0.012, 0.008, 0.005, 0.003, 0.002),
     ),
 }
-
-
-def reflectance_at(cover: str, wavelength_nm: float) -> float:
-    """Reflectance of a cover in a narrow band, interpolated between the tabled wavelengths."""
-    return float(np.interp(wavelength_nm, WAVELENGTHS_NM, SPECTRA[cover]))

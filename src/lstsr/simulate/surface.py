@@ -1,4 +1,4 @@
-"""The surface of a simulated place: terrain, coast, rivers and land cover, equal for all dates."""
+"""The surface of a simulated place: terrain, coast, rivers and land cover, for all dates."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Surface:
 
     ``forest``, ``city``, ``field`` and ``water`` are shares of a pixel's ground that add up to 1;
     ``conifer`` is a share of the forest. ``parcel`` is a number in 0..1 for each parcel of
-    farmland, and ``paddy`` marks rice paddies. ``vigour`` (about 1) is the density of plants,
-    ``bright`` (about 0 +- 1) varies the soil, and ``hidden`` (same) varies properties that no
+    farmland, and ``paddy`` marks rice paddies. ``vigour`` (about 1) is the density of plants.
+    ``bright`` (mean 0, variance 1) varies the soil. ``hidden`` (same) varies properties that no
     optical band shows: depth and conductivity of the ground, and the water that roots reach.
     """
 
@@ -46,7 +46,7 @@ class Surface:
 
 @lru_cache(maxsize=1)
 def surface_of(grid: Grid, place: int, seed: int) -> Surface:
-    """The surface of a place: equal for all dates."""
+    """The surface of a place, for all dates."""
     rng = np.random.default_rng([seed, place])
     shape = grid.shape
     elevation = _elevation(rng, shape)
@@ -93,14 +93,13 @@ def _elevation(rng: np.random.Generator, shape: tuple[int, int]) -> Floats:
     relief = rng.uniform(*RELIEF_M)
     high = relief * (0.3 + 0.9 * broad + 0.8 * ridges)
     # lowlands are filled with sediment: heights below 60 m are compressed
-    lifted: Floats = 40 * np.logaddexp(0, high / 40).astype(np.float32)
-    return lifted
+    return 40 * np.logaddexp(0, high / 40).astype(np.float32)
 
 
 def _sea(rng: np.random.Generator, shape: tuple[int, int]) -> tuple[Floats, Floats]:
-    """The share of sea, with a ragged coast on one side at some places; and the rise inland.
+    """The share of sea, and the rise inland: from 0 at the shore to 1 within a few kilometres.
 
-    The rise goes from 0 at the shore to 1 within a few kilometres.
+    Some places have a ragged coast on one side.
     """
     coastal, towards = rng.random() < COASTAL_SHARE, rng.uniform(0, 2 * np.pi)
     ragged = power_law(shape, 3.0, rng, 4)
@@ -113,12 +112,11 @@ def _sea(rng: np.random.Generator, shape: tuple[int, int]) -> tuple[Floats, Floa
 
 
 def _rivers(rng: np.random.Generator, shape: tuple[int, int], elevation: Floats) -> Floats:
-    """The share of rivers (lowlands along a contour of a smooth field) and of reservoirs."""
+    """The share of lakes, and of rivers, which follow a contour of a smooth field in lowlands."""
     course = np.abs(power_law(shape, 4.0, rng, 4))
     low = 1 - ramp(elevation, 130, 30)
     lake = ramp(power_law(shape, 3.4, rng, 2) - elevation / 400, 1.9, 0.03)
-    wet: Floats = np.maximum((1 - ramp(course, 0.006, 0.002)) * low, lake)
-    return wet
+    return np.maximum((1 - ramp(course, 0.006, 0.002)) * low, lake)
 
 
 def _parcels(

@@ -18,7 +18,7 @@ from lstsr.geo.sun import sun_position
 from lstsr.grid import Grid
 from lstsr.image import Floats, Mask
 from lstsr.simulate.fields import power_law
-from lstsr.simulate.spectra import SPECTRA, reflectance_at
+from lstsr.simulate.spectra import SPECTRA, WAVELENGTHS_NM
 from lstsr.simulate.surface import Surface, surface_of
 
 SOLAR_CONSTANT = 1361.0  # W m-2 (Kopp & Lean 2011)
@@ -50,8 +50,8 @@ class World:
 
     ``lst_k`` is the skin temperature seen from above and ``warming_k_per_h`` its rate of change.
     ``rough`` (0..1) is the share of ground that casts shade within a pixel, ``cover`` the share of
-    each land cover, ``light`` the illumination relative to flat ground, and ``air_k`` the
-    temperature of the air near the ground at sea level.
+    each land cover, ``light`` the illumination relative to flat ground, and ``air_k`` the air
+    temperature near the ground at sea level.
     """
 
     grid: Grid
@@ -76,17 +76,16 @@ class World:
         """
         total = np.zeros(self.grid.shape, np.float32)
         for name, share in self.cover.items():
-            total += share * np.float32(reflectance_at(name, wavelength_nm))
-        soil = self.cover["soil"] * np.float32(reflectance_at("soil", wavelength_nm))
+            total += share * _spectrum_at(name, wavelength_nm)
+        soil = self.cover["soil"] * _spectrum_at("soil", wavelength_nm)
         total += soil * (0.12 * self.bright - 0.35 * self.moisture)
-        lit: Floats = np.clip(total * self.light, 0.003, 1.0)
-        return lit
+        return np.clip(total * self.light, 0.003, 1.0)
 
     def directional_k(self, view_zenith_deg: float, view_azimuth_deg: float) -> Floats:
         """Skin temperature as seen from a direction (azimuth from north), kelvin.
 
         T (1 + A phi + D psi) with the emissivity and solar kernels of Vinnikov et al. (2012), eq. 4
-        and 5, weighted by ``rough``: smooth water and soil look the same from all sides.
+        and 5, weighted by ``rough``: smooth water and soil look the same from all directions.
         """
         view, sun = np.radians(view_zenith_deg), np.radians(90 - self.sun_elevation_deg)
         between = np.radians(view_azimuth_deg - self.sun_azimuth_deg)
@@ -99,42 +98,37 @@ class World:
             * np.cos(between)
         )
         change = self.rough * (KERNEL_EMISSIVITY * emissive + KERNEL_SOLAR * solar)
-        seen: Floats = self.lst_k * (1 + change).astype(np.float32)
-        return seen
-
-
-@dataclass(frozen=True)
-class Weather:
-    """The moment's weather at sea level: air and water (K), wind (m/s), wetness (0..1), haze."""
-
-    air_k: float
-    water_k: float
-    wind_m_s: float
-    wetness: float
-    transmissivity: float
+        return self.lst_k * (1 + change).astype(np.float32)
 
 
 def world_of(grid: Grid, place: int, time: datetime, seed: int) -> World:
-    """The place number ``place`` of the world ``seed`` at a moment. Equal calls give one world."""
+    """The place number ``place`` at a moment; equal arguments give equal worlds."""
     ground = surface_of(grid, place, seed)
-    day = time.astimezone(UTC).timetuple().tm_yday
+    moment = time.astimezone(UTC)
+    day = moment.timetuple().tm_yday
     rng = np.random.default_rng([seed, place, time.year, day])
-    weather = _weather(rng, day)
+    # weather at sea level on a clear day at 11 h local time; rounded climate of southern Korea
+    season = sin(2 * pi * (day - 115) / 365)
+    morning_air_k = KELVIN + 14.5 + 12.0 * season + rng.normal(0, 2.0)
+    mean_water_k = KELVIN + 15.5 + 8.5 * sin(2 * pi * (day - 145) / 365) + rng.normal(0, 0.7)
+    wind_m_s = float(np.clip(rng.gamma(6, 0.5), 1.0, 7.0))
+    wetness = float(np.clip(0.45 + 0.15 * season + rng.normal(0, 0.15), 0.1, 0.9))
+    transmissivity = float(np.clip(rng.normal(0.72, 0.04), 0.6, 0.8))
+    hours = np.array([moment.hour + moment.minute / 60 + moment.second / 3600, MORNING_H])
+    now, morning = np.cos(2 * pi * (hours - WARMEST_H) / 24)
+    level_k = morning_air_k + float(DIURNAL_K * (now - morning))
+
     zenith, azimuth = _sun(grid, time)
     green, cover = _cover(ground, day)
-    moisture = _moisture(rng, ground, weather)
-    incidence = np.cos(zenith) * np.cos(ground.slope_rad) + np.sin(zenith) * np.sin(
-        ground.slope_rad
-    ) * np.cos(azimuth - ground.aspect_rad)
-    direct, diffuse = _irradiance(zenith, day, weather)
+    moisture = _moisture(rng, ground, wetness)
+    slope, turn = ground.slope_rad, azimuth - ground.aspect_rad
+    incidence = np.cos(zenith) * np.cos(slope) + np.sin(zenith) * np.sin(slope) * np.cos(turn)
+    direct, diffuse = _irradiance(zenith, day, transmissivity)
     shortwave = direct * np.clip(incidence, 0, None) + diffuse
-    level_k = weather.air_k + _since_morning_k(time)
     air_k = level_k - LAPSE_K_PER_M * ground.elevation_m + 0.2 * power_law(grid.shape, 3.4, rng, 8)
     flooded = cover["water"] - ground.water
-    excess_k = skin_minus_air_k(
-        ground, green, flooded, moisture, shortwave, air_k, weather.wind_m_s
-    )
-    water_k = weather.water_k + 0.3 * power_law(grid.shape, 3.0, rng, 4)
+    excess_k = skin_minus_air_k(ground, green, flooded, moisture, shortwave, air_k, wind_m_s)
+    water_k = mean_water_k + 0.3 * power_law(grid.shape, 3.0, rng, 4)
     land = 1 - ground.water
     lst_k = (land * (air_k + excess_k) ** 4 + ground.water * water_k**4) ** 0.25
     level = direct * max(cos(zenith), 0.0) + diffuse
@@ -171,15 +165,13 @@ def skin_minus_air_k(
     evaporative fraction f grows with green vegetation and moisture. 1 / r is the sum of two
     conductances: neutral, k^2 u / (ln(z / z0) ln(z / z0h)), and free convection.
     """
-    bare = np.clip(1 - green - ground.city - flooded, 0, 1)
     sealed = ground.city
+    bare = np.clip(1 - green - sealed - flooded, 0, 1)
     albedo = 0.17 * green + (0.22 + 0.025 * ground.bright - 0.07 * moisture) * bare + 0.14 * sealed
     albedo = albedo + 0.08 * flooded
+    cover = {"green": green, "soil": bare, "city": sealed, "flooded": flooded}
     emissivity, ground_heat = (
-        table["green"] * green
-        + table["soil"] * bare
-        + table["city"] * sealed
-        + table["flooded"] * flooded
+        sum(table[name] * share for name, share in cover.items())
         for table in (EMISSIVITY, GROUND_HEAT)
     )
     ground_heat = ground_heat * (1 + 0.28 * ground.hidden * (bare + sealed))
@@ -196,42 +188,19 @@ def skin_minus_air_k(
         0.92,
     )
     kept = (1 - evaporative) * (1 - ground_heat)
-    conductance = _conductance(ground, wind_m_s)
-    warm: Floats = (
-        kept
-        * net
-        / (AIR_HEAT_CAPACITY * conductance + kept * 4 * emissivity * STEFAN_BOLTZMANN * air_k**3)
-    )
-    return warm
-
-
-def _conductance(ground: Surface, wind_m_s: float) -> Floats:
-    """Aerodynamic conductance for heat, m/s; the logarithm of roughness is mixed by cover."""
-    log_z0 = sum(
-        share * np.float32(np.log(ROUGHNESS_M[name]))
-        for name, share in (
-            ("forest", ground.forest),
-            ("city", ground.city),
-            ("field", ground.field + ground.water),
-        )
-    )
+    # the logarithm of roughness is mixed by cover
+    rough = {"forest": ground.forest, "city": ground.city, "field": ground.field + ground.water}
+    log_z0 = sum(share * np.float32(np.log(ROUGHNESS_M[name])) for name, share in rough.items())
     log_momentum = np.log(BLENDING_M) - log_z0
     log_heat = log_momentum - np.log(HEAT_ROUGHNESS)
     neutral = VON_KARMAN**2 * wind_m_s / (log_momentum * log_heat)
-    total: Floats = (neutral + FREE_CONVECTION_M_S).astype(np.float32)
-    return total
+    conductance = (neutral + FREE_CONVECTION_M_S).astype(np.float32)
+    radiative = kept * 4 * emissivity * STEFAN_BOLTZMANN * air_k**3
+    return kept * net / (AIR_HEAT_CAPACITY * conductance + radiative)
 
 
-def _weather(rng: np.random.Generator, day: int) -> Weather:
-    """A clear morning of the season, about 11 h local time; climate of southern Korea, rounded."""
-    season = sin(2 * pi * (day - 115) / 365)
-    return Weather(
-        air_k=KELVIN + 14.5 + 12.0 * season + rng.normal(0, 2.0),
-        water_k=KELVIN + 15.5 + 8.5 * sin(2 * pi * (day - 145) / 365) + rng.normal(0, 0.7),
-        wind_m_s=float(np.clip(rng.gamma(6, 0.5), 1.0, 7.0)),
-        wetness=float(np.clip(0.45 + 0.15 * season + rng.normal(0, 0.15), 0.1, 0.9)),
-        transmissivity=float(np.clip(rng.normal(0.72, 0.04), 0.6, 0.8)),
-    )
+def _spectrum_at(cover: str, wavelength_nm: float) -> np.float32:
+    return np.float32(np.interp(wavelength_nm, WAVELENGTHS_NM, SPECTRA[cover]))
 
 
 def _sun(grid: Grid, time: datetime) -> tuple[float, float]:
@@ -241,24 +210,15 @@ def _sun(grid: Grid, time: datetime) -> tuple[float, float]:
     return float(zenith), float(azimuth)
 
 
-def _since_morning_k(time: datetime) -> float:
-    """Air temperature minus that at the overpass of Landsat: a cosine over the day."""
-    moment = time.astimezone(UTC)
-    hours = np.array([moment.hour + moment.minute / 60 + moment.second / 3600, MORNING_H])
-    now, morning = np.cos(2 * pi * (hours - WARMEST_H) / 24)
-    return float(DIURNAL_K * (now - morning))
-
-
 def _warming_k_per_h(grid: Grid, time: datetime, zenith: float, excess_k: Floats) -> Floats | float:
     """Warming of the land: by day, skin minus air follows the sun; by night, both cool."""
     if cos(zenith) < LOWEST_SUN:
         return NIGHT_COOLING_K_PER_H
     later, _ = _sun(grid, time + timedelta(minutes=30))
-    warming: Floats = 1.0 + 2 * (cos(later) / cos(zenith) - 1) * excess_k
-    return warming
+    return 1.0 + 2 * (cos(later) / cos(zenith) - 1) * excess_k
 
 
-def _irradiance(zenith: float, day: int, weather: Weather) -> tuple[float, float]:
+def _irradiance(zenith: float, day: int, transmissivity: float) -> tuple[float, float]:
     """Direct (normal to the beam) and diffuse irradiance under a clear sky, W m-2.
 
     Campbell & Norman (1998), An Introduction to Environmental Biophysics, eq. 11.11 and 11.13.
@@ -266,7 +226,7 @@ def _irradiance(zenith: float, day: int, weather: Weather) -> tuple[float, float
     extraterrestrial = SOLAR_CONSTANT * (1 + 0.033 * cos(2 * pi * day / 365))
     if cos(zenith) < LOWEST_SUN:
         return 0.0, 0.0
-    through = weather.transmissivity ** (1 / cos(zenith))
+    through = transmissivity ** (1 / cos(zenith))
     return extraterrestrial * through, 0.3 * (1 - through) * extraterrestrial * cos(zenith)
 
 
@@ -282,11 +242,8 @@ def _cover(ground: Surface, day: int) -> tuple[Floats, dict[str, Floats]]:
     """
     leaf = _rises(day, 115, 7) * (1 - _rises(day, 309, 8))
     vigour = ground.vigour
-    forest_green = (
-        ground.forest
-        * vigour
-        * (0.88 * ground.conifer + (0.22 + 0.68 * leaf) * (1 - ground.conifer))
-    )
+    density = 0.88 * ground.conifer + (0.22 + 0.68 * leaf) * (1 - ground.conifer)
+    forest_green = ground.forest * vigour * density
     flood = _rises(day, 137, 4) * (1 - _rises(day, 178, 7))
     rice = 0.9 * _rises(day, 182, 9) * (1 - _rises(day, 280, 7))
     when = 120 + 130 * ground.parcel
@@ -298,11 +255,10 @@ def _cover(ground: Surface, day: int) -> tuple[Floats, dict[str, Floats]]:
     city_green = ground.city * np.float32(0.08 + 0.12 * leaf)
     green = (forest_green + field_green + city_green).astype(np.float32)
     flooded = ground.field * ground.paddy * np.float32(0.7 * flood) * (1 - crop)
-    sealed = ground.city - city_green
     cover = {
         "conifer": forest_green * ground.conifer,
         "leaf": forest_green * (1 - ground.conifer) + field_green + city_green,
-        "city": sealed,
+        "city": ground.city - city_green,
         "water": ground.water + flooded,
     }
     cover["soil"] = np.clip(1 - sum(cover.values()), 0, 1)
@@ -310,11 +266,10 @@ def _cover(ground: Surface, day: int) -> tuple[Floats, dict[str, Floats]]:
     return green, {name: share.astype(np.float32) for name, share in cover.items()}
 
 
-def _moisture(rng: np.random.Generator, ground: Surface, weather: Weather) -> Floats:
+def _moisture(rng: np.random.Generator, ground: Surface, wetness: float) -> Floats:
     """Wetness of the root zone, 0..1, from weather, showers, paddies and hidden properties."""
     showers = power_law(ground.elevation_m.shape, 3.0, rng, 8)
     roots = power_law(ground.elevation_m.shape, 2.4, rng, 2)
-    wet = weather.wetness + 0.04 * showers + 0.10 * roots + 0.05 * ground.hidden
+    wet = wetness + 0.04 * showers + 0.10 * roots + 0.05 * ground.hidden
     wet = wet + 0.25 * ground.paddy * ground.field
-    smooth: Floats = cv2.GaussianBlur(np.clip(wet, 0, 1).astype(np.float32), (0, 0), 1.0)
-    return smooth
+    return cv2.GaussianBlur(np.clip(wet, 0, 1).astype(np.float32), (0, 0), 1.0)

@@ -2,7 +2,7 @@
 
 L_G = pixel L_pixel + feature L_feature + adversarial L_G^Ra, ESRGAN's eq. 3 (Wang et al. 2018) with
 the three weights of the row. Pixels that are not scored are 0, the mean of the scene, in both
-images. They enter no mean, so neither network learns from them.
+images. No mean includes them, so neither network learns from them.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ BETAS = (0.9, 0.99)
 
 
 def relativistic_average(real: Tensor, fake: Tensor, scored: Tensor) -> Tensor:
-    """Loss that falls as real pixels look more real than the average fake, and fakes less.
+    """Relativistic average loss, a scalar; 2 log 2 if real and fake cannot be distinguished.
 
     -E[log D(real, fake)] - E[log(1 - D(fake, real))], D(a, b) = sigmoid(C(a) - E[C(b)]): ESRGAN's
     eq. 1, the discriminator's loss (Jolicoeur-Martineau 2018). With both images exchanged it is
     eq. 2, the generator's loss. The logits C are (N,1,H,W), ``scored`` is their mask, and E is the
-    mean over the scored pixels of the batch. A scalar: 2 log 2 if the two are indistinguishable.
+    mean over the scored pixels of the batch.
     """
     above = real - masked_mean(fake, scored)
     below = fake - masked_mean(real, scored)
@@ -43,11 +43,11 @@ def relativistic_average(real: Tensor, fake: Tensor, scored: Tensor) -> Tensor:
 
 
 def feature_distance(features: list[Pair], scored: Tensor) -> Tensor:
-    """Mean absolute difference of features before activation, a scalar; L_percep of ESRGAN's eq. 3.
+    """Mean absolute difference of features before activation, a scalar (ESRGAN's eq. 3, L_percep).
 
-    The features come from the discriminator's encoder, which has seen only LST, and not from a
-    network of natural images (feature matching, Salimans et al. 2016, section 3.1). The weight of a
-    coarse feature is its share of scored pixels.
+    The features come from the discriminator's encoder, which has seen only LST, not from a network
+    for natural images (feature matching, Salimans et al. 2016, section 3.1). The weight of a coarse
+    feature is its share of scored pixels.
     """
     distances = []
     for real, fake in features:
@@ -63,14 +63,14 @@ class AdversarialStep(PixelStep):
         super().__init__(fabric, network, settings)
         assert settings.adversarial is not None
         self.adversarial = settings.adversarial
-        bands = int(getattr(network, "bands", 1))
+        bands = getattr(network, "bands", 1)
         discriminator = UNetDiscriminator(self.adversarial.discriminator_features, bands)
         self.discriminator, self.discriminator_optimizer = fabric.setup(
             discriminator, Adam(discriminator.parameters(), betas=BETAS)
         )
 
     def __call__(self, k: int, batch: Batch) -> tuple[float, float]:
-        """Take step k. Returns the network's whole loss and the sum of both gradient norms."""
+        """Take step k. Returns the network's total loss and the sum of both gradient norms."""
         if k < self.adversarial.warm_up_steps:
             return super().__call__(k, batch)
         prediction = self.predict(batch)
@@ -78,7 +78,14 @@ class AdversarialStep(PixelStep):
         fake = torch.where(batch.scored, prediction.float(), 0.0)
 
         self.discriminator.requires_grad_(False)
-        loss = self.generator_loss(prediction, real, fake, batch)
+        (real_logits, fake_logits), features = self.judge(real, fake)
+        average = relativistic_average(fake_logits, real_logits, batch.scored)
+        weights = self.adversarial
+        loss = (
+            weights.pixel_weight * self.pixel_loss(prediction, batch)
+            + weights.feature_weight * feature_distance(features, batch.scored)
+            + weights.adversarial_weight * average
+        )
         norm = self.improve(k, loss)
         self.discriminator.requires_grad_(True)
 
@@ -88,26 +95,13 @@ class AdversarialStep(PixelStep):
         norm += self.descend(judgement, self.discriminator, [self.discriminator_optimizer], rate)
         return float(loss.detach()), norm
 
-    def generator_loss(
-        self, prediction: Tensor, real: Tensor, fake: Tensor, batch: Batch
-    ) -> Tensor:
-        """L_G of the prediction, a scalar; unscored pixels of ``real`` and ``fake`` are 0."""
-        (real_logits, fake_logits), features = self.judge(real, fake)
-        weights = self.adversarial
-        return (
-            weights.pixel_weight * self.pixel_loss(prediction, batch)
-            + weights.feature_weight * feature_distance(features, batch.scored)
-            + weights.adversarial_weight
-            * relativistic_average(fake_logits, real_logits, batch.scored)
-        )
-
     def judge(self, real: Tensor, fake: Tensor) -> tuple[Pair, list[Pair]]:
-        """Logits, and features before activation, of the real and the fake images."""
+        """Logits and features of real and fake images, see `UNetDiscriminator`."""
         logits, features = self.discriminator(torch.cat([real, fake]))
         return logits.chunk(2), [feature.chunk(2) for feature in features]
 
     def state_dict(self) -> dict[str, Any]:
-        """State that a resumed run needs beside the network's weights."""
+        """State that a resumed run needs besides the network's weights."""
         return super().state_dict() | {
             "discriminator": self.discriminator.state_dict(),
             "discriminator_optimizer": self.discriminator_optimizer.state_dict(),

@@ -1,4 +1,4 @@
-"""Training batches. Batch k depends on the row's seed and k alone."""
+"""Training batches. Batch k depends only on the row's seed and k."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from lstsr.rows import Row
 from lstsr.training.network_io import banded, network_inputs, scene_normalisation, target_units
 
 STRIDES_PER_PATCH = 8
-"""Candidate windows start every patch / 8, so a location appears in many positions."""
+"""Candidate windows start every patch / 8, so a place appears in many positions of a patch."""
 
 
 class Batch(NamedTuple):
     """The four inputs of a network, the target in network units, and the scored pixels.
 
-    (N,B,h,w), (N,C,H,W), (N,1,h,w), (N,1,H,W), (N,B,H,W), and bool (N,1,H,W); B is 1 for LST.
+    (N,B,h,w), (N,C,H,W), (N,1,h,w), (N,1,H,W), (N,B,H,W) and bool (N,1,H,W). B is 1 for LST.
     """
 
     coarse: Tensor
@@ -36,12 +36,7 @@ class Batch(NamedTuple):
 
 
 class Batches(torch.utils.data.Dataset[Batch]):
-    """Batches by number: a resumed run needs only the step to see the same batches.
-
-    With `train.reference_jitter` j, each band r of a sample's reference becomes r exp(u) + v in
-    network units, u in +-j and v in +-2j. The network then learns to use the structure of the
-    reference and not its absolute level, which changes from region to region.
-    """
+    """Batches by number: a resumed run needs only the step to see the same batches."""
 
     def __init__(self, dataset: Dataset, row: Row) -> None:
         """Raises LstsrError if the patch does not fit the scale or the scenes."""
@@ -49,7 +44,7 @@ class Batches(torch.utils.data.Dataset[Batch]):
         if rest:
             raise LstsrError(
                 f"train.patch = {row.settings.patch} of {row.name} is not a multiple of the scale "
-                f"{row.scale}. Change it"
+                f"{row.scale}. Change train.patch"
             )
         self.dataset = dataset
         self.row = row
@@ -77,29 +72,30 @@ class Batches(torch.utils.data.Dataset[Batch]):
         return batch._replace(reference=self._jittered(k, batch.reference))
 
     def _jittered(self, k: int, reference: Tensor) -> Tensor:
-        """The reference (N,C,H,W) of batch k, each band with a random gain and offset."""
+        """The reference (N,C,H,W) of batch k, with `train.reference_jitter`.
+
+        The network then learns to use the structure of the reference and not its absolute level,
+        which changes from region to region.
+        """
         reach = self.row.settings.reference_jitter
-        # a generator of its own: other random draws do not depend on the jitter
+        # A separate generator: other random draws do not depend on the jitter.
         rng = np.random.default_rng([self.row.seed, k, 2])
-        gain, offset = rng.uniform(-reach, reach, (2, *reference.shape[:2], 1, 1))
-        return (
-            reference * torch.from_numpy(np.exp(gain)).float()
-            + torch.from_numpy(2 * offset).float()
-        )
+        draws = rng.uniform(-reach, reach, (2, *reference.shape[:2], 1, 1))
+        gain, offset = torch.from_numpy(np.stack([np.exp(draws[0]), 2 * draws[1]])).float()
+        return reference * gain + offset
 
     def _keys(self, k: int) -> list[str]:
         """The track key of each sample of batch k."""
         settings = self.row.settings
         share = 1.0 if k < settings.degraded_steps else settings.degraded_share
-        # a generator of its own: other random draws do not depend on the share
+        # A separate generator: other random draws do not depend on the share.
         degraded = np.random.default_rng([self.row.seed, k, 1]).random(settings.batch) < share
         return [self.row.degraded_key if made else self.row.key for made in degraded]
 
     def _sample(self, key: str, patch: Patch, rng: np.random.Generator) -> tuple[NDArray, ...]:
-        """One patch, rotated, flipped and with another contrast; sometimes without reference."""
-        scene = self.dataset.window(
-            patch.scene, key, patch.row, patch.column, patch.size, patch.size
-        )
+        """A patch, randomly rotated, flipped, with another contrast or without reference."""
+        place = patch.row, patch.column, patch.size, patch.size
+        scene = self.dataset.window(patch.scene, key, *place)
         scene = oriented(scene, turns=int(rng.integers(4)), flip=bool(rng.integers(2)))
         if rng.random() < self.row.settings.reference_dropout:
             scene = replace(scene, reference_valid=np.zeros_like(scene.reference_valid))

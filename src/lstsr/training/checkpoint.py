@@ -1,47 +1,44 @@
-"""The file of a trained network: weights as safetensors, everything else in its header."""
+"""The file of a trained network: weights as safetensors, with everything else in the header."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lstsr import __version__
 from lstsr.errors import LstsrError
-from lstsr.files import whole
 from lstsr.models.composite import WithFallback
 from lstsr.models.normalisation import Normalisation
-from lstsr.models.weights import load_weights
+from lstsr.models.weights import load_weights, read_metadata, save_weights
 from lstsr.registry import build
 from lstsr.rows import Row
 
 
 @dataclass(frozen=True)
 class CheckpointHeader:
-    """The header of a checkpoint: how the network was trained, and on what.
+    """The header of a checkpoint: how the network was trained, and on what data.
 
-    ``best_step`` is the optimiser step of the stored weights. ``steps`` is the number of steps in
-    ``train_seconds`` of wall time, including validation. ``train_cpu_s`` is the CPU time of the
-    process in these steps (all threads), seconds, without validation. It is NaN in older files.
-    ``validation_ubrmse_k`` is the mean over validation scenes at ``best_step``.
-    ``origin`` is ``simulated`` or ``observed``: the origin of the images of ``dataset``.
-    ``fallback`` is the classical row that replaces the network if there is no valid reference, the
-    best one on validation. It is None for a network without a reference.
-    ``readings`` say by role how files were read, and ``align`` is the config's section. With both,
-    prediction reads the same physical values and uses the same kind of grid.
-    ``harmonisation`` is the model that corrected the row's input, if any.
-    ``attribution`` and ``split`` are the config's. ``n_train`` is the number of training scenes.
-    ``validation`` gives the ubRMSE (`metrics.ubrmse_k`) of each validation scene by method: the
-    network with its stored weights, then the classical baselines.
-    ``weights_sha256`` is filled in by `save_checkpoint`.
+    ``origin`` says whether the images of ``dataset`` are ``simulated`` or ``observed``.
+    ``best_step`` is the optimiser step of the stored weights, and ``validation_ubrmse_k`` is the
+    mean over the validation scenes at this step. All ``steps`` together took ``train_seconds`` of
+    wall time with validation, and ``train_cpu_s`` of CPU time (all threads) without validation. The
+    latter is NaN in older files.
+    ``fallback`` is the classical method that replaces the network if there is no valid reference:
+    the best on validation, or None for a network without a reference.
+    ``readings`` (how files are read, by role) and ``align`` (the config's section) give prediction
+    the same physical values and the same kind of grid. ``attribution`` and ``split`` also come from
+    the config. ``harmonisation`` is the model that corrected the row's input, if any. ``n_train``
+    is the number of training scenes. ``validation`` has the ubRMSE (`metrics.ubrmse_k`) of each
+    validation scene by method: the stored network, then classical methods. `save_checkpoint` fills
+    in ``weights_sha256``.
     """
 
     row: Row
@@ -74,31 +71,28 @@ class CheckpointHeader:
         return len(self.reference_bands)
 
     def normalisation(self, centre_k: float) -> Normalisation:
-        """The normalisation of a scene whose valid input has the mean ``centre_k``."""
+        """Normalisation of a scene whose valid input has the mean ``centre_k``."""
         return Normalisation(centre_k, self.scale_k, self.reference_mean, self.reference_std)
 
 
-def save_checkpoint(path: Path, weights: Mapping[str, Tensor], header: CheckpointHeader) -> None:
-    """Write weights and header to ``path``; the file appears whole or not at all."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    content = {
-        **asdict(header),
-        "weights_sha256": digest_of(tensors),
-        "scale": header.row.scale,
-        "model": header.row.model,
-        "options": header.row.options,
+def save_checkpoint(path: Path, weights: dict[str, Tensor], header: CheckpointHeader) -> None:
+    """Write weights on the CPU and their header to ``path``, completely or not at all."""
+    row = header.row
+    content = asdict(header) | {
+        "weights_sha256": digest_of(weights),
+        "scale": row.scale,
+        "model": row.model,
+        "options": row.options,
         "reference_channels": header.reference_channels,
     }
-    with whole(path) as partial:
-        save_file(tensors, partial, {"lstsr": json.dumps(content)})
+    save_weights(path, weights, content)
 
 
 def compact(path: Path, output: Path) -> None:
-    """Write the checkpoint ``path`` to ``output`` with weights of half precision, half as large.
+    """Write a copy of the checkpoint ``path`` with weights in half precision: half the size.
 
-    Predictions use single precision as before. Rounding the weights of the pretrained networks
-    moves their products by less than 0.01 K.
-    Raises LstsrError as `load_checkpoint`.
+    Predictions still use single precision. For the pretrained networks the rounding changes the
+    fine LST by less than 0.01 K. Raises LstsrError as `load_checkpoint`.
     """
     _, header = load_checkpoint(path)
     halved = {name: tensor.half() for name, tensor in load_file(path).items()}
@@ -120,47 +114,44 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, CheckpointHeader]:
     Raises LstsrError if the file is missing, damaged, not a checkpoint, or does not fit its model.
     """
     header = read_header(path)
-    row = header.row
+    row, channels = header.row, header.reference_channels
     try:
-        network = build(row.model, row.scale, header.reference_channels, **row.options)
-        weights = load_file(path)
-        network.load_state_dict(weights)
-        if header.fallback:
-            fallback = build(header.fallback, row.scale, header.reference_channels)
-            network = WithFallback(network, fallback)
+        network = build(row.model, row.scale, channels, **row.options)
+        fallback = build(header.fallback, row.scale, channels) if header.fallback else None
     except (LstsrError, TypeError, ValueError) as error:
         raise LstsrError(f"{path}: the model cannot be built ({error}). Train it again") from error
-    except RuntimeError as error:
-        raise LstsrError(
-            f"{path}: made by version {header.version}, does not fit model {row.model} of "
-            f"version {__version__}. Train it again ({error})"
-        ) from error
+    weights = load_file(path)
     if digest_of(weights) != header.weights_sha256:
         raise LstsrError(
-            f"{path}: the weights do not match the digest in the header. The file is damaged; copy "
-            "it again"
+            f"{path}: the file is damaged: its weights do not match the digest in its header. "
+            "Copy it again"
         )
-    if not all(values.isfinite().all() for values in weights.values()):
-        raise LstsrError(f"{path}: some weights are not finite. Train it again")
-    return network.eval(), header
+    try:
+        load_weights(network, weights)
+    except LstsrError as error:
+        raise LstsrError(
+            f"{path}: the weights, from version {header.version}, do not fit model {row.model} of "
+            f"version {__version__}: {error}. Train it again"
+        ) from error
+    return (WithFallback(network, fallback) if fallback else network).eval(), header
 
 
 def load_initial(path: Path, network: nn.Module, row: Row) -> None:
-    """Give ``network`` the weights of a checkpoint, or of a file of `lstsr import-released`.
+    """Load the weights of a checkpoint or of a file of `lstsr import-released` into ``network``.
 
     Raises LstsrError if the file cannot be read, or if it does not fit the model, the options or
     the channels of ``row``.
     """
+    wanted = {"model": row.model, "options": row.options, "reference_bands": row.channels}
     try:
-        header = _read_json(path)
-        held = {key: header[key] for key in ("model", "options", "reference_bands")}
+        header = read_metadata(path)
+        held = {key: header[key] for key in wanted}
         weights = load_file(path)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise LstsrError(
-            f"train.initial: {path} is not a checkpoint ({error}). Name one, or a file of "
-            "lstsr import-released"
+            f"train.initial: {path} is not a checkpoint ({error}). Name a checkpoint or a file of "
+            "`lstsr import-released`"
         ) from error
-    wanted = {"model": row.model, "options": row.options, "reference_bands": row.channels}
     for key, value in wanted.items():
         if held[key] != value:
             raise LstsrError(
@@ -178,14 +169,15 @@ def load_initial(path: Path, network: nn.Module, row: Row) -> None:
 def read_header(path: Path) -> CheckpointHeader:
     """The header alone. Raises LstsrError as `load_checkpoint`."""
     try:
-        header = dict(_read_json(path))
-        header.setdefault("train_cpu_s", math.nan)  # older files lack it
-        row = Row.from_dict(header["row"])
-        values = {each.name: header[each.name] for each in fields(CheckpointHeader)} | {"row": row}
-        values["target_m"], values["scale_k"] = float(header["target_m"]), float(header["scale_k"])
-        values["reference_bands"] = tuple(map(str, header["reference_bands"]))
+        # Older files lack train_cpu_s.
+        header = {"train_cpu_s": math.nan, **read_metadata(path)}
+        values = {each.name: header[each.name] for each in fields(CheckpointHeader)}
+        values["row"] = Row.from_dict(header["row"])
+        for name in ("target_m", "scale_k"):
+            values[name] = float(header[name])
         for name in ("reference_mean", "reference_std"):
             values[name] = tuple(map(float, header[name]))
+        values["reference_bands"] = tuple(map(str, header["reference_bands"]))
         for name in ("readings", "align", "split"):
             values[name] = dict(header[name])
         values["validation"] = {name: dict(each) for name, each in header["validation"].items()}
@@ -201,9 +193,3 @@ def read_header(path: Path) -> CheckpointHeader:
         raise LstsrError(
             f"{path}: is not a checkpoint of lstsr ({error}). Train the row"
         ) from error
-
-
-def _read_json(path: Path) -> Any:
-    """The JSON object that lstsr keeps in the metadata of a safetensors file."""
-    with safe_open(path, framework="np") as file:
-        return json.loads((file.metadata() or {})["lstsr"])

@@ -1,20 +1,18 @@
 """Network interpolation: a network between one trained for fidelity and one trained adversarially.
 
 theta = (1 - alpha) theta_a + alpha theta_b, weight by weight (Wang et al. 2018, ESRGAN, section
-3.4). This makes sense only if network b started from weights like those of network a, as an
-adversarial row does whose warm-up has the same seed.
+3.4). This makes sense only if b started from weights like those of a, for example from the warm-up
+of an adversarial row with the same seed.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file
-from torch import Tensor
 
 from lstsr import __version__
 from lstsr.errors import LstsrError
@@ -23,24 +21,27 @@ from lstsr.training.checkpoint import CheckpointHeader, read_header, save_checkp
 
 
 def interpolate(a: Path, b: Path, alpha: float, output: Path) -> None:
-    """Write the checkpoint between two of one architecture, ``alpha`` of the way from a to b.
+    """Write the checkpoint that lies the share ``alpha`` of the way from a to b.
 
-    It has the header of b with another variant. The validation error is NaN, because the new
-    network is not validated. Raises LstsrError if alpha is not between 0 and 1, a file is not a
-    checkpoint, or the two differ in architecture or in their inputs.
+    It has the header of b with another variant and a validation error of NaN, because nothing
+    validated it. Raises LstsrError if alpha is not between 0 and 1, a file is not a checkpoint, or
+    the two differ in architecture or in their inputs.
     """
     if not 0 <= alpha <= 1:
         raise LstsrError(f"--alpha {alpha:g}: give a number between 0 and 1")
     first, second = read_header(a), read_header(b)
-    if differing := _differing(first, second):
+    compared = _compared(second)
+    differing = [name for name, value in _compared(first).items() if value != compared[name]]
+    if differing:
         raise LstsrError(
             f"{b}: differs from {a} in {', '.join(differing)}. Interpolate two checkpoints of one "
             "architecture, trained on one dataset"
         )
     start, end = load_file(a), load_file(b)
-    if _shapes(start) != _shapes(end):
+    shapes, expected = ({name: w.shape for name, w in each.items()} for each in (start, end))
+    if shapes != expected:
         raise LstsrError(f"{b}: the weights do not fit those of {a}. Train both again")
-    weights = {  # a count of batches stays whole
+    weights = {  # counts of batches stay integers
         name: ((1 - alpha) * start[name] + alpha * end[name]).to(end[name].dtype) for name in end
     }
     header = replace(
@@ -55,13 +56,8 @@ def interpolate(a: Path, b: Path, alpha: float, output: Path) -> None:
     save_checkpoint(output, weights, header)
 
 
-def _differing(first: CheckpointHeader, second: CheckpointHeader) -> list[str]:
-    """Names of the properties that two interpolated checkpoints must share but do not."""
-    a, b = _compared(first), _compared(second)
-    return [name for name in a if a[name] != b[name]]
-
-
 def _compared(header: CheckpointHeader) -> dict[str, Any]:
+    """Properties that two interpolated checkpoints must share, by name."""
     row = header.row
     statistics = (header.scale_k, header.reference_mean, header.reference_std)
     return {
@@ -76,7 +72,3 @@ def _compared(header: CheckpointHeader) -> dict[str, Any]:
         "normalisation": (row.normalisation, *statistics),
         "harmonisation": header.harmonisation,
     }
-
-
-def _shapes(weights: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(tensor.shape) for name, tensor in weights.items()}

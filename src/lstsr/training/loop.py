@@ -36,24 +36,16 @@ from lstsr.training.checkpoint import CheckpointHeader, load_initial, save_check
 from lstsr.training.network_io import predict_scene, scene_normalisation
 from lstsr.training.optimisation import schedule
 
-__all__ = ["Row", "curve_path", "state_path", "train"]
-
 logger = logging.getLogger(__name__)
 
 Validate = Callable[[nn.Module, torch.device], dict[str, float]]
-"""ubRMSE of a network in each validation scene, in the target's unit; NaN if it diverged."""
+"""ubRMSE of a network in each validation scene, in the target's unit; one NaN if it diverged."""
 
 CURVE = ("step", "train_loss", "learning_rate", "validation_ubrmse_k", "seconds")
-"""Columns of the curve. ``train_loss`` is the mean since the last validation, NaN at step 0."""
+"""Columns of the curve. ``train_loss`` is the mean since the last validation, or NaN at step 0."""
 
 PROGRESS = ("step", "kept_step", "kept_ubrmse_k", "kept", "losses", "curve", "cpu_s")
 """Fields of `TrainState` that are saved as they are."""
-
-BASELINES = ("bilinear", "local-linear")
-"""Classical methods that a checkpoint is compared with; the second needs a reference."""
-
-GPU_WORKERS = 2
-"""Processes that cut batches while an accelerator computes; on the CPU they would only compete."""
 
 
 def train(
@@ -61,15 +53,15 @@ def train(
 ) -> None:
     """Train the row's network on the dataset file and write its EMA weights to ``output``.
 
-    These are the weights of the best validation. An adversarial row keeps its last weights: by the
-    error alone, the plain training that it starts with would win.
-    The curve (`curve_path`) and TensorBoard's folder lie beside ``output``. Until training has
-    ended, so does the state (`state_path`): a killed run resumes from it and gives the same result.
-    ``accelerator`` is Fabric's (auto, cpu, cuda); ``threads`` are the CPU threads of torch. Raises
-    LstsrError if the data do not fit the row, or if the loss is not finite.
+    These are the weights of the best validation. An adversarial row keeps its last weights, because
+    its plain warm-up has the lowest error. The curve (`curve_path`) and a folder of TensorBoard
+    are beside ``output``. A killed run resumes from its state (`state_path`) and gives the same
+    result. ``accelerator`` is Fabric's (auto, cpu, cuda), and ``threads`` is the number of CPU
+    threads of torch. Raises LstsrError if the data do not fit the row, or if the loss is not
+    finite.
     """
     if row.model in CLASSICAL:
-        raise LstsrError(f"model {row.model} has no weights: do not train it")
+        raise LstsrError(f"model {row.model} has no weights to train. Name another model")
     if threads is not None:
         torch.set_num_threads(threads)
     settings, channels = row.settings, len(row.channels)
@@ -90,41 +82,46 @@ def train(
     identity = _identity(row, dataset, network)
     state = TrainState(identity, {"network": network, "ema": ema, "trainer": take_step})
     state.resume(state_path(output))
-    fallback = None if row.model in UNGUIDED else _best_unguided(validate, row)
-    delivered = ema.module
-    if fallback:  # validation must see what prediction delivers
+    fallback, delivered = None, ema.module
+    if row.model not in UNGUIDED:  # validation must use the same network as prediction
+        errors_k = _classical_errors_k(sorted(CLASSICAL & UNGUIDED), validate, row)
+        fallback = min(errors_k, key=lambda name: _mean(errors_k[name]))
         unguided = build(fallback, row.scale, channels)
         delivered = WithFallback(ema.module, unguided).to(fabric.device)
 
     def check() -> None:
-        """Validate the EMA weights, keep them if they count, and report."""
+        """Validate the EMA weights, keep them if they are the ones to deliver, and report."""
         error_k = _mean(validate(delivered, fabric.device))
         if not math.isfinite(error_k):
             raise _diverged(row, state.step, state_path(output))
         if adversarial or error_k < state.kept_ubrmse_k:
             state.keep(ema.module, error_k)
+        loss = float(np.mean(state.losses)) if state.losses else math.nan
         rate = settings.learning_rate * schedule(state.step, settings)
-        point = state.add_to_curve(rate, error_k)
+        values = (state.step, loss, rate, error_k, state.seconds)
+        point = dict(zip(CURVE, values, strict=True))
+        state.curve.append(point)
+        state.losses.clear()
         write_csv(curve_path(output), CURVE, state.curve)
         fabric.log_dict(point, step=state.step)
         logger.info(
             "%s: step %d of %d, loss %.4f, validation %.4f %s (kept: step %d), %.0f s",
-            *(row.name, state.step, settings.steps, point["train_loss"], error_k),
+            *(row.name, state.step, settings.steps, loss, error_k),
             *(dataset.meta.target_unit, state.kept_step, point["seconds"]),
         )
 
-    if state.curve:  # a killed run may have written more of it than its state knows
+    if state.curve:  # a killed run may have written points after its last saved state
         write_csv(curve_path(output), CURVE, state.curve)
     else:
         check()
 
     todo = range(state.step, settings.steps)
-    workers = 0 if fabric.device.type == "cpu" else GPU_WORKERS
+    workers = 0 if fabric.device.type == "cpu" else 2  # on the CPU they would only compete
     loader = DataLoader(batches, batch_size=None, sampler=todo, num_workers=workers)
     bar = tqdm(loader, row.name, settings.steps, initial=state.step, unit="step", disable=None)
     clock_s = time.process_time()
     for k, batch in zip(todo, bar, strict=True):
-        torch.manual_seed((row.seed << 32) + k)  # makes dropout a function of k alone
+        torch.manual_seed((row.seed << 32) + k)  # a resumed run has the same dropout
         loss, norm = take_step(k, fabric.to_device(batch))
         if not math.isfinite(loss + norm):
             raise _diverged(row, k + 1, state_path(output))
@@ -144,7 +141,7 @@ def train(
     for log in fabric.loggers:
         log.finalize("success")
     ema.module.load_state_dict(state.kept)
-    baselines = BASELINES if channels else BASELINES[:1]
+    baselines = ["bilinear", "local-linear"] if channels else ["bilinear"]
     validation = {"network": validate(delivered, fabric.device)}
     validation |= _classical_errors_k(baselines, validate, row)
     save_checkpoint(output, state.kept, _describe(dataset, row, state, fallback, validation))
@@ -171,17 +168,17 @@ def _fabric(output: Path, accelerator: str, precision: Any) -> Fabric:
         accelerator=accelerator,
         devices=1,
         precision=precision,
-        plugins=[LightningEnvironment()],  # one device: a scheduler's task count means nothing here
+        plugins=[LightningEnvironment()],  # ignores the task count of a scheduler
         loggers=loggers,
     )
 
 
 def _validation(dataset: Dataset, row: Row) -> Validate:
-    """The function that validates a network. LstsrError if no scene can be scored."""
+    """The function that validates a network. Raises LstsrError if no scene can be scored."""
     names = [name for name in dataset.scenes("validation") if dataset.scored(name, row.key).any()]
     if not names:
         raise LstsrError(
-            f"{dataset.path}: no validation scene has scored pixels of {row.key}. Add one"
+            f"{dataset.path}: no validation scene has scored pixels of {row.key}. Add a scene"
         )
 
     def validate(network: nn.Module, device: torch.device) -> dict[str, float]:
@@ -206,34 +203,28 @@ def _classical_errors_k(
     return {name: validate(build(name, row.scale, channels).eval(), cpu) for name in names}
 
 
-def _best_unguided(validate: Validate, row: Row) -> str:
-    """The classical method without reference that is best on the validation scenes."""
-    errors_k = _classical_errors_k(sorted(CLASSICAL & UNGUIDED), validate, row)
-    return min(errors_k, key=lambda name: _mean(errors_k[name]))
-
-
 def _mean(errors_k: Mapping[str, float]) -> float:
     return float(np.mean(list(errors_k.values())))
 
 
 def _diverged(row: Row, step: int, state: Path) -> LstsrError:
-    kept = f"; {state} keeps the last saved step" if state.exists() else ""
+    kept = f". {state} has the last saved step" if state.exists() else ""
     return LstsrError(
-        f"{row.name}: the training is not finite at step {step}: lower train.learning_rate "
-        f"({row.settings.learning_rate:g}) or train.clip_norm, or set train.precision to "
-        f"32-true{kept}"
+        f"{row.name}: training diverged: its loss or error is not finite at step {step}. Lower "
+        f"train.learning_rate ({row.settings.learning_rate:g}) or train.clip_norm, or set "
+        f"train.precision to 32-true{kept}"
     )
 
 
 @dataclass
 class TrainState:
-    """Everything that a resumed run needs beside the row and the data.
+    """Everything that a resumed run needs besides the row and the data.
 
-    ``parts`` are the objects with a state_dict: network, EMA and the optimisers' steps.
-    ``kept`` holds the EMA weights of ``kept_step`` on the CPU. ``losses`` are those since the last
-    validation, and ``curve`` has a point (`CURVE`) for each validation. ``started`` is the start of
-    the run if it had never been stopped, seconds of the monotonic clock. ``cpu_s`` is the CPU time
-    of the process in the ``step`` steps (all threads), seconds, without validation.
+    ``parts`` are the objects with a state_dict: the network, its EMA and the `PixelStep`. ``kept``
+    holds the EMA weights of ``kept_step`` on the CPU. ``losses`` are the losses since the last
+    validation, and ``curve`` has a point (`CURVE`) for each validation. ``started`` is the start on
+    the monotonic clock, in seconds, as if the run had never been stopped. ``cpu_s`` is the CPU time
+    of the ``step`` steps (all threads), in seconds, without validation.
     """
 
     identity: str
@@ -249,24 +240,16 @@ class TrainState:
 
     @property
     def seconds(self) -> float:
-        """Wall time of this run and of those that it resumed."""
+        """Wall time of this run and of the runs that it resumed."""
         return time.monotonic() - self.started
 
     def keep(self, network: nn.Module, ubrmse_k: float) -> None:
-        """Keep the network's weights of this step and their validation error."""
+        """Keep the weights of this step and their validation error."""
         self.kept_step, self.kept_ubrmse_k = self.step, ubrmse_k
         self.kept = {name: tensor.cpu().clone() for name, tensor in network.state_dict().items()}
 
-    def add_to_curve(self, learning_rate: float, ubrmse_k: float) -> dict[str, float]:
-        """Add a validation to the curve and return its point."""
-        loss = float(np.mean(self.losses)) if self.losses else math.nan
-        values = (self.step, loss, learning_rate, ubrmse_k, self.seconds)
-        self.curve.append(dict(zip(CURVE, values, strict=True)))
-        self.losses.clear()
-        return self.curve[-1]
-
     def save(self, path: Path) -> None:
-        """Write the state; the file is replaced whole or not at all."""
+        """Write the state completely or not at all."""
         saved = {"identity": self.identity, "seconds": self.seconds}
         saved |= {name: part.state_dict() for name, part in self.parts.items()}
         saved |= {name: getattr(self, name) for name in PROGRESS}
@@ -274,16 +257,18 @@ class TrainState:
             torch.save(saved, partial)
 
     def resume(self, path: Path) -> None:
-        """Resume from the state in ``path``; log and start over if it does not belong here."""
+        """Resume from the state in ``path``, or log why it does not fit and start over."""
         if not path.exists():
             return
         try:
             saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # a torn file raises whatever its bytes lead to
-            logger.warning("%s: cannot be read (%s); training starts over", path, error)
+        except Exception as error:  # a damaged file can raise any error
+            logger.warning("%s: cannot be read (%s). Training starts over", path, error)
             return
         if saved.get("identity") != self.identity:
-            logger.warning("%s: is of another row, data or version; training starts over", path)
+            logger.warning(
+                "%s: belongs to another row, dataset or version. Training starts over", path
+            )
             return
         for name, part in self.parts.items():
             part.load_state_dict(saved[name])
@@ -294,7 +279,7 @@ class TrainState:
 
 
 def _identity(row: Row, dataset: Dataset, network: nn.Module) -> str:
-    """JSON of what a run must share with a saved state to resume from it."""
+    """JSON of everything that a run must share with a saved state to resume from it."""
     return json.dumps(
         {
             "row": row.to_dict(),

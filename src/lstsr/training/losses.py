@@ -15,12 +15,9 @@ UBRMSE_EPSILON = 1e-6
 CHARBONNIER_EPSILON = 1e-3
 """Width of the rounded tip (Lai et al. 2017, LapSRN, section 3.3): 0.01 K at a scale of 10 K."""
 
-TOLERANCE = 1
-"""Largest shift of `shift_tolerant`, fine pixels."""
-
 
 def l1(prediction: Tensor, target: Tensor, scored: Tensor) -> Tensor:
-    """Mean absolute error over the scored pixels, a scalar; (N,B,H,W), the mask (N,1,H,W)."""
+    """Mean absolute error of images (N,B,H,W) over the scored pixels (N,1,H,W), a scalar."""
     return masked_mean(_residual(prediction, target, scored).abs(), scored)
 
 
@@ -33,8 +30,8 @@ def charbonnier(prediction: Tensor, target: Tensor, scored: Tensor) -> Tensor:
 def ubrmse(prediction: Tensor, target: Tensor, scored: Tensor) -> Tensor:
     """Root mean square of each sample's residuals about their mean, then the mean over samples.
 
-    The scores use the same measure by scene. It ignores the level of a sample: `level_error`
-    measures that. A scalar; a sample without scored pixels adds almost 0.
+    A scalar. The scores use the same measure by scene. It ignores the level of a sample, which
+    `level_error` measures. A sample without scored pixels adds almost 0.
     """
     residual = _residual(prediction, target, scored)
     variance = _sample_means(residual.square(), scored) - _sample_means(residual, scored).square()
@@ -50,15 +47,15 @@ def shift_tolerant(prediction: Tensor, target: Tensor, scored: Tensor) -> Tensor
     """L1 against the target at the shift that fits each sample best, a scalar.
 
     Registration is accurate to a fraction of a pixel at best, and L1 counts displaced detail twice.
-    Per sample, this is the least mean absolute error over the nine shifts of the target by up to
+    Per sample, this is the smallest mean absolute error over the nine shifts of the target by up to
     one fine pixel, without the border; then the mean over samples. A sample without a scored pixel
     adds 0. After the cMSE of the PROBA-V challenge (Maertens et al. 2019), as L1 (Salvetti et al.
     2020, RAMS), without its correction of brightness.
     """
-    height, width = (length - 2 * TOLERANCE for length in target.shape[-2:])
-    inner = prediction[..., TOLERANCE:-TOLERANCE, TOLERANCE:-TOLERANCE]
+    height, width = (length - 2 for length in target.shape[-2:])
+    inner = prediction[..., 1:-1, 1:-1]
     errors = []
-    for down, right in product(range(2 * TOLERANCE + 1), repeat=2):
+    for down, right in product(range(3), repeat=2):
         moved = (..., slice(down, down + height), slice(right, right + width))
         residual = _residual(inner, target[moved], scored[moved])
         counts = scored[moved].sum(dim=(1, 2, 3)).clamp(min=1)
@@ -85,12 +82,12 @@ LOSSES: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 
 
 def _residual(prediction: Tensor, target: Tensor, scored: Tensor) -> Tensor:
-    """Prediction minus target, 0 outside the mask. Not a product, because 0 x NaN is NaN."""
+    """Prediction minus target, 0 outside the mask. A product would keep NaN there."""
     return torch.where(scored, prediction.float() - target, 0.0)
 
 
 def _sample_means(values: Tensor, scored: Tensor) -> Tensor:
-    """Mean over the scored pixels of each sample (N,); 0 without any. ``values`` are masked."""
+    """Mean of masked values over the scored pixels of each sample (N,), or 0 without any."""
     pixels = scored.sum(dim=(1, 2, 3)).clamp(min=1) * values.shape[1]
     return values.sum(dim=(1, 2, 3)) / pixels
 

@@ -1,4 +1,4 @@
-"""One scene through a network, kelvin in and kelvin out, in validation and prediction alike."""
+"""Prediction of one scene, from kelvin to kelvin, in training and in later predictions."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def scene_normalisation(
 ) -> Normalisation:
     """The normalisation of a scene's input and of the network's output.
 
-    ``input`` is centred on the mean of the input and has the fixed scale of the dataset. The others
-    are ablations: the input's own range (as in the seed study), or its mean and deviation.
+    ``input`` uses the mean of the input and the fixed scale of the dataset. The others are
+    ablations: the input's own range (as in the seed study), or its mean and standard deviation.
     """
     meta = dataset.meta
     if kind == "input":
@@ -34,8 +34,8 @@ def target_units(
 ) -> Floats:
     """The target of a window of the scene ``name`` in network units, for training.
 
-    Normalised as the input, after ``bias_k`` is subtracted. The ablations use the range or the
-    statistics of the whole scene's target, which are unknown in prediction.
+    It is normalised like the input, after ``bias_k`` is subtracted. The ablations instead use the
+    range or the statistics of the whole scene's target, which are unknown in prediction.
     """
     if kind == "input":
         normalisation = scene_normalisation(dataset, name, key)
@@ -44,7 +44,7 @@ def target_units(
     return np.asarray((scene.target - centre_k) / scale_k, np.float32)
 
 
-@lru_cache(maxsize=1024)  # two numbers for each scene, which all its patches need
+@lru_cache(maxsize=1024)  # all patches of a scene need the same two numbers
 def _affine(
     dataset: Dataset, name: str, key: str, kind: Kind, role: Literal["input", "target"]
 ) -> tuple[float, float]:
@@ -66,8 +66,8 @@ def network_inputs(
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """The inputs of the network, without the batch axis.
 
-    Coarse (B,h,w) and reference (C,H,W) in network units, then their masks (1,h,w) and (1,H,W)
-    as 0 or 1.
+    Coarse (B,h,w) and reference (C,H,W) in network units, and their masks (1,h,w) and (1,H,W), 0
+    or 1.
     """
     return (
         banded(normalisation.to_units(scene.input)),
@@ -82,16 +82,16 @@ def best_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-@torch.no_grad()  # not inference mode: transforms that a network caches here serve training too
+@torch.no_grad()  # not inference mode: training also uses the matrices that a network caches
 def predict_scene(
     network: nn.Module,
     scene: SceneInputs,
     normalisation: Normalisation,
     device: torch.device | str = "cpu",
 ) -> Floats:
-    """The network's fine temperature (H, W), kelvin, or image (B, H, W), in full precision.
+    """The network's fine temperature (H,W), kelvin, or image (B,H,W).
 
-    ``network`` is in evaluation mode and on ``device``; ``normalisation`` belongs to the scene.
+    ``network`` is in evaluation mode and on ``device``. ``normalisation`` belongs to the scene.
     """
     inputs = (
         torch.from_numpy(array)[None].to(device) for array in network_inputs(scene, normalisation)

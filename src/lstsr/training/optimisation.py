@@ -13,16 +13,16 @@ from torch.optim import AdamW, Optimizer
 from lstsr.rows import TrainSettings
 
 MOMENTUM = 0.95
-"""Share of the last momentum in the next one (Jordan et al. 2024)."""
+"""Weight of the previous momentum in the next one (Jordan et al. 2024)."""
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients of the quintic iteration (Jordan et al. 2024)."""
 
 ITERATIONS = 5
-"""After these, all singular values lie between about 0.7 and 1.2 (Jordan et al. 2024)."""
+"""After 5, all singular values lie between about 0.7 and 1.2 (Jordan et al. 2024)."""
 
 ADAMW_RMS = 0.2
-"""Typical root mean square of an update of AdamW at rate 1 (Liu et al. 2025, section 2.2)."""
+"""Typical root mean square of AdamW's update at rate 1 (Liu et al. 2025, section 2.2)."""
 
 MUON_CHANNELS = 8
 """Kernels with fewer channels in or out stay with AdamW: first and last layers of a network."""
@@ -31,8 +31,8 @@ MUON_CHANNELS = 8
 def adamw(network: nn.Module, settings: TrainSettings) -> list[Optimizer]:
     """AdamW (Loshchilov and Hutter 2019) that decays matrices and kernels only.
 
-    Vectors (biases, gains, the lambda of each channel) of any stored shape have a scale of their
-    own, which decay must not pull to 0.
+    Vectors of any stored shape (biases, gains, the lambda of each channel) have their own scale,
+    which decay must not pull to 0.
     """
     return [_adamw(_trained(network), settings)]
 
@@ -59,30 +59,22 @@ def _trained(network: nn.Module) -> list[nn.Parameter]:
 
 
 def _adamw(parameters: Iterable[nn.Parameter], settings: TrainSettings) -> Optimizer:
-    decay: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+    groups: list[dict[str, Any]] = [
+        {"params": [], "weight_decay": settings.weight_decay},
+        {"params": [], "weight_decay": 0.0},
+    ]
     for parameter in parameters:
-        decay[parameter.squeeze().ndim > 1].append(parameter)
-    return AdamW(
-        [
-            {"params": decay[True], "weight_decay": settings.weight_decay},
-            {"params": decay[False], "weight_decay": 0.0},
-        ],
-        lr=settings.learning_rate,
-    )
+        groups[parameter.squeeze().ndim <= 1]["params"].append(parameter)
+    return AdamW(groups, lr=settings.learning_rate)
 
 
 class Muon(Optimizer):
     """Nesterov momentum whose matrix is made nearly orthogonal (Jordan et al. 2024).
 
     The singular values of an update are then nearly equal, so a network also learns the directions
-    of small gradients. A kernel counts as a matrix of output channels times all others;
-    `torch.optim.Muon` refuses kernels. Updates have the root mean square of AdamW's, so both
-    optimisers share one learning rate (Liu et al. 2025, section 2.2).
-
-    Args:
-        kernels: parameters with two dimensions or more.
-        lr: learning rate.
-        weight_decay: decoupled, as in AdamW.
+    of small gradients. A kernel counts as a matrix of output channels times all other axes;
+    `torch.optim.Muon` does not accept kernels. Updates have the root mean square of AdamW's, so
+    both optimisers share one learning rate (Liu et al. 2025, section 2.2). The decay is decoupled.
     """
 
     def __init__(self, kernels: Iterable[nn.Parameter], lr: float, weight_decay: float) -> None:
@@ -108,7 +100,7 @@ class Muon(Optimizer):
 def orthogonal(matrix: Tensor) -> Tensor:
     """A matrix with the singular vectors of ``matrix`` (m,n) and singular values near 1.
 
-    By Newton-Schulz iteration (Jordan et al. 2024); a matrix of zeros stays as it is.
+    Newton-Schulz iteration (Jordan et al. 2024). A matrix of zeros does not change.
     """
     a, b, c = NEWTON_SCHULZ
     rows, columns = matrix.shape
@@ -121,9 +113,9 @@ def orthogonal(matrix: Tensor) -> Tensor:
 
 
 def schedule(k: int, settings: TrainSettings) -> float:
-    """Share of the peak rate at step k, counted from 0: linear warm-up, then half a cosine to 0.
+    """Learning rate / peak rate at step k, from 0: linear warm-up, then half a cosine to 0.
 
-    Loshchilov and Hutter 2017 (SGDR), eq. 5, one period and a least rate of 0.
+    Loshchilov and Hutter 2017 (SGDR), eq. 5, with one period and a minimum of 0.
     """
     warm = min(1.0, (k + 1) / max(1, settings.warmup_steps))
     decay_steps = max(1, settings.steps - settings.warmup_steps)

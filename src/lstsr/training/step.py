@@ -17,7 +17,7 @@ from lstsr.training.optimisation import OPTIMIZERS, schedule
 
 
 class PixelStep:
-    """Steps down the pixel loss of the row's ``settings``; they train ``network`` in place."""
+    """Steps that reduce the pixel loss of the row's ``settings``. They change ``network``."""
 
     def __init__(self, fabric: Fabric, network: nn.Module, settings: TrainSettings) -> None:
         self.fabric, self.settings = fabric, settings
@@ -30,25 +30,23 @@ class PixelStep:
         return float(loss.detach()), self.improve(k, loss)
 
     def predict(self, batch: Batch) -> Tensor:
-        """The network's output, (N,1,H,W)."""
-        prediction: Tensor = self.model(
-            batch.coarse, batch.reference, batch.coarse_valid, batch.reference_valid
-        )
+        """The network's output, (N,B,H,W)."""
+        prediction: Tensor = self.model(*batch[:4])
         return prediction
 
     def pixel_loss(self, prediction: Tensor, batch: Batch) -> Tensor:
         """The row's loss on the scored pixels plus its weighted terms, a scalar."""
-        loss = LOSSES[self.settings.loss](prediction, batch.target, batch.scored)
-        if self.settings.level:
-            apart = level_error(prediction, batch.target, batch.scored)
-            loss = loss + self.settings.level * apart
-        if self.settings.consistency:
-            apart = inconsistency(prediction, batch.coarse, batch.coarse_valid)
-            loss = loss + self.settings.consistency * apart
+        settings, truth = self.settings, (batch.target, batch.scored)
+        loss = LOSSES[settings.loss](prediction, *truth)
+        if settings.level:
+            loss = loss + settings.level * level_error(prediction, *truth)
+        if settings.consistency:
+            coarse = batch.coarse, batch.coarse_valid
+            loss = loss + settings.consistency * inconsistency(prediction, *coarse)
         return loss
 
     def improve(self, k: int, loss: Tensor) -> float:
-        """Update the network at the learning rate of step k. Returns the norm of its gradients."""
+        """Update the network at the rate of step k. Returns the norm of its gradients."""
         rate = self.settings.learning_rate * schedule(k, self.settings)
         return self.descend(loss, self.model, self.optimizers, rate)
 
@@ -66,7 +64,7 @@ class PixelStep:
         return float(norm)
 
     def state_dict(self) -> dict[str, Any]:
-        """State that a resumed run needs beside the network's weights."""
+        """State that a resumed run needs besides the network's weights."""
         return {"optimizers": [optimizer.state_dict() for optimizer in self.optimizers]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

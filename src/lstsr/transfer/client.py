@@ -21,26 +21,18 @@ from lstsr.transfer.response import Response
 from lstsr.transfer.retry import CutError
 
 MAX_REDIRECTS = 10
-REDIRECTS = (301, 302, 303, 307, 308)
-BUFFER_BYTES = 64 * 1024
-"""Size of libcurl's receive buffer. One call reads up to ten of these."""
 HELD_CHUNKS, HOLD_S = 32, 1.0
-"""How many of libcurl's chunks of 16 KiB (CURL_MAX_WRITE_SIZE) make a piece of a body, and how long
-the bytes of a slow server are held. Writing each chunk would cost a switch of threads."""
-CONNECT_S = 30
+"""A piece of a body holds this many of libcurl's chunks (16 KiB, CURL_MAX_WRITE_SIZE), or what a
+slow server sends in this time. Writing each chunk would cost a switch of threads."""
 STALL_S, LISTING_STALL_S = 30, 120
 """A connection that brings less than a byte a second for this long counts as cut. Services need
 longer to compute a listing than to send a file."""
-UNWANTED_BYTES = 64 * 1024
-UNWANTED_S = 5.0
-"""How much of an unwanted body (of a redirect or an error) is read, and for how long, so that its
-connection can be reused."""
+UNWANTED_BYTES, UNWANTED_S = 64 * 1024, 5.0
+"""How much of an unwanted body (of a redirect or an error) is read, and for how long."""
 LISTING_BYTES = 2**24
 CUT = {5, 6, 7, 16, 18, 28, 35, 52, 55, 56, 92}
 """libcurl's codes of temporary faults (libcurl-errors(3)): no address or connection (5, 6, 7),
 HTTP/2 (16, 92), TLS handshake (35), cut or stalled (18, 28, 52, 55, 56)."""
-UNTRUSTED = {60, 77}
-"""libcurl's codes of certificates that cannot be checked."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +70,11 @@ class Client:
         stop: threading.Event | None = None,
         stall_s: int = STALL_S,
     ) -> Iterator[tuple[Response, Iterator[bytes]]]:
-        """Send a request and follow its redirects; the response, and the body in pieces.
+        """Send a request and follow its redirects. Yields the response, and the body in pieces.
 
-        ``headers``, unlike those of the request, go to every host on the way. ``stop`` ends the
-        transfer within a second.
-        Raises CutError for a temporary fault and TransferError for a permanent one, also while the
-        body is read.
+        Every host on the way gets ``headers``. ``stop`` ends the transfer within a second. Raises
+        CutError for a temporary fault and TransferError for a permanent one, also while the body
+        is read.
         """
         url, came_from = request.url, ""
         for _ in range(MAX_REDIRECTS + 1):
@@ -94,32 +85,35 @@ class Client:
             with self._exchange(host, sent, stop, stall_s) as exchange:
                 response, body = exchange.response, exchange.body()
                 location = response.headers.get("location")
-                if response.status not in REDIRECTS or not location:
+                if response.status not in (301, 302, 303, 307, 308) or not location:
                     yield response, body
                     location = ""
-                _drain(body)
+                # read the rest, unless it is long, so that the connection can be reused
+                until_s, count = time.monotonic() + UNWANTED_S, 0
+                for chunk in body:
+                    count += len(chunk)
+                    if count > UNWANTED_BYTES or time.monotonic() > until_s:
+                        break
             if not location:
                 return
             url, came_from = urljoin(url, location), url
         raise TransferError(f"more than {MAX_REDIRECTS} redirects")
 
-    def read(
-        self, request: Request, limit: int = LISTING_BYTES, stop: threading.Event | None = None
-    ) -> tuple[Response, bytes]:
+    def read(self, request: Request, stop: threading.Event | None = None) -> tuple[Response, bytes]:
         """A short answer, such as a listing: the response, and the body if its status is 200."""
         text = bytearray()
         with self.get(request, stop=stop, stall_s=LISTING_STALL_S) as (response, body):
             for chunk in body if response.status == 200 else ():
                 text += chunk
-                if len(text) > limit:
-                    raise TransferError(f"the answer is longer than {limit} bytes")
+                if len(text) > LISTING_BYTES:
+                    raise TransferError(f"the answer is longer than {LISTING_BYTES} bytes")
         return response, bytes(text)
 
     @contextmanager
     def _exchange(
         self, host: str, request: Request, stop: threading.Event | None, stall_s: int
     ) -> Iterator[_Exchange]:
-        """Send one request; the exchange, once the headers of its answer have arrived."""
+        """Send one request. Yields the exchange when the headers of its answer have arrived."""
         if not hasattr(self._threads, "curl"):
             self._threads.curl, self._threads.multi = pycurl.Curl(), pycurl.CurlMulti()
         curl: pycurl.Curl = self._threads.curl
@@ -128,8 +122,8 @@ class Client:
         curl.setopt(pycurl.NOSIGNAL, True)
         curl.setopt(pycurl.CAINFO, os.environ.get("SSL_CERT_FILE") or certifi.where())
         curl.setopt(pycurl.USERAGENT, "lstsr")
-        curl.setopt(pycurl.BUFFERSIZE, BUFFER_BYTES)
-        curl.setopt(pycurl.CONNECTTIMEOUT, CONNECT_S)
+        curl.setopt(pycurl.BUFFERSIZE, 64 * 1024)  # one call reads up to ten of these
+        curl.setopt(pycurl.CONNECTTIMEOUT, 30)
         curl.setopt(pycurl.LOW_SPEED_LIMIT, 1)
         curl.setopt(pycurl.LOW_SPEED_TIME, stall_s)
         curl.setopt(pycurl.URL, request.url)
@@ -140,12 +134,12 @@ class Client:
             curl.setopt(pycurl.USERPWD, f"{key}:{secret}")
         proxy = _proxy(request.url, host)
         curl.setopt(pycurl.PROXY, proxy)
-        # or libcurl reads no_proxy in its own way, and bypasses the proxy without our check
+        # otherwise libcurl reads no_proxy in its own way and bypasses the proxy without our check
         curl.setopt(pycurl.NOPROXY, "")
         refused: list[TransferError] = []
 
         def open_socket(purpose: int, address: tuple[int, int, int, tuple[str, int]]) -> object:
-            """Check the address before libcurl connects to it, whatever a name resolves to.
+            """Check the address that a name resolves to before libcurl connects to it.
 
             With a proxy, every socket leads to the user's own proxy, which resolves the names.
             """
@@ -165,7 +159,7 @@ class Client:
             yield exchange
         finally:
             self._threads.multi.remove_handle(curl)
-            curl.reset()  # forget the callbacks, or their cycle keeps the connections of a thread
+            curl.reset()  # the callbacks form a cycle that would keep a thread's connections open
 
 
 @dataclass
@@ -190,7 +184,7 @@ class _Exchange:
             self._step()
         if not self.chunks:
             self._check_end()
-        # lstsr would store an encoded body as the file
+        # an encoded body would be stored as the file
         encoding = self.response.headers.get("content-encoding", "")
         if self.response.status in (200, 206) and encoding.lower() not in ("", "identity"):
             raise TransferError(
@@ -198,7 +192,7 @@ class _Exchange:
             )
 
     def body(self) -> Iterator[bytes]:
-        """The body in large pieces. Every byte that arrived comes before the error of a cut."""
+        """The body in large pieces. All bytes that arrived come before the error of a cut."""
         due_s = time.monotonic() + HOLD_S
         while self.running or self.chunks:
             if self.running:
@@ -234,7 +228,7 @@ class _Exchange:
             time.sleep(0.01)
 
     def _check_end(self) -> None:
-        """Raise the error that ended the transfer, if any. libcurl's messages may quote the URL."""
+        """Raise the error that ended the transfer, if any, without the URL."""
         _, _, failed = self.multi.info_read()
         if not failed:
             return
@@ -246,22 +240,13 @@ class _Exchange:
         code = failed[0][1]
         reason = f"{self.host}: libcurl error {code}"
         if code in CUT:
-            raise CutError(f"connection cut or not made ({reason})")
-        if code in UNTRUSTED:
+            raise CutError(f"connection cut or not established ({reason})")
+        if code in (60, 77):  # libcurl cannot check the certificate
             reason += (
                 ": the certificate cannot be checked. Set SSL_CERT_FILE to a file of the root "
                 "certificates that you trust"
             )
         raise TransferError(reason)
-
-
-def _drain(body: Iterator[bytes]) -> None:
-    """Read the rest of an unwanted body, unless it is long, so that its connection is reused."""
-    until_s, count = time.monotonic() + UNWANTED_S, 0
-    for chunk in body:
-        count += len(chunk)
-        if count > UNWANTED_BYTES or time.monotonic() > until_s:
-            return
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
@@ -273,8 +258,8 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 def _proxy(url: str, host: str) -> str:
     """The proxy that the environment names for this URL; '' if none.
 
-    ``no_proxy`` names hosts, with or without a port, and domains. It matches IP addresses only as
-    the URL writes them.
+    ``no_proxy`` holds hosts, with or without a port, and domains. IP addresses match only in the
+    form of the URL.
     """
     scheme, _, port = _origin(url)
     if any(urllib.request.proxy_bypass(name) for name in (host, f"{host}:{port}")):

@@ -15,8 +15,8 @@ from lstsr.errors import LstsrError, TransferError
 class Key:
     """The key of a service.
 
-    ``variable`` and ``host`` say where lstsr looks for it (environment, ~/.netrc), ``where`` how
-    users get one, ``without`` what works without it.
+    lstsr looks for ``variable`` in the environment, and for ``host`` in ~/.netrc. ``where`` says
+    how users get a key, ``without`` what works without one.
     """
 
     service: str
@@ -68,7 +68,7 @@ def basic(host: str) -> tuple[str, ...]:
 
 
 def _netrc(host: str) -> tuple[str, str] | None:
-    """Login and password of a host, in any case. `default` is ignored: it would go to any host."""
+    """Login and password of a host, in any case. `default` is ignored: it matches every host."""
     path = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
     try:
         hosts = netrc.netrc(path).hosts
@@ -76,7 +76,7 @@ def _netrc(host: str) -> tuple[str, str] | None:
         return None
     except (netrc.NetrcParseError, OSError, UnicodeDecodeError):
         # the parser's own message quotes the file
-        raise LstsrError(f"{path} cannot be read as netrc; check its syntax and mode") from None
+        raise LstsrError(f"{path} cannot be read as netrc. Check its syntax and mode") from None
     named = {name.lower(): entry for name, entry in hosts.items() if name != "default"}
     if host.lower() not in named:
         return None

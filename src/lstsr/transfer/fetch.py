@@ -18,25 +18,18 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from lstsr.errors import LstsrError, TransferError
-from lstsr.transfer import checksum, sniff
+from lstsr.transfer import checks
 from lstsr.transfer.partial import Partial, cache_path, link_or_copy
 from lstsr.transfer.response import Response
 from lstsr.transfer.retry import CutError, Retry, check_temporary
 from lstsr.transfer.sources import Sources, check_address, help_for
 
-ABSENT = frozenset({404, 410})
 GB = 1e9
-Ended = SimpleQueue[tuple["Download", Exception | None]]
-"""Downloads that have ended, and their faults. Waiting for futures would take the locks of all of
-them, and an interrupt can leave these held."""
 
 
 @dataclass(frozen=True)
 class Download:
-    """A file to fetch: stable address, path on disk, and what the catalog says about it.
-
-    ``size`` in bytes; ``checksum`` as `ALGORITHM:HEX` or a hexadecimal multihash.
-    """
+    """A file to fetch: stable address, path on disk, and size (bytes) and checksum if known."""
 
     address: str
     path: Path
@@ -44,13 +37,13 @@ class Download:
     checksum: str | None = None
 
     def is_complete(self, path: Path) -> bool:
-        """Whether ``path`` holds this file, as far as known: only complete files get their names.
+        """Whether ``path`` has the known size and checksum; only a whole file gets its name.
 
         Raises OSError.
         """
         if not path.is_file() or self.size not in (None, path.stat().st_size):
             return False
-        return self.checksum is None or checksum.matches(path, self.checksum)
+        return self.checksum is None or checks.has_checksum(path, self.checksum)
 
 
 class AbsentError(TransferError):
@@ -81,28 +74,28 @@ def fetch(
 ) -> None:
     """Download the files that are not on disk yet, and resume partial ones.
 
-    The path identifies a file, so each address needs a path of its own. At most ``jobs`` transfers
-    run at once and ``jobs_per_host`` from one host. They bring at most ``max_bytes``. A fault of
-    one file does not stop the others. Raises FetchError (an OSError) at the end if files could not
-    be fetched, BudgetError (an LstsrError) before a file that exceeds the limit, and LstsrError at
-    once for an invalid address or checksum, or for two addresses of one path.
+    At most ``jobs`` transfers run at once, at most ``jobs_per_host`` from one host, and all of them
+    receive at most ``max_bytes``. A fault of one file does not stop the others. Raises FetchError
+    (an OSError) at the end if files could not be fetched, BudgetError (an LstsrError) before a file
+    that exceeds the limit, and LstsrError at once for an invalid address or checksum, or for two
+    addresses of one path.
     """
     by_path: dict[Path, Download] = {}
     for download in downloads:
         check_address(download.address)
         if download.checksum:
-            checksum.parse(download.checksum)
+            checks.parse_checksum(download.checksum)
         if by_path.setdefault(download.path, download) != download:
-            raise LstsrError(f"{download.path} has two different addresses")
+            raise LstsrError(f"{download.path} has two different addresses. Remove one")
     failed: dict[Path, TransferError] = {}
     known_bytes = sum(download.size or 0 for download in by_path.values())
     with tqdm(total=known_bytes, unit="B", unit_scale=True, disable=not progress) as bar:
         run = _Run(sources, jobs, max_bytes, bar)
         with ExitStack() as pools:
             try:
-                ended = _start(by_path.values(), run, min(jobs, jobs_per_host), pools)
+                _start(by_path.values(), run, min(jobs, jobs_per_host), pools)
                 for _ in by_path:
-                    download, fault = ended.get()
+                    download, fault = run.ended.get()
                     if isinstance(fault, TransferError):
                         failed[download.path] = fault
                     elif fault:
@@ -114,23 +107,21 @@ def fetch(
         raise FetchError(failed, len(by_path))
 
 
-def _start(downloads: Iterable[Download], run: _Run, threads: int, pools: ExitStack) -> Ended:
-    """One pool of threads for each host, so that a slow host does not delay the others."""
+def _start(downloads: Iterable[Download], run: _Run, threads: int, pools: ExitStack) -> None:
+    """Open a pool of threads for each host, so that a slow host does not delay the others."""
     hosts: dict[str, list[Download]] = defaultdict(list)
     for download in downloads:
         hosts[urlsplit(download.address).netloc].append(download)
-    ended: Ended = SimpleQueue()
-    # An exception from a signal handler inside the pool's code could leave its lock held for ever.
-    # Threads that start here leave the signals to the main thread.
+    # A signal handler that raises inside the pool's code could leave its lock held for ever.
+    # Threads that start here inherit the mask and leave the signals to the main thread.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     try:
         for group in hosts.values():
             pool = pools.enter_context(ThreadPoolExecutor(threads))
             for download in group:
-                pool.submit(run.fetch, download, ended)
+                pool.submit(run.fetch, download)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return ended
 
 
 class _Run:
@@ -142,6 +133,9 @@ class _Run:
         self.sources = sources
         self.slots = threading.Semaphore(jobs)
         self.stop = threading.Event()
+        # Downloads that have ended, and their faults. A wait for futures would lock all of them,
+        # and an interrupt can leave them locked.
+        self.ended = SimpleQueue[tuple[Download, Exception | None]]()
         self._left = self._max = max_bytes
         self._bar = bar
         self._shown: dict[Path, tuple[int, int]] = {}
@@ -153,14 +147,15 @@ class _Run:
             if self._left is None:
                 return
             if count > self._left:
+                self.stop.set()
                 raise BudgetError(
                     f"{address} would exceed the limit of {(self._max or 0) / GB:.3g} GB; "
-                    "raise --max-gb (what has arrived is kept)"
+                    "raise --max-gb (partial files are kept)"
                 )
             self._left -= count
 
     def show(self, download: Download, here: int, total: int | None = None) -> None:
-        """``here`` bytes of a file are on disk. A known ``total`` replaces the catalog's size."""
+        """Show that ``here`` bytes of a file, of ``total`` if known, are on disk."""
         with self._lock:
             old_here, old_total = self._shown.get(download.path, (0, download.size or 0))
             total = max(here, old_total if total is None else total)
@@ -168,19 +163,12 @@ class _Run:
             self._bar.total = (self._bar.total or 0) + total - old_total
             self._bar.update(here - old_here)
 
-    def fetch(self, download: Download, ended: Ended) -> None:
-        """Fetch a file and report how that ended."""
-        fault = None
+    def fetch(self, download: Download) -> None:
+        """Fetch a file and report its fault, if any."""
+        fault: Exception | None = None
         try:
-            self._fetch(download)
-        except Exception as error:
-            fault = error
-        ended.put((download, fault))
-
-    def _fetch(self, download: Download) -> None:
-        if self.stop.is_set():
-            raise TransferError("stopped")
-        try:
+            if self.stop.is_set():
+                raise TransferError("stopped")
             if not download.is_complete(download.path):
                 known = download.address, download.checksum, download.size
                 stored = cache_path(download.path, *known)
@@ -192,16 +180,16 @@ class _Run:
                 link_or_copy(stored, download.path)
             length = download.path.stat().st_size
             self.show(download, length, length)
-        except BudgetError:
-            self.stop.set()
-            raise
-        except LstsrError:
-            raise
+        except LstsrError as error:  # a TransferError is also an OSError
+            fault = error
         except OSError as error:
             reason = f"{error.strerror} ({error.filename})" if error.filename else error.strerror
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 reason = "the disk is full. Make room and run again; the download resumes"
-            raise TransferError(f"{download.address}: {reason}") from None
+            fault = TransferError(f"{download.address}: {reason}")
+        except Exception as error:
+            fault = error
+        self.ended.put((download, fault))
 
 
 class _Transfer:
@@ -218,28 +206,26 @@ class _Transfer:
 
     def run(self) -> None:
         """Attempt until the file is correct. Raises TransferError, BudgetError, OSError."""
-        self._run.show(self._download, self._partial.length)
+        partial, retry = self._partial, Retry(self._download.address, self._run.stop)
+        furthest = partial.length
+        self._run.show(self._download, partial.length)
         try:
             self._reserve(self._download.size)
-            self._repeat()
-            self._partial.finish()
+            while True:
+                try:
+                    if not partial.length or partial.length != partial.total:
+                        self._attempt()
+                    self._check_file()
+                    return partial.finish()
+                except CutError as cut:
+                    if partial.length > furthest:
+                        furthest, self._renewed = partial.length, False
+                        retry.reset()
+                    retry.wait(cut)
         except TransferError as fault:
             raise type(fault)(f"{self._download.address}: {fault}") from None
         finally:
             self._run.take(-self._reserved, self._download.address)
-
-    def _repeat(self) -> None:
-        retry, furthest = Retry(self._download.address, self._run.stop), self._partial.length
-        while True:
-            try:
-                if not self._partial.length or self._partial.length != self._partial.total:
-                    self._attempt()
-                return self._check_file()
-            except CutError as cut:
-                if self._partial.length > furthest:
-                    furthest, self._renewed = self._partial.length, False
-                    retry.reset()
-                retry.wait(cut)
 
     def _attempt(self) -> None:
         """Request the missing bytes once."""
@@ -247,7 +233,7 @@ class _Transfer:
         with self._run.slots:
             if stop.is_set():
                 raise TransferError("stopped")
-            request = sources.resolve(address, stop)
+            request = sources.request(address, stop)
             with sources.client.get(request, self._range(), stop) as (response, body):
                 if response.status in (200, 206):
                     self._begin(response)
@@ -261,19 +247,19 @@ class _Transfer:
             raise TransferError(f"refused (status {status}); {help_for(address)}")
         if status == 416:
             self._restart()
-            raise CutError("the part does not fit the file any more", 0)
+            raise CutError("the partial file does not match the file any more", 0)
         check_temporary(response)
-        if status in ABSENT:
+        if status in (404, 410):
             raise AbsentError(f"status {status}")
         if status not in (200, 206):
             raise TransferError(f"status {status}")
         if self._total is not None and self._partial.length < self._total:
-            raise CutError("the answer ended before the file")
+            raise CutError("the answer ended before the end of the file")
 
     def _range(self) -> tuple[str, ...]:
         """Headers that ask for the missing bytes, or for the whole file if it has changed.
 
-        Without a validator, only a checksum can show that both halves are of one file.
+        Without a validator, only a checksum can show that both parts belong to one file.
         """
         if not self._partial.length:
             return ()
@@ -288,7 +274,7 @@ class _Transfer:
     def _begin(self, response: Response) -> None:
         """Check the headers before any byte is written."""
         partial, download = self._partial, self._download
-        if fault := sniff.header_fault(download.path, response):
+        if fault := checks.header_fault(download.path, response):
             raise TransferError(f"{fault}; {help_for(download.address)}")
         is_range = response.status == 206
         start, total = response.content_range if is_range else (0, response.content_length)
@@ -298,7 +284,7 @@ class _Transfer:
             total = partial.total if total is None else total
             if not self._continues(start, total, response.validator):
                 self._restart()
-                raise CutError("the server sent a range that does not continue the part", 0)
+                raise CutError("the server sent a range that does not continue the file", 0)
         else:
             if not response.marks_end:
                 total = download.size
@@ -313,7 +299,7 @@ class _Transfer:
         self._run.show(download, partial.length, total)
 
     def _continues(self, start: int, total: int | None, tag: str | None) -> bool:
-        """Whether a range continues this part. A checksum makes up for missing headers."""
+        """Whether a range continues this part. A checksum replaces missing headers."""
         partial, checked = self._partial, bool(self._download.checksum)
         same_tag = tag == partial.validator or (checked and None in (tag, partial.validator))
         if not partial.length or start != partial.length or not same_tag:
@@ -323,7 +309,7 @@ class _Transfer:
         return partial.total in (None, total) and total > start
 
     def _write(self, chunk: bytes) -> None:
-        """Write a piece of the body and pay for it."""
+        """Write a piece of the body and charge it to the budget."""
         paid = min(len(chunk), self._reserved)
         self._run.take(len(chunk) - paid, self._download.address)
         self._reserved -= paid
@@ -337,14 +323,14 @@ class _Transfer:
             raise TransferError(f"longer than the announced {limit} bytes")
 
     def _check_file(self) -> None:
-        """Check content, length and checksum of the whole file. A wrong one is not kept."""
+        """Check content, length and checksum of the whole file. A wrong file is deleted."""
         partial, download = self._partial, self._download
         fault: Exception | None = None
-        if reason := sniff.content_fault(download.path, partial.head(sniff.HEAD_BYTES)):
+        if reason := checks.content_fault(download.path, partial.head(checks.HEAD_BYTES)):
             fault = TransferError(f"{reason}; {help_for(download.address)}")
         elif download.size not in (None, partial.length):
             fault = TransferError(f"{partial.length} bytes long, {download.size} in the catalog")
-        elif download.checksum and not checksum.matches(partial.path, download.checksum):
+        elif download.checksum and not checks.has_checksum(partial.path, download.checksum):
             fault = CutError("the checksum is wrong", 0)
             if self._spoilt:
                 fault = TransferError(f"the checksum is not {download.checksum}, twice")

@@ -13,9 +13,9 @@ from lstsr.errors import TransferError
 ALLOW = "LSTSR_ALLOW_HOSTS"
 """Environment variable: host names, separated by spaces or commas, that may be private."""
 AMBIGUOUS = frozenset("\\ \t\r\n")
-"""URL parsers disagree on these characters, and so on the host."""
+"""URL parsers disagree about these characters, and therefore about the host."""
 HOST = re.compile(r"[a-z0-9._:-]+")
-"""No `%` (a zone, or a letter that libcurl decodes), no letters that it converts (IDN)."""
+"""Without `%` (a zone, or a letter that libcurl decodes) and letters that it converts (IDN)."""
 NUMBER = re.compile(r"(^|\.)(\d+|0x[0-9a-f]*)\.?$")
 """An end that makes a host an IPv4 address, perhaps a malformed one (WHATWG URL, 3.5)."""
 UNICAST = ipaddress.IPv6Network("2000::/3")
@@ -27,8 +27,8 @@ WRAPPING = ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96")
 class Guard:
     """Refuses schemes other than http(s), redirects from https to http, and private addresses.
 
-    Without it, a catalog or a redirect could make lstsr ask services that only this machine can
-    reach. ``allow_private`` and LSTSR_ALLOW_HOSTS name the hosts that may be private.
+    Otherwise, a catalog or a redirect could make lstsr send requests to services that only this
+    machine can reach. ``allow_private`` and LSTSR_ALLOW_HOSTS name the hosts that may be private.
     """
 
     def __init__(self, allow_private: frozenset[str] = frozenset()) -> None:
@@ -38,23 +38,23 @@ class Guard:
     def check(self, url: str, *, secret: bool, came_from: str = "") -> str:
         """The host of ``url``. Raises TransferError, without the URL, if it is refused.
 
-        This refuses a host that is written as a private address, because a proxy would connect to
-        it. ``check_peer`` refuses other hosts that resolve to one.
+        A host that is written as a private address is refused here, because a proxy would connect
+        to it. ``check_peer`` refuses hosts that resolve to one.
         """
         try:
             parts = urlsplit(url)
             scheme, host, _ = parts.scheme.lower(), parts.hostname, parts.port
         except ValueError:
-            raise TransferError("refused a URL that cannot be understood") from None
+            raise TransferError("refused a malformed URL") from None
         if "@" in parts.netloc or AMBIGUOUS & set(url) or not url.isascii():
-            raise TransferError("refused a URL that can be read in two ways")
+            raise TransferError("refused an ambiguous URL")
         if scheme not in ("http", "https") or not host:
             raise TransferError(
                 f"refused a redirect to {scheme or 'no'}://; lstsr reads only http and https"
             )
         address = _written(host)
         if not HOST.fullmatch(host) or (not address and NUMBER.search(host)):
-            raise TransferError("refused a URL whose host can be read in two ways")
+            raise TransferError("refused a URL with an ambiguous host")
         if urlsplit(came_from).scheme.lower() == "https" and scheme == "http":
             raise TransferError(f"refused a redirect from https to plain http at {host}")
         if secret and scheme == "http" and _bare(host) not in self._allowed:

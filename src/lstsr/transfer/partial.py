@@ -13,12 +13,8 @@ from pathlib import Path
 
 from lstsr.errors import TransferError
 
-CACHE = "LSTSR_CACHE"
-"""Environment variable: a folder that keeps downloads for other runs; if unset, there is none."""
 POLL_S = 0.2
 """How often a download checks whether another process has finished the same file."""
-READ_ONLY = 0o444
-WRITABLE = 0o222
 
 
 class Partial:
@@ -56,12 +52,12 @@ class Partial:
         os.close(self._fd)
 
     def restart(self, validator: str | None, total: int | None) -> None:
-        """Empty the partial file and note what will fill it."""
+        """Empty the partial file and store the notes on its new content."""
         os.ftruncate(self._fd, 0)
         self.length = 0
         self.validator, self.total = validator, total
         notes = {"source": self._source, "validator": validator, "total": total}
-        # if a crash leaves these notes unfinished, they are not JSON and the file starts again
+        # a crash can leave these notes unfinished: they are not JSON, and the file starts again
         self._notes_path.write_text(json.dumps(notes))
 
     def write(self, chunk: bytes) -> None:
@@ -78,12 +74,12 @@ class Partial:
 
     def finish(self) -> None:
         """Give the file its final name."""
-        os.fsync(self._fd)  # or a crash of the machine can leave the name without the bytes
+        os.fsync(self._fd)  # otherwise a crash of the machine can leave the name without the bytes
         os.replace(self.path, self.final)
         self._notes_path.unlink(missing_ok=True)
 
     def _read_notes(self) -> bool:
-        """Read the notes; False if they are missing or do not fit the bytes on disk."""
+        """Read the notes. False if they are missing or do not fit the bytes on disk."""
         try:
             notes = json.loads(self._notes_path.read_text())
             self.validator, self.total = notes["validator"], notes["total"]
@@ -94,7 +90,7 @@ class Partial:
 
 
 def _lock(path: Path, stop: threading.Event) -> int:
-    """Open and lock a file that still has this name once the lock is held."""
+    """Open and lock a file. Only a file that still has this name then is returned."""
     while not stop.is_set():
         fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
@@ -118,12 +114,12 @@ def _has_name(fd: int, path: Path) -> bool:
 
 
 def cache_path(path: Path, address: str, checksum: str | None, size: int | None) -> Path:
-    """Where a file for ``path`` is downloaded to: into the cache, or ``path`` without one."""
-    folder = os.environ.get(CACHE)
+    """Where a file for ``path`` is stored: in the folder LSTSR_CACHE, or ``path`` without one."""
+    folder = os.environ.get("LSTSR_CACHE")
     if not folder:
         return path
     key = hashlib.sha256(f"{address}\n{checksum or size}".encode()).hexdigest()
-    # the suffix stays, because it decides how the content is checked
+    # the suffix decides how the content is checked
     return Path(folder).expanduser() / key[:2] / (key + path.suffix)
 
 
@@ -134,8 +130,8 @@ def link_or_copy(stored: Path, path: Path) -> None:
     """
     if stored == path:
         return
-    if stored.stat().st_mode & WRITABLE:
-        stored.chmod(READ_ONLY)
+    if stored.stat().st_mode & 0o222:
+        stored.chmod(0o444)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
         own = Path(folder) / path.name  # no other process uses this name

@@ -12,18 +12,17 @@ from lstsr.errors import LstsrError
 KMA_LST = "https://apihub.kma.go.kr/api/typ05/api/GK2A/LE2/LST/KO/data?date="
 """GK2A LST of the Korean area on KMA's API hub; a time follows (YYYYMMDDHHMM, UTC)."""
 MAX_BYTES = 200
-"""Of one part of a name: common file systems take 255; `.part.json` needs some of them."""
+"""Longest part of a name. Common file systems allow 255 bytes, and `.part.json` needs some."""
 FORBIDDEN = frozenset('\\<>:"|?*')
 RESERVED = frozenset(
     ["con", "prn", "aux", "nul"] + [f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)]
 )
 """Device names of Windows, where people may open the folder of a run."""
 OURS = (".part", ".part.json")
-"""Endings of unfinished downloads."""
 
 
 def file_name(address: str) -> str:
-    """The last part of the address's path, or KMA's own file name if the address has none."""
+    """The last part of the address's path. For KMA's LST, which has none, KMA's own file name."""
     stamp = address.removeprefix(KMA_LST)
     if stamp != address and re.fullmatch(r"\d{12}", stamp):
         return f"gk2a_ami_le2_lst_ko020lc_{stamp}.nc"
@@ -34,7 +33,7 @@ def safe_path(folder: Path, name: str) -> Path:
     """``folder / name`` for a name from a catalog, which may hold subfolders (`AMI/L1B/x.nc`).
 
     Raises LstsrError for a name that is absolute, leads out of the folder (by `..` or through a
-    symbolic link), or has a special meaning for some file system.
+    symbolic link), or has a special meaning in some file system.
     """
     for part in name.split("/"):
         if fault := _fault(part):
@@ -58,7 +57,7 @@ def _fault(part: str) -> str:
     if part[-1] in ". " or part[0] == " ":
         return "a part begins with a space, or ends with a dot or space"
     if part.split(".")[0].strip().lower() in RESERVED:
-        return "it is the name of a device"
+        return "Windows reserves it for a device"
     if part.endswith(OURS):
         return f"unfinished downloads use the endings {', '.join(OURS)}"
     if len(part.encode()) > MAX_BYTES:

@@ -7,10 +7,6 @@ import time
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 
-SETTLED_S = 60.0
-"""A modification date identifies a version only if it is older than this. The clocks of a
-service's servers may differ."""
-
 
 @dataclass
 class Response:
@@ -31,34 +27,34 @@ class Response:
 
     @property
     def validator(self) -> str | None:
-        """The header value that proves that two answers are of one file (section 13.1.5).
+        """The header value that proves that two answers hold one file (section 13.1.5).
 
-        A weak ETag does not count. A modification date does not count shortly after it, because
-        the file may change again with the same date (section 8.8.2.2).
+        A weak ETag does not count. Nor does a date of the last minute, because the file can change
+        again with the same date, and the clocks of servers differ (section 8.8.2.2).
         """
         tag = self.headers.get("etag", "")
         if tag and not tag.startswith("W/"):
             return tag
         modified = self.headers.get("last-modified", "")
         modified_s, answered_s = _date_s(modified), _date_s(self.headers.get("date", ""))
-        if modified_s is None or answered_s is None or answered_s - modified_s < SETTLED_S:
+        if modified_s is None or answered_s is None or answered_s - modified_s < 60:
             return None
         return modified
 
     @property
     def content_length(self) -> int | None:
-        """Length of the body in bytes; None if unknown (section 8.6).
+        """Length of the body in bytes (section 8.6); None if unknown.
 
-        With a transfer coding, the header is not the length (RFC 9112, section 6.3).
+        With a transfer coding, the header does not state it (RFC 9112, section 6.3).
         """
         text = self.headers.get("content-length", "")
         return int(text) if text.isdecimal() and "transfer-encoding" not in self.headers else None
 
     @property
     def content_range(self) -> tuple[int, int | None]:
-        """First byte of a partial answer and length of the whole file, bytes (section 14.4).
+        """First byte of a partial answer and length of the whole file in bytes (section 14.4).
 
-        The first is -1 if the header is missing or malformed; the second is None if unknown.
+        The first is -1 if the header is missing or malformed, the second None if unknown.
         """
         text = self.headers.get("content-range", "")
         fields = re.fullmatch(r"bytes (\d{1,18})-\d+/(\d{1,18}|\*)", text)
@@ -70,14 +66,14 @@ class Response:
     def marks_end(self) -> bool:
         """Whether a cut body can be distinguished from a whole one (RFC 9112, section 8).
 
-        In HTTP/1, a body without length or chunks simply ends with its connection.
+        In HTTP/1, a body without length or chunks ends with its connection.
         """
         framed = "transfer-encoding" in self.headers or self.content_length is not None
         return framed or not self.protocol.startswith("HTTP/1")
 
 
 def _date_s(text: str) -> float | None:
-    """Unix time of a date in seconds; None if it cannot be read."""
+    """Unix time of a date; None if it cannot be read."""
     try:
         return parsedate_to_datetime(text).timestamp()
     except (ValueError, OverflowError):

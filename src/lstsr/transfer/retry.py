@@ -1,4 +1,4 @@
-"""The retry policy: which faults are temporary, how often and when lstsr asks again."""
+"""The retry policy: which faults are temporary, and how often and when lstsr tries again."""
 
 from __future__ import annotations
 
@@ -11,16 +11,13 @@ from lstsr.transfer.response import Response
 
 logger = logging.getLogger(__name__)
 ATTEMPTS = 6
-"""In a row without progress."""
-FIRST_WAIT_S = 1.0
-LONGEST_WAIT_S = 60.0
+"""Attempts in a row without progress."""
+FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
 LONGEST_RETRY_AFTER_S = 300.0
-TEMPORARY = frozenset({408, 425, 429})
-"""Temporary statuses, besides the server's own faults (500 and more)."""
 
 
 class CutError(Exception):
-    """A temporary fault. ``after_s``: the wait in seconds that the server asks for."""
+    """A temporary fault. ``after_s`` is the wait in seconds that the server asks for."""
 
     def __init__(self, reason: str, after_s: float | None = None) -> None:
         super().__init__(reason)
@@ -28,15 +25,15 @@ class CutError(Exception):
 
 
 def check_temporary(response: Response, asked: str = "") -> None:
-    """Raise CutError if the status is temporary; ``asked`` names what was asked for."""
-    if response.status in TEMPORARY or response.status >= 500:
+    """Raise CutError if the status is temporary; ``asked`` names the request."""
+    if response.status in (408, 425, 429) or response.status >= 500:
         status = f"status {response.status}"
-        # a requested wait of 0 s would lead to six requests at once
+        # after a requested wait of 0 s, all attempts would follow at once
         raise CutError(f"{asked}: {status}" if asked else status, response.retry_after_s or None)
 
 
 class Retry:
-    """Counts the failed attempts for one address and waits between them; ``stop`` ends a wait."""
+    """Counts the failed attempts for one address and waits between them. ``stop`` ends a wait."""
 
     def __init__(self, address: str, stop: threading.Event | None = None) -> None:
         self._address = address
@@ -44,7 +41,7 @@ class Retry:
         self._failed = 0
 
     def reset(self) -> None:
-        """Start counting again, because the last attempt made progress."""
+        """Start the count again, because the last attempt made progress."""
         self._failed = 0
 
     def wait(self, cut: CutError) -> None:

@@ -1,4 +1,4 @@
-"""Turn the stable address in a manifest into the signed request that fetches it now."""
+"""Turn the stable address in a manifest into a signed request."""
 
 from __future__ import annotations
 
@@ -23,10 +23,8 @@ BLOBS = ".blob.core.windows.net"
 TOKENS = "https://planetarycomputer.microsoft.com/api/sas/v1/token"
 """Token service of Planetary Computer: `/ACCOUNT/CONTAINER`. PC_SDK_SAS_URL replaces it, as in
 Planetary Computer's own client."""
-TOKEN_MARGIN_S = 60.0
-"""lstsr renews a token that expires sooner, as Planetary Computer's own client does."""
 REQUESTER_PAYS = {"usgs-landsat": "us-west-2"}
-"""Buckets whose readers pay, and their regions."""
+"""Buckets whose users pay, and their regions."""
 OPENAPI = "/openapi/"
 """Path of NOSC's service that needs a key."""
 USGS_HELP = (
@@ -34,7 +32,7 @@ USGS_HELP = (
     "without one, Landsat comes from Planetary Computer, or from s3://usgs-landsat at your cost"
 )
 AWS_HELP = (
-    "its readers pay: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of an account at "
+    "users pay for this bucket: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of an account at "
     "https://aws.amazon.com; without one, Landsat comes from Planetary Computer"
 )
 SECRET_PARAMETERS = frozenset(
@@ -52,7 +50,7 @@ class Token:
 
 
 class Sources:
-    """Resolves addresses. It asks for signatures when needed and keeps them until they expire."""
+    """Resolves addresses. Requests signatures when necessary and keeps them until they expire."""
 
     def __init__(self, allow_private: frozenset[str] = frozenset()) -> None:
         self.client = Client(Guard(allow_private))
@@ -60,18 +58,13 @@ class Sources:
         self._tokens: dict[str, Token] = {}
         self._lock = threading.Lock()
 
-    def resolve(self, address: str, stop: threading.Event | None = None) -> Request:
+    def request(self, address: str, stop: threading.Event | None = None) -> Request:
         """The request for ``https://...`` or ``s3://BUCKET/KEY``, signed if necessary.
 
-        ``stop`` ends the wait for a signature.
-        Raises TransferError (also for a missing key), CutError if the signature service has a
-        temporary fault, and LstsrError for an address that is malformed or holds a key.
+        The address must have passed ``check_address``, or belong to a listing, which can hold the
+        token of a page. ``stop`` ends the wait for a signature. Raises TransferError (also for a
+        missing key), and CutError for a temporary fault of the signature service.
         """
-        check_address(address)
-        return self.request(address, stop)
-
-    def request(self, address: str, stop: threading.Event | None = None) -> Request:
-        """As ``resolve``, but for the address of a listing, which can hold a page's token."""
         parts = urlsplit(address)
         host = parts.hostname or ""
         if parts.scheme == "s3":
@@ -97,7 +90,7 @@ class Sources:
         return True
 
     def _bucket(self, bucket: str, key: str) -> Request:
-        """A public bucket is read anonymously; one whose readers pay, with the reader's keys."""
+        """A public bucket is read anonymously, a requester-pays bucket with the user's keys."""
         # the certificate of *.s3.amazonaws.com does not cover names with dots
         host = "s3.amazonaws.com/" + bucket if "." in bucket else f"{bucket}.s3.amazonaws.com"
         url = self._mirrored(f"https://{host}/{quote(key)}")
@@ -117,7 +110,8 @@ class Sources:
         """The signature of a container, a new one if it expires soon."""
         with self._lock:
             token = self._tokens.get(container)
-            if token is None or token.expires_s - time.time() < TOKEN_MARGIN_S:
+            # a minute before the end, as in Planetary Computer's own client
+            if token is None or token.expires_s - time.time() < 60:
                 token = self._tokens[container] = self._new_token(container, stop)
             return token.text
 
@@ -147,7 +141,7 @@ class Sources:
 
 
 def _mirrors() -> dict[str, str]:
-    """Root by host, as LSTSR_ENDPOINTS says. Raises LstsrError for a root that cannot be used."""
+    """Root by host from LSTSR_ENDPOINTS. Raises LstsrError for a root that cannot be used."""
     pairs = [pair.partition("=") for pair in os.environ.get(ENDPOINTS, "").split()]
     for host, _, root in pairs:
         if not root.startswith(("https://", "http://")) or "@" in root:
@@ -168,7 +162,7 @@ def check_address(address: str) -> SplitResult:
         parts = urlsplit(address)
         _ = parts.port  # raises if it is not a number
     except ValueError:
-        raise LstsrError("an address in the manifest cannot be understood as a URL") from None
+        raise LstsrError("an address in the manifest is not a URL. Correct it") from None
     bare = parts._replace(netloc=parts.hostname or "", query="", fragment="").geturl()
     if parts.scheme not in ("https", "http", "s3") or not parts.hostname or parts.fragment:
         raise LstsrError(f"{bare}: addresses begin with https://, http:// or s3:// and hold no #")

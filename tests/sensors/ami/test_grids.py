@@ -7,9 +7,9 @@ import pytest
 
 from lstsr.errors import SceneError
 from lstsr.image import Viewpoint
-from lstsr.sensors.ami.grids import AREAS, ScanNames, lambert_grid, scan_grid
+from lstsr.sensors.ami.grids import AREAS, lambert_grid, scan_grid
 
-NAMES = ScanNames("cfac", "lfac", "coff", "loff")
+NAMES = ("cfac", "lfac", "coff", "loff")
 
 
 def test_the_full_disk_is_what_its_published_numbers_make(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from lstsr.image import Viewpoint
 from lstsr.sensors.ami.grids import AREAS
 from lstsr.sensors.ami.lst import grid, inspect, read
 from lstsr.sensors.inspection import Inspection
-from lstsr.simulate.gk2a import write_lst
+from tests.ami import write_lst
 from tests.projections import lambert_place, scan_place
 
 TIME = datetime(2023, 5, 14, 2, 10, tzinfo=UTC)
@@ -175,12 +175,12 @@ def test_the_disk_s_dimensions_may_have_level_1_names_and_its_numbers_be_text(tm
     [
         ({"line_scale_factor": FACTOR / 100}, "line_scale_factor = 204253 should be negative"),
         ({"column_scale_factor": -FACTOR / 100}, "column_scale_factor = -204253 should be pos"),
-        ({"line_offset": 27.5}, "line_offset is the middle of the full disk fails: 27.5 of 55"),
-        ({"column_offset": 27.0}, "column_offset is the middle of the full disk fails"),
-        ({"sweep_angle_axis": "x"}, "sweep_angle_axis = y fails: x"),
-        ({"column_scale_factor": FACTOR / 50}, "outer edges are those of fd fails"),
-        ({"longitude_of_projection_origin": 140.7}, "outer edges are those of fd fails"),
-        ({"image_height": 5500}, "image_height = LST's fails: 5500 and 55"),
+        ({"line_offset": 27.5}, "line_offset is the middle of the full disk .27.5 of 55"),
+        ({"column_offset": 27.0}, "column_offset is the middle of the full disk"),
+        ({"sweep_angle_axis": "x"}, "sweep_angle_axis = y .x"),
+        ({"column_scale_factor": FACTOR / 50}, "outer edges match the area fd"),
+        ({"longitude_of_projection_origin": 140.7}, "outer edges match the area fd"),
+        ({"image_height": 5500}, "image_height is the size of the image .5500 and 55"),
     ],
     ids=lambda value: "" if isinstance(value, str) else next(iter(value)),
 )
@@ -242,7 +242,7 @@ def test_trap_corner_attributes_are_centres_of_pixels(korea: Path, edited: Calla
                 attribute = f"{name}_{axis}"
                 projection.setncattr(attribute, projection.getncattr(attribute) + sign * 1000)
 
-    with pytest.raises(SceneError, match="upper_right_easting/northing on the grid fails"):
+    with pytest.raises(SceneError, match="upper_right_easting/northing on the grid"):
         grid(edited(outer), CONFIG)
 
 
@@ -257,16 +257,16 @@ def mirrored() -> dict[str, float]:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"lower_left_northing": 899_000.0}, "lower_left_easting/northing on the grid fails"),
+        ({"lower_left_northing": 899_000.0}, "lower_left_easting/northing on the grid"),
         ({"lower_right_northing": np.nan}, "lower_right_northing = .*nan.* is not a usable number"),
-        (mirrored(), "lower_left_easting/northing on the grid fails"),
-        (moved("easting", -1000), "outer edges are those of ko fails: off by 0.50 pixels"),
-        (moved("northing", 1000), "outer edges are those of ko fails: off by 0.50 pixels"),
+        (mirrored(), "lower_left_easting/northing on the grid"),
+        (moved("easting", -1000), "outer edges match the area ko .off by 0.50 pixels"),
+        (moved("northing", 1000), "outer edges match the area ko .off by 0.50 pixels"),
         ({"pixel_size": 4000.0}, "pixel_size = 4000 is the step between the corners' centres"),
         ({"pixel_size": 0.0}, "pixel_size = 0 is not a size"),
-        ({"image_width": 1800}, "image_width = LST's fails: 1800 and 900"),
-        ({"image_height": 899}, "image_height = LST's fails: 899 and 900"),
-        ({"false_easting": 500_000.0}, "false_easting = 0 fails: 500000"),
+        ({"image_width": 1800}, "image_width is the size of the image .1800 and 900"),
+        ({"image_height": 899}, "image_height is the size of the image .899 and 900"),
+        ({"false_easting": 500_000.0}, "false_easting = 0 .500000"),
     ],
     ids=["one corner", "nan", "mirrored", "west", "north", "step", "0", "width", "height", "false"],
 )
@@ -305,12 +305,12 @@ def test_the_wrong_area_code_is_refused(korea: Path, edited: Callable, tmp_path:
     path = tmp_path / korea.name.replace("ko020lc", "ea020lc")
     shutil.copy(korea, path)
     with pytest.raises(
-        SceneError, match="area code of the name fails: the name says ea, .* that of ko"
+        SceneError, match="area code in the name fits the grid .the name says ea, .* covers ko"
     ):
         read(path, CONFIG)
     # the name's area is no excuse for another projection than the area's
     path = edited(lambda dataset: dataset[PROJECTION].setncattr("standard_parallel1", 45.0))
-    with pytest.raises(SceneError, match="the name says ko, the grid is that of another area"):
+    with pytest.raises(SceneError, match="the name says ko, the grid covers another area"):
         read(path, CONFIG)
 
 

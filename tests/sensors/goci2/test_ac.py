@@ -34,6 +34,7 @@ from tests.goci2 import (
     LONGITUDE,
     NOMINAL,
     START,
+    as_mosaic,
     bent,
     curve,
     place_in,
@@ -64,7 +65,9 @@ def flags() -> np.ndarray:
 
 def written(folder: Path, placed: Grid = GRID, slot: int | None = 10) -> Path:
     flag = flags() if placed.shape == GRID.shape else np.zeros(placed.shape, np.int32)
-    return write_ac(folder, NOMINAL, slot, START, END, placed, reflectances(placed.shape), flag)
+    made = reflectances(placed.shape)
+    path = write_ac(folder, NOMINAL, slot or 10, START, END, placed, made, flag)
+    return path if slot else as_mosaic(path)
 
 
 @pytest.fixture(scope="module")
@@ -412,7 +415,7 @@ def test_places_that_are_no_image_are_refused(edited: Callable) -> None:
         path = edited(change)
         for use in (grid, read):
             with pytest.raises(
-                SceneError, match=f"AC.nc: .*not those of a geostationary image.*{reason}"
+                SceneError, match=f"AC.nc: .*do not form a geostationary image.*{reason}"
             ):
                 use(path, CONFIG)
         assert [one.passed for one in inspect(path).assertions] == [False, True, True]
@@ -474,7 +477,7 @@ def test_inspect_tells_bands_flags_and_times(slot: Path, rewritten: Callable) ->
     facts = dict(found.facts)
     assert facts["observed"] == "20230514_023227 to 20230514_023331, middle 2023-05-14T02:32:59Z"
     assert "CLOUD (bit 2) 0.9%" in facts["flags"] and "assumed" in facts["flags"]
-    assert "rhoc_660 100.0% (100.0% over land), 0.215 .. 0.315, float32" in facts["bands"]
+    assert "RhoC_660 100.0% (100.0% over land), 0.215 .. 0.315, float32" in facts["bands"]
     lost = inspect(rewritten(RHOC_660))
     assert [check.found for check in lost.assertions if not check.passed] == ["missing 660"]
 

@@ -31,6 +31,7 @@ from tests.goci2 import (
     LONGITUDE,
     NOMINAL,
     START,
+    as_mosaic,
     bent,
     curve,
     place_in,
@@ -55,7 +56,9 @@ def written(
     folder: Path, placed: Grid = GRID, slot: int | None = 10, nominal: datetime = NOMINAL
 ) -> Path:
     start, end = nominal + (START - NOMINAL), nominal + (END - NOMINAL)
-    return write_l1b(folder, nominal, slot, start, end, placed, radiances(placed.shape))
+    made = radiances(placed.shape)
+    path = write_l1b(folder, nominal, slot or 10, start, end, placed, made)
+    return path if slot else as_mosaic(path)
 
 
 @pytest.fixture(scope="module")

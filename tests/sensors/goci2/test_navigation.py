@@ -14,7 +14,7 @@ from lstsr.errors import SceneError
 from lstsr.grid import Grid
 from lstsr.image import Viewpoint
 from lstsr.sensors.goci2.bands import LATITUDE, LONGITUDE
-from lstsr.sensors.goci2.navigation import coordinates, fitted, navigation, observed
+from lstsr.sensors.goci2.navigation import coordinates, fitted, observed, placed
 from lstsr.sensors.netcdf import opened
 from tests.goci2 import CORNERS, GRID
 
@@ -44,7 +44,7 @@ def test_the_fit_finds_the_grid_whichever_way_lines_run(tmp_path: Path) -> None:
     )
     for grid in (GRID, upside_down):
         with opened(written(tmp_path / NAME, *places(grid))) as dataset:
-            found = navigation(dataset)
+            found = placed(dataset)
         assert found.regular and found.residual < 0.01 and found.output == found.grid
         for corner in CORNERS:
             assert ~grid.transform @ (found.grid.transform @ corner) == pytest.approx(
@@ -71,9 +71,9 @@ def test_how_far_a_file_may_be_bent(
         assert (found.regular, found.plausible) == (regular, plausible)
         if not plausible:
             with pytest.raises(
-                SceneError, match=f"{NAME}: .*not those of a geostationary image.*50 are"
+                SceneError, match=f"{NAME}: .*do not form a geostationary image.*50 are"
             ):
-                navigation(dataset)
+                placed(dataset)
 
 
 def test_zero_and_minus_999_are_no_places(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_zero_and_minus_999_are_no_places(tmp_path: Path) -> None:
     lon[5, :3], lat[6, :3] = -999, np.nan
     with opened(written(tmp_path / NAME, lon, lat)) as dataset:
         found = np.isfinite(coordinates(dataset)[0])
-        assert navigation(dataset).regular
+        assert placed(dataset).regular
     expected = np.ones(GRID.shape, bool)
     expected[:5] = expected[5:7, :3] = False
     np.testing.assert_array_equal(found, expected)
@@ -94,7 +94,7 @@ def test_places_seen_from_nowhere_are_refused(tmp_path: Path) -> None:
         opened(written(tmp_path / NAME, *places(far))) as dataset,
         pytest.raises(SceneError, match=f"{NAME}: .*not all seen from the satellite"),
     ):
-        navigation(dataset)
+        placed(dataset)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_slots_are_seen_up_to_25_minutes_after_the_name_s_time(
 
 @pytest.mark.parametrize(
     ("size", "words"),
-    [(0, "latitude is empty"), (9, "not those of a geostationary image|on one line")],
+    [(0, "latitude is empty"), (9, "do not form a geostationary image|on one line")],
 )
 def test_places_that_span_no_area_are_refused(size: int, words: str, tmp_path: Path) -> None:
     """On a diagonal, the affine that fits has no inverse."""
@@ -125,7 +125,7 @@ def test_places_that_span_no_area_are_refused(size: int, words: str, tmp_path: P
         opened(written(tmp_path / NAME, 127 + along, 36 + along)) as dataset,
         pytest.raises(SceneError, match=f"^{NAME}: .*({words})"),
     ):
-        navigation(dataset)
+        placed(dataset)
 
 
 @pytest.mark.parametrize(

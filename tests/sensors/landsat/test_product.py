@@ -47,8 +47,6 @@ def product(**changes: Any) -> LandsatProduct:
         sun_azimuth_deg=140.0,
         sun_elevation_deg=60.0,
         cloud_cover_percent=0.0,
-        path=116,
-        row=34,
     )
     return replace(made, **changes)
 
@@ -856,7 +854,7 @@ def test_inspect_tells_what_stands_in_the_files(folder: Path) -> None:
     lon, lat = Transformer.from_crs("EPSG:32652", "EPSG:4326", always_xy=True).transform(
         299_985, 4_180_005
     )
-    assert facts["corners"].startswith(f"upper left {lat:.4f} N {lon:.4f} E;")
+    assert facts["corners"].startswith(f"{lon:.3f} E {lat:.3f} N, ")
     assert "FAIL" not in report(found)
 
 

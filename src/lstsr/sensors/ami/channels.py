@@ -36,9 +36,9 @@ CHANNELS: Mapping[str, Channel] = {
     "ir133": Channel(13, 753.590621482278),
 }
 """Wavenumbers come from KMA's calibration manual. The attribute channel_center_wavelength is only a
-label: with it, temperatures err by up to 1.9 K. Bits come from public header dumps; those of WV069,
-WV073, IR087, IR096 and IR133 follow from KMA's coefficients, because their largest count has
-radiance 0."""
+label: with it, temperatures err by up to 1.9 K. Bits come from public header dumps. The bits of
+WV069, WV073, IR087, IR096 and IR133 follow from KMA's coefficients: the largest count has radiance
+0."""
 WAVENUMBERS = {name: nu for name, (_, nu) in CHANNELS.items() if nu is not None}
 # Physical constants of KMA's manual (CODATA 2010), as the files repeat them.
 LIGHT_M_S, PLANCK_J_S, BOLTZMANN_J_K = 299792458.0, 6.62606957e-34, 1.3806488e-23

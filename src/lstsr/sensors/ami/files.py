@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import netCDF4
 import numpy as np
 
 from lstsr.errors import SceneError
+from lstsr.image import SensorImage
 from lstsr.sensors.inspection import Assertion, Fact, Inspection
-from lstsr.sensors.netcdf import Holder, file_name, number
+from lstsr.sensors.netcdf import Holder, fault, file_name, number, variable
+from lstsr.sensors.plausible import limits
 from lstsr.times import iso
 
+if TYPE_CHECKING:
+    from lstsr.config import Gk2aConfig, Gk2aL1bConfig
+
+Parts = Mapping[str, Callable[[netCDF4.Dataset], Iterable[Fact | Assertion]]]
+"""Functions that read one part of a file each; the keys claim that it can be read."""
 NAME_TIME = re.compile(r"(?<!\d)(\d{12})(?!\d)")
 NAME_AREA = re.compile(r"_(ko|ea|fd)(?:\d{3}(?:lc|ge))?_")
 # AMI counts seconds from noon, not from midnight. Times outside these years have another epoch.
@@ -21,37 +31,44 @@ EPOCH = datetime(2000, 1, 1, 12, tzinfo=UTC)
 YEARS = range(2018, 2050)
 
 
+def in_range(path: Path, seen: SensorImage, sensor: Gk2aConfig | Gk2aL1bConfig) -> SensorImage:
+    """An image of one band within the valid range of ``sensor``; NaN elsewhere.
+
+    Raises SceneError if no valid pixel is left.
+    """
+    low, high = limits(sensor)
+    valid = seen.valid & (seen.values[0] >= low) & (seen.values[0] <= high)
+    if not valid.any():
+        raise SceneError(
+            f"{path.name}: no valid pixel. If the scene is not all cloud, change accepted (now "
+            f"{sensor.accepted}), valid_min or valid_max of the sensor"
+        )
+    return replace(seen, values=np.where(valid, seen.values, np.float32(np.nan)), valid=valid)
+
+
 def passed(holder: Holder, checks: Iterable[Assertion]) -> None:
     """Raise SceneError with the first of ``checks`` that fails."""
     for check in checks:
         if not check.passed:
-            raise SceneError(f"{file_name(holder)}: {check.claim} fails: {check.found}")
+            raise fault(holder, f"check failed: {check.claim} ({check.found})")
 
 
-def inspected(
-    dataset: netCDF4.Dataset,
-    product: str,
-    facts: Mapping[str, Callable[[netCDF4.Dataset], list[Fact]]],
-    checks: Mapping[str, Callable[[netCDF4.Dataset], Iterable[Assertion]]],
-) -> Inspection:
-    """Facts and assertions about a file.
+def inspected(dataset: netCDF4.Dataset, product: str, parts: Parts) -> Inspection:
+    """The facts and assertions that ``parts`` read from a file.
 
-    Both arguments map a claim to the function that reads one part of the file. If a part cannot be
-    read, its claim becomes a failed assertion.
+    If a part cannot be read, its key becomes the claim of a failed assertion.
     """
-    listed: list[Fact] = [("file", file_name(dataset))]
-    assertions: list[Assertion] = []
-    for claim, read_facts in facts.items():
+    found: list[Fact | Assertion] = [("file", file_name(dataset))]
+    for claim, read in parts.items():
         try:
-            listed += read_facts(dataset)
+            found += read(dataset)
         except (SceneError, RuntimeError) as error:  # RuntimeError: damaged chunks
-            assertions.append(Assertion(claim, str(error), False))
-    for claim, check in checks.items():
-        try:
-            assertions += check(dataset)
-        except SceneError as error:
-            assertions.append(Assertion(claim, str(error), False))
-    return Inspection(product, tuple(listed), tuple(assertions))
+            found.append(Assertion(claim, str(error), False))
+    return Inspection(
+        product,
+        tuple(one for one in found if not isinstance(one, Assertion)),
+        tuple(one for one in found if isinstance(one, Assertion)),
+    )
 
 
 def shares(codes: np.ndarray) -> str:
@@ -62,34 +79,35 @@ def shares(codes: np.ndarray) -> str:
     )
 
 
-def image_shape(image: netCDF4.Variable) -> tuple[int, int]:
-    """(rows, columns) of an image. Raises SceneError if it is not 2-D or is empty."""
-    if image.ndim != 2 or 0 in image.shape:
-        raise SceneError(
-            f"{file_name(image)}: {image.name} has shape {image.shape}. Expected (rows, columns)."
-        )
-    rows, columns = image.shape
-    return rows, columns
+def image(dataset: netCDF4.Dataset, name: str) -> netCDF4.Variable:
+    """The variable ``name`` (rows, columns). Raises SceneError if it is not 2-D or is empty."""
+    values = variable(dataset, name)
+    if values.ndim != 2 or 0 in values.shape:
+        raise fault(dataset, f"{name} has shape {values.shape}. Expected (rows, columns).")
+    return values
 
 
 def instant(dataset: netCDF4.Dataset, name: str) -> datetime:
     """A time attribute: seconds since 2000-01-01 12:00. Raises SceneError for any other value."""
     seconds = number(dataset, name)
-    try:
-        time = EPOCH + timedelta(seconds=seconds)
-    except (OverflowError, ValueError):
-        time = EPOCH
+    # clipped to years that are refused below, because datetime overflows
+    time = EPOCH + timedelta(seconds=min(max(seconds, 0), 2e9))
     if time.year not in YEARS:
-        raise SceneError(
-            f"{file_name(dataset)}: {name} = {seconds:g} is not a time of GK2A in seconds since "
-            "2000-01-01 12:00"
-        )
+        text = "is not a time of GK2A in seconds since 2000-01-01 12:00"
+        raise fault(dataset, f"{name} = {seconds:g} {text}")
     return time
 
 
-def middle(start: datetime, end: datetime) -> str:
-    """The middle of an observation, ISO 8601 UTC."""
-    return iso(start + (end - start) / 2)
+def observed(dataset: netCDF4.Dataset, required: bool) -> str:
+    """The middle of the observation, ISO 8601 UTC.
+
+    A file that does not state it has the time in its name, unless the attributes are ``required``.
+    """
+    names = ("observation_start_time", "observation_end_time")
+    times = [instant(dataset, name) for name in names if required or name in dataset.ncattrs()]
+    if not times:
+        return iso(time_in_name(file_name(dataset)))
+    return iso(times[0] + (times[-1] - times[0]) / 2)
 
 
 def time_in_name(name: str) -> datetime:

@@ -2,98 +2,79 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from math import hypot, inf, radians
-from typing import NamedTuple
 
 import netCDF4
 import numpy as np
 from affine import Affine
 from pyproj.exceptions import ProjError
 
-from lstsr.errors import SceneError
 from lstsr.grid import KOREA, WGS84, Grid, transformer
 from lstsr.image import Viewpoint
 from lstsr.sensors.ami.files import NAME_AREA
 from lstsr.sensors.inspection import Assertion
-from lstsr.sensors.netcdf import Holder, file_name, number
+from lstsr.sensors.netcdf import Holder, fault, file_name, number
 
 GK2A = Viewpoint(longitude_deg=128.2)
 # (row, column) of each corner pixel: 0 first, 1 last. The keys are the names of the attributes.
 CORNERS = {"upper_left": (0, 0), "upper_right": (0, 1), "lower_left": (1, 0), "lower_right": (1, 1)}
 # Largest distance in pixels of a file's corners from its own grid or from its area's edges.
 TOLERANCE_PX = 0.05
-# With a smaller factor a pixel would be wider than the full disk (18 degrees).
-LEAST_FACTOR = 65536 / 18
-# A grid belongs to an area if its edges are closer to the area's edges than this.
-REACH_PX = 2
 # The 2 km column factor of AMI: pixels of 56 microradians in 2^16 degrees.
 COLUMN_FACTOR = 20425338.903339352
-FD_SIZE, FD_STEP_M = 5500, radians(65536 / COLUMN_FACTOR) * GK2A.height_m
-_FD_EDGE_M = FD_SIZE / 2 * FD_STEP_M
+FD_STEP_M = radians(65536 / COLUMN_FACTOR) * GK2A.height_m
+_FD = Affine.scale(FD_STEP_M, -FD_STEP_M) @ Affine.translation(-2750, -2750)
 AREAS: Mapping[str, Grid] = {
     "ko": KOREA,
     "ea": Grid(KOREA.crs, Affine(2000, 0, -3_000_000, 0, -2000, 2_600_000), 3000, 2600),
-    "fd": Grid(
-        GK2A.crs, Affine(FD_STEP_M, 0, -_FD_EDGE_M, 0, -FD_STEP_M, _FD_EDGE_M), FD_SIZE, FD_SIZE
-    ),
+    "fd": Grid(GK2A.crs, _FD, 5500, 5500),
 }
 """The grids of the three areas at 2 km: Korea, East Asia and the full disk."""
 
 
-class ScanNames(NamedTuple):
-    """A product's names of the factors and offsets of its scan angles."""
-
-    column_factor: str
-    line_factor: str
-    column_offset: str
-    line_offset: str
-
-
 def scan_grid(
-    holder: Holder, names: ScanNames, viewpoint: Viewpoint, shape: tuple[int, int]
+    holder: Holder, names: tuple[str, str, str, str], viewpoint: Viewpoint, shape: tuple[int, ...]
 ) -> Grid:
     """The geostationary grid of the factors and offsets in a file.
 
-    A pixel spans 2^16 degrees / factor. Columns and rows count from 1, at pixel centres; the line
-    factor is negative in the files (CGMS 03, LRIT/HRIT Global Specification, 4.4.3.2). Raises
-    SceneError if attributes are missing or not valid.
+    ``names`` name its column factor, line factor, column offset and line offset. Columns and rows
+    count from 1, at pixel centres. Raises SceneError if attributes are missing or not valid.
     """
-    steps = []
-    for name, sign in ((names.column_factor, 1), (names.line_factor, -1)):
-        factor = number(holder, name)
-        # the other sign would mirror the image, which symmetric offsets do not show
-        if not sign * factor > 0:
-            raise SceneError(
-                f"{file_name(holder)}: {name} = {factor:g} should be "
-                f"{'positive' if sign > 0 else 'negative'}"
-            )
-        if abs(factor) < LEAST_FACTOR:
-            raise SceneError(
-                f"{file_name(holder)}: {name} = {factor:g} makes pixels wider than the full disk"
-            )
-        steps.append(radians(65536 / abs(factor)) * viewpoint.height_m)
+    across, down = (
+        pixel_rad(holder, name, sign) * viewpoint.height_m
+        for name, sign in zip(names[:2], (1, -1), strict=True)
+    )
     _check_system(holder, viewpoint.crs)
-    across, down = steps
-    west = (0.5 - number(holder, names.column_offset)) * across
-    north = (number(holder, names.line_offset) - 0.5) * down
+    west = (0.5 - number(holder, names[2])) * across
+    north = (number(holder, names[3]) - 0.5) * down
     return Grid(viewpoint.crs, Affine(across, 0, west, 0, -down, north), shape[1], shape[0])
 
 
-def lambert_grid(holder: Holder, shape: tuple[int, int]) -> Grid:
+def pixel_rad(holder: Holder, name: str, sign: int) -> float:
+    """The scan angle of a pixel: 2^16 degrees / factor, by the attribute ``name``.
+
+    The column factor is positive, the line factor negative (CGMS 03, LRIT/HRIT Global
+    Specification, 4.4.3.2). Raises SceneError if the factor is not valid.
+    """
+    factor = number(holder, name)
+    # the other sign would mirror the image, which symmetric offsets do not show
+    if not sign * factor > 0:
+        wanted = "positive" if sign > 0 else "negative"
+        raise fault(holder, f"{name} = {factor:g} should be {wanted}")
+    if abs(factor) < 65536 / 18:  # degrees across the full disk
+        raise fault(holder, f"{name} = {factor:g} makes pixels wider than the full disk")
+    return radians(65536 / abs(factor))
+
+
+def lambert_grid(holder: Holder, shape: tuple[int, ...]) -> Grid:
     """The Lambert grid of a file's attributes, whose corners are centres of pixels.
 
     The files do not state the ellipsoid; see `lstsr.grid.KOREA`. Raises like `scan_grid`.
     """
-    lat_1, lat_2, lat_0, lon_0 = (
-        number(holder, name)
-        for name in (
-            "standard_parallel1",
-            "standard_parallel2",
-            "origin_latitude",
-            "central_meridian",
-        )
-    )
+    names = ("standard_parallel1", "standard_parallel2", "origin_latitude", "central_meridian")
+    lat_1, lat_2, lat_0, lon_0 = (number(holder, name) for name in names)
     crs = (
         f"+proj=lcc +lat_1={lat_1:.7g} +lat_2={lat_2:.7g} +lat_0={lat_0:.7g} +lon_0={lon_0:.7g} "
         "+datum=WGS84 +units=m"
@@ -101,7 +82,7 @@ def lambert_grid(holder: Holder, shape: tuple[int, int]) -> Grid:
     _check_system(holder, crs)
     step = number(holder, "pixel_size")
     if not step > 0:
-        raise SceneError(f"{file_name(holder)}: pixel_size = {step:g} is not a size in metres")
+        raise fault(holder, f"pixel_size = {step:g} is not a size in metres")
     west = number(holder, "upper_left_easting") - step / 2
     north = number(holder, "upper_left_northing") + step / 2
     return Grid(crs, Affine(step, 0, west, 0, -step, north), shape[1], shape[0])
@@ -112,19 +93,16 @@ def _check_system(holder: Holder, crs: str) -> None:
     try:
         transformer(crs, WGS84)
     except ProjError:
-        raise SceneError(
-            f"{file_name(holder)}: the projection attributes are not valid together: {crs}"
-        ) from None
+        raise fault(holder, f"the projection attributes are not valid together: {crs}") from None
 
 
-def size_checks(
-    holder: Holder, columns: str, rows: str, grid: Grid, image: str
-) -> Iterator[Assertion]:
-    """Whether the attributes ``columns`` and ``rows``, if present, are the ``image``'s size."""
+def size_checks(holder: Holder, columns: str, rows: str, grid: Grid) -> Iterator[Assertion]:
+    """Whether the attributes ``columns`` and ``rows``, if present, are the size of ``grid``."""
     for name, length in ((columns, grid.width), (rows, grid.height)):
         if name in holder.ncattrs():
             stated = number(holder, name)
-            yield Assertion(f"{name} = {image}'s", f"{stated:g} and {length}", stated == length)
+            claim = f"{name} is the size of the image"
+            yield Assertion(claim, f"{stated:g} and {length}", stated == length)
 
 
 def lambert_checks(projection: Holder, grid: Grid) -> Iterator[Assertion]:
@@ -137,70 +115,58 @@ def lambert_checks(projection: Holder, grid: Grid) -> Iterator[Assertion]:
         name: (number(projection, f"{name}_easting"), number(projection, f"{name}_northing"))
         for name in CORNERS
     }
-    yield _pixel_size_check(corners, grid)
-    for name, (last_row, last_column) in CORNERS.items():
-        centre = (last_column * (grid.width - 1) + 0.5, last_row * (grid.height - 1) + 0.5)
-        (x, y), stated_x, stated_y = grid.transform @ centre, *corners[name]
-        off_px = hypot(stated_x - x, stated_y - y) / grid.steps[1]
-        yield Assertion(
-            f"{name}_easting/northing on the grid",
-            f"stated {stated_x:.1f}, {stated_y:.1f}; by grid {x:.1f}, {y:.1f}",
-            off_px <= TOLERANCE_PX,
-        )
-
-
-def _pixel_size_check(corners: Mapping[str, tuple[float, float]], grid: Grid) -> Assertion:
-    """Whether corners that form a rectangle are pixel_size apart.
-
-    If they do not form a rectangle, a corner is wrong, which the other checks report.
-    """
-    (west, north), upper_right, lower_left, (east, south) = corners.values()
     step = grid.steps[1]
+    (west, north), upper_right, lower_left, (east, south) = corners.values()
     sides = ((east - west, grid.width), (north - south, grid.height))
-    is_rectangle = upper_right == (east, north) and lower_left == (west, south)
     fits = any(abs(side - (length - 1) * step) <= TOLERANCE_PX * step for side, length in sides)
-    return Assertion(
+    # if the corners do not form a rectangle, one of them is wrong, which the last check reports
+    is_rectangle = upper_right == (east, north) and lower_left == (west, south)
+    yield Assertion(
         f"pixel_size = {step:g} is the step between the corners' centres",
         " and ".join(f"{side:.1f} m over {length} pixels" for side, length in sides),
         fits or not is_rectangle,
     )
+    for name, (last_row, last_column) in CORNERS.items():
+        centre = (last_column * (grid.width - 1) + 0.5, last_row * (grid.height - 1) + 0.5)
+        (x, y), stated_x, stated_y = grid.transform @ centre, *corners[name]
+        yield Assertion(
+            f"{name}_easting/northing on the grid",
+            f"stated {stated_x:.1f}, {stated_y:.1f}; by grid {x:.1f}, {y:.1f}",
+            hypot(stated_x - x, stated_y - y) <= TOLERANCE_PX * step,
+        )
 
 
 def area_checks(dataset: netCDF4.Dataset, grid: Grid) -> Iterator[Assertion]:
     """Whether the grid's edges match the nearest area and the area in the file's name.
 
-    The corners of a file can agree with each other and still lie outside the area. A geostationary
-    grid must be the full disk. The attributes processing_area and observation_mode are ignored,
-    because they name the scan that the file was cut from.
+    Corners can agree with each other and still be displaced together. A geostationary grid must be
+    the full disk. The attributes processing_area and observation_mode do not count, because they
+    name the scan that the file was cut from.
     """
     misses = {name: _miss_px(area, grid) for name, area in AREAS.items()}
-    nearest = min(misses, key=lambda name: misses[name])
-    is_near = misses[nearest] < REACH_PX
+    nearest = min(misses, key=misses.__getitem__)
+    is_near = misses[nearest] < 2  # pixels
     if is_near or "+proj=geos" in grid.crs:
         area = nearest if is_near else "fd"
         yield Assertion(
-            f"outer edges are those of {area}",
+            f"outer edges match the area {area}",
             f"off by {misses[area]:.2f} pixels",
             misses[area] <= TOLERANCE_PX,
         )
     in_name = NAME_AREA.search(file_name(dataset).lower())
     if in_name:
         yield Assertion(
-            "the area code of the name",
-            f"the name says {in_name[1]}, the grid is that of "
-            f"{nearest if is_near else 'another area'}",
+            "the area code in the name fits the grid",
+            f"the name says {in_name[1]}, the grid covers {nearest if is_near else 'another area'}",
             is_near and in_name[1] == nearest,
         )
 
 
 def _miss_px(area: Grid, grid: Grid) -> float:
     """Largest distance of the outer corners from the area's; infinite in another system."""
-    if _projection(area) != _projection(grid):
+    # heights and ellipsoids differ between files in their last digits
+    ours, theirs = (re.sub(r" \+[hab]=\S+", "", one.crs) for one in (area, grid))
+    if ours != theirs:
         return inf
     distances = np.abs(np.array(area.corners) - np.array(grid.corners))
     return float(distances.max() / grid.steps[1])
-
-
-def _projection(grid: Grid) -> list[str]:
-    """The projection without height and ellipsoid, whose digits differ between files."""
-    return [word for word in grid.crs.split() if not word.startswith(("+h=", "+a=", "+b="))]

@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from math import degrees, hypot, radians
+from datetime import timedelta
+from math import degrees, hypot
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,8 +27,8 @@ from lstsr.sensors.ami import files, grids
 from lstsr.sensors.ami.channels import CHANNELS, Calibration, coefficient_names
 from lstsr.sensors.ami.split_window import cloudy, split_window_k
 from lstsr.sensors.inspection import Assertion, Fact, Inspection, grid_facts
-from lstsr.sensors.netcdf import attribute, file_name, number, opened, variable
-from lstsr.times import iso
+from lstsr.sensors.netcdf import attribute, fault, file_name, number, opened, variable
+from lstsr.times import read_time
 
 if TYPE_CHECKING:
     from lstsr.config import Gk2aL1bConfig
@@ -37,17 +37,16 @@ if TYPE_CHECKING:
 WINDOW = ("ir112", "ir123")
 # A word has 16 bits: the quality flag in the top two, then unused bits, then the count.
 FLAG_SHIFT, MOST_BITS = 14, 14
-SCAN = grids.ScanNames("cfac", "lfac", "coff", "loff")
+SCAN = ("cfac", "lfac", "coff", "loff")
+BITS, CHANNEL = "number_of_valid_bits_per_pixel", "channel_name"
+ACQUIRED = "scene_acquisition_time"
 NAME_CHANNEL = re.compile(r"_((?:vi|nr|sw|wv|ir)\d{3})_")
 # Largest distance of an observation's start from its slot: a full disk takes 10 minutes.
 SLOT = timedelta(minutes=15)
 
 
 def grid(path: Path, sensor: Gk2aL1bConfig) -> Grid:
-    """The grid in the file's header. The file's corners must agree.
-
-    Raises SceneError with the attribute that disagrees, and OSError if the file cannot be opened.
-    """
+    """The grid in the file's header. Raises SceneError if the header contradicts itself."""
     with opened(path) as dataset:
         return _checked_grid(dataset)
 
@@ -55,45 +54,33 @@ def grid(path: Path, sensor: Gk2aL1bConfig) -> Grid:
 def read(path: Path, sensor: Gk2aL1bConfig) -> SensorImage:
     """The configured band: LST or brightness temperature in kelvin, or reflectance factor.
 
-    A pixel is valid if its quality flag is one of ``sensor.accepted``; LST also needs the cloud
-    test to pass. The time is the middle of the observation if the file states it, otherwise the
-    time in the name. Raises SceneError if the file is truncated, lacks an attribute, contradicts
-    itself, its channel or its name, is navigated too badly, lacks its calibration or the second
-    channel of the split window, or holds no valid pixel.
+    A pixel is valid if its quality flag is one of ``sensor.accepted``; LST also needs to pass the
+    cloud test. The time is the middle of the observation; KO and EA files may only have the slot in
+    their name. Raises SceneError if the content is at fault: damaged, contradictory, navigated too
+    badly, without calibration, without the second channel of the split window, or nothing valid.
     """
     (band,) = sensor.bands
     image = _lst(path, sensor) if band == "lst" else _channel(path, band, sensor)
-    low = -np.inf if sensor.valid_min is None else sensor.valid_min
-    high = np.inf if sensor.valid_max is None else sensor.valid_max
-    valid = image.valid & (image.values[0] >= low) & (image.values[0] <= high)
-    if not valid.any():
-        raise SceneError(
-            f"{path.name}: no valid pixel. Is it all cloud? Accepted quality flags: "
-            f"{sensor.accepted}"
-        )
-    values = np.where(valid, image.values, np.float32(np.nan))
-    return replace(image, values=values, valid=valid, bands=(band,))
+    return files.in_range(path, image, sensor)
 
 
 def inspect(path: Path) -> Inspection:
     """Facts about the file, and whether its parts agree.
 
-    A missing or damaged part becomes a failed assertion. SceneError is raised only if the file
-    cannot be opened.
+    A missing or damaged part becomes a failed assertion. Raises SceneError if the file cannot be
+    opened.
     """
-    facts = {
-        "the observation time is known": lambda dataset: [("time", _time(dataset))],
-        "the projection is understood": lambda dataset: grid_facts(_stated_grid(dataset)),
+    parts: files.Parts = {
+        "the observation time is known": lambda one: [("time", _time(one))],
+        "the projection is understood": lambda one: grid_facts(_stated_grid(one)),
         "counts can be calibrated": _value_facts,
         "the navigation residual can be read": _residual_facts,
-    }
-    checks = {
         "the grid can be checked": _grid_checks,
         "the channel can be checked": _channel_checks,
         "the time can be checked": _time_checks,
     }
     with opened(path) as dataset:
-        return files.inspected(dataset, "GK2A/AMI L1B", facts, checks)
+        return files.inspected(dataset, "GK2A/AMI L1B", parts)
 
 
 def _value_facts(dataset: netCDF4.Dataset) -> list[Fact]:
@@ -119,26 +106,21 @@ def _residual_facts(dataset: netCDF4.Dataset) -> list[Fact]:
 
 
 def _lst(path: Path, sensor: Gk2aL1bConfig) -> SensorImage:
-    """Cloud-free LST of the split window."""
     t_11, t_12 = (_channel(_beside(path, channel), channel, sensor) for channel in WINDOW)
     if t_11.grid != t_12.grid:
-        raise SceneError(f"{path.name}: IR112 and IR123 lie on different grids; are they one scan?")
-    lst_k = split_window_k(
-        t_11.values,
-        t_12.values,
-        sensor.emissivity,
-        sensor.emissivity_difference,
-        sensor.water_vapour_g_cm2,
-    )
+        raise SceneError(
+            f"{path.name}: IR112 and IR123 lie on different grids. Name files of one scan"
+        )
+    constants = (sensor.emissivity, sensor.emissivity_difference, sensor.water_vapour_g_cm2)
     valid = t_11.valid & t_12.valid
-    clear = valid & ~cloudy(t_11.values[0], t_12.values[0], valid, sensor.cloud)
-    history = (
-        *t_11.history,
-        *t_12.history,
-        "split window, coefficients of AVHRR",
-        "cloud test of split window",
+    notes = ("split window, coefficients of AVHRR", "cloud test of split window")
+    return replace(
+        t_11,
+        bands=("lst",),
+        values=split_window_k(t_11.values, t_12.values, *constants),
+        valid=valid & ~cloudy(t_11.values[0], t_12.values[0], valid, sensor.cloud),
+        history=(*t_11.history, *t_12.history, *notes),
     )
-    return replace(t_11, values=lst_k, valid=clear, history=history)
 
 
 def _beside(path: Path, channel: str) -> Path:
@@ -160,13 +142,14 @@ def _channel(path: Path, channel: str, sensor: Gk2aL1bConfig) -> SensorImage:
         files.passed(dataset, _channel_checks(dataset))
         if _channel_name(dataset) != channel:
             raise SceneError(
-                f"{path.name}: holds {_channel_name(dataset)}, sensors ask for {channel}"
+                f"{path.name}: this file holds {_channel_name(dataset)}, but the config asks for "
+                f"{channel}. Name a file of {channel}"
             )
         for axis, value in _residuals_px(dataset).items():
             if value > sensor.max_residual_px:
                 raise SceneError(
-                    f"{path.name}: nav_average_residual_{axis} of {value:.2f} pixels, "
-                    f"max_residual_px allows {sensor.max_residual_px:g}"
+                    f"{path.name}: nav_average_residual_{axis} is {value:.2f} pixels, but "
+                    f"max_residual_px allows {sensor.max_residual_px:g}. Name another scan"
                 )
         time, viewpoint = _time(dataset), _viewpoint(dataset)
         calibration = _calibration(dataset)
@@ -188,12 +171,11 @@ def _channel(path: Path, channel: str, sensor: Gk2aL1bConfig) -> SensorImage:
 
 def _image(dataset: netCDF4.Dataset) -> netCDF4.Variable:
     """The image's words. Raises SceneError if they are not integers in rows and columns."""
-    image = variable(dataset, "image_pixel_values")
-    files.image_shape(image)
+    image = files.image(dataset, "image_pixel_values")
     if image.dtype.kind not in "iu":
-        raise SceneError(
-            f"{file_name(dataset)}: image_pixel_values holds {image.dtype}. Counts with flags must "
-            "be 16-bit integers."
+        raise fault(
+            dataset,
+            f"image_pixel_values holds {image.dtype}. Counts with flags must be 16-bit integers.",
         )
     return image
 
@@ -206,40 +188,39 @@ def _words(dataset: netCDF4.Dataset, bits: int) -> tuple[NDArray[np.uint16], NDA
 
 def _channel_name(dataset: netCDF4.Dataset) -> str:
     """The channel in lower case: from the file's attribute, otherwise from its name."""
-    image = _image(dataset)
-    in_name = NAME_CHANNEL.search(file_name(dataset).lower())
-    if "channel_name" in image.ncattrs():
-        channel = str(attribute(image, "channel_name")).lower()
-    elif in_name:
-        channel = in_name[1]
-    else:
-        raise SceneError(
-            f"{file_name(dataset)}: neither the attribute channel_name nor the file's name gives "
-            "the channel. Rename the file to ..._ir112_..."
+    image, in_name = _image(dataset), _channel_in_name(dataset)
+    stated = str(attribute(image, CHANNEL)).lower() if CHANNEL in image.ncattrs() else in_name
+    if stated is None:
+        raise fault(
+            dataset,
+            f"neither the attribute {CHANNEL} nor the file's name gives the channel. Rename the "
+            "file to ..._ir112_...",
         )
-    if channel not in CHANNELS:
-        raise SceneError(f"{file_name(dataset)}: {channel!r} is not a channel of AMI")
-    return channel
+    if stated not in CHANNELS:
+        raise fault(dataset, f"{stated!r} is not a channel of AMI")
+    return stated
+
+
+def _channel_in_name(dataset: netCDF4.Dataset) -> str | None:
+    match = NAME_CHANNEL.search(file_name(dataset).lower())
+    return match and match[1]
 
 
 def _channel_checks(dataset: netCDF4.Dataset) -> Iterator[Assertion]:
     """Whether name and attribute give the same channel, and its valid bits are as expected."""
-    channel = _channel_name(dataset)
-    in_name = NAME_CHANNEL.search(file_name(dataset).lower())
+    channel, in_name = _channel_name(dataset), _channel_in_name(dataset)
     if in_name:
         yield Assertion(
-            "the channel of the name is that of the image",
-            f"{in_name[1]} and {channel}",
-            in_name[1] == channel,
+            "the channel of the name is the channel of the image",
+            f"{in_name} and {channel}",
+            in_name == channel,
         )
-    name = "number_of_valid_bits_per_pixel"
-    if name in _image(dataset).ncattrs():
-        stated, known = number(_image(dataset), name), CHANNELS[channel].bits
-        belongs = stated == known if known else stated in range(1, MOST_BITS + 1)
+    if BITS in _image(dataset).ncattrs():
+        stated, known = number(_image(dataset), BITS), CHANNELS[channel].bits
         yield Assertion(
-            f"{name} is that of {channel}",
-            f"states {stated:g}, {channel} has {known or f'1 to {MOST_BITS}'}",
-            belongs,
+            f"{BITS} fits {channel}",
+            f"the file states {stated:g}, {channel} has {known or f'1 to {MOST_BITS}'}",
+            stated == known if known else stated in range(1, MOST_BITS + 1),
         )
 
 
@@ -253,24 +234,19 @@ def _calibration(dataset: netCDF4.Dataset) -> Calibration:
     for path in sorted(Path(dataset.filepath()).parent.glob(pattern)):
         with opened(path) as other:
             if "DN_to_Radiance_Gain" in other.ncattrs() and _channel_name(other) == channel:
-                files.passed(other, _channel_checks(other))
                 return _stated_calibration(other, channel)
-    raise SceneError(
-        f"{file_name(dataset)}: KO and EA files have no calibration. Put the FD or LA file "
-        f"{pattern.replace('*', 'fd...')} of the same slot into the same folder."
+    raise fault(
+        dataset,
+        "KO and EA files have no calibration. Put the FD or LA file "
+        f"{pattern.replace('*', 'fd...')} of the same slot into the same folder.",
     )
 
 
 def _stated_calibration(dataset: netCDF4.Dataset, channel: str) -> Calibration:
-    bits = number(_image(dataset), "number_of_valid_bits_per_pixel")
-    if bits not in range(1, MOST_BITS + 1):
-        raise SceneError(
-            f"{file_name(dataset)}: number_of_valid_bits_per_pixel = {bits:g} is not between 1 and "
-            f"{MOST_BITS}"
-        )
+    files.passed(dataset, _channel_checks(dataset))
     return Calibration(
         channel,
-        int(bits),
+        int(number(_image(dataset), BITS)),
         number(dataset, "DN_to_Radiance_Gain"),
         number(dataset, "DN_to_Radiance_Offset"),
         tuple(number(dataset, name) for name in coefficient_names(channel)),
@@ -278,33 +254,21 @@ def _stated_calibration(dataset: netCDF4.Dataset, channel: str) -> Calibration:
 
 
 def _residuals_px(dataset: netCDF4.Dataset) -> dict[str, float]:
-    """Mean navigation residuals of the image in pixels, by axis, as far as the file states them.
+    """Mean navigation residuals of the image in pixels, by axis, if the file states them.
 
-    The unit is assumed to be radians, as for all angles in the file. If it is another one, the
-    values are so large that they are refused.
+    We assume that they are in radians, like all angles in the file. In any other unit they would be
+    so large that the file is refused.
     """
     residuals: dict[str, float] = {}
-    if _is_lambert(dataset):
-        return residuals
-    for axis, factor in (("ew", SCAN.column_factor), ("ns", SCAN.line_factor)):
+    for axis, factor, sign in (("ew", SCAN[0], 1), ("ns", SCAN[1], -1)):
         name = f"nav_average_residual_{axis}"
-        if name not in dataset.variables:
+        if name not in dataset.variables or _is_lambert(dataset):
             continue
         stated = np.atleast_1d(variable(dataset, name)[:])
-        if stated.dtype.kind not in "iuf":
-            continue
-        largest = float(np.abs(stated.astype(float)).max(initial=0.0))
-        if np.isfinite(largest):
-            residuals[axis] = largest / _pixel_rad(dataset, factor)
+        if stated.dtype.kind in "iuf" and np.isfinite(stated).all():
+            largest = float(np.abs(stated.astype(float)).max(initial=0.0))
+            residuals[axis] = largest / grids.pixel_rad(dataset, factor, sign)
     return residuals
-
-
-def _pixel_rad(dataset: netCDF4.Dataset, factor: str) -> float:
-    """The scan angle of a pixel, 2^16 degrees / factor. Raises SceneError if the factor is 0."""
-    stated = number(dataset, factor)
-    if not stated:
-        raise SceneError(f"{file_name(dataset)}: {factor} = 0 is not a valid scan-angle factor")
-    return radians(abs(65536 / stated))
 
 
 def _is_lambert(dataset: netCDF4.Dataset) -> bool:
@@ -312,21 +276,18 @@ def _is_lambert(dataset: netCDF4.Dataset) -> bool:
 
 
 def _checked_grid(dataset: netCDF4.Dataset) -> Grid:
-    """The stated grid. Raises SceneError with the first assertion that fails."""
     files.passed(dataset, _grid_checks(dataset))
     return _stated_grid(dataset)
 
 
 def _stated_grid(dataset: netCDF4.Dataset) -> Grid:
-    """The grid of the header alone."""
-    shape = files.image_shape(_image(dataset))
+    shape = _image(dataset).shape
     if _is_lambert(dataset):
         return grids.lambert_grid(dataset, shape)
     kind = str(attribute(dataset, "projection_type")).lower()
     if "geos" not in kind:
-        raise SceneError(
-            f"{file_name(dataset)}: projection_type = {kind!r} is neither GEOS (FD, LA) nor "
-            "Lambert (KO, EA)"
+        raise fault(
+            dataset, f"projection_type = {kind!r} is neither GEOS (FD, LA) nor Lambert (KO, EA)"
         )
     return grids.scan_grid(dataset, SCAN, _viewpoint(dataset), shape)
 
@@ -339,14 +300,15 @@ def _viewpoint(dataset: netCDF4.Dataset) -> Viewpoint:
         number(dataset, name) for name in ("sub_longitude", "nominal_satellite_height")
     )
     if not abs(degrees(longitude) - grids.GK2A.longitude_deg) < 1:
-        raise SceneError(
-            f"{file_name(dataset)}: sub_longitude = {longitude:g} is not GK2A's "
-            f"{grids.GK2A.longitude_deg} E in radians"
+        raise fault(
+            dataset,
+            f"sub_longitude = {longitude:g} is not GK2A's {grids.GK2A.longitude_deg} E in radians",
         )
     if not 42.0e6 < distance_m < 42.3e6:
-        raise SceneError(
-            f"{file_name(dataset)}: nominal_satellite_height = {distance_m:g} is not the distance "
-            "of a geostationary satellite from the Earth's centre, 42164000 m"
+        raise fault(
+            dataset,
+            f"nominal_satellite_height = {distance_m:g} is not the distance of a geostationary "
+            "satellite from the Earth's centre, 42164000 m",
         )
     return Viewpoint(
         degrees(longitude),
@@ -358,17 +320,13 @@ def _viewpoint(dataset: netCDF4.Dataset) -> Viewpoint:
 
 def _grid_checks(dataset: netCDF4.Dataset) -> Iterator[Assertion]:
     """Whether the header agrees with itself. The area must match, except for a sector (LA)."""
-    stated = _stated_grid(dataset)
-    if _is_lambert(dataset):
-        yield from grids.size_checks(dataset, "image_width", "image_height", stated, "the image")
-        yield from grids.lambert_checks(dataset, stated)
-        yield from grids.area_checks(dataset, stated)
-        return
-    yield from grids.size_checks(
-        dataset, "number_of_columns", "number_of_lines", stated, "the image"
+    stated, is_lambert = _stated_grid(dataset), _is_lambert(dataset)
+    sizes = (
+        ("image_width", "image_height") if is_lambert else ("number_of_columns", "number_of_lines")
     )
-    yield from _corner_checks(dataset, stated)
-    if files.NAME_AREA.search(file_name(dataset).lower()):
+    yield from grids.size_checks(dataset, *sizes, stated)
+    yield from (grids.lambert_checks if is_lambert else _corner_checks)(dataset, stated)
+    if is_lambert or files.NAME_AREA.search(file_name(dataset).lower()):
         yield from grids.area_checks(dataset, stated)
 
 
@@ -377,14 +335,12 @@ def _corner_checks(dataset: netCDF4.Dataset, stated: Grid) -> Iterator[Assertion
     height_m = _viewpoint(dataset).height_m
     corners = {"upperleft": (0.5, 0.5), "lowerright": (stated.height - 0.5, stated.width - 0.5)}
     for name, (row, column) in corners.items():
-        x_m, y_m = (number(dataset, f"image_{name}_{axis}") * height_m for axis in "xy")
-        by_angle = ~stated.transform @ (x_m, y_m)
-        positions = {"x/y": by_angle[::-1]}
+        x, y = (number(dataset, f"image_{name}_{axis}") for axis in "xy")
+        positions = {"x/y": (~stated.transform @ (x * height_m, y * height_m))[::-1]}
         if np.isfinite(stated.lonlat_at(row, column)[0]):
-            lon, lat = (
-                degrees(number(dataset, f"image_{name}_{axis}itude")) for axis in ("long", "lat")
-            )
-            positions["latitude/longitude"] = stated.position(lon, lat)
+            names = (f"image_{name}_longitude", f"image_{name}_latitude")
+            lon_lat = (degrees(number(dataset, one)) for one in names)
+            positions["latitude/longitude"] = stated.position(*lon_lat)
         for attributes, position in positions.items():
             off_px = hypot(position[0] - row, position[1] - column)
             yield Assertion(
@@ -395,13 +351,9 @@ def _corner_checks(dataset: netCDF4.Dataset, stated: Grid) -> Iterator[Assertion
 
 
 def _time(dataset: netCDF4.Dataset) -> str:
-    """ISO 8601 UTC: the middle of the observation if stated, otherwise the slot in the name."""
+    """ISO 8601 UTC: the middle of the observation. KO and EA files may only have the slot."""
     files.passed(dataset, _time_checks(dataset))
-    if "observation_start_time" not in dataset.ncattrs() and _is_lambert(dataset):
-        return iso(files.time_in_name(file_name(dataset)))
-    return files.middle(
-        *(files.instant(dataset, f"observation_{at}_time") for at in ("start", "end"))
-    )
+    return files.observed(dataset, required=not _is_lambert(dataset))
 
 
 def _time_checks(dataset: netCDF4.Dataset) -> Iterator[Assertion]:
@@ -409,23 +361,18 @@ def _time_checks(dataset: netCDF4.Dataset) -> Iterator[Assertion]:
     if "observation_start_time" not in dataset.ncattrs():
         return
     start = files.instant(dataset, "observation_start_time")
-    for source, slot in _slots(dataset):
+    slots = {}
+    if ACQUIRED in dataset.ncattrs():
+        stated = str(attribute(dataset, ACQUIRED))
+        acquired = read_time(stated.replace("_", "T"))
+        if acquired is None:
+            raise fault(dataset, f"{ACQUIRED} = {stated!r} is not a time YYYYMMDD_HHMMSS")
+        slots[ACQUIRED] = acquired
+    if files.NAME_TIME.search(file_name(dataset)):
+        slots["the name"] = files.time_in_name(file_name(dataset))
+    for source, slot in slots.items():
         yield Assertion(
             f"observation_start_time is in the slot of {source}",
             f"{start:%Y-%m-%d %H:%M:%S} for {slot:%Y-%m-%d %H:%M}",
             abs(start - slot) <= SLOT,
         )
-
-
-def _slots(dataset: netCDF4.Dataset) -> Iterator[tuple[str, datetime]]:
-    name = "scene_acquisition_time"
-    if name in dataset.ncattrs():
-        stated = str(attribute(dataset, name))
-        try:
-            yield name, datetime.strptime(stated, "%Y%m%d_%H%M%S").replace(tzinfo=UTC)
-        except ValueError:
-            raise SceneError(
-                f"{file_name(dataset)}: {name} = {stated!r} is not a time YYYYMMDD_HHMMSS"
-            ) from None
-    if files.NAME_TIME.search(file_name(dataset)):
-        yield "the name", files.time_in_name(file_name(dataset))

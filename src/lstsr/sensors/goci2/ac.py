@@ -7,7 +7,6 @@ file.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,27 +14,18 @@ import netCDF4
 import numpy as np
 from numpy.typing import NDArray
 
-from lstsr.errors import SceneError
-from lstsr.grid import Grid
 from lstsr.image import Floats, Mask, SensorImage
-from lstsr.sensors.goci2.bands import (
-    bands_check,
-    check_product,
-    extremes,
-    in_range,
-    physical,
-    plane,
-    with_indices,
-)
-from lstsr.sensors.goci2.navigation import FILL, fitted, navigation, time_check
+from lstsr.sensors.goci2 import bands
+from lstsr.sensors.goci2.navigation import FILL, fitted, grid, placed, time_check
 from lstsr.sensors.inspection import Inspection, grid_facts
-from lstsr.sensors.netcdf import attribute, file_name, opened, variable
+from lstsr.sensors.netcdf import attribute, fault, opened, variable
 
 if TYPE_CHECKING:
     from lstsr.config import Goci2Config
 
+__all__ = ["FLAG_BITS", "grid", "inspect", "read"]
 RHOC, FLAG = "geophysical_data/RhoC", "geophysical_data/flag"
-# Flag bits of an AC file that does not name its own [one public reader, not confirmed].
+# Flag bits of an AC file that does not name its own, from one public reader, not confirmed.
 FLAG_BITS = {
     "COASTLINE": 0,
     "LAND": 1,
@@ -49,30 +39,36 @@ FLAG_BITS = {
 }
 
 
-def grid(path: Path, sensor: Goci2Config) -> Grid:
-    """The grid of the image that ``read`` returns. Raises like `navigation`."""
-    with opened(path) as dataset:
-        check_product(dataset, "goci2")
-        return navigation(dataset).output
-
-
 def read(path: Path, sensor: Goci2Config) -> SensorImage:
     """The bands of ``sensor``, masked by the flags ``sensor.masked``.
 
-    ``ndvi`` is made of 865 and 660 nm, ``ndwi`` of 555 and 865. The time is the middle of the
-    file's own observation times, not the time in its name: a scan takes 20 minutes, slot by slot.
-    A curvilinear file is resampled once. Raises SceneError if the file is truncated, is not Level-2
-    AC, lacks a variable, has coordinates that are not those of an image, has times far from the
-    time in its name, or holds no valid pixel.
+    The time is the middle of the file's own observation times, not the time in its name: a scan
+    takes 20 minutes, slot by slot. A curvilinear file is resampled once. Raises SceneError if the
+    content is at fault: damaged, another product, implausible coordinates or times, nothing valid.
     """
+
+    def rhoc(wavelength_nm: int) -> Floats:
+        values = bands.physical(dataset, f"{RHOC}/RhoC_{wavelength_nm}", FILL)
+        return bands.in_range(values, sensor.valid_min, sensor.valid_max)
+
     with opened(path) as dataset:
-        check_product(dataset, "goci2")
-        pixels = navigation(dataset)
-        values = _values(dataset, sensor)
-        clear = _clear(_flags(dataset, sensor.flag_bits), sensor.masked, path.name)
+        bands.check_product(dataset, "goci2")
+        pixels = placed(dataset)
+        values = bands.stacked(sensor.bands, rhoc)
+        clear = _clear(dataset, sensor)
         known: Mask = np.all(np.isfinite(values), axis=0)
+        if not known.any():
+            raise fault(
+                dataset,
+                f"no valid pixel: RhoC is empty (fill, or outside {sensor.valid_min:g} .. "
+                f"{sensor.valid_max:g}), which can happen over land",
+            )
         if not (known & clear).any():
-            raise SceneError(f"{path.name}: no valid pixel: {_why_none(known, clear, sensor)}")
+            raise fault(
+                dataset,
+                f"no valid pixel: {known.mean():.1%} of the pixels have RhoC, and "
+                f"{clear.mean():.1%} have none of the flags {', '.join(sensor.masked)}",
+            )
         note = f"without {', '.join(sensor.masked)}"
         return pixels.image(dataset, values, known & clear, sensor, note)
 
@@ -80,57 +76,42 @@ def read(path: Path, sensor: Goci2Config) -> SensorImage:
 def inspect(path: Path) -> Inspection:
     """Facts about the file, and how well a regular grid fits it."""
     with opened(path) as dataset:
-        check_product(dataset, "goci2")
+        bands.check_product(dataset, "goci2")
         pixels, times = fitted(dataset), time_check(dataset)
-        present, complete = bands_check("RhoC", dataset[RHOC].variables)
-        flags = _flags(dataset, FLAG_BITS)
-        bands = [_band_facts(dataset, nm, flags) for nm in present]
+        present, complete = bands.check("RhoC", dataset[RHOC].variables)
+        numbers, bits = _flags(dataset, FLAG_BITS)
+        land = _is_up(numbers, bits["LAND"]) if "LAND" in bits else None
+        names = [f"{RHOC}/RhoC_{nm}" for nm in present]
+        listed = [
+            bands.facts(variable(dataset, name), bands.physical(dataset, name, FILL), land)
+            for name in names
+        ]
     shares = ", ".join(
-        f"{name} (bit {bit}) {flags.up(name).mean():.1%}" for name, bit in flags.bits.items()
+        f"{name} (bit {bit}) {_is_up(numbers, bit).mean():.1%}" for name, bit in bits.items()
     )
     facts = (
         ("file", path.name),
         ("observed", times.found),
         *grid_facts(pixels.output),
-        ("bands", "reflectance; " + "; ".join(bands)),
-        ("flags", f"{shares} (bits {'of the file' if flags.stated else 'assumed'})"),
+        ("bands", "reflectance; " + "; ".join(listed)),
+        ("flags", f"{shares} (bits {'assumed' if bits is FLAG_BITS else 'of the file'})"),
     )
     return Inspection("GK2B/GOCI-II L2 AC", facts, (pixels.check, times, complete))
 
 
-def _values(dataset: netCDF4.Dataset, sensor: Goci2Config) -> Floats:
-    """The bands of ``sensor`` (band, row, column); NaN at fill or out of range."""
-
-    def rhoc(wavelength_nm: int) -> Floats:
-        values = physical(dataset, f"{RHOC}/RhoC_{wavelength_nm}", FILL)
-        return in_range(values, sensor.valid_min, sensor.valid_max)
-
-    return np.stack(list(with_indices(sensor.bands, "rhoc_", rhoc).values()))
-
-
-@dataclass(frozen=True)
-class _Flags:
-    """The flags (row, column) and the bit of each name, ``stated`` by the file or assumed."""
-
-    numbers: NDArray[np.int64]
-    bits: Mapping[str, int]
-    stated: bool
-
-    def up(self, name: str) -> Mask:
-        """Pixels with the flag ``name``."""
-        return (self.numbers >> self.bits[name] & 1).astype(bool)
-
-
-def _flags(dataset: netCDF4.Dataset, usual: Mapping[str, int]) -> _Flags:
-    """The file's flags, with the bits that it states, or else the ``usual`` ones."""
-    flag = plane(dataset, FLAG)
+def _flags(
+    dataset: netCDF4.Dataset, usual: Mapping[str, int]
+) -> tuple[NDArray[np.int64], Mapping[str, int]]:
+    """The flags (row, column), and the bit of each flag: as the file states, or else ``usual``."""
+    flag = bands.plane(dataset, FLAG)
     if flag.dtype.kind not in "iu":
-        raise SceneError(
-            f"{file_name(dataset)}: {FLAG} holds {flag.dtype}, but flag bits need integers."
-        )
-    stated = {"flag_masks", "flag_meanings"} <= set(flag.ncattrs())
-    bits = _stated_bits(flag) if stated else usual
-    return _Flags(np.asarray(flag[:]).astype(np.int64), bits, stated)
+        raise fault(dataset, f"{FLAG} holds {flag.dtype}, but flag bits need integers.")
+    is_stated = {"flag_masks", "flag_meanings"} <= set(flag.ncattrs())
+    return np.asarray(flag[:]).astype(np.int64), _stated_bits(flag) if is_stated else usual
+
+
+def _is_up(numbers: NDArray[np.int64], bit: int) -> Mask:
+    return (numbers >> bit & 1).astype(bool)
 
 
 def _stated_bits(flag: netCDF4.Variable) -> dict[str, int]:
@@ -143,44 +124,24 @@ def _stated_bits(flag: netCDF4.Variable) -> dict[str, int]:
     except (TypeError, ValueError, OverflowError):
         numbers = []
     if len(numbers) != len(names) or any(mask.bit_count() != 1 for mask in numbers):
-        raise SceneError(
-            f"{file_name(flag)}: flag_masks {' '.join(map(str, listed))} do not give one bit for "
-            f"each of flag_meanings {meanings!r}"
+        raise fault(
+            flag,
+            f"flag_masks {' '.join(map(str, listed))} do not give one bit for each of "
+            f"flag_meanings {meanings!r}",
         )
     return {name: mask.bit_length() - 1 for name, mask in zip(names, numbers, strict=True)}
 
 
-def _clear(flags: _Flags, masked: list[str], file: str) -> Mask:
-    """Pixels that have flags, but none of the ``masked`` ones."""
-    clear = flags.numbers != FILL
-    for name in masked:
-        if name not in flags.bits:
-            raise SceneError(
-                f"{file}: flag {name} is unknown; known are {', '.join(flags.bits)}. Set the "
-                f"sensor's masked{'' if flags.stated else ' or flag_bits'}"
+def _clear(dataset: netCDF4.Dataset, sensor: Goci2Config) -> Mask:
+    """Pixels that have flags, but none of ``sensor.masked``."""
+    numbers, bits = _flags(dataset, sensor.flag_bits)
+    clear: Mask = numbers != FILL
+    for name in sensor.masked:
+        if name not in bits:
+            keys = "masked or flag_bits" if bits is sensor.flag_bits else "masked"
+            raise fault(
+                dataset,
+                f"flag {name} is unknown; known are {', '.join(bits)}. Set the sensor's {keys}",
             )
-        clear &= ~flags.up(name)
+        clear &= ~_is_up(numbers, bits[name])
     return clear
-
-
-def _why_none(known: Mask, clear: Mask, sensor: Goci2Config) -> str:
-    if not known.any():
-        return (
-            f"RhoC is empty (fill, or outside {sensor.valid_min:g} .. {sensor.valid_max:g}), "
-            "which can happen over land"
-        )
-    return (
-        f"{known.mean():.1%} of the pixels have RhoC, and {clear.mean():.1%} have none of the "
-        f"flags {', '.join(sensor.masked)}"
-    )
-
-
-def _band_facts(dataset: netCDF4.Dataset, wavelength_nm: int, flags: _Flags) -> str:
-    """Valid share of a band, also over land, its range, and its stored type."""
-    name = f"{RHOC}/RhoC_{wavelength_nm}"
-    values = physical(dataset, name, FILL)
-    known = np.isfinite(values)
-    land = known[flags.up("LAND")] if "LAND" in flags.bits else known[:0]
-    over_land = f" ({land.mean():.1%} over land)" if land.size else ""
-    kind = variable(dataset, name).dtype
-    return f"rhoc_{wavelength_nm} {known.mean():.1%}{over_land}{extremes(values)}, {kind}"

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 import netCDF4
 import numpy as np
 from numpy.typing import NDArray
 
-from lstsr.errors import SceneError
-from lstsr.image import Floats
+from lstsr.image import Floats, Mask
+from lstsr.sensors import netcdf
 from lstsr.sensors.inspection import Assertion
-from lstsr.sensors.netcdf import file_name, number, variable
+from lstsr.sensors.netcdf import fault, variable
 
 IRRADIANCE = {
     380: 1061.509,
@@ -28,9 +29,8 @@ IRRADIANCE = {
     745: 1274.906,
     865: 971.089,
 }
-"""Wavelength (nm) of each band to its in-band solar irradiance at one au, W m-2 um-1. The files
-state none. Source: the draft of a Level-1 reader for satpy (pytroll/satpy, pull request
-2796)."""
+"""In-band solar irradiance at one au, W m-2 um-1, by wavelength in nm. The files do not state it.
+Source: the draft of a Level-1 reader for satpy (pytroll/satpy, pull request 2796)."""
 WAVELENGTHS_NM = tuple(IRRADIANCE)
 LATITUDE, LONGITUDE = "navigation_data/latitude", "navigation_data/longitude"
 # Wavelengths (nm) of the normalised differences (first - second) / (first + second): vegetation
@@ -60,11 +60,9 @@ def check_product(dataset: netCDF4.Dataset, product: str) -> None:
     """Raise SceneError if a file does not hold ``product``."""
     held = product_of(dataset)
     if held != product:
-        fault = f"{file_name(dataset)}: not {_PRODUCTS[product]}"
-        if held:
-            fault += f" but {_PRODUCTS[held]}"
+        but = f" but {_PRODUCTS[held]}" if held else ""
         cure = f" or set the sensor's product to {held}" if held else ""
-        raise SceneError(f"{fault}. Name another file{cure}")
+        raise fault(dataset, f"not {_PRODUCTS[product]}{but}. Name another file{cure}")
 
 
 def in_range(values: NDArray[np.floating[Any]], low: float, high: float) -> Floats:
@@ -77,10 +75,8 @@ def plane(dataset: netCDF4.Dataset, name: str) -> netCDF4.Variable:
     """A variable of lines and pixels. Raises SceneError if the latitudes have another shape."""
     values, shape = variable(dataset, name), variable(dataset, LATITUDE).shape
     if len(shape) != 2 or values.shape != shape:
-        raise SceneError(
-            f"{file_name(dataset)}: {name} has shape {values.shape}, {LATITUDE} {shape}. Expected "
-            "(lines, pixels) for both"
-        )
+        both = f"{name} has shape {values.shape}, {LATITUDE} {shape}"
+        raise fault(dataset, f"{both}. Expected (lines, pixels) for both")
     return values
 
 
@@ -88,32 +84,23 @@ def physical(
     dataset: netCDF4.Dataset, name: str, fill: float, lines: Iterable[int] | None = None
 ) -> NDArray[np.floating[Any]]:
     """Scaled values of all ``lines`` or some; NaN at the file's own fill value, else ``fill``."""
-    stored = plane(dataset, name)
-    usual = {"_FillValue": fill, "scale_factor": 1.0, "add_offset": 0.0}
-    fill, scale, offset = (
-        number(stored, key) if key in stored.ncattrs() else value for key, value in usual.items()
-    )
-    numbers = stored[:] if lines is None else np.stack([stored[line] for line in lines])
-    return np.where(numbers != fill, numbers * scale + offset, np.nan)
+    return netcdf.physical(plane(dataset, name), fill, lines=lines)
 
 
-def with_indices(
-    bands: Iterable[str], prefix: str, reflectance: Callable[[int], Floats]
-) -> dict[str, Floats]:
-    """``bands`` by name: ``prefix`` and a wavelength in nm, or an index of two wavelengths.
+def stacked(bands: Iterable[str], reflectance: Callable[[int], Floats]) -> Floats:
+    """The ``bands`` (band, row, column). A name ends in a wavelength in nm, or is an index.
 
     ``reflectance`` is called once for each wavelength.
     """
-    names = list(bands)
-    parts = [nm for name in names if name in INDICES for nm in INDICES[name]]
-    single = [int(name.removeprefix(prefix)) for name in names if name not in INDICES]
-    known = {nm: reflectance(nm) for nm in dict.fromkeys([*single, *parts])}
-    return {
-        name: normalised_difference(*(known[nm] for nm in INDICES[name]))
-        if name in INDICES
-        else known[int(name.removeprefix(prefix))]
-        for name in names
-    }
+    known = cache(reflectance)
+    return np.stack(
+        [
+            normalised_difference(*map(known, INDICES[name]))
+            if name in INDICES
+            else known(int(name.rpartition("_")[2]))
+            for name in bands
+        ]
+    )
 
 
 def normalised_difference(first: Floats, second: Floats) -> Floats:
@@ -124,15 +111,22 @@ def normalised_difference(first: Floats, second: Floats) -> Floats:
     return np.where((total > DARKEST) & (np.abs(index) <= 1), index, np.float32(np.nan))
 
 
-def bands_check(quantity: str, stored: Iterable[str]) -> tuple[list[int], Assertion]:
-    """Wavelengths of the variables ``quantity``_nm that are in the file, and if all are there."""
+def check(quantity: str, stored: Iterable[str]) -> tuple[list[int], Assertion]:
+    """Wavelengths of the variables ``quantity``_nm in the file, and whether all are present."""
     present = [nm for nm in WAVELENGTHS_NM if f"{quantity}_{nm}" in stored]
     missing = ", ".join(str(nm) for nm in WAVELENGTHS_NM if nm not in present)
-    claim = f"all {len(WAVELENGTHS_NM)} {quantity} are there"
+    claim = f"the file holds all {len(WAVELENGTHS_NM)} bands of {quantity}"
     return present, Assertion(claim, f"missing {missing or 'none'}", not missing)
 
 
-def extremes(values: NDArray[np.floating[Any]]) -> str:
-    """Lowest and highest known value, for `inspect`; empty if all are NaN."""
-    known = values[np.isfinite(values)]
-    return f", {known.min():.4g} .. {known.max():.4g}" if known.size else ""
+def facts(
+    stored: netCDF4.Variable, values: NDArray[np.floating[Any]], land: Mask | None = None
+) -> str:
+    """Name, valid share (also over ``land``), range and stored type of a band, for `inspect`."""
+    known = np.isfinite(values)
+    over_land = extremes = ""
+    if land is not None and land.any():
+        over_land = f" ({known[land].mean():.1%} over land)"
+    if known.any():
+        extremes = f", {values[known].min():.4g} .. {values[known].max():.4g}"
+    return f"{stored.name} {known.mean():.1%}{over_land}{extremes}, {stored.dtype}"

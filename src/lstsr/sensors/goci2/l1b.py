@@ -16,65 +16,56 @@ from typing import TYPE_CHECKING
 import netCDF4
 import numpy as np
 
-from lstsr.errors import SceneError
 from lstsr.geo.sun import sun_distance_au, sun_position
-from lstsr.grid import Grid
 from lstsr.image import Floats, Mask, SensorImage
-from lstsr.sensors.goci2.bands import (
-    INDICES,
-    IRRADIANCE,
-    bands_check,
-    check_product,
-    extremes,
-    in_range,
-    normalised_difference,
-    physical,
-    with_indices,
-)
-from lstsr.sensors.goci2.navigation import coordinates, fitted, navigation, observed, time_check
+from lstsr.sensors.goci2 import bands
+from lstsr.sensors.goci2.navigation import coordinates, fitted, grid, observed, placed, time_check
 from lstsr.sensors.inspection import Inspection, grid_facts
-from lstsr.sensors.netcdf import file_name, opened, variable
+from lstsr.sensors.netcdf import fault, opened, variable
 
 if TYPE_CHECKING:
     from lstsr.config import Goci2L1bConfig
 
+__all__ = ["FILL", "grid", "inspect", "read", "reflectance"]
 FILL = 0.0
+RADIANCE = "geophysical_data/L_TOA"
 # The cloud test uses this wavelength, at which land is dark, and NDVI.
 CLOUD_NM = 412
-
-
-def grid(path: Path, sensor: Goci2L1bConfig) -> Grid:
-    """The grid of the image that ``read`` returns. Raises like `navigation`."""
-    with opened(path) as dataset:
-        check_product(dataset, "goci2-l1b")
-        return navigation(dataset).output
 
 
 def read(path: Path, sensor: Goci2L1bConfig) -> SensorImage:
     """The bands of ``sensor`` by day, outside likely clouds.
 
     Reflectance is at the top of the atmosphere, with the sun's position at each pixel at the middle
-    of the file's own observation times, which span one minute in a slot and 20 in a mosaic.
-    ``ndvi`` and ``ndwi`` are computed from it. A curvilinear file is resampled once. Raises
-    SceneError if the file is truncated, is not Level 1B, lacks a variable, has coordinates that are
-    not those of an image, has times far from the time in its name, or holds no valid pixel, as at
-    night or under cloud.
+    of the file's own observation times, which span one minute in a slot and 20 in a mosaic. A
+    curvilinear file is resampled once. Raises SceneError if the content is at fault: damaged,
+    another product, implausible coordinates or times, nothing valid, as at night or under cloud.
     """
     with opened(path) as dataset:
-        check_product(dataset, "goci2-l1b")
-        pixels, time = navigation(dataset), observed(dataset)
+        bands.check_product(dataset, "goci2-l1b")
+        pixels, time = placed(dataset), observed(dataset)
         cosine = _by_day(dataset, time, sensor.min_sun_elevation_deg)
 
         @cache
         def toa(wavelength_nm: int) -> Floats:
             values = reflectance(_radiance(dataset, wavelength_nm), wavelength_nm, time, cosine)
-            return in_range(values, sensor.valid_min, sensor.valid_max)
+            return bands.in_range(values, sensor.valid_min, sensor.valid_max)
 
-        values = np.stack(list(with_indices(sensor.bands, "toa_", toa).values()))
+        values = bands.stacked(sensor.bands, toa)
         known: Mask = np.all(np.isfinite(values), axis=0)
+        if not known.any():
+            raise fault(
+                dataset,
+                f"no valid pixel: no daytime pixel has all of {', '.join(sensor.bands)} within "
+                f"{sensor.valid_min:g} .. {sensor.valid_max:g}. Name another file",
+            )
         clear = _clear(toa, cosine, sensor)
         if not (known & clear).any():
-            raise SceneError(f"{path.name}: no valid pixel: {_why_none(known, sensor)}")
+            raise fault(
+                dataset,
+                f"no valid pixel: all known pixels ({known.mean():.1%}) look like cloud. Name "
+                "another scan, or change the sensor's cloud_brightness or cloud_ndvi",
+            )
         notes = (
             f"to top-of-atmosphere reflectance, the sun {sun_distance_au(time):.5f} au away",
             f"without likely clouds, {(known & ~clear).mean():.1%}",
@@ -88,7 +79,7 @@ def reflectance(radiance: Floats, wavelength_nm: int, time: datetime, cosine: Fl
     d is the sun's distance in au, F0 the irradiance, and ``cosine`` the cosine of the sun's zenith
     angle (e.g. Chander et al. 2009, Remote Sensing of Environment 113, 893).
     """
-    factor = np.pi * sun_distance_au(time) ** 2 / IRRADIANCE[wavelength_nm]
+    factor = np.pi * sun_distance_au(time) ** 2 / bands.IRRADIANCE[wavelength_nm]
     values: Floats = np.float32(factor) * radiance / cosine
     return values
 
@@ -96,37 +87,47 @@ def reflectance(radiance: Floats, wavelength_nm: int, time: datetime, cosine: Fl
 def inspect(path: Path) -> Inspection:
     """Facts about the file, and how well a regular grid fits it."""
     with opened(path) as dataset:
-        check_product(dataset, "goci2-l1b")
+        bands.check_product(dataset, "goci2-l1b")
         pixels, times = fitted(dataset), time_check(dataset)
-        present, complete = bands_check("L_TOA", dataset["geophysical_data"].variables)
-        bands = [_band_facts(dataset, nm) for nm in present]
-        sun = _sun_facts(dataset, observed(dataset)) if times.passed else "unknown without a time"
+        present, complete = bands.check("L_TOA", dataset["geophysical_data"].variables)
+        listed = [
+            bands.facts(variable(dataset, f"{RADIANCE}_{nm}"), _radiance(dataset, nm))
+            for nm in present
+        ]
+        sun = "unknown without a time"
+        if times.passed:
+            time = observed(dataset)
+            elevation_deg = _sun_elevation_deg(dataset, time)
+            sun = (
+                f"{np.nanmin(elevation_deg):.1f} to {np.nanmax(elevation_deg):.1f} degrees high, "
+                f"{sun_distance_au(time):.5f} au away"
+            )
     facts = (
         ("file", path.name),
         ("observed", times.found),
         ("sun", sun),
         *grid_facts(pixels.output),
-        ("bands", "radiance, W m-2 um-1 sr-1; " + "; ".join(bands)),
+        ("bands", "radiance, W m-2 um-1 sr-1; " + "; ".join(listed)),
     )
     return Inspection("GK2B/GOCI-II L1B", facts, (pixels.check, times, complete))
 
 
 def _radiance(dataset: netCDF4.Dataset, wavelength_nm: int) -> Floats:
     """L_TOA (line, pixel), W m-2 um-1 sr-1; NaN at fill, as around the edges."""
-    name = f"geophysical_data/L_TOA_{wavelength_nm}"
-    radiance = physical(dataset, name, FILL).astype(np.float32)
+    radiance = bands.physical(dataset, f"{RADIANCE}_{wavelength_nm}", FILL).astype(np.float32)
     return np.where(radiance > 0, radiance, np.float32(np.nan))
 
 
 def _by_day(dataset: netCDF4.Dataset, time: datetime, min_elevation_deg: float) -> Floats:
-    """Cosine of the sun's zenith angle; NaN if the sun is lower than that or unknown."""
+    """Cosine of the sun's zenith angle; NaN if the sun is too low or its position is unknown."""
     elevation_deg = _sun_elevation_deg(dataset, time)
     day = elevation_deg >= min_elevation_deg
     if not day.any():
-        raise SceneError(
-            f"{file_name(dataset)}: night: at {time:%Y-%m-%d %H:%M} UTC the sun is at most "
+        raise fault(
+            dataset,
+            f"night: at {time:%Y-%m-%d %H:%M} UTC the sun is at most "
             f"{np.nanmax(elevation_deg):.1f} degrees high, but min_sun_elevation_deg is "
-            f"{min_elevation_deg:g}. Name a daytime scan"
+            f"{min_elevation_deg:g}. Name a daytime scan",
         )
     return np.where(day, np.sin(np.radians(elevation_deg)), np.float32(np.nan))
 
@@ -144,34 +145,6 @@ def _clear(toa: Callable[[int], Floats], cosine: Floats, sensor: Goci2L1bConfig)
     The reflectance of the air in blue doubles from summer to winter. Multiplied by ``cosine``, the
     cosine of the sun's zenith angle, it stays at about 0.15.
     """
-    bright = ~(toa(CLOUD_NM) * cosine <= sensor.cloud_brightness)
-    green = normalised_difference(*(toa(nm) for nm in INDICES["ndvi"])) > sensor.cloud_ndvi
-    return green | ~bright
-
-
-def _why_none(known: Mask, sensor: Goci2L1bConfig) -> str:
-    if not known.any():
-        return (
-            f"no daytime pixel has all of {', '.join(sensor.bands)} within "
-            f"{sensor.valid_min:g} .. {sensor.valid_max:g}. Name another file"
-        )
-    return (
-        f"all known pixels ({known.mean():.1%}) look like cloud. Name another scan, or change the "
-        "sensor's cloud_brightness or cloud_ndvi"
-    )
-
-
-def _sun_facts(dataset: netCDF4.Dataset, time: datetime) -> str:
-    elevation_deg = _sun_elevation_deg(dataset, time)
-    return (
-        f"{np.nanmin(elevation_deg):.1f} to {np.nanmax(elevation_deg):.1f} degrees high, "
-        f"{sun_distance_au(time):.5f} au away"
-    )
-
-
-def _band_facts(dataset: netCDF4.Dataset, wavelength_nm: int) -> str:
-    """Valid share of a band, its range, and its stored type."""
-    values = _radiance(dataset, wavelength_nm)
-    kind = variable(dataset, f"geophysical_data/L_TOA_{wavelength_nm}").dtype
-    share = np.isfinite(values).mean()
-    return f"L_TOA_{wavelength_nm} {share:.1%}{extremes(values)}, {kind}"
+    dark = toa(CLOUD_NM) * cosine <= sensor.cloud_brightness
+    green = bands.normalised_difference(*map(toa, bands.INDICES["ndvi"])) > sensor.cloud_ndvi
+    return np.asarray(dark | green)

@@ -1,16 +1,17 @@
 """Coordinates and times of GOCI-II files of any level.
 
-The files give latitude and longitude of each pixel, which usually lie on a regular grid of the
+The files give latitude and longitude of each pixel. The pixels usually lie on a regular grid of the
 geostationary projection. lstsr fits an affine grid to them and uses it if they agree to a twentieth
-of a pixel. A file that is bent more is resampled once, onto the upright grid next to that affine
-grid. A file that is bent very much, or whose pixels are out of order, is refused.
+of a pixel. A curved file is resampled once, onto the upright grid that covers the affine grid. A
+file that is curved too much, or whose pixels are out of order, is refused.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import netCDF4
@@ -22,9 +23,9 @@ from lstsr.errors import SceneError
 from lstsr.geo.curvilinear import north_up, straightened
 from lstsr.grid import WGS84, Grid, transformer
 from lstsr.image import Floats, Mask, SensorImage, Viewpoint
-from lstsr.sensors.goci2.bands import LATITUDE, LONGITUDE, physical, plane
+from lstsr.sensors.goci2.bands import LATITUDE, LONGITUDE, check_product, physical, plane
 from lstsr.sensors.inspection import Assertion
-from lstsr.sensors.netcdf import attribute, file_name, number
+from lstsr.sensors.netcdf import attribute, fault, file_name, number, opened
 from lstsr.times import iso, read_time
 
 if TYPE_CHECKING:
@@ -34,13 +35,12 @@ Doubles = NDArray[np.float64]
 
 # Fill value of coordinates at all levels, unless the file states its own.
 FILL = -999.0
+TIMES = ("observation_start_time", "observation_end_time")
 # The nominal position of GK2B.
 GK2B = Viewpoint(longitude_deg=128.2)
-# Root attributes that may state the longitude of the projection's origin.
-ORIGINS = ("longitude_of_projection_origin", "sub_longitude")
 MAX_LONGITUDE_DEG = 360
 # Largest distance in pixels of a sampled pixel from the grid: for a regular grid, and for a curved
-# image. Slots are about 2700 pixels wide; lines displaced by 50 would be visible in any picture.
+# image. Slots are about 2700 pixels wide; lines displaced by 50 would be visible in any image.
 MAX_RESIDUAL, MAX_CURVE = 0.05, 50.0
 # Sampled pixels along a side, rim included: enough to detect a curve.
 SAMPLES = 65
@@ -69,7 +69,7 @@ class Navigation:
 
     @property
     def plausible(self) -> bool:
-        """Whether the pixels can belong to one scan, bent or not."""
+        """Whether the pixels can belong to one scan, curved or not."""
         return self.ordered and self.residual <= MAX_CURVE
 
     @property
@@ -79,7 +79,7 @@ class Navigation:
 
     @property
     def check(self) -> Assertion:
-        """Whether the reader accepts the file, and as which kind."""
+        """Whether the reader accepts the file, as regular or as curvilinear."""
         kind = "regular" if self.regular else "curvilinear, resampled when read"
         order = kind if self.ordered else "lines or pixels are out of order"
         return Assertion(
@@ -119,14 +119,21 @@ class Navigation:
         return replace(straightened(image, lon, lat), history=history)
 
 
-def navigation(dataset: netCDF4.Dataset) -> Navigation:
+def grid(path: Path, sensor: Goci2Config | Goci2L1bConfig) -> Grid:
+    """The grid of the image that a reader returns. Raises like `placed`."""
+    with opened(path) as dataset:
+        check_product(dataset, sensor.product)
+        return placed(dataset).output
+
+
+def placed(dataset: netCDF4.Dataset) -> Navigation:
     """The position of a file's pixels. Raises SceneError if they are not a plausible image."""
     pixels = fitted(dataset)
     if not pixels.plausible:
-        raise SceneError(
-            f"{file_name(dataset)}: latitude and longitude are not those of a geostationary image, "
-            f"regular or curvilinear ({pixels.check.found}; {MAX_CURVE:g} are allowed). Download "
-            "the file again"
+        raise fault(
+            dataset,
+            "latitude and longitude do not form a geostationary image, regular or curvilinear "
+            f"({pixels.check.found}; {MAX_CURVE:g} are allowed). Download the file again",
         )
     return pixels
 
@@ -140,7 +147,7 @@ def fitted(dataset: netCDF4.Dataset) -> Navigation:
     """
     height, width = plane(dataset, LATITUDE).shape
     if not height or not width:
-        raise SceneError(f"{file_name(dataset)}: {LATITUDE} is empty")
+        raise fault(dataset, f"{LATITUDE} is empty")
     rows, columns = (
         np.unique(np.linspace(0, length - 1, min(SAMPLES, length)).round().astype(int))
         for length in (height, width)
@@ -149,7 +156,7 @@ def fitted(dataset: netCDF4.Dataset) -> Navigation:
     known = np.isfinite(lon)
     row, column = np.meshgrid(rows + 0.5, columns + 0.5, indexing="ij")
     if not known.any() or min(np.ptp(axis[known]) for axis in (row, column, lat, lon)) == 0:
-        raise SceneError(f"{file_name(dataset)}: latitude and longitude are empty or constant")
+        raise fault(dataset, "latitude and longitude are empty or constant")
     centres = np.stack([column[known], row[known], np.ones(known.sum())], axis=1)
     fits = []
     for crs in _systems(dataset):
@@ -157,19 +164,18 @@ def fitted(dataset: netCDF4.Dataset) -> Navigation:
         if np.isfinite(points).all():  # otherwise this longitude views another side of the Earth
             fits.append((crs, points, *_fit(centres, points)))
     if not fits:
-        raise SceneError(
-            f"{file_name(dataset)}: latitude and longitude are not all seen from the satellite"
-        )
+        raise fault(dataset, "latitude and longitude are not all seen from the satellite")
     crs, points, transform, residual = min(fits, key=lambda fit: fit[-1])
     if not abs(transform.determinant) > 0:
-        raise SceneError(f"{file_name(dataset)}: latitude and longitude all lie on one line")
-    grid = Grid(crs, transform, width, height)
-    if width * grid.steps[1] > WIDEST_M:
-        raise SceneError(
-            f"{file_name(dataset)}: full disk (FD). Name the local area of Korea: a slot "
-            "(..._LA_S007...nc) or the mosaic (..._LA...nc)."
+        raise fault(dataset, "latitude and longitude all lie on one line")
+    nearest = Grid(crs, transform, width, height)
+    if width * nearest.steps[1] > WIDEST_M:
+        raise fault(
+            dataset,
+            "full disk (FD). Name the local area of Korea: a slot (..._LA_S007...nc) or the mosaic "
+            "(..._LA...nc).",
         )
-    return Navigation(grid, residual, _ordered(transform, points, known))
+    return Navigation(nearest, residual, _ordered(transform, points, known))
 
 
 def coordinates(
@@ -179,7 +185,7 @@ def coordinates(
     lat, lon = (
         physical(dataset, name, FILL, lines).astype(float) for name in (LATITUDE, LONGITUDE)
     )
-    # zero in both is fill, too: the satellite does not see that point
+    # zero in both is also fill: the satellite does not see that point
     known = (np.abs(lat) <= 90) & (np.abs(lon) <= MAX_LONGITUDE_DEG) & ((lat != 0) | (lon != 0))
     return np.where(known, lon, np.nan), np.where(known, lat, np.nan)
 
@@ -204,7 +210,8 @@ def _ordered(transform: Affine, points: Doubles, known: NDArray[np.bool_]) -> bo
 
 def _systems(dataset: netCDF4.Dataset) -> list[str]:
     """Geostationary projections of the stated origin longitudes and the nominal one."""
-    stated = [number(dataset, name) for name in ORIGINS if name in dataset.ncattrs()]
+    names = ("longitude_of_projection_origin", "sub_longitude")
+    stated = [number(dataset, name) for name in names if name in dataset.ncattrs()]
     longitudes = [lon_0 for lon_0 in stated if abs(lon_0) <= MAX_LONGITUDE_DEG]
     return list(dict.fromkeys([*(Viewpoint(lon_0).crs for lon_0 in longitudes), GK2B.crs]))
 
@@ -215,30 +222,33 @@ def observed(dataset: netCDF4.Dataset) -> datetime:
     Raises SceneError if they are missing, not times, or far from the time in the file's name (if
     it has one).
     """
-    start, end = (_instant(dataset, f"observation_{name}_time") for name in ("start", "end"))
-    middle = start + (end - start) / 2
+    times = []
+    for name in TIMES:
+        text = str(attribute(dataset, name)).strip()
+        time = _parsed(text)
+        if time is None:
+            raise fault(dataset, f"{name} = {text!r} is not a time")
+        times.append(time)
+    middle = times[0] + (times[1] - times[0]) / 2
     stamp = re.search(r"_(\d{8}_\d{6})_", file_name(dataset))
     if stamp:
         nominal = _parsed(stamp[1])
         if nominal is None:
-            raise SceneError(
-                f"{file_name(dataset)}: {stamp[1]} in the name is not a time YYYYMMDD_HHMMSS. "
-                "Rename the file."
-            )
+            raise fault(dataset, f"{stamp[1]} in the name is not a time. Rename the file.")
         if abs(middle - nominal) > LATEST:
-            raise SceneError(
-                f"{file_name(dataset)}: observed at {middle:%Y-%m-%d %H:%M:%S} by its attributes, "
+            raise fault(
+                dataset,
+                f"observed at {middle:%Y-%m-%d %H:%M:%S} by its attributes, "
                 f"{(middle - nominal).total_seconds() / 60:.0f} minutes after the time in its "
-                f"name. At most {LATEST.seconds // 60} minutes are allowed. Correct one of them."
+                f"name. At most {LATEST.seconds // 60} minutes are allowed. Correct one of them.",
             )
     return middle
 
 
 def time_check(dataset: netCDF4.Dataset) -> Assertion:
     """The observation times as the file states them, and whether they are plausible."""
-    names = (f"observation_{end}_time" for end in ("start", "end"))
     stated = " to ".join(
-        str(attribute(dataset, name)) if name in dataset.ncattrs() else "missing" for name in names
+        str(attribute(dataset, name)) if name in dataset.ncattrs() else "missing" for name in TIMES
     )
     claim = "observation times are stated and agree with the file's name"
     try:
@@ -247,17 +257,6 @@ def time_check(dataset: netCDF4.Dataset) -> Assertion:
         return Assertion(claim, stated, False)
 
 
-def _instant(dataset: netCDF4.Dataset, name: str) -> datetime:
-    text = str(attribute(dataset, name)).strip()
-    time = _parsed(text)
-    if time is None:
-        raise SceneError(f"{file_name(dataset)}: {name} = {text!r} is not a time")
-    return time
-
-
 def _parsed(text: str) -> datetime | None:
-    """A time in the form of the files and their names (YYYYMMDD_HHMMSS, UTC) or in ISO 8601."""
-    try:
-        return datetime.strptime(text, "%Y%m%d_%H%M%S").replace(tzinfo=UTC)
-    except ValueError:
-        return read_time(text)
+    """A time YYYYMMDD_HHMMSS (UTC), as in the files and their names, or in ISO 8601."""
+    return read_time(text.replace("_", "T"))

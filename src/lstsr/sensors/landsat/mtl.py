@@ -6,7 +6,7 @@ import codecs
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite, nan
+from math import inf, isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,6 @@ from lstsr.errors import SceneError
 from lstsr.grid import Grid
 from lstsr.sensors.landsat.names import metadata_file
 from lstsr.times import iso, read_time
-
-UTM_ZONES = 60
-# Most characters of a file's line in a message.
-LONGEST = 60
 
 Groups = dict[str, dict[str, str]]
 
@@ -44,7 +40,7 @@ class Product:
     def text(self, key: str) -> str:
         """The value of a key. Raises SceneError if it is missing."""
         if key not in self.keys:
-            raise SceneError(f"{self.metadata.name}: key {key} is missing")
+            raise self._fault(f"key {key} is missing")
         return self.keys[key]
 
     def number(self, key: str) -> float:
@@ -55,18 +51,19 @@ class Product:
         except ValueError:
             value = nan
         if not isfinite(value):
-            raise SceneError(f"{self.metadata.name}: {key} = {text!r} is not a number")
+            raise self._fault(f"{key} = {text!r} is not a number")
         return value
 
-    def count(self, key: str, most: int | None = None) -> int:
-        """A whole number of at least 1 and, if given, at most ``most``. Raises like `number`."""
+    def count(self, key: str, most: float = inf) -> int:
+        """A whole number from 1 to ``most``. Raises like `number`."""
         number = self.number(key)
-        if number < 1 or not number.is_integer() or (most is not None and number > most):
-            raise SceneError(
-                f"{self.metadata.name}: {key} = {self.keys[key]!r} is not a whole number from 1"
-                f"{'' if most is None else f' to {most}'}"
-            )
+        if not (1 <= number <= most and number.is_integer()):
+            to = "" if most == inf else f" to {most:g}"
+            raise self._fault(f"{key} = {self.keys[key]!r} is not a whole number from 1{to}")
         return int(number)
+
+    def _fault(self, text: str) -> SceneError:
+        return SceneError(f"{self.metadata.name}: {text}")
 
     def file(self, key: str, ending: str) -> Path:
         """The raster that ``key`` names; without the key, the one with the usual name.
@@ -86,9 +83,7 @@ class Product:
         stamp = f"{self.text('DATE_ACQUIRED')}T{self.text('SCENE_CENTER_TIME')}"
         time = read_time(stamp)
         if time is None:
-            raise SceneError(
-                f"{self.metadata.name}: DATE_ACQUIRED, SCENE_CENTER_TIME = {stamp!r} is not a time"
-            )
+            raise self._fault(f"DATE_ACQUIRED, SCENE_CENTER_TIME = {stamp!r} is not a time")
         return iso(time)
 
     @property
@@ -96,12 +91,10 @@ class Product:
         """The grid of the MTL in UTM north, on both hemispheres. Its corners are pixel centres."""
         step = self.number("GRID_CELL_SIZE_THERMAL")
         if step < 1:
-            raise SceneError(
-                f"{self.metadata.name}: GRID_CELL_SIZE_THERMAL = {step:g} is not a size in metres"
-            )
+            raise self._fault(f"GRID_CELL_SIZE_THERMAL = {step:g} is not a size in metres")
         x, y = (self.number(f"CORNER_UL_PROJECTION_{axis}_PRODUCT") for axis in "XY")
         return Grid(
-            f"EPSG:{32600 + self.count('UTM_ZONE', UTM_ZONES)}",
+            f"EPSG:{32600 + self.count('UTM_ZONE', 60)}",
             Affine(step, 0, x - step / 2, 0, -step, y + step / 2),
             self.count("THERMAL_SAMPLES"),
             self.count("THERMAL_LINES"),
@@ -115,37 +108,31 @@ def open_product(path: Path) -> Product:
     be read from disk.
     """
     metadata = metadata_file(path)
-    text = _text(metadata)
+    content = metadata.read_bytes()
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    # an interrupted copy can end in NULs
+    text = content.decode("utf-16" if is_utf16 else "utf-8-sig", "replace").replace("\0", "")
     try:
         groups = _json(text) if metadata.suffix.lower() == ".json" else _odl(text)
+        if not groups:
+            raise ValueError("it has no groups of keys")
     except ValueError as error:
         raise SceneError(
             f"{metadata.name}: not a complete MTL file ({error}). Download it again."
         ) from None
-    # A Level-2 MTL repeats the Level-1 MTL that it was made from: other files and scales under the
-    # same keys.
+    # a Level-2 MTL repeats the MTL of its Level-1 product, which has other files and scales under
+    # the same keys
     if any(name.startswith("LEVEL2_") for name in groups):
         groups = {name: keys for name, keys in groups.items() if not name.startswith("LEVEL1_")}
     return Product(metadata, {key: text for keys in groups.values() for key, text in keys.items()})
 
 
-def _text(metadata: Path) -> str:
-    """The text of an MTL file in UTF-8 or UTF-16."""
-    content = metadata.read_bytes()
-    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    # an interrupted copy can end in NULs
-    return content.decode("utf-16" if is_utf16 else "utf-8-sig", "replace").replace("\0", "")
-
-
 def _odl(text: str) -> Groups:
-    """Keys by group. The line END may be missing if all groups are closed.
-
-    Raises ValueError if a group is not closed or the text is not ODL.
-    """
+    """Keys by group. The line END can be missing. Raises ValueError if the text is not ODL."""
     groups: Groups = {}
     within: list[str] = []
-    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
-    lines = [(number, line) for number, line in lines if line]
+    numbered = enumerate(map(str.strip, text.splitlines()), 1)
+    lines = [(number, line) for number, line in numbered if line]
     for number, line in lines:
         key, equals, value = (part.strip() for part in line.partition("="))
         if line == "END" or (groups and not within and not equals):
@@ -156,8 +143,7 @@ def _odl(text: str) -> Groups:
             # a truncated file can end inside a line
             if within and number == lines[-1][0]:
                 break
-            shown = line if len(line) <= LONGEST else f"{line[:LONGEST]}..."
-            raise ValueError(f"line {number} is not expected here: {shown!r}")
+            raise ValueError(f"line {number} is not expected here: '{line:.60}'")
         if key == "GROUP":
             within.append(value)
         elif closes:
@@ -166,8 +152,6 @@ def _odl(text: str) -> Groups:
             groups.setdefault(within[-1], {})[key] = value.strip('"').strip()
     if within:
         raise ValueError(f"truncated: the group {within[-1]} is not closed")
-    if not groups:
-        raise ValueError("it has no groups of keys")
     return groups
 
 
@@ -180,7 +164,7 @@ def _json(text: str) -> Groups:
     roots = content.items() if isinstance(content, dict) else ()
     root = next((value for key, value in roots if key.upper().endswith("METADATA_FILE")), None)
     # values as in the text form, each on one line
-    groups = {
+    return {
         name.upper(): {
             key.upper(): " ".join(str(value).split())
             for key, value in keys.items()
@@ -189,6 +173,3 @@ def _json(text: str) -> Groups:
         for name, keys in (root.items() if isinstance(root, dict) else ())
         if isinstance(keys, dict)
     }
-    if not groups:
-        raise ValueError("it has no groups of keys")
-    return groups

@@ -16,27 +16,23 @@ PRODUCT_NAME = (
     r"_(?P<collection>\d\d)_(?:T1|T2|RT)"
 )
 """A product id of Collection 1 or 2. Ids of STAC items have no processing date."""
-TEMPERATURE_BAND = r"ST_B(?:6|10)|lwir(?:11)?"
-REFLECTANCE_BAND = rf"SR_B[1-7]|{'|'.join(REFLECTANCE)}"
-OTHER_BAND = (
-    r"B\d{1,2}(?:_VCID_[12])?|BQA|[SV][AZ]A|pan|cirrus|(?:SR_)?QA_AEROSOL|QA_PIXEL|QA_RADSAT"
-    r"|SR_ATMOS_OPACITY|SR_CLOUD_QA|(?:ST_)?(?:QA|ATRAN|CDIST|DRAD|EMIS|EMSD|TRAD|URAD)"
-)
 BAND_FILE = re.compile(
-    rf"(?P<product>{PRODUCT_NAME})_"
-    rf"(?:(?P<temperature>{TEMPERATURE_BAND})|(?P<reflectance>{REFLECTANCE_BAND})|{OTHER_BAND})"
-    r"\.tiff?",
+    rf"(?P<product>{PRODUCT_NAME})_(?:"
+    r"(?P<temperature>ST_B(?:6|10)|lwir(?:11)?)"
+    rf"|(?P<reflectance>SR_B[1-7]|{'|'.join(REFLECTANCE)})"
+    r"|B\d{1,2}(?:_VCID_[12])?|BQA|[SV][AZ]A|pan|cirrus|(?:SR_)?QA_AEROSOL|QA_PIXEL|QA_RADSAT"
+    r"|SR_ATMOS_OPACITY|SR_CLOUD_QA|(?:ST_)?(?:QA|ATRAN|CDIST|DRAD|EMIS|EMSD|TRAD|URAD)"
+    r")\.tiff?",
     re.IGNORECASE,
 )
-"""File name of one band: as USGS names it, or by its STAC asset."""
+"""File name of one band, as USGS names it or by its STAC asset."""
 
 
 def metadata_file(path: Path) -> Path:
     """The MTL file of a product's folder, or ``path`` itself. Raises like `check_path`."""
     check_path(path)
     if path.suffix and not path.is_dir():
-        cure = band_cure(path)
-        if cure:
+        if cure := band_cure(path):
             raise SceneError(f"{path.name}: {cure}")
         return path
     files = _metadata_files(path)
@@ -51,7 +47,7 @@ def check_path(path: Path) -> None:
     """Raise SceneError, with the fix, for a path that does not name one readable Landsat product.
 
     These are an XML MTL, an archive, a folder with several products, and a folder without an MTL.
-    Every other path passes, even if it does not exist.
+    All other paths pass, even if they do not exist.
     """
     name = path.name.lower()
     if path.is_dir():
@@ -66,10 +62,10 @@ def check_path(path: Path) -> None:
 
 
 def band_cure(path: Path) -> str | None:
-    """Advice if ``path`` is named like one band of a Landsat product; None for any other name.
+    """What to name instead of ``path``, if it is named like one band of a product; else None.
 
-    The advice says what to name instead, without the file's name in front. For LST and reflectance
-    of Collection 2 Level 2 it also gives scale and offset. The file is not read.
+    For LST and reflectance of Collection 2 Level 2, the advice also gives scale and offset. The
+    file is not read.
     """
     parts = BAND_FILE.fullmatch(path.name)
     if parts is None:

@@ -7,22 +7,22 @@ A product is a folder with an MTL file and one raster per band. Layout: USGS Lan
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import rasterio
-from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
 
 from lstsr.errors import SceneError
 from lstsr.grid import Grid
 from lstsr.image import Floats, Mask, SensorImage
-from lstsr.sensors.inspection import Assertion, Inspection
+from lstsr.sensors.inspection import Assertion, Inspection, grid_facts
 from lstsr.sensors.landsat.mtl import Product, open_product
 from lstsr.sensors.landsat.names import REFLECTANCE
 from lstsr.sensors.landsat.quality import FILL_BIT, is_set, quality_band
+from lstsr.sensors.plausible import limits
 from lstsr.sensors.raster.georeferencing import grid_of
 from lstsr.sensors.raster.opening import opened
 
@@ -43,8 +43,6 @@ Remote Sensing of Environment 113, 893, thermal constants of TM and ETM+."""
 FILL, UNCERTAINTY_FILL = 0, -9999
 UNCERTAINTY_SCALE_K = 0.01
 LST_RANGE_K = (240.0, 380.0)
-# Largest distance of a raster's corner from a pixel corner of the MTL's grid.
-TOLERANCE_PX = 0.01
 
 
 def grid(path: Path, sensor: LandsatConfig) -> Grid:
@@ -54,13 +52,13 @@ def grid(path: Path, sensor: LandsatConfig) -> Grid:
 
 
 def read(path: Path, sensor: LandsatConfig) -> SensorImage:
-    """The bands that ``sensor`` selects: kelvin, or surface reflectance.
+    """The bands that ``sensor`` selects, in kelvin or surface reflectance.
 
-    It masks fill, the flags in ``sensor.masked``, saturation and terrain occlusion, LST with
-    unknown or high uncertainty (ST_QA), saturated thermal numbers of Level 1, and values outside
-    the valid range (LST: 240 to 380 K unless set). ``history`` lists the masks that were applied.
+    The reader masks fill, the flags in ``sensor.masked``, saturation and terrain occlusion, LST
+    with unknown or high uncertainty (ST_QA), saturated thermal numbers of Level 1, and values
+    outside the valid range (LST: 240 to 380 K unless set). ``history`` lists the applied masks.
     Raises SceneError if the level has no such band, a file is missing or truncated, raster and MTL
-    disagree, or no pixel is valid. Raises OSError if the product cannot be opened.
+    disagree, or no pixel is valid.
     """
     product = open_product(path)
     layers = _layers(product, sensor.bands)
@@ -71,9 +69,7 @@ def read(path: Path, sensor: LandsatConfig) -> SensorImage:
         history.append(note)
         valid &= ~unusable
 
-    low, high = LST_RANGE_K if sensor.bands == ["lst"] else (-np.inf, np.inf)
-    low = low if sensor.valid_min is None else sensor.valid_min
-    high = high if sensor.valid_max is None else sensor.valid_max
+    low, high = limits(sensor, *(LST_RANGE_K if sensor.bands == ["lst"] else ()))
     values = np.empty((len(layers), *image_grid.shape), np.float32)
     for layer, band in zip(layers, values, strict=True):
         numbers = _numbers(layer.file, image_grid)
@@ -112,10 +108,7 @@ def inspect(path: Path) -> Inspection:
         ("time", product.time),
         ("path and row", f"{product.text('WRS_PATH')}, {product.text('WRS_ROW')}"),
         ("cloud cover", f"{product.text('CLOUD_COVER')} % of the full scene"),
-        ("coordinate system", CRS.from_wkt(image_grid.crs).to_string()),
-        ("size", f"{image_grid.height} rows x {image_grid.width} columns"),
-        ("spacing", f"{image_grid.steps[1]:g} m"),
-        ("corners", _corners(image_grid)),
+        *grid_facts(replace(image_grid, crs=CRS.from_wkt(image_grid.crs).to_string())),
         *((band, _band_facts(product, band, image_grid)) for band in bands),
         ("flags", _flag_facts(product, image_grid)),
     ]
@@ -151,6 +144,17 @@ class _Layer:
         return known if self.planck is None else known & (numbers < np.iinfo(numbers.dtype).max)
 
 
+def _layers(product: Product, bands: Sequence[str]) -> list[_Layer]:
+    """The raster of each band. Raises SceneError if the product does not have one of them."""
+    absent = [band for band in bands if band not in _bands(product)]
+    if absent:
+        raise SceneError(
+            f"{product.name}: level {product.level} has no {', '.join(absent)}. Surface "
+            "temperature and reflectance come in L2SP products, brightness_temperature in Level 1."
+        )
+    return [_layer(product, band) for band in bands]
+
+
 def _bands(product: Product) -> tuple[str, ...]:
     """The bands of a product. Raises SceneError if its level or sensor is not supported."""
     level, sensor = product.level, product.text("SENSOR_ID")
@@ -169,25 +173,16 @@ def _bands(product: Product) -> tuple[str, ...]:
     return ("lst", *REFLECTANCE)
 
 
-def _layers(product: Product, bands: Sequence[str]) -> list[_Layer]:
-    """The raster of each band."""
-    absent = [band for band in bands if band not in _bands(product)]
-    if absent:
-        raise SceneError(
-            f"{product.name}: level {product.level} has no {', '.join(absent)}. Surface "
-            "temperature and reflectance come in L2SP products, brightness_temperature in Level 1."
-        )
-    return [_layer(product, band) for band in bands]
-
-
 def _layer(product: Product, band: str) -> _Layer:
     if band == "brightness_temperature":
-        return _brightness_temperature(product)
+        number = THERMAL[product.text("SENSOR_ID")]
+        file = product.file(f"FILE_NAME_BAND_{number}", f"B{number}")
+        return _Layer(file, *_radiance(product, number), _planck(product, number))
     if band == "lst":
         quantity, key, ending = "TEMPERATURE", "ST_B10", "ST_B10"
     else:
-        number = REFLECTANCE[band]
-        quantity, key, ending = "REFLECTANCE", f"{number}", f"SR_B{number}"
+        quantity, key = "REFLECTANCE", f"{REFLECTANCE[band]}"
+        ending = f"SR_B{key}"
     return _Layer(
         product.file(f"FILE_NAME_BAND_{key}", ending),
         product.number(f"{quantity}_MULT_BAND_{key}"),
@@ -195,15 +190,13 @@ def _layer(product: Product, band: str) -> _Layer:
     )
 
 
-def _brightness_temperature(product: Product) -> _Layer:
-    band, spacecraft = THERMAL[product.text("SENSOR_ID")], product.text("SPACECRAFT_ID")
-    is_stated = f"K1_CONSTANT_BAND_{band}" in product.keys
-    if is_stated or spacecraft not in PLANCK:
-        k1, k2 = (product.number(f"{key}_CONSTANT_BAND_{band}") for key in ("K1", "K2"))
-    else:
-        k1, k2 = PLANCK[spacecraft]
-    file = product.file(f"FILE_NAME_BAND_{band}", f"B{band}")
-    return _Layer(file, *_radiance(product, band), (k1, k2))
+def _planck(product: Product, band: str) -> tuple[float, float]:
+    """K1 and K2 of a thermal band, stated or published."""
+    spacecraft = product.text("SPACECRAFT_ID")
+    if f"K1_CONSTANT_BAND_{band}" not in product.keys and spacecraft in PLANCK:
+        return PLANCK[spacecraft]
+    k1, k2 = (product.number(f"{key}_CONSTANT_BAND_{band}") for key in ("K1", "K2"))
+    return k1, k2
 
 
 def _radiance(product: Product, band: str) -> tuple[float, float]:
@@ -225,7 +218,7 @@ def _masks(product: Product, sensor: LandsatConfig, image_grid: Grid) -> Iterato
     if quality is None:
         yield "no quality band: clouds are not masked", np.zeros(image_grid.shape, bool)
     else:
-        numbers = _flag_numbers(quality.file, image_grid)
+        numbers = _numbers(quality.file, image_grid, least_bytes=2)
         yield quality.note(sensor.masked), quality.flagged(numbers, sensor.masked)
         if sensor.masked_saturation:
             if quality.saturation is None:
@@ -243,25 +236,16 @@ def _masks(product: Product, sensor: LandsatConfig, image_grid: Grid) -> Iterato
         yield f"masked uncertainty above {most:g} K", uncertain | (numbers == UNCERTAINTY_FILL)
 
 
-def _numbers(file: Path, image_grid: Grid) -> np.ndarray:
+def _numbers(file: Path, image_grid: Grid, least_bytes: int = 1) -> np.ndarray:
     """The integers of a raster that must lie on ``image_grid``."""
     with opened(file) as dataset:
         if _grid_of(dataset) != image_grid:
             raise SceneError(f"{file.name}: its grid differs from the other rasters' grid")
         numbers: np.ndarray = dataset.read(1)
-    if numbers.dtype.kind not in "iu":
+    if numbers.dtype.kind not in "iu" or numbers.dtype.itemsize < least_bytes:
         raise SceneError(
-            f"{file.name}: holds {numbers.dtype}, but products hold integers. Download it again."
-        )
-    return numbers
-
-
-def _flag_numbers(file: Path, image_grid: Grid) -> np.ndarray:
-    """The numbers of a quality raster, which need 16 bits."""
-    numbers = _numbers(file, image_grid)
-    if numbers.dtype.itemsize < 2:
-        raise SceneError(
-            f"{file.name}: holds {numbers.dtype}, but flags have 16 bits. Download it again."
+            f"{file.name}: holds {numbers.dtype}, but products hold integers"
+            f"{', and flags have 16 bits' if least_bytes > 1 else ''}. Download it again."
         )
     return numbers
 
@@ -269,10 +253,10 @@ def _flag_numbers(file: Path, image_grid: Grid) -> np.ndarray:
 def _grid_of(dataset: rasterio.DatasetReader) -> Grid:
     try:
         return grid_of(dataset, None)
-    except SceneError:  # its advice, to set a coordinate system, does not help here
-        name = Path(dataset.name).name
+    except SceneError:  # its cure, to set a coordinate system, does not help here
         raise SceneError(
-            f"{name}: no georeferencing. The file may be truncated. Download it again."
+            f"{Path(dataset.name).name}: no georeferencing. The file may be truncated. Download it "
+            "again."
         ) from None
 
 
@@ -292,13 +276,13 @@ def _agreement(product: Product, image_grid: Grid) -> tuple[Assertion, ...]:
     crs, utm = CRS.from_wkt(image_grid.crs), CRS.from_string(stated.crs)
     # the raster's corners, in columns and rows of the stated grid
     relative = ~stated.transform @ image_grid.transform
-    width, height = image_grid.width, image_grid.height
-    corners = np.array([relative @ (0, 0), relative @ (width, 0), relative @ (width, height)])
-    (column, row), _, (last_column, last_row) = whole = np.rint(corners).astype(int)
-    off_px = float(np.abs(corners - whole).max())
-    upright = [last_column, row] == whole[1].tolist()
-    size = last_row - row, last_column - column
+    height, width = image_grid.shape
+    ends = np.array([(0, 0), (width, 0), (width, height)])
+    corners = np.array([relative @ tuple(end) for end in ends])
+    column, row = np.rint(corners[0]).astype(int)
+    off_px = np.abs(corners - ends - (column, row)).max()
     # users also share clips of scenes: some rows and columns, values unchanged
+    last_row, last_column = row + height, column + width
     inside = min(row, column) >= 0 and last_row <= stated.height and last_column <= stated.width
     end = stated.transform @ (stated.width - 0.5, stated.height - 0.5)
     stated_end = tuple(product.number(f"CORNER_LR_PROJECTION_{axis}_PRODUCT") for axis in "XY")
@@ -316,7 +300,7 @@ def _agreement(product: Product, image_grid: Grid) -> tuple[Assertion, ...]:
         Assertion(
             "the corners of the MTL are centres of the raster's pixels",
             f"{off_px:.2f} pixels off, spacing {image_grid.steps[1]:g} m",
-            off_px < TOLERANCE_PX and upright and size == image_grid.shape,
+            bool(off_px < 0.01),
         ),
         Assertion(
             "the raster lies inside the lines and samples of the MTL",
@@ -325,19 +309,6 @@ def _agreement(product: Product, image_grid: Grid) -> tuple[Assertion, ...]:
             bool(inside),
         ),
     )
-
-
-def _corners(image_grid: Grid) -> str:
-    names = ("upper left", "upper right", "lower right", "lower left")
-    width, height = image_grid.width, image_grid.height
-    try:
-        lon, lat = image_grid.lonlat_at(
-            np.array([0, 0, height, height]), np.array([0, width, width, 0])
-        )
-    except ProjError:
-        return "unknown"
-    corners = zip(names, lat, lon, strict=True)
-    return "; ".join(f"{name} {north:.4f} N {east:.4f} E" for name, north, east in corners)
 
 
 def _band_facts(product: Product, band: str, image_grid: Grid) -> str:
@@ -363,7 +334,7 @@ def _flag_facts(product: Product, image_grid: Grid) -> str:
         return str(error)
     if quality is None:
         return "no quality band"
-    numbers = _flag_numbers(quality.file, image_grid)
+    numbers = _numbers(quality.file, image_grid, least_bytes=2)
     shares = (
         f"{flag} {is_set(numbers, patterns).mean():.1%}"
         for flag, patterns in {"fill": FILL_BIT, **quality.flags}.items()

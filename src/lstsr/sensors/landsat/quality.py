@@ -38,7 +38,7 @@ QA_RADSAT."""
 
 @dataclass(frozen=True)
 class Quality:
-    """A quality band: bit patterns of its flags.
+    """A quality band and the bit patterns of its flags.
 
     ``saturation`` holds the bits of saturation, or is None if QA_RADSAT has them.
     """

@@ -11,8 +11,9 @@ import math
 import re
 import unicodedata
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,10 +30,7 @@ if TYPE_CHECKING:
     from lstsr.config import GeotiffConfig
 
 logger = logging.getLogger(__name__)
-FOOT_M = 0.3048
 KELVIN_AT_0_CELSIUS = 273.15
-SAME = 1e-6
-"""Largest relative difference of two equal numbers: files often store single precision."""
 CDL_TYPE = re.compile(r"(?<=[\d.])(?:[fd]|u?[bsl]|u)$", re.IGNORECASE)
 """Suffixes of typed numbers in CDL."""
 UNITS: Mapping[str, tuple[str, float]] = {
@@ -44,7 +42,7 @@ UNITS: Mapping[str, tuple[str, float]] = {
     **dict.fromkeys(("reflectance", "index", "ndvi"), ("", 1)),
     **dict.fromkeys(("%", "percent", "percentage"), ("", 0.01)),
     **dict.fromkeys(("m", "meter", "meters", "metre", "metres"), ("m", 1)),
-    **dict.fromkeys(("ft", "foot", "feet", "usft", "ussurveyfoot"), ("m", FOOT_M)),
+    **dict.fromkeys(("ft", "foot", "feet", "usft", "ussurveyfoot"), ("m", 0.3048)),
     **dict.fromkeys(("km", "kilometre", "kilometer"), ("m", 1000)),
     **dict.fromkeys(("dm", "decimetre", "decimeter", "decimetres", "decimeters"), ("m", 0.1)),
     **dict.fromkeys(("cm", "centimetre", "centimeter", "centimetres", "centimeters"), ("m", 0.01)),
@@ -64,33 +62,173 @@ class Calibration:
     offset: float
 
 
-def calibration(
-    dataset: rasterio.DatasetReader, number: int, reading: GeotiffConfig
-) -> Calibration:
-    """How the stored values of band ``number`` become values in the unit of ``reading``.
+@dataclass(frozen=True)
+class Band:
+    """A band of an open raster, numbered from 1, and the bands that hold its opacity."""
 
-    The reading comes first, then the file, then scale 1 and offset 0. Raises SceneError if reading
-    and file differ, or if the numbers in the file are not usable.
-    """
-    name = file_name(dataset)
-    numbers = {}
-    for key, neutral in (("scale", 1.0), ("offset", 0.0)):
-        stated, asked = stated_number(dataset, number, key), getattr(reading, key)
-        if stated is not None and asked is not None and not _same(stated, asked):
-            raise SceneError(
-                f"{name}: band {number} has {key} {stated:g} in the file, but the reading (config, "
-                f"checkpoint or option) says {asked:g}. Remove the wrong one of the two"
+    dataset: rasterio.DatasetReader
+    number: int
+    opacity: tuple[int, ...] = ()
+
+    @property
+    def dtype(self) -> str:
+        """The stored type, such as uint16 or complex_int16."""
+        return str(self.dataset.dtypes[self.number - 1])
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether the band stores integers, to which CF attributes of packing apply."""
+        return not self.dtype.startswith(("float", "complex"))
+
+    @property
+    def unit(self) -> str:
+        """The unit as the file writes it; empty if it states none."""
+        text = self.dataset.units[self.number - 1] or self.tag("units", "unit") or ""
+        return "" if _plain(text) in UNSTATED else text.strip()
+
+    def tag(self, *names: str) -> str | None:
+        """A tag of the band, or of the file if it has one band, in upper or lower case."""
+        dataset = self.dataset
+        sources = [dataset.tags(self.number)]
+        if dataset.count <= 2 and dataset.count - len(alpha_bands(dataset)) == 1:
+            sources.append(dataset.tags())
+        for tags in sources:
+            lower = {key.lower(): str(value) for key, value in tags.items()}
+            for name in names:
+                if name.lower() in lower:
+                    return lower[name.lower()]
+        return None
+
+    def calibration(self, reading: GeotiffConfig) -> Calibration:
+        """How the stored values of a band become values in the unit of ``reading``.
+
+        The reading comes first, then the file, then scale 1 and offset 0. Raises SceneError if
+        reading and file differ, or if the numbers in the file are not usable.
+        """
+        numbers = {}
+        for key, neutral in (("scale", 1.0), ("offset", 0.0)):
+            stated, asked = self.stated_number(key), getattr(reading, key)
+            if stated is not None and asked is not None and not _same(stated, asked):
+                raise self.fault(
+                    f"has {key} {stated:g} in the file, but the reading (config, checkpoint or "
+                    f"option) says {asked:g}. Remove the wrong one of the two"
+                )
+            known = stated if asked is None else asked
+            numbers[key] = neutral if known is None else known
+        factor = self._factor(reading)
+        return Calibration(numbers["scale"] * factor, numbers["offset"] * factor)
+
+    def stated_number(self, key: str) -> float | None:
+        """The ``scale`` or ``offset`` that a file states for a band; None if it states none.
+
+        Raises SceneError if GDAL's tag and the CF attribute differ, or one is not a usable number.
+        """
+        gdal, neutral, attribute = {
+            "scale": (self.dataset.scales[self.number - 1], 1.0, "scale_factor"),
+            "offset": (self.dataset.offsets[self.number - 1], 0.0, "add_offset"),
+        }[key]
+        text, of_cf = self.tag(attribute), None
+        # unpacked floats can still carry these tags of the packed file
+        if text is not None and self.is_packed:
+            of_cf = _float(text)
+            if of_cf is None:
+                raise self.fault(
+                    f"has {attribute} = '{text}', which is not a number. Correct the attribute in "
+                    "the file"
+                )
+        for value in (gdal, of_cf):
+            if value is not None and (not math.isfinite(value) or (key == "scale" and not value)):
+                raise self.fault(
+                    f"has {key} {value:g} in the file, which is not usable. Correct it in the file"
+                )
+        if gdal == neutral:
+            return None if of_cf == neutral else of_cf
+        if of_cf is not None and not _same(gdal, of_cf):
+            raise self.fault(
+                f"has {key} {gdal:g} and {attribute} {of_cf:g}. Remove the wrong one of the two "
+                "from the file"
             )
-        known = stated if asked is None else asked
-        numbers[key] = neutral if known is None else known
-    factor = _factor(dataset, number, reading)
-    return Calibration(numbers["scale"] * factor, numbers["offset"] * factor)
+        return float(gdal)
 
+    def usable(self, stored: NDArray, nodata: Iterable[float] = ()) -> Mask:
+        """Pixels that nothing masks, in the shape of ``stored``, which may be thinned.
 
-def unit(dataset: rasterio.DatasetReader, number: int) -> str:
-    """The unit of a band as the file writes it; empty if it states none."""
-    text = dataset.units[number - 1] or _tag(dataset, number, "units", "unit") or ""
-    return "" if _plain(text) in UNSTATED else text.strip()
+        Masks are the file's no-data value, its mask band (internal or a separate file), the bands
+        of opacity, CF attributes for missing and valid values, and the stored values ``nodata``.
+        """
+        dataset, number = self.dataset, self.number
+        valid: Mask = np.ones(stored.shape, bool)
+        if self.opacity or MaskFlags.alpha not in dataset.mask_flag_enums[number - 1]:
+            with warnings.catch_warnings():
+                # an alpha band is applied below in any case
+                warnings.simplefilter("ignore", NodataShadowWarning)
+                valid = dataset.read_masks(number, out_shape=stored.shape) > 0
+        # GDAL's mask reflects only one of these
+        stated = (_floats(self.tag(name)) for name in ("_FillValue", "missing_value"))
+        for value in (dataset.nodatavals[number - 1], *nodata, *chain(*stated)):
+            if value is not None:
+                valid &= ~_equal(stored, value)
+        for alpha in self.opacity:
+            valid &= dataset.read(alpha, out_shape=stored.shape) > 0
+        low, high = self._valid_range()
+        with np.errstate(invalid="ignore"):
+            if low is not None:
+                valid &= stored >= low
+            if high is not None:
+                valid &= stored <= high
+        return valid
+
+    def fault(self, text: str) -> SceneError:
+        """The error ``text`` about this band, with the file's name in front."""
+        return SceneError(f"{file_name(self.dataset)}: band {self.number} {text}")
+
+    def _factor(self, reading: GeotiffConfig) -> float:
+        """Factor from the file's unit to the reading's. Raises SceneError if kinds differ."""
+        name, text = file_name(self.dataset), self.unit
+        system = self.dataset.crs.to_wkt() if self.dataset.crs else ""
+        by_gdal = self.dataset.units[self.number - 1] or ""
+        # GDAL states the unit of a vertical coordinate system as the unit of every band
+        is_of_heights = system.startswith("COMPD_CS") and kind(by_gdal) == "m"
+        if not text or (reading.unit != "metre" and is_of_heights):
+            return 1.0
+        known = UNITS.get(_plain(text))
+        if known is None and reading.unit == "metre":
+            raise self.fault(
+                f"has the unit '{text}', which lstsr does not know. Convert the band to metres"
+            )
+        if known is None:
+            logger.warning(
+                "%s: band %d has the unit '%s', which lstsr does not know. It is read as %s",
+                *(name, self.number, text, reading.unit),
+            )
+            return 1.0
+        own, factor = known
+        if own == "F" and KINDS[reading.unit] in "KC":
+            raise self.fault(
+                "is in degrees Fahrenheit, which lstsr does not read. Convert it: gdal_calc.py "
+                f'-A {name} --A_band={self.number} --calc="(A+459.67)/1.8" --type=Float32 '
+                "--outfile=kelvin.tif"
+            )
+        if own != KINDS[reading.unit]:
+            raise self.fault(
+                f"has the unit '{text}' in the file, but the reading (config, checkpoint or "
+                f"option) says {reading.unit}. Set the right unit, or correct it in the file"
+            )
+        # a scale from the user already includes the unit
+        return 1.0 if reading.scale is not None else factor
+
+    def _valid_range(self) -> tuple[float | None, float | None]:
+        """Lowest and highest stored value that CF attributes allow; None if they set no limit."""
+        dataset, index = self.dataset, self.number - 1
+        is_unscaled = dataset.scales[index] == 1 and dataset.offsets[index] == 0
+        # floats can carry attributes of a packed file, whose valid range is in packed numbers
+        if not self.is_packed and is_unscaled and self.tag("scale_factor", "add_offset"):
+            return None, None
+        ends: list[float | None] = [*_floats(self.tag("valid_range"))]
+        if len(ends) != 2:
+            ends = [_float(self.tag(name)) for name in ("valid_min", "valid_max")]
+        low, high = (None if end is None or math.isnan(end) else end for end in ends)
+        return low, high
 
 
 def kind(text: str) -> str | None:
@@ -99,87 +237,10 @@ def kind(text: str) -> str | None:
     return known[0] if known else None
 
 
-def stated_number(dataset: rasterio.DatasetReader, number: int, key: str) -> float | None:
-    """The ``scale`` or ``offset`` that a file states for a band; None if it states none.
-
-    Raises SceneError if GDAL's tag and the CF attribute differ, or one is not a usable number.
-    """
-    name = file_name(dataset)
-    gdal, neutral, attribute = {
-        "scale": (dataset.scales[number - 1], 1.0, "scale_factor"),
-        "offset": (dataset.offsets[number - 1], 0.0, "add_offset"),
-    }[key]
-    text, of_cf = _tag(dataset, number, attribute), None
-    # unpacked floats can still carry these tags of the packed file
-    if text is not None and is_packed(dataset, number):
-        of_cf = _float(text)
-        if of_cf is None:
-            raise SceneError(
-                f"{name}: band {number} has {attribute} = '{text}', which is not a number. Correct "
-                "the attribute in the file"
-            )
-    for value in (gdal, of_cf):
-        if value is not None and (not math.isfinite(value) or (key == "scale" and not value)):
-            raise SceneError(
-                f"{name}: band {number} has {key} {value:g} in the file, which is not usable. "
-                "Correct it in the file"
-            )
-    if gdal == neutral:
-        return None if of_cf == neutral else of_cf
-    if of_cf is not None and not _same(gdal, of_cf):
-        raise SceneError(
-            f"{name}: band {number} has {key} {gdal:g} and {attribute} "
-            f"{of_cf:g}. Remove the wrong one of the two from the file"
-        )
-    return float(gdal)
-
-
-def usable(
-    dataset: rasterio.DatasetReader,
-    number: int,
-    stored: NDArray,
-    nodata: list[float],
-    opacity: Collection[int] = (),
-) -> Mask:
-    """Pixels of a band that nothing masks, in the shape of ``stored``, which may be thinned.
-
-    Masks are the file's no-data value, its mask band (internal or a separate file), the bands
-    ``opacity`` (the `alpha_bands` that are not read as values), CF attributes for missing and valid
-    values, and the stored values ``nodata``.
-    """
-    valid: Mask = np.ones(stored.shape, bool)
-    if opacity or MaskFlags.alpha not in dataset.mask_flag_enums[number - 1]:
-        with warnings.catch_warnings():
-            # an alpha band is applied below in any case
-            warnings.simplefilter("ignore", NodataShadowWarning)
-            valid = dataset.read_masks(number, out_shape=stored.shape) > 0
-    # GDAL's mask reflects only one of these
-    values = [dataset.nodatavals[number - 1], *nodata]
-    for name in ("_FillValue", "missing_value"):
-        values += _floats(_tag(dataset, number, name))
-    for value in values:
-        if value is not None:
-            valid &= ~_equal(stored, value)
-    for alpha in opacity:
-        valid &= dataset.read(alpha, out_shape=stored.shape) > 0
-    low, high = _valid_range(dataset, number)
-    with np.errstate(invalid="ignore"):
-        if low is not None:
-            valid &= stored >= low
-        if high is not None:
-            valid &= stored <= high
-    return valid
-
-
 def alpha_bands(dataset: rasterio.DatasetReader) -> list[int]:
     """Numbers of the bands that hold opacity."""
     pairs = zip(dataset.indexes, dataset.colorinterp, strict=True)
     return [number for number, colour in pairs if colour == ColorInterp.alpha]
-
-
-def is_packed(dataset: rasterio.DatasetReader, number: int) -> bool:
-    """Whether a band stores integers, to which CF attributes of packing apply."""
-    return not dataset.dtypes[number - 1].startswith(("float", "complex"))
 
 
 def file_name(dataset: rasterio.DatasetReader) -> str:
@@ -190,65 +251,13 @@ def file_name(dataset: rasterio.DatasetReader) -> str:
 
 
 def _same(first: float, second: float) -> bool:
-    return math.isclose(first, second, rel_tol=SAME)
-
-
-def _factor(dataset: rasterio.DatasetReader, number: int, reading: GeotiffConfig) -> float:
-    """Factor from the file's unit to the reading's. Raises SceneError for units of two kinds."""
-    name, text = file_name(dataset), unit(dataset, number)
-    if not text or (reading.unit != "metre" and _is_of_heights(dataset, number)):
-        return 1.0
-    known = UNITS.get(_plain(text))
-    if known is None and reading.unit == "metre":
-        raise SceneError(
-            f"{name}: band {number} has the unit '{text}', which lstsr does not know. Convert the "
-            "band to metres"
-        )
-    if known is None:
-        logger.warning(
-            "%s: band %d has the unit '%s', which lstsr does not know. It is read as %s",
-            *(name, number, text, reading.unit),
-        )
-        return 1.0
-    own, factor = known
-    if own == "F" and KINDS[reading.unit] in "KC":
-        raise SceneError(
-            f"{name}: band {number} is in degrees Fahrenheit, which lstsr does not read. Convert "
-            f'it: gdal_calc.py -A {name} --A_band={number} --calc="(A+459.67)/1.8" '
-            "--type=Float32 --outfile=kelvin.tif"
-        )
-    if own != KINDS[reading.unit]:
-        raise SceneError(
-            f"{name}: band {number} has the unit '{text}' in the file, but the reading (config, "
-            f"checkpoint or option) says {reading.unit}. Set the unit that is right, or correct it "
-            "in the file"
-        )
-    # a scale from the user already includes the unit
-    return 1.0 if reading.scale is not None else factor
-
-
-def _is_of_heights(dataset: rasterio.DatasetReader, number: int) -> bool:
-    """Whether GDAL took a band's unit from a vertical coordinate system."""
-    system = dataset.crs.to_wkt() if dataset.crs else ""
-    return system.startswith("COMPD_CS") and kind(dataset.units[number - 1] or "") == "m"
+    """Whether two numbers are equal in single precision, which files often store."""
+    return math.isclose(first, second, rel_tol=1e-6)
 
 
 def _plain(text: str) -> str:
     # NFKC turns the sign for degrees Celsius into the letter C
     return re.sub(r"[\s_°º.()]+", "", unicodedata.normalize("NFKC", text.replace("º", "")).lower())
-
-
-def _tag(dataset: rasterio.DatasetReader, number: int, *names: str) -> str | None:
-    """A tag of the band, or of the file if it has one band, in upper or lower case."""
-    sources = [dataset.tags(number)]
-    if dataset.count <= 2 and dataset.count - len(alpha_bands(dataset)) == 1:
-        sources.append(dataset.tags())
-    for tags in sources:
-        lower = {key.lower(): str(value) for key, value in tags.items()}
-        for name in names:
-            if name.lower() in lower:
-                return lower[name.lower()]
-    return None
 
 
 def _float(text: str | None) -> float | None:
@@ -273,24 +282,3 @@ def _equal(stored: NDArray, value: float) -> Mask:
         return np.isnan(stored) if is_float else np.zeros(stored.shape, bool)
     with np.errstate(over="ignore"):
         return np.asarray(stored == (stored.dtype.type(value) if is_float else value))
-
-
-def _valid_range(dataset: rasterio.DatasetReader, number: int) -> tuple[float | None, float | None]:
-    """Lowest and highest stored value that CF attributes allow; None if they set no limit."""
-    if not is_packed(dataset, number) and _unpacked(dataset, number):
-        return None, None
-    both = _floats(_tag(dataset, number, "valid_range"))
-    if len(both) != 2:
-        both = [
-            math.nan if (value := _float(_tag(dataset, number, name))) is None else value
-            for name in ("valid_min", "valid_max")
-        ]
-    low, high = (None if math.isnan(value) else value for value in both)
-    return low, high
-
-
-def _unpacked(dataset: rasterio.DatasetReader, number: int) -> bool:
-    """Whether floats carry attributes of a packed file, whose valid range is in packed numbers."""
-    stated = dataset.scales[number - 1] != 1 or dataset.offsets[number - 1] != 0
-    kept = any(_tag(dataset, number, name) for name in ("scale_factor", "add_offset"))
-    return kept and not stated

@@ -16,30 +16,17 @@ from lstsr.grid import Grid
 from lstsr.sensors.raster.calibration import file_name
 from lstsr.sensors.raster.opening import LATITUDE, LONGITUDE, one_line
 
-WARPED = {
-    "gcps": ("ground control points", "gdalwarp -tps -r bilinear {file} warped.tif"),
-    "rpcs": (
-        "rational polynomials (RPC)",
-        "gdalwarp -rpc -to RPC_DEM=dem.tif -r bilinear {file} warped.tif",
-    ),
-    "geolocation": (
-        "arrays of longitude and latitude",
-        "gdalwarp -geoloc -r bilinear {file} warped.tif",
-    ),
-}
-"""Georeferencing other than a geotransform, and the command that warps the raster."""
-
 
 def crs_of(dataset: rasterio.DatasetReader) -> CRS | None:
     """The coordinate system of a raster; WGS 84 if it only has CF axes in degrees; or None."""
     if dataset.crs:
         return dataset.crs
-    units = {text.lower() for key, text in dataset.tags().items() if key.endswith("#units")}
+    units = {text for key, text in dataset.tags().items() if key.endswith("#units")}
+    has_axes = all(any(map(axis.fullmatch, units)) for axis in (LATITUDE, LONGITUDE))
     left, bottom, right, top = dataset.bounds
     in_degrees = -361 < min(left, right) < 361 and max(abs(bottom), abs(top)) < 91
-    if in_degrees and units & LATITUDE and units & LONGITUDE and not dataset.transform.is_identity:
-        return CRS.from_epsg(4326)
-    return None
+    is_geographic = has_axes and in_degrees and not dataset.transform.is_identity
+    return CRS.from_epsg(4326) if is_geographic else None
 
 
 def grid_of(dataset: rasterio.DatasetReader, crs: str | None) -> Grid:
@@ -115,19 +102,19 @@ def corners(dataset: rasterio.DatasetReader) -> str:
 
 def unplaced(dataset: rasterio.DatasetReader) -> str:
     """Why a raster without geotransform cannot be used, and the command that fixes it."""
-    # a variable of a file goes by its name in GDAL
+    # GDAL has its own name for a variable of a file
     is_file = file_name(dataset) == Path(dataset.name).name
     file = file_name(dataset) if is_file else f"'{dataset.name}'"
-    present = {
-        "gcps": bool(dataset.gcps[0]),
-        "rpcs": dataset.rpcs is not None,
-        "geolocation": bool(dataset.tags(ns="GEOLOCATION")),
-    }
-    for key, (what, command) in WARPED.items():
-        if present[key]:
+    placed_by = (
+        (dataset.gcps[0], "ground control points", "-tps"),
+        (dataset.rpcs, "rational polynomials (RPC)", "-rpc -to RPC_DEM=dem.tif"),
+        (dataset.tags(ns="GEOLOCATION"), "arrays of longitude and latitude", "-geoloc"),
+    )
+    for is_present, what, option in placed_by:
+        if is_present:
             return (
-                f"pixels are placed by {what} only. Warp the file first: "
-                f"{command.format(file=file)}"
+                f"pixels are placed by {what} only. Warp the file first: gdalwarp {option} "
+                f"-r bilinear {file} warped.tif"
             )
     return (
         "no georeferencing (the geotransform is the identity). Add it: gdal_translate -a_srs CRS "

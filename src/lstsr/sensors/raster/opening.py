@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,30 +19,22 @@ from lstsr.sensors import netcdf
 
 # GDAL's errors also raise exceptions, and its warnings are about formats.
 logging.getLogger("rasterio").setLevel(logging.ERROR)
-LATITUDE = frozenset(
-    ("degrees_north", "degree_north", "degree_n", "degrees_n", "degreen", "degreesn")
-)
-LONGITUDE = frozenset(
-    ("degrees_east", "degree_east", "degree_e", "degrees_e", "degreee", "degreese")
-)
-"""Units of geographic axes in CF (sections 4.1 and 4.2), in lower case."""
-PROJECTED = frozenset(("projection_x_coordinate", "projection_y_coordinate"))
-"""Standard names of projected axes in CF (appendix F)."""
-UNEVEN_CELLS = 0.1
-"""Largest distance of a coordinate from an evenly spaced axis, in cells."""
+LATITUDE = re.compile("degrees?(_north|_?n)", re.IGNORECASE)
+LONGITUDE = re.compile("degrees?(_east|_?e)", re.IGNORECASE)
+"""Units of geographic axes in CF (sections 4.1 and 4.2)."""
 RAW = frozenset(("EHdr", "ENVI", "ERS", "GenBin", "ISCE", "PAux", "ROI_PAC", "RRASTER"))
 """Formats that store numbers without a header; GDAL reads zeros beyond the end of the file."""
 
 
 @contextmanager
 def opened(path: Path, variable: str = "") -> Iterator[rasterio.DatasetReader]:
-    """The raster at ``path``, or one ``variable`` of a file of several.
+    """The raster at ``path``, or one ``variable`` of a file that holds several.
 
     Raises SceneError if GDAL cannot decode the file. Raises OSError if the file cannot be read from
     disk (missing, permission, disk, network), because the scene itself can be good.
     """
     if path.is_dir() and not is_store(path):
-        raise SceneError(f"{path.name}: it is a folder, not a raster. Name the file in it")
+        raise SceneError(f"{path.name}: it is a folder, not a raster. Name a file in it")
     try:
         with warnings.catch_warnings():
             # readers refuse a raster without georeferencing, with advice
@@ -55,7 +48,9 @@ def opened(path: Path, variable: str = "") -> Iterator[rasterio.DatasetReader]:
                 _check_axes(path, dataset)
             yield dataset
     except RasterioError as error:
-        _readable(path)
+        if not path.is_dir():
+            with path.open("rb") as file:
+                file.read(1)  # raises OSError if the disk is at fault
         why = error.__cause__ or error
         raise SceneError(
             f"{path.name}: cannot be read. It may be truncated, or of a format that this build of "
@@ -74,7 +69,7 @@ def _check_size_of(path: Path, dataset: rasterio.DatasetReader) -> None:
     size = max(Path(file).stat().st_size for file in dataset.files if Path(file).is_file())
     if size < expected:
         raise SceneError(
-            f"{path.name}: truncated, {size} bytes of the {expected} that its header asks for. "
+            f"{path.name}: truncated, {size} bytes of the {expected} that its header states. "
             "Download it again, or correct the header"
         )
 
@@ -99,8 +94,9 @@ def _check_axes(path: Path, dataset: rasterio.DatasetReader) -> None:
         name
         for key, value in dataset.tags().items()
         for name, _, attribute in [key.rpartition("#")]
-        if (attribute == "units" and value.lower() in LATITUDE | LONGITUDE)
-        or (attribute == "standard_name" and value in PROJECTED)
+        if (attribute == "units" and (LATITUDE.fullmatch(value) or LONGITUDE.fullmatch(value)))
+        # projected axes in CF, appendix F
+        or (attribute == "standard_name" and re.fullmatch("projection_[xy]_coordinate", value))
     }
     if not names or dataset.transform.is_identity:
         return
@@ -112,18 +108,11 @@ def _check_axes(path: Path, dataset: rasterio.DatasetReader) -> None:
                 continue
             even = np.linspace(values[0], values[-1], len(values))
             step = abs(values[-1] - values[0]) / (len(values) - 1)
-            if not np.abs(values - even).max() <= UNEVEN_CELLS * step:
+            if not np.abs(values - even).max() <= 0.1 * step:
                 raise SceneError(
                     f"{path.name}: the coordinates {name} are not evenly spaced. Interpolate to a "
                     "regular grid first, such as with `cdo remapbil`"
                 )
-
-
-def _readable(path: Path) -> None:
-    """Raise OSError if ``path`` cannot be read from disk."""
-    if not path.is_dir():
-        with path.open("rb") as file:
-            file.read(1)
 
 
 def is_store(path: Path) -> bool:

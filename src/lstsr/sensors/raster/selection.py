@@ -13,15 +13,7 @@ import rasterio
 
 from lstsr.errors import SceneError
 from lstsr.grid import Grid
-from lstsr.sensors.raster.calibration import (
-    Calibration,
-    alpha_bands,
-    calibration,
-    file_name,
-    kind,
-    stated_number,
-    unit,
-)
+from lstsr.sensors.raster.calibration import Band, Calibration, alpha_bands, file_name, kind
 from lstsr.sensors.raster.georeferencing import crs_of, grid_of
 from lstsr.sensors.raster.opening import opened
 
@@ -29,22 +21,13 @@ if TYPE_CHECKING:
     from lstsr.config import GeotiffConfig
 
 MOST_BANDS = 512
-"""A file with more bands is not a reference. The user must choose bands by name or number."""
+"""If a file has more bands, the user must choose some by name or number."""
 SHOWN_BANDS = 12
 """Most bands that an error lists."""
 INDEX = re.compile(r"\bindex\b|nd[bmsvw]i(?![a-z])", re.IGNORECASE)
-"""Units and names of bands that hold an index from -1 to 1."""
+"""Found in units and names of bands that hold an index from -1 to 1."""
 OPTIONS = "(bands, --input-band or --reference-band)"
 """Config key and options that choose bands."""
-
-
-@dataclass(frozen=True)
-class Band:
-    """A band of an open raster, numbered from 1, and the bands that hold its opacity."""
-
-    dataset: rasterio.DatasetReader
-    number: int
-    opacity: tuple[int, ...] = ()
 
 
 @contextmanager
@@ -125,8 +108,7 @@ def _numbers(dataset: rasterio.DatasetReader, sensor: GeotiffConfig) -> list[int
 
 
 def _without_alpha(dataset: rasterio.DatasetReader) -> list[int]:
-    alpha = alpha_bands(dataset)
-    return [number for number in dataset.indexes if number not in alpha]
+    return sorted(set(dataset.indexes).difference(alpha_bands(dataset)))
 
 
 def _how_many(sensor: GeotiffConfig) -> str:
@@ -181,7 +163,7 @@ def states_crs(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class Stated:
-    """Statements of a raster about the first band that is read from it.
+    """What a raster states about the first band that is read from it.
 
     ``kind`` is the kind of its unit (`calibration.kind`). ``calibrated`` says whether the file has
     a scale or an offset, ``is_index`` whether unit or name belong to an index from -1 to 1.
@@ -193,22 +175,21 @@ class Stated:
 
 
 def stated(path: Path, sensor: GeotiffConfig) -> Stated:
-    """The file's own statements about the bands that ``sensor`` selects; raises like ``read``."""
+    """What a file states about the bands that ``sensor`` selects. Raises like ``read``."""
     with selected(path, sensor) as bands:
-        dataset, number = bands[0].dataset, bands[0].number
-        text = unit(dataset, number)
-        numbers = [stated_number(dataset, number, key) for key in ("scale", "offset")]
+        band = bands[0]
+        numbers = [band.stated_number(key) for key in ("scale", "offset")]
         return Stated(
-            kind(text) if text else None,
+            kind(band.unit) if band.unit else None,
             any(value is not None for value in numbers),
-            bool(INDEX.search(text) or INDEX.search(_title(dataset, number))),
+            bool(INDEX.search(band.unit) or INDEX.search(_title(band.dataset, band.number))),
         )
 
 
 def calibrations(path: Path, sensor: GeotiffConfig) -> list[Calibration]:
     """Scale and offset of each selected band; raises like ``read``."""
     with selected(path, sensor) as bands:
-        return [calibration(band.dataset, band.number, sensor) for band in bands]
+        return [band.calibration(sensor) for band in bands]
 
 
 def common_grid(path: Path, bands: Sequence[Band], crs: str | None) -> Grid:
