@@ -1,5 +1,6 @@
 # make table   installs the environment if needed, then makes results/table.csv and its inputs
-# make test    installs the environment if needed, then runs the tests
+# make test    installs the environment if needed, then runs the fast tests
+# make test-slow  runs the other tests: the whole workflow, many scenes, real scenes
 # make lint    checks style, types, import layers, workflow and schema
 # make networks  copies the checkpoints of configs/pretrained/ into the package, and their cards into the docs
 # make lock    updates envs/requirements.lock from pyproject.toml (needs uv)
@@ -9,18 +10,23 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip
+# Tests of one file share their fixtures, so one process runs them all.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 PRETRAINED ?= results/pretrained
 NETWORKS := src/lstsr/networks
 SHIPPED := modis-aster-x4 modis-aster-x8 sample-x4 sample-x8
 
-.PHONY: table test lint lock networks environment
+.PHONY: table test test-slow lint lock networks environment
 
 table: .venv/.stamp
 	$(BIN)/snakemake --cores all results/table.csv all
 
 test: .venv/.stamp
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(PYTEST) -m "not slow and not real"
+
+test-slow: .venv/.stamp
+	$(PYTEST) -m "slow or real"
 
 lint: .venv/.stamp
 	$(BIN)/ruff check .

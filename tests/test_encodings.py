@@ -163,6 +163,7 @@ def check(found: SensorImage, plain: SensorImage, orientation: Orientation, with
     assert (error <= within).all(), f"{error} exceeds {within}"
 
 
+@pytest.mark.slow
 @settings(max_examples=300, **QUIET)
 @given(coarse=encodings(SCENE["input"], CRS_TEXTS), fine=encodings(SCENE["reference"], CRS_TEXTS))
 def test_the_command_gives_one_product(coarse: Encoding, fine: Encoding) -> None:
@@ -178,6 +179,7 @@ def test_the_command_gives_one_product(coarse: Encoding, fine: Encoding) -> None
         check(predicted(folder, files, *options), plain_product("metres"), coarse.seen, within)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, **QUIET)
 @given(
     coarse=encodings(SCENE["input"], CRS_TEXTS),
@@ -213,6 +215,7 @@ def oriented(image: SensorImage, orientation: Orientation) -> SensorImage:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, **QUIET)
 @given(
     east_deg=st.sampled_from([0.0, 53.44, -306.56]),

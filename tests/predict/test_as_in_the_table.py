@@ -237,12 +237,14 @@ def test_a_seed_ensemble(plain: Run, turned: bool) -> None:
     assert made == "dctnet-4-False-0.safetensors dctnet-4-False-1.safetensors"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [8, 4])
 @pytest.mark.parametrize("layers", [[], LAYERS], ids=["bands", "with layers"])
 def test_a_network_on_a_grid_of_its_own(korea: Run, scale: int, layers: list[str]) -> None:
     compared(korea, korea.row("dctnet", scale, layers, False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [8, 4])
 def test_a_network_that_sees_earlier_lst(dated: Run, scale: int) -> None:
     row = dated.row("dctnet", scale, ["slope", *HISTORY], False)
@@ -251,6 +253,7 @@ def test_a_network_that_sees_earlier_lst(dated: Run, scale: int) -> None:
     compared(dated, row)
 
 
+@pytest.mark.slow
 def test_a_network_that_sees_earlier_lst_asks_for_it(dated: Run, korea: Run) -> None:
     checkpoint = dated.checkpoint(dated.row("dctnet", 8, HISTORY, False))
     without = replace(dated.files, history=None)
@@ -268,6 +271,7 @@ def test_a_network_that_sees_earlier_lst_asks_for_it(dated: Run, korea: Run) -> 
         make_product(Request(str(checkpoint), empty, dated.folder / "none.tif"))
 
 
+@pytest.mark.slow
 def test_a_folder_of_earlier_lst_is_read_like_a_manifest(dated: Run, tmp_path: Path) -> None:
     checkpoint = dated.checkpoint(dated.row("dctnet", 8, HISTORY, False))
     made: list[np.ndarray] = []
@@ -280,6 +284,7 @@ def test_a_folder_of_earlier_lst_is_read_like_a_manifest(dated: Run, tmp_path: P
     np.testing.assert_array_equal(*made)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [8, 4])
 def test_a_harmonised_network(korea: Run, scale: int) -> None:
     row = korea.row("dctnet", scale, LAYERS, True)
@@ -288,6 +293,7 @@ def test_a_harmonised_network(korea: Run, scale: int) -> None:
     assert checkpoint.harmonisation, "or nothing was tested"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["bilinear", "local-linear"])
 @pytest.mark.parametrize("harmonised", [False, True])
 def test_a_classical_row_reads_and_places_like_a_checkpoint(
@@ -297,6 +303,7 @@ def test_a_classical_row_reads_and_places_like_a_checkpoint(
     compared(korea, korea.row(model, 8, [], harmonised), like=like)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harmonised", [False, True])
 @pytest.mark.parametrize("scale", [8, 4])
 def test_every_array_that_a_network_sees_is_the_same(

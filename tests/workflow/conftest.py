@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -107,11 +108,20 @@ def build(folder: Path, root: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Project:
-    """The project after a whole run; tests copy it before they change it."""
-    project = build(tmp_path_factory.mktemp("finished"), root)
-    done = project.snakemake("all")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return project
+    """The project after a whole run, one for all test processes; tests copy it to change it."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder = base / "finished"
+    with (base / "finished.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.is_dir():
+            return Project(folder)
+        made = build(base / "unfinished", root)
+        done = made.snakemake("all")
+        assert done.returncode == 0, done.stdout + done.stderr
+        made.folder.rename(folder)
+    return Project(folder)
 
 
 @pytest.fixture

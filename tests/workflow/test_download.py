@@ -36,7 +36,7 @@ from tests.transfer.conftest import VARIABLES
 from tests.transfer.server import Handler, serving, whole_file
 from tests.workflow.conftest import Project, build
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("download")]
+pytestmark = pytest.mark.slow
 SAMPLE = GenerateConfig(places=4, dates=1, size_km=32, clouds=0.05, seed=2023)
 SECRETS = (KMA_KEY, NOSC_KEY, SIGNATURE)
 SEARCH = ("--area", "124,32,132,40", "--from", "2023-03-01", "--to", "2023-11-30")

@@ -6,7 +6,7 @@ import pytest
 
 from tests.workflow.conftest import build
 
-pytestmark = pytest.mark.workflow
+pytestmark = pytest.mark.slow
 
 
 def test_a_seed_ensemble_is_predicted_from_the_checkpoints_of_all_seeds(

@@ -18,7 +18,7 @@ from tests.workflow.conftest import CONFIG
 if TYPE_CHECKING:
     from tests.workflow.conftest import Project
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+pytestmark = pytest.mark.slow
 
 
 def _misspelt(project: Project) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.workflow.conftest import build
 
-pytestmark = pytest.mark.workflow
+pytestmark = pytest.mark.slow
 
 
 def test_each_fold_has_its_rows_and_the_run_one_dataset_and_one_table(

@@ -13,7 +13,7 @@ import pytest
 
 from lstsr.config import load
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("live")]
+pytestmark = pytest.mark.slow
 PLACES = {"114034": (129.0, 37.3), "116036": (126.8, 34.4), "116034": (126.6, 37.3)}
 """Path and row, and a place there: one in each part of the split."""
 

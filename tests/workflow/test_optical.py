@@ -15,7 +15,7 @@ from lstsr.sensors.geotiff import read_written
 from tests.triplets import Sample, optical_config_of, write_images
 from tests.workflow.conftest import CONFIG, Project, build
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+pytestmark = pytest.mark.slow
 SMALL = {"features": 4, "growth": 4, "blocks": 1}
 ADVERSARIAL = {"warm_up_steps": 1, "discriminator_features": 4}
 

@@ -13,7 +13,7 @@ from lstsr.sensors import geotiff
 if TYPE_CHECKING:
     from tests.workflow.conftest import Project
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+pytestmark = pytest.mark.slow
 
 ROW = {"train": 1, "predict": 1, "evaluate": 1, "table": 1, "figures": 1, "report": 1}
 ROWS = 7
@@ -30,7 +30,7 @@ def test_editing_a_network_reruns_its_row_alone(project: Project) -> None:
 
 
 def test_editing_the_figures_reruns_only_them(project: Project) -> None:
-    project.edit("src/lstsr/evaluation/figures.py", "dpi=130", "dpi=131")
+    project.edit("src/lstsr/evaluation/figures.py", "fontsize=8", "fontsize=9")
     assert project.planned("all") == {"figures": 1, "report": 1}
 
 

@@ -30,7 +30,7 @@ from lstsr.simulate.places import grid_of, names, place, scene_files, time_of
 from lstsr.simulate.sample import make, world_grid
 from lstsr.simulate.world import world_of
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("sample")]
+pytestmark = pytest.mark.slow
 SCENES = 4
 
 
