@@ -162,9 +162,9 @@ class CloudTestConfig(Section):
 
     coldest_k: float = option(250.0, "colder pixels are cloud", gt=0)
     depression_k: float = option(
-        8.0, "pixels colder than the warmest 3 x 3 mean nearby by more are cloud", gt=0
+        8.0, "pixels are cloud if the warmest 3 x 3 mean around them is warmer by more", gt=0
     )
-    reach_px: int = option(12, "pixels that count as nearby", ge=1, le=100)
+    reach_px: int = option(12, "how far away this mean may lie", ge=1, le=100)
     difference_k: float = option(5.0, "a larger IR112 - IR123 is thin cloud", gt=0)
 
 
