@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lstsr.config import AcquireConfig, Config, SensorsConfig
 from lstsr.errors import LstsrError
@@ -23,12 +23,19 @@ from lstsr.split import check_regions
 if TYPE_CHECKING:
     from lstsr.acquire.download import Remote
 
+
+class Provider(NamedTuple):
+    """Where the files of a run come from: the module that makes them, their folder in work."""
+
+    module: str
+    folder: str
+
+
 PROVIDERS = {
-    "local": ("lstsr.acquire.index", "data"),
-    "generate": ("lstsr.simulate.sample", "generated"),
-    "download": ("lstsr.acquire.download", "downloads"),
+    "local": Provider("lstsr.acquire.index", "data"),
+    "generate": Provider("lstsr.simulate.sample", "generated"),
+    "download": Provider("lstsr.acquire.download", "downloads"),
 }
-"""Module of each provider, and the folder of its files in the work folder."""
 SERIES = {"patch_size": ("patch", "batch"), "budgets": ("steps", "validate_every", "save_every")}
 """Figures of the first key, for rows that differ only in the seed and these keys of ``train``."""
 
@@ -52,7 +59,10 @@ STAGES = {
     "align": Stage(("lstsr.dataset.align",), ("sensors", "align"), True),
     "dataset": Stage(
         ("lstsr.dataset.pack", "lstsr.dataset.exclusions"),
-        ("dataset", "origin", "attribution", "split") + ("sensors", "align", "packing", "blocks"),
+        (
+            *("dataset", "origin", "attribution", "split"),
+            *("sensors", "align", "packing", "blocks"),
+        ),
     ),
     "train": Stage(("lstsr.training.loop",)),
     "predict": Stage(("lstsr.predict.scenes",)),
@@ -88,7 +98,7 @@ class Plan:
     @property
     def folder(self) -> str:
         """Folder of the provider's files."""
-        return f"{self._config.results}/work/{PROVIDERS[self._config.acquire.provider][1]}"
+        return f"{self._config.results}/work/{PROVIDERS[self._config.acquire.provider].folder}"
 
     def settings(self, stage: str) -> str:
         """The sections of the config that a stage reads. If they change, the stage reruns."""
@@ -107,7 +117,7 @@ class Plan:
         if asked.of_images:
             names |= {READERS[getattr(images, role).product] for role in images.roles}
         if stage == "acquire":
-            names.add(PROVIDERS[self._config.acquire.provider][0])
+            names.add(PROVIDERS[self._config.acquire.provider].module)
         if row:
             names.add(MODELS[self.rows[row].model])
             if stage == "train":

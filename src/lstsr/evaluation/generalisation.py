@@ -87,7 +87,7 @@ def properties(dataset: Dataset, name: str, key: str) -> dict[str, float]:
     """Content of a scene over its scored pixels, as far as the dataset has the bands.
 
     ``target_std`` is the standard deviation of the target in its unit, averaged over bands;
-    ``reference_std`` is that of NDVI or, without NDVI, of the first band of the reference.
+    ``reference_std`` is the standard deviation of NDVI, or of the first band if there is no NDVI.
     """
     scene, bands = dataset.scene(name, key), dataset.meta.reference_bands
     content = {"target_std": float(scene.target[..., scene.scored].std(axis=-1).mean())}
