@@ -57,7 +57,7 @@ def make(name: str, folder: Path, config: GenerateConfig) -> Scene:
 
     elevation = _raster(world.elevation_m, world.grid, "elevation", "metre")
     geotiff.write(scene.dem, coarsened(elevation, STATIC_BLOCK))
-    water = _raster(world.water, world.grid, "water", "share")
+    water = _raster(world.water, world.grid, "water", "index")
     geotiff.write(scene.water, coarsened(water, STATIC_BLOCK))
     lst = coarsened(_raster(world.lst_k, world.grid, "lst", "kelvin", scene.time), TRUTH_BLOCK)
     start = MARGIN // TRUTH_BLOCK
